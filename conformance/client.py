@@ -1,0 +1,199 @@
+"""The client: requests out, exchanges back. It asserts nothing, and nothing in its requests tells who sends them."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+
+from conformance import allowances
+from conformance.evidence import Exchange, Journal
+
+JSON = "application/json"
+OVERDUE = "no complete answer within"
+
+
+class Pending:
+    """A request that was sent and has not been waited for."""
+
+    def __init__(self, client: "Client", method: str, path: str, content: bytes, content_type: str | None) -> None:
+        self._timeout = asyncio.timeout(None)
+        self._entered = asyncio.Event()
+        self._client = client
+        self.path = path
+        self.task = asyncio.create_task(client._exchange(method, path, content, content_type, {}, self._timeout, self._entered))
+
+    @property
+    def ended(self) -> bool:
+        """Whether the answer came, or the connection went."""
+        return self.task.done()
+
+    async def answer(self, deadline: float = allowances.ANSWER_DEADLINE) -> Exchange:
+        """Wait for the answer; an exchange without one if the deadline passes from now."""
+        await self._entered.wait()
+        if not self.task.done():
+            self._timeout.reschedule(asyncio.get_running_loop().time() + deadline)
+        return await self.task
+
+    def leave(self) -> None:
+        """Drop the connection without waiting for the answer."""
+        self.task.cancel()
+
+
+class Client:
+    """Sends requests to one target, each on a connection of its own, so that no answer depends on another's connection."""
+
+    def __init__(self, url: str, journal: Journal) -> None:
+        self.url = url
+        self._base = httpx.URL(url)
+        self._journal = journal
+        self._mute: Counter[str] = Counter()
+        self._overdue: Exchange | None = None
+
+    async def open(self) -> None:
+        """Make ready to send."""
+        self._http = _http(keep_alive=0)
+
+    async def close(self) -> None:
+        """Drop every connection."""
+        await self._http.aclose()
+
+    def turn_to(self, url: str) -> None:
+        """Send to another address from now on: the target was started again."""
+        self.url = url
+        self._base = httpx.URL(url)
+
+    def new_probe(self) -> None:
+        """Begin a probe: one overdue answer ends what a probe sends, but not what the next one does."""
+        self._overdue = None
+
+    async def get(self, path: str, headers: Mapping[str, str] | None = None, deadline: float | None = None) -> Exchange:
+        """GET a request target, written as it goes on the wire."""
+        return await self._in_time("GET", path, b"", None, headers or {}, deadline)
+
+    async def post(self, path: str, data: Any) -> Exchange:
+        """POST a JSON value."""
+        return await self.post_bytes(path, json.dumps(data).encode())
+
+    async def post_bytes(self, path: str, content: bytes, content_type: str | None = JSON) -> Exchange:
+        """POST bytes as they are."""
+        return await self._in_time("POST", path, content, content_type, {}, None)
+
+    async def all(self, *paths: str) -> list[Exchange]:
+        """GET several at once; their exchanges in the order of the paths."""
+        return await asyncio.gather(*(self.get(path) for path in paths))
+
+    async def in_turn(self, paths: Iterable[str]) -> list[Exchange]:
+        """GET one after the other, over one connection as far as the target keeps it open."""
+        async with _http(keep_alive=1) as http:
+            return [await self._in_time("GET", path, b"", None, {}, None, http) for path in paths]
+
+    @asynccontextmanager
+    async def sending(self, *paths: str) -> AsyncIterator[list[Pending]]:
+        """Send GETs at once and go on without their answers; whatever is unanswered when the block ends is dropped."""
+        pending = [Pending(self, "GET", path, b"", None) for path in paths]
+        try:
+            yield pending
+        finally:
+            for request in pending:
+                request.leave()
+            await asyncio.gather(*(request.task for request in pending), return_exceptions=True)
+
+    async def _in_time(
+        self,
+        method: str,
+        path: str,
+        content: bytes,
+        content_type: str | None,
+        headers: Mapping[str, str],
+        deadline: float | None,
+        http: httpx.AsyncClient | None = None,
+    ) -> Exchange:
+        if self._overdue:
+            return self._overdue
+        endpoint = _endpoint(method, path)
+        if deadline is None:
+            deadline = allowances.ANSWER_DEADLINE_OF_A_MUTE_ENDPOINT if self._mute[endpoint] else allowances.ANSWER_DEADLINE
+        exchange = await self._exchange(method, path, content, content_type, headers, asyncio.timeout(deadline), asyncio.Event(), http)
+        self._mute[endpoint] = int(exchange.failure is not None and exchange.failure.startswith(OVERDUE))
+        if self._mute[endpoint]:
+            self._overdue = exchange
+        return exchange
+
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        content: bytes,
+        content_type: str | None,
+        headers: Mapping[str, str],
+        timeout: asyncio.Timeout,
+        entered: asyncio.Event,
+        http: httpx.AsyncClient | None = None,
+    ) -> Exchange:
+        began = self._journal.now()
+        status, answered, body, failure = None, [], b"", None
+        all_headers = {**headers, **({"Content-Type": content_type} if content_type else {})}
+        request = httpx.Request(method, self._base.copy_with(raw_path=path.encode("ascii")), headers=all_headers, content=content or None)
+        if method == "POST" and not content:
+            request.headers["Content-Length"] = "0"
+        entering = asyncio.get_running_loop().time()
+        try:
+            async with timeout:
+                entered.set()
+                response = await (http or self._http).send(request, stream=True)
+                status, answered = response.status_code, response.headers.multi_items()
+                try:
+                    body, failure = await _read(response)
+                finally:
+                    await response.aclose()
+        except TimeoutError:
+            waited = (timeout.when() or entering) - entering
+            failure = f"{OVERDUE} {waited:.0f} s" if status is None else f"{OVERDUE} {waited:.0f} s: the body does not end"
+        except httpx.HTTPError as error:
+            failure = f"no answer: {_said(error)}" if status is None else f"the answer broke off: {_said(error)}"
+        return self._journal.record(
+            Exchange,
+            at=began,
+            method=method,
+            url=self.url,
+            target=path,
+            sent=content,
+            sent_type=content_type,
+            status=status,
+            headers=tuple((name.lower(), value) for name, value in answered),
+            body=body,
+            failure=failure,
+            ended=self._journal.now(),
+        )
+
+
+def _http(keep_alive: int) -> httpx.AsyncClient:
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=keep_alive)
+    transport = httpx.AsyncHTTPTransport(verify=False, trust_env=False, limits=limits)
+    return httpx.AsyncClient(transport=transport, timeout=None, trust_env=False, headers={"User-Agent": "curl/8.14.1", "Accept": "*/*"})
+
+
+async def _read(response: httpx.Response) -> tuple[bytes, str | None]:
+    chunks, size = [], 0
+    async for chunk in response.aiter_bytes():
+        size += len(chunk)
+        if size > allowances.BODY_LIMIT:
+            return b"".join(chunks), f"the body goes on after {allowances.BODY_LIMIT // 2**20} MiB"
+        chunks.append(chunk)
+    return b"".join(chunks), None
+
+
+def _endpoint(method: str, path: str) -> str:
+    return f"{method} " + "/".join(path.partition("?")[0].split("/")[:2])
+
+
+def _said(error: Exception) -> str:
+    return {
+        "ConnectError": "the connection was refused",
+        "ReadError": "the connection was reset",
+        "RemoteProtocolError": "the connection was closed or carried no HTTP",
+    }.get(type(error).__name__, str(error) or type(error).__name__)

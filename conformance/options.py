@@ -1,0 +1,222 @@
+"""Options: flags and the target's own files, read once into one frozen object."""
+
+import random
+import shlex
+import sys
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from conformance.errors import WrongUsage
+from spec.catalogue import PREFIXES, Level, Requirement
+
+REFERENCE_APP = "reference_impl.app:app"
+REFERENCE_WORKER = "reference_impl.tasks:celery_app"
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One option: its name on the command line and in a file, and what it takes."""
+
+    name: str
+    metavar: str
+    help: str
+
+    @property
+    def key(self) -> str:
+        """The name in a file."""
+        return self.name.removeprefix("--")
+
+    @property
+    def dest(self) -> str:
+        """The attribute in pytest's own namespace."""
+        return "conformance_" + self.key.replace("-", "_")
+
+
+# What may stand in [tool.conformance] of a target's pyproject.toml or in its conformance.toml as well as on the command line.
+FLAGS = (
+    Flag("--target-app", "MODULE:ATTR", "start this ASGI application under uvicorn on a free port"),
+    Flag("--target-command", "CMD", "start this command; {host} and {port} in it are replaced"),
+    Flag("--target-url", "URL", "judge the service that runs here already; nothing is started"),
+    Flag("--target-dir", "DIR", "the folder in which the target and its worker are started (default: the current one)"),
+    Flag("--target-python", "EXE", "the interpreter for --target-app and --worker-app (default: this one)"),
+    Flag("--worker-app", "MODULE:ATTR", "start this Celery application's worker"),
+    Flag("--worker-command", "CMD", "start the worker by this command"),
+    Flag("--database-url", "URL", "an administrator's URL of a Postgres server to use instead of an embedded one"),
+    Flag("--redis-url", "URL", "an administrator's URL of a Redis server to use instead of an embedded one"),
+    Flag("--upstream-port", "PORT", "the port on 127.0.0.1 on which the upstream stub listens (default: a free one)"),
+    Flag("--level", "must|should", "what the exit status depends on (default: should for the reference, else must)"),
+    Flag("--seed", "N", "the seed of all generated inputs (default: drawn, and printed)"),
+)
+FORMS = ("--target-app", "--target-command", "--target-url")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Everything a run was told, checked."""
+
+    target_app: str | None
+    target_command: str | None
+    target_url: str | None
+    directory: Path
+    python: str
+    worker_app: str | None
+    worker_command: str | None
+    database_url: str | None
+    redis_url: str | None
+    upstream_port: int | None
+    level: Level
+    seed: int
+    only: tuple[str, ...]
+    allow_inconclusive: bool
+    record: Path | None
+    flags: tuple[str, ...]  # the command line that gives the same target again
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether the target is the bundled reference."""
+        return self.target_app == REFERENCE_APP and self.directory == PROJECT
+
+    @property
+    def has_worker(self) -> bool:
+        """Whether the suite was told how to start a worker."""
+        return bool(self.worker_app or self.worker_command)
+
+    @property
+    def title(self) -> str:
+        """The target in a few words."""
+        if self.is_reference:
+            return f"the bundled reference ({REFERENCE_APP})"
+        return self.target_url or self.target_app or str(self.target_command)
+
+    def reproduce(self, requirement: str) -> str:
+        """The command that checks one requirement of the same target again with the same inputs."""
+        return shlex.join(["pytest", *self.flags, "--only", requirement, "--seed", str(self.seed)])
+
+
+def read(given: Mapping[str, Any], only: Sequence[str], directory: Path, catalogue: Mapping[str, Requirement]) -> Options:
+    """Make the options from the values of the command line (by flag name) and the target's files. Raises WrongUsage."""
+    flags = {name: str(value) for name, value in given.items() if name in {flag.name for flag in FLAGS} and value is not None}
+    folder = directory / flags.get("--target-dir", ".")
+    if not folder.is_dir():
+        raise WrongUsage(f"--target-dir wants a folder that exists; {folder} is none")
+    values = _with_file(flags, _from_file(folder))
+    forms = [form for form in FORMS if form in values]
+    if len(forms) > 1:
+        raise WrongUsage(f"a run has one target; {' and '.join(forms)} were given, so leave out all but one")
+    if "--worker-app" in values and "--worker-command" in values:
+        raise WrongUsage("a run has one worker; --worker-app and --worker-command were given, so leave out one")
+    reference = not forms
+    if reference:
+        values |= {"--target-app": REFERENCE_APP, "--worker-app": REFERENCE_WORKER}
+        folder = PROJECT
+    _check_words(values)
+    return Options(
+        target_app=values.get("--target-app"),
+        target_command=values.get("--target-command"),
+        target_url=_url(values, "--target-url", ("http",), "http://127.0.0.1:8000"),
+        directory=folder.resolve(),
+        python=_python(values, folder),
+        worker_app=values.get("--worker-app"),
+        worker_command=values.get("--worker-command"),
+        database_url=_url(values, "--database-url", ("postgresql", "postgres"), "postgresql://postgres:secret@127.0.0.1:5432/postgres"),
+        redis_url=_url(values, "--redis-url", ("redis",), "redis://:secret@127.0.0.1:6379/0"),
+        upstream_port=_number(values, "--upstream-port", 1, 65535),
+        level=_level(values, reference),
+        seed=random.SystemRandom().randrange(2**32) if "--seed" not in values else _number(values, "--seed", 0, 2**64) or 0,
+        only=_only(only, catalogue),
+        allow_inconclusive=bool(given.get("--allow-inconclusive")),
+        record=Path(given["--record"]).absolute() if given.get("--record") else None,
+        flags=tuple(word for name, value in flags.items() if name not in ("--seed", "--level") for word in (name, value)),
+    )
+
+
+def _from_file(folder: Path) -> dict[str, str]:
+    own, project = folder / "conformance.toml", folder / "pyproject.toml"
+    path = own if own.is_file() else project
+    if not path.is_file():
+        return {}
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise WrongUsage(f"{path} is not TOML: {error}") from error
+    table = content if path == own else content.get("tool", {}).get("conformance", {})
+    known = {flag.key: flag.name for flag in FLAGS if flag.name != "--target-dir"}
+    if unknown := [key for key in table if key not in known]:
+        raise WrongUsage(f"{path} has no use for {', '.join(unknown)}; it may say {', '.join(known)}")
+    return {known[key]: str(value) for key, value in table.items()}
+
+
+def _with_file(flags: dict[str, str], file: dict[str, str]) -> dict[str, str]:
+    """Flags win; a target or worker given by flag replaces every form of it in the file."""
+    kinds = (FORMS, ("--worker-app", "--worker-command"))
+    replaced = {name for kind in kinds if any(name in flags for name in kind) for name in kind}
+    return {name: value for name, value in file.items() if name not in replaced} | flags
+
+
+def _check_words(values: Mapping[str, str]) -> None:
+    for name in ("--target-app", "--worker-app"):
+        module, _, attribute = values.get(name, "module:attribute").partition(":")
+        if not module or not attribute:
+            raise WrongUsage(f"{name} wants MODULE:ATTR, such as shop.main:app; got {values[name]!r}")
+    for name in ("--target-command", "--worker-command"):
+        try:
+            words = shlex.split(values.get(name, "true"))
+        except ValueError as error:
+            raise WrongUsage(f"{name} wants a command line; {values[name]!r} is none: {error}") from error
+        if not words:
+            raise WrongUsage(f"{name} wants a command line; it is empty")
+
+
+def _url(values: Mapping[str, str], name: str, schemes: Sequence[str], example: str) -> str | None:
+    value = values.get(name)
+    if value is None:
+        return None
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in schemes and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise WrongUsage(f"{name} wants a URL such as {example}; got {value!r}")
+    return value.rstrip("/") if name == "--target-url" else value
+
+
+def _number(values: Mapping[str, str], name: str, low: int, high: int) -> int | None:
+    value = values.get(name)
+    if value is None:
+        return None
+    if not value.isascii() or not value.isdigit() or not low <= int(value) <= high:
+        raise WrongUsage(f"{name} wants a whole number from {low} to {high}; got {value!r}")
+    return int(value)
+
+
+def _level(values: Mapping[str, str], reference: bool) -> Level:
+    value = values.get("--level", "should" if reference else "must")
+    if value.upper() not in (Level.MUST, Level.SHOULD):
+        raise WrongUsage(f"--level wants must or should; got {value!r}")
+    return Level(value.upper())
+
+
+def _python(values: Mapping[str, str], folder: Path) -> str:
+    value = values.get("--target-python", sys.executable)
+    return str((folder / value).absolute()) if "/" in value else value
+
+
+def _only(only: Sequence[str], catalogue: Mapping[str, Requirement]) -> tuple[str, ...]:
+    """The ids that were asked for; a section's prefix (DB) stands for all of its requirements."""
+    chosen: list[str] = []
+    for name in only:
+        ids = [key for key in catalogue if key == name.upper() or key.split("-")[0] == name.upper()]
+        if not ids:
+            section = [key for key in catalogue if key.split("-")[0] == name.upper().split("-")[0]]
+            raise WrongUsage(
+                f"--only wants ids of requirements; there is no {name!r}. "
+                + (f"That section has {', '.join(section)}" if section else f"The sections are {', '.join(PREFIXES)}; see 'conformance list'")
+            )
+        chosen += ids
+    return tuple(dict.fromkeys(chosen))

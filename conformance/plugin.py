@@ -1,0 +1,296 @@
+"""The pytest plugin: hooks and the few fixtures; nothing else. Loaded by the root conftest and by `conformance run`."""
+
+import signal
+import time
+from collections.abc import AsyncIterator, Generator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import hypothesis
+import pytest
+import pytest_asyncio
+
+from conformance import allowances, lives, options
+from conformance.client import Client
+from conformance.errors import BrokenTestbed, NoEvidence, Violation, WrongUsage
+from conformance.report.terminal import page
+from conformance.run import READINESS, Run
+from conformance.target import Target
+from conformance.testbed import postgres, redis
+from conformance.testbed.upstream import Upstream
+from conformance.verdict import Finding, Outcome, Status
+from conformance.worker import Worker
+from spec.catalogue import Requirement, catalogue
+
+PROBES = Path(__file__).parent / "probes"
+RUN = pytest.StashKey[Run]()
+STARTED = pytest.StashKey[float]()
+LETTERS = {Status.PASS: ".", Status.FAIL: "F", Status.INCONCLUSIVE: "?", Status.ERROR: "E"}
+COLOURS = {Status.PASS: "green", Status.FAIL: "red", Status.INCONCLUSIVE: "yellow", Status.ERROR: "red"}
+
+
+# Options and the run
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("conformance", "conformance of an asynchronous service")
+    for flag in options.FLAGS:
+        group.addoption(flag.name, dest=flag.dest, metavar=flag.metavar, default=None, help=flag.help)
+    group.addoption("--only", nargs="+", action="extend", metavar="ID", default=[], help="check these requirements, or sections (DB), alone")
+    group.addoption("--allow-inconclusive", action="store_true", help="exit with 0 where a requirement could not be judged (6 otherwise)")
+    group.addoption("--record", metavar="FILE", default=None, help="write the run as JSON Lines")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "requirement(id): the requirement of the specification that a probe checks")
+    config.addinivalue_line("markers", "worker(state): whether the worker is 'running' or 'stopped' while a probe runs")
+    hypothesis.settings.register_profile("probe", deadline=None, database=None, max_examples=allowances.EXAMPLES, print_blob=False)
+    if not _wants_probes(config):
+        return
+    hypothesis.settings.load_profile("probe")
+    try:
+        run = Run(_options(config), catalogue())
+    except WrongUsage as error:
+        raise pytest.UsageError(str(error)) from None
+    config.option.tbstyle = "native"  # a traceback is printed for a defect of our own alone
+    config.stash[RUN] = run
+    config.pluginmanager.register(RunHooks(run), "conformance-run")
+
+
+def _options(config: pytest.Config) -> options.Options:
+    given = {flag.name: config.getoption(flag.dest) for flag in options.FLAGS}
+    given |= {"--allow-inconclusive": config.getoption("allow_inconclusive"), "--record": config.getoption("record")}
+    return options.read(given, config.getoption("only"), config.invocation_params.dir, catalogue())
+
+
+def _wants_probes(config: pytest.Config) -> bool:
+    if config.option.help or config.option.version or config.option.collectonly or config.option.markers:
+        return False
+    paths = [(config.invocation_params.dir / str(argument).split("::")[0]).resolve() for argument in config.args]
+    return any(path == PROBES or PROBES in path.parents or path in PROBES.parents for path in paths)
+
+
+class RunHooks:
+    """The hooks of a session that runs probes."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self._pages = False
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _interrupt)
+        self.run.begin()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        probes = [item for item in items if item.get_closest_marker("requirement")]
+        for item in probes:
+            name = item.get_closest_marker("requirement").args[0]  # type: ignore[union-attr]
+            if name not in self.run.catalogue:
+                raise pytest.UsageError(f"{item.nodeid} checks {name}, which the specification does not have")
+            if name in self.run.collected:
+                self.run.collected[name].append(item.nodeid)
+        items[:] = sorted((item for item in probes if _requirement(self.run, item) in self.run.selected), key=lambda item: _order(self.run, item))
+        for item in items:
+            if getattr(item, "obj", None) and hypothesis.is_hypothesis_test(item.obj):  # type: ignore[attr-defined]
+                hypothesis.seed(self.run.options.seed)(item.obj)  # type: ignore[attr-defined]
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self) -> None:
+        try:
+            self.run.opened()
+        except WrongUsage as error:
+            raise pytest.UsageError(str(error)) from None
+        self._pages = True
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        item.stash[STARTED] = time.monotonic()
+        worker = item.get_closest_marker("worker")
+        self.run.prepare(_requirement(self.run, item), worker.args[0] if worker else None)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_teardown(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
+        """Once the last probe that wants no worker is done, let it start beside the next ones."""
+        if _worker(item) == "stopped" and nextitem and _worker(nextitem) != "stopped" and self.run.options.has_worker:
+            self.run.worker.start_ahead()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        requirement = _requirement(self.run, item)
+        _name_case(item, requirement)
+        if call.excinfo is None:
+            if call.when == "call":
+                self.run.outcomes.append(Outcome(requirement.id, item.nodeid, Status.PASS, None, time.monotonic() - item.stash[STARTED]))
+            report.status = Status.PASS  # type: ignore[attr-defined]
+            return report
+        error = call.excinfo.value
+        if isinstance(error, KeyboardInterrupt | pytest.exit.Exception):
+            return report
+        status, finding = _found(error)
+        # A later phase's outcome replaces an earlier one of the same probe: a teardown that breaks is an ERROR.
+        seconds = time.monotonic() - item.stash.get(STARTED, time.monotonic())
+        self.run.outcomes.append(Outcome(requirement.id, item.nodeid, status, finding, seconds))
+        report.status = status  # type: ignore[attr-defined]
+        if status is not Status.ERROR or isinstance(error, BrokenTestbed):
+            report.longrepr = f"{requirement.id} {status}: {requirement.sentence}\nexpected  {finding.expected}\ngot       {finding.got}"
+        if status is Status.INCONCLUSIVE and self.run.options.allow_inconclusive:
+            report.outcome = "skipped"
+            report.longrepr = (str(item.path), 0, f"INCONCLUSIVE: {finding.got}")
+        return report
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        with _uninterrupted():
+            self.run.close()
+        if self._pages and exitstatus not in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.USAGE_ERROR):
+            session.exitstatus = self.run.summary().status
+
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
+        status = getattr(report, "status", None)
+        if status is None or (report.when != "call" and status is Status.PASS):
+            return None
+        if status is Status.PASS:
+            return "passed", LETTERS[status], status
+        own_defect = status is Status.ERROR and not isinstance(report.longrepr, str)
+        return "error" if own_defect else str(status), LETTERS[status], str(status)
+
+    def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int) -> None:
+        if not self._pages:
+            return
+        summary = self.run.summary()
+        self.run.write_result(summary)
+        self.run.record.close()
+        terminalreporter.section("conformance", sep="=")
+        for line in page(summary):
+            terminalreporter.write_line(line.text, **({COLOURS[line.tone]: True} if line.tone else {}))
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt(f"ended by {signal.Signals(number).name}")
+
+
+class _uninterrupted:
+    """Cleaning up is bounded in time, so a second Ctrl-C does not cut it short."""
+
+    def __enter__(self) -> None:
+        self._before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+def _requirement(run: Run, item: pytest.Item) -> Requirement:
+    marker = item.get_closest_marker("requirement")
+    assert marker
+    return run.catalogue[marker.args[0]]
+
+
+def _worker(item: pytest.Item) -> str | None:
+    marker = item.get_closest_marker("worker")
+    return marker.args[0] if marker else None
+
+
+def _order(run: Run, item: pytest.Item) -> int:
+    """For speed alone: probes that want no worker come early, so that it can start beside those that do not care."""
+    requirement = _requirement(run, item)
+    if requirement.id == READINESS:
+        return 9
+    if "stopped_life" in getattr(item, "fixturenames", ()):
+        return 4
+    if worker := _worker(item):
+        return {"stopped": 1, "running": 3}[worker]
+    return 0 if requirement.section in (1, 2) else 2
+
+
+def _found(error: BaseException) -> tuple[Status, Finding]:
+    if isinstance(error, Violation):
+        return Status.FAIL, Finding(error.expected, error.got, error.evidence, error.look_at)
+    if isinstance(error, NoEvidence):
+        return Status.INCONCLUSIVE, Finding("evidence", str(error))
+    where = "the testbed" if isinstance(error, BrokenTestbed) else "the suite"
+    return Status.ERROR, Finding(f"{where} to work", f"{type(error).__name__}: {error}".split("\n")[0], look_at=f"{where}, not the target; please report it")
+
+
+def _name_case(item: pytest.Item, requirement: Requirement) -> None:
+    """Name the probe's case in a JUnit report by its requirement."""
+    from _pytest.junitxml import xml_key
+
+    if xml := item.config.stash.get(xml_key, None):
+        reporter = xml.node_reporter(item.nodeid)
+        reporter.add_attribute("classname", f"spec.{requirement.document.removesuffix('.md')}")
+        detail = item.name.partition("[")[2].removesuffix("]")
+        reporter.add_attribute("name", f"{requirement.id} {requirement.sentence}" + (f" [{detail}]" if detail else ""))
+
+
+# Fixtures: each hands over an object
+
+
+@pytest.fixture(scope="session")
+def run(request: pytest.FixtureRequest) -> Run:
+    """The run."""
+    return request.config.stash[RUN]
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def connections(run: Run) -> AsyncIterator[None]:
+    """The suite's own connections, which belong to the event loop of the probes."""
+    ours = [part for part in (run.client, run.database, run.queue) if part]
+    for part in ours:
+        await part.open()
+    yield
+    for part in ours:
+        await part.close()
+
+
+@pytest.fixture(scope="session")
+def client(run: Run, connections: None) -> Client:
+    """Sends requests to the target."""
+    return run.client
+
+
+@pytest.fixture
+def target(run: Run) -> Target:
+    """The running target."""
+    return run.target
+
+
+@pytest.fixture(scope="session")
+def items(run: Run, connections: None) -> postgres.Database | None:
+    """The table, seen from the server."""
+    return run.database
+
+
+@pytest.fixture(scope="session")
+def queue(run: Run, connections: None) -> redis.Broker | None:
+    """The broker and result backend, seen from the server."""
+    return run.queue
+
+
+@pytest.fixture(scope="session")
+def upstream(run: Run) -> Upstream | None:
+    """The server that the target fetches from."""
+    return run.upstream
+
+
+@pytest.fixture(scope="session")
+def worker(run: Run) -> Worker:
+    """The implementation's worker."""
+    return run.worker
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def stopped_life(run: Run) -> lives.StoppedLife:
+    """A whole life of another copy of the target, ended by SIGTERM."""
+    return await run.life("stopped", lives.StoppedLife)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def killed_life(run: Run) -> lives.KilledLife:
+    """The life of another copy of the target, killed as soon as it had answered a submission."""
+    return await run.life("killed", lives.KilledLife)

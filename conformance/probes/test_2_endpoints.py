@@ -1,0 +1,129 @@
+"""Probes of section 2: the two messages, the media type, independence, and a process that outlives every request."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+import pytest
+
+from conformance.client import Client
+from conformance.evidence import Exchange
+from conformance.expectations import expect, expect_status, require
+from conformance.target import Target
+from conformance.testbed.upstream import Reply, Upstream
+from spec import model
+
+INVALID_ID = "/items/abc"
+
+
+@pytest.mark.requirement("END-1")
+async def test_sync_answers_its_message_exactly(client: Client) -> None:
+    expect(await client.get("/sync"), model.sync_message())
+
+
+@pytest.mark.requirement("END-2")
+async def test_async_answers_its_message_exactly(client: Client) -> None:
+    expect(await client.get("/async"), model.async_message())
+
+
+@pytest.mark.requirement("END-3")
+@pytest.mark.parametrize("path", ["/sync", "/async", "/items/", "/items/1", INVALID_ID, "/external-data", "/process-data/"])
+async def test_answers_are_application_json(client: Client, path: str) -> None:
+    exchange = await (client.post(path, {}) if path == "/process-data/" else client.get(path))
+    if exchange.status == 200 or path == INVALID_ID:
+        require(exchange.media_type == "application/json", "the media type application/json", repr(exchange.media_type), [exchange])
+
+
+@pytest.mark.requirement("END-4")
+async def test_answers_depend_on_nothing_that_went_before(client: Client) -> None:
+    paths = [path for number in range(10) for path in ("/sync", "/async", f"/items/?q={number}", INVALID_ID, "/items/")]
+    at_once = await client.all(*paths)
+    on_one_connection = await client.in_turn(paths)
+    for path, exchange in zip(paths * 2, at_once + on_one_connection, strict=True):
+        _expect_known(path, exchange)
+
+
+def _expect_known(path: str, exchange: Exchange) -> None:
+    if path == INVALID_ID:
+        expect_status(exchange, (422,), "422")
+    elif path.startswith("/items/"):
+        expect(exchange, model.listing(path.partition("?q=")[2] or None))
+    else:
+        expect(exchange, model.sync_message() if path == "/sync" else model.async_message())
+
+
+async def _an_id_that_is_no_integer(client: Client, upstream: Upstream) -> None:
+    await client.get(INVALID_ID)
+
+
+async def _an_id_beyond_every_integer(client: Client, upstream: Upstream) -> None:
+    await client.get("/items/" + "9" * 400)
+
+
+async def _a_body_that_is_no_object(client: Client, upstream: Upstream) -> None:
+    await client.post("/process-data/", [1])
+
+
+async def _a_body_that_is_no_json(client: Client, upstream: Upstream) -> None:
+    await client.post_bytes("/process-data/", b'{"a": \xff')
+
+
+async def _a_path_that_is_not_there(client: Client, upstream: Upstream) -> None:
+    await client.get("/nowhere")
+
+
+async def _bytes_that_are_no_http(client: Client, upstream: Upstream) -> None:
+    parts = urlsplit(client.url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    writer.write(b"\x16\x03\x01 this is no HTTP\r\n\r\n")
+    writer.write_eof()
+    async with asyncio.timeout(1):
+        await reader.read()
+    writer.close()
+
+
+async def _an_upstream_that_answers_an_error(client: Client, upstream: Upstream) -> None:
+    with upstream.answering(Reply(status=500, body=b'{"error": true}')):
+        await client.get("/external-data")
+
+
+async def _an_upstream_that_answers_no_json(client: Client, upstream: Upstream) -> None:
+    with upstream.answering(Reply(body=b"<html>")):
+        await client.get("/external-data")
+
+
+async def _an_upstream_that_hangs_up(client: Client, upstream: Upstream) -> None:
+    with upstream.answering(Reply(cut=-1)):
+        await client.get("/external-data")
+
+
+async def _an_upstream_that_is_not_there(client: Client, upstream: Upstream) -> None:
+    with upstream.refusing():
+        await client.get("/external-data")
+
+
+FAULTS = [
+    _an_id_that_is_no_integer,
+    _an_id_beyond_every_integer,
+    _a_body_that_is_no_object,
+    _a_body_that_is_no_json,
+    _a_path_that_is_not_there,
+    _bytes_that_are_no_http,
+    _an_upstream_that_answers_an_error,
+    _an_upstream_that_answers_no_json,
+    _an_upstream_that_hangs_up,
+    _an_upstream_that_is_not_there,
+]
+
+
+@pytest.mark.requirement("END-5")
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__.strip("_"))
+async def test_no_fault_of_a_request_ends_the_process(
+    client: Client, upstream: Upstream, target: Target, fault: Callable[[Client, Upstream], Awaitable[None]]
+) -> None:
+    await fault(client, upstream)
+    exchange = await client.get("/async")
+    what = fault.__name__.strip("_").replace("_", " ")
+    ended = target.process.ended(0.0 if exchange.answered else 1.0)
+    require(ended is None, f"the process to run on after {what}", f"it ended with status {ended}", [exchange, *target.process.output()[-4:]])
+    expect(exchange, model.async_message())

@@ -1,0 +1,149 @@
+"""Probes of section 5: submissions, the messages they leave in Redis, and what the implementation's worker makes of them."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+
+from conformance import allowances
+from conformance.client import Client
+from conformance.errors import NoEvidence, Violation
+from conformance.evidence import Exchange, QueuedMessage
+from conformance.expectations import body_of, expect, expect_status, no_evidence_unless, require
+from conformance.lives import KilledLife
+from conformance.testbed.redis import Broker
+from conformance.worker import Worker
+from spec import model, strategies
+
+PATH = "/process-data/"
+NO_OBJECTS = {
+    "list": b'[{"a": 1}]', "null": b"null", "text": b'"text"', "number": b"7", "boolean": b"true",
+    "broken": b'{"a": ', "empty": b"", "invalid UTF-8": b'{"a": "\xff"}',
+}  # fmt: skip
+
+
+def task_id_of(exchange: Exchange) -> str:
+    """The id in the answer to a submission, which is as it should be."""
+    wanted = '200 {"message": "Task submitted", "task_id": a text}'
+    expect_status(exchange, (200,), wanted)
+    body = body_of(exchange, wanted)
+    task_id = body.get("task_id") if isinstance(body, dict) else None
+    if not isinstance(task_id, str) or not task_id:
+        raise Violation(wanted, exchange.outcome, [exchange])
+    expect(exchange, model.submitted(task_id))
+    return task_id
+
+
+async def message_of(queue: Broker, exchange: Exchange, task_id: str) -> QueuedMessage:
+    """The message of a task that no worker has taken."""
+    found = [message for message in await queue.messages() if message.task_id == task_id]
+    if not found and not queue.place.user and await queue.consumers():
+        raise NoEvidence("a worker of somebody else's takes the messages from the queue: stop it, or let the suite start the service")
+    require(len(found) == 1, f"one message of task {task_id} in a Redis list", f"{len(found)} of them", [exchange, *found])
+    return found[0]
+
+
+@pytest.mark.requirement("TASK-1")
+async def test_a_submission_answers_its_message_and_a_task_id(client: Client) -> None:
+    task_id_of(await client.post(PATH, {"order": 7}))
+
+
+@pytest.mark.requirement("TASK-2")
+async def test_every_submission_has_its_own_id(client: Client) -> None:
+    exchanges = await asyncio.gather(*(client.post(PATH, {"same": True}) for _ in range(20)))
+    exchanges += [await client.post(PATH, {"same": True}) for _ in range(3)]
+    by_id: dict[str, Exchange] = {}
+    for exchange in exchanges:
+        task_id = task_id_of(exchange)
+        require(task_id not in by_id, "an id that no other submission has", f"{task_id} twice", [exchange, by_id.get(task_id, exchange)])
+        by_id[task_id] = exchange
+
+
+@pytest.mark.requirement("TASK-3")
+@pytest.mark.worker("stopped")
+async def test_the_task_is_in_the_queue_under_that_id_with_that_data(client: Client, queue: Broker) -> None:
+    data = {"order": 7, "note": "déjà vu", "lines": [{"sku": "a", "count": 2}], "nothing": None}
+    exchange = await client.post(PATH, data)
+    message = await message_of(queue, exchange, task_id_of(exchange))
+    no_evidence_unless(message.arguments is not None, f"the message's content type is {message.content_type}, which the suite does not open")
+    given = _arguments(message.arguments)
+    require(any(model.difference(data, argument) is None for argument in given), f"the data among the task's arguments: {model.shown(data)}",
+            model.shown(given), [exchange, message])  # fmt: skip
+
+
+def _arguments(body: Any) -> list[Any]:
+    """Positional and keyword arguments of a Celery message's body, protocol 2: [args, kwargs, embed]."""
+    match body:
+        case [list(args), dict(kwargs), *_]:
+            return [*args, *kwargs.values()]
+        case _:
+            return []
+
+
+@pytest.mark.requirement("TASK-4")
+@pytest.mark.worker("stopped")
+async def test_the_answer_does_not_wait_for_the_work(client: Client, queue: Broker) -> None:
+    exchange = await client.post(PATH, {"patience": 0})
+    task_id = task_id_of(exchange)
+    value, seen = await queue.result(task_id, deadline=0)
+    if seen.data["state"] != "PENDING" and not queue.place.user and await queue.consumers():
+        raise NoEvidence("a worker of somebody else's runs: stop it, or let the suite start the service")
+    require(seen.data["state"] == "PENDING", "no result of the task while no worker runs", seen.text, [exchange, seen])
+
+
+@pytest.mark.requirement("TASK-5")
+@pytest.mark.worker("running")
+async def test_the_workers_result_is_the_completion_message_with_the_data(client: Client, queue: Broker, worker: Worker) -> None:
+    await expect_completed(await client.post(PATH, {"order": 8, "rush": True}), {"order": 8, "rush": True}, queue, worker)
+
+
+@pytest.mark.requirement("TASK-6")
+@pytest.mark.worker("running")
+@settings(max_examples=allowances.EXAMPLES_THROUGH_THE_WORKER)
+@given(data=strategies.json_objects)
+async def test_data_survives_exactly(client: Client, queue: Broker, worker: Worker, data: dict[str, Any]) -> None:
+    await expect_completed(await client.post(PATH, data), data, queue, worker)
+
+
+@pytest.mark.requirement("TASK-7")
+@pytest.mark.worker("running")
+async def test_the_queue_outlives_the_web_process(killed_life: KilledLife, queue: Broker, worker: Worker) -> None:
+    life = killed_life.lived()
+    assert life.submission
+    await expect_completed(life.submission, life.data, queue, worker)
+
+
+async def expect_completed(exchange: Exchange, data: dict[str, Any], queue: Broker, worker: Worker) -> None:
+    """The task of a submission ends with the completion message and the data."""
+    value, seen = await queue.result(task_id_of(exchange), worker.deadline)
+    if seen.data["state"] != "SUCCESS":
+        raise Violation("the task's result from the worker", seen.text, [exchange, seen, *worker.last_lines()])
+    worker.proven()
+    if found := model.difference(model.completed(data), value):
+        raise Violation(model.shown(model.completed(data)), f"{model.shown(value)} — {found}", [exchange, seen])
+
+
+@pytest.mark.requirement("TASK-8")
+@pytest.mark.worker("stopped")
+@pytest.mark.parametrize("content", NO_OBJECTS.values(), ids=NO_OBJECTS.keys())
+async def test_a_body_that_is_no_json_object_is_rejected_and_queues_nothing(client: Client, queue: Broker, content: bytes) -> None:
+    before = {message.task_id for message in await queue.messages()}
+    exchange = await client.post_bytes(PATH, content)
+    queued = [message for message in await queue.messages() if message.task_id not in before]
+    expect_status(exchange, range(400, 500), "a status from 400 to 499", *queued)
+    require(not queued, "no message queued", f"{len(queued)} messages", [exchange, *queued])
+
+
+@pytest.mark.requirement("TASK-9")
+@pytest.mark.worker("stopped")
+async def test_no_success_without_a_queued_task(client: Client, queue: Broker) -> None:
+    no_evidence_unless(queue.place.user is not None, "the target's Redis user is not ours to restrict: let the suite start the service")
+    before = {message.task_id for message in await queue.messages()}
+    async with queue.refusing_writes():
+        refused = await client.post(PATH, {"accepted": False})
+        queued = [message for message in await queue.messages() if message.task_id not in before]
+    require(not queued, "no message queued while the broker refuses writes", f"{len(queued)} messages", [refused, *queued])
+    expect_status(refused, [*range(100, 200), *range(300, 600)], "any answer but 2xx while the broker refuses writes")
+    accepted = await client.post(PATH, {"accepted": True})
+    await message_of(queue, accepted, task_id_of(accepted))

@@ -1,0 +1,58 @@
+"""Probes of section 6: what becomes of `q`."""
+
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conformance.client import Client
+from conformance.expectations import expect, expect_status, require
+from spec import model, strategies
+
+
+@pytest.mark.requirement("DEP-1")
+async def test_without_q_the_answer_is_null(client: Client) -> None:
+    expect(await client.get("/items/"), model.listing(None))
+
+
+@pytest.mark.requirement("DEP-2")
+@given(q=strategies.query_texts, plus=st.booleans())
+async def test_q_is_echoed_exactly(client: Client, q: str, plus: bool) -> None:
+    encoded = quote_plus(q, safe="") if plus else quote(q, safe="")
+    expect(await client.get(f"/items/?q={encoded}"), model.listing(q))
+
+
+@pytest.mark.requirement("DEP-3")
+@pytest.mark.parametrize("query", ["q=", "q"])
+async def test_an_empty_q_is_the_empty_string(client: Client, query: str) -> None:
+    expect(await client.get(f"/items/?{query}"), model.listing(""))
+
+
+@pytest.mark.requirement("DEP-4")
+@pytest.mark.parametrize("text", ["null", "None", "1", "1.0", "01", "true", "false", "[]", "{}", "NaN", '"q"'])
+async def test_q_is_never_coerced(client: Client, text: str) -> None:
+    expect(await client.get(f"/items/?q={quote(text)}"), model.listing(text))
+
+
+@pytest.mark.requirement("DEP-4")
+@pytest.mark.parametrize(("query", "q"), [("Q=upper", None), ("p=1&limit=x", None), ("p=1&q=a&Q=b", "a"), ("qq=1", None), ("q[]=1", None)])
+async def test_other_parameters_are_ignored(client: Client, query: str, q: str | None) -> None:
+    expect(await client.get(f"/items/?{query}"), model.listing(q))
+
+
+@pytest.mark.requirement("DEP-5")
+async def test_the_two_paths_do_not_shadow_each_other(client: Client) -> None:
+    expect(await client.get("/items/?q=x"), model.listing("x"))
+    invalid = await client.get("/items/abc?q=x")
+    expect_status(invalid, (422,), "422, for 'abc' is no id of an item")
+    item = await client.get("/items/1?q=x")
+    got = item.outcome
+    require(item.answered and b'"q"' not in item.body[:5] and b'"item"' in item.body, '200 {"item": …} for /items/1, whatever its query', got, [item])
+
+
+@pytest.mark.requirement("DEP-6")
+async def test_requests_at_once_do_not_see_each_others_q(client: Client) -> None:
+    texts = [f"caller-{number}" for number in range(50)]
+    for text, exchange in zip(texts, await client.all(*(f"/items/?q={text}" for text in texts)), strict=True):
+        expect(exchange, model.listing(text))

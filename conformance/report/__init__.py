@@ -1,0 +1,1 @@
+"""Reports: the record of a run and its views. Nothing here starts or asks anything."""

@@ -1,0 +1,93 @@
+"""The record: a run as JSON Lines (header, evidence as it is seen, verdicts, footer), described by record.schema.json."""
+
+import json
+import threading
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any
+
+from conformance.errors import WrongUsage
+from conformance.evidence import Fact, as_plain
+from conformance.verdict import Claim, Exit, Verdict
+
+VERSION = 1
+TEXT_LIMIT = 64 * 1024  # characters of one text in a record; the rest is counted, not written
+
+
+class Record:
+    """Writes the lines of one run as they become known, so that a run that is killed leaves what it had seen."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._lock = threading.Lock()
+        self._file: IO[str] | None = None
+        if path:
+            try:
+                self._file = path.open("w", encoding="utf-8")
+            except OSError as error:
+                raise WrongUsage(f"--record wants a file that can be written; {path} cannot: {error.strerror}") from error
+
+    def header(self, **about: Any) -> None:
+        """The first line: what ran, on what."""
+        self._write({"type": "header", "version": VERSION, **about})
+
+    def fact(self, fact: Fact) -> None:
+        """A line of evidence."""
+        if self._file:
+            self._write({"type": "evidence", **as_plain(fact)})
+
+    def verdict(self, verdict: Verdict) -> None:
+        """A line for the verdict on one requirement."""
+        finding = verdict.finding
+        self._write(
+            {
+                "type": "verdict",
+                "requirement": verdict.requirement.id,
+                "level": verdict.requirement.level,
+                "sentence": verdict.requirement.sentence,
+                "status": verdict.status,
+                "probes": verdict.probes,
+                "seconds": round(verdict.seconds, 3),
+                "finding": finding
+                and {
+                    "expected": finding.expected,
+                    "got": finding.got,
+                    "evidence": [{**reference(fact), "summary": fact.summary} for fact in finding.evidence],
+                    "look_at": finding.look_at or verdict.requirement.usual_cause,
+                    "reproduce": list(finding.reproduce),
+                },
+            }
+        )
+
+    def footer(self, claim: Claim, status: Exit, seconds: float) -> None:
+        """The last line: what the run establishes."""
+        self._write({"type": "footer", "claim": claim.name, "sentence": claim.sentence, "exit_status": int(status), "seconds": round(seconds, 3)})
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            if self._file:
+                self._file.close()
+                self._file = None
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        with self._lock:
+            if self._file:
+                json.dump(line, self._file, ensure_ascii=True, default=_plain)
+                self._file.write("\n")
+                self._file.flush()
+
+
+def reference(fact: Fact) -> dict[str, Any]:
+    """How a verdict names a line of evidence."""
+    plain = as_plain(fact)
+    return {name: plain[name] for name in ("kind", "channel", "number") if name in plain}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        text = value.decode("utf-8", "backslashreplace")
+        return text if len(text) <= TEXT_LIMIT else f"{text[:TEXT_LIMIT]}… ({len(value)} bytes)"
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value)

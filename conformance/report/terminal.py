@@ -1,0 +1,111 @@
+"""The terminal page: what a stranger reads at the end of a run. A pure function of the summary."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from conformance.verdict import Claim, Exit, Status, Verdict
+from spec.catalogue import Level, sections
+
+WIDTH = 100
+LABEL = 12
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All that a report says of a run."""
+
+    target: str
+    url: str | None
+    services: Mapping[str, str]
+    seed: int
+    level: Level
+    verdicts: Sequence[Verdict]
+    claim: Claim
+    status: Exit
+    seconds: float
+    timings: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the page, and whether it tells of something good, bad or unknown."""
+
+    text: str
+    tone: Status | None = None
+
+
+def page(summary: Summary) -> list[Line]:
+    """The whole page."""
+    return [*_header(summary), Line(""), *_sections(summary), *_findings(summary), Line(""), *_closing(summary)]
+
+
+def _header(summary: Summary) -> Iterator[Line]:
+    yield from _labelled("target", f"{summary.target} at {summary.url}" if summary.url and summary.url != summary.target else summary.target)
+    yield from _labelled("services", ", ".join(summary.services[name] for name in ("postgres", "redis", "upstream") if name in summary.services) or "none")
+    yield from _labelled("seed", str(summary.seed))
+
+
+def _sections(summary: Summary) -> Iterator[Line]:
+    for section in sections():
+        verdicts = [verdict for verdict in summary.verdicts if verdict.requirement.section == section.number]
+        if not verdicts:
+            continue
+        counts = Counter(verdict.status for verdict in verdicts)
+        others = [f"{counts[status]} {status}" for status in Status if status is not Status.PASS and counts[status]]
+        worst = next((status for status in (Status.ERROR, Status.FAIL, Status.INCONCLUSIVE) if counts[status]), Status.PASS)
+        text = f"{section.number} {section.title:<14} {counts[Status.PASS]:>2} of {len(verdicts):>2} passed"
+        yield Line("  " + ", ".join([text, *others]), worst)
+
+
+def _findings(summary: Summary) -> Iterator[Line]:
+    for verdict in summary.verdicts:
+        if verdict.status is Status.FAIL:
+            yield from _finding(verdict)
+    for status in (Status.ERROR, Status.INCONCLUSIVE):
+        yield from _unseen([verdict for verdict in summary.verdicts if verdict.status is status])
+
+
+def _finding(verdict: Verdict) -> Iterator[Line]:
+    yield Line("")
+    yield _title(verdict)
+    if (finding := verdict.finding) is None:
+        return
+    yield from _labelled("expected", finding.expected)
+    yield from _labelled("got", finding.got)
+    yield from _labelled("evidence", *(fact.summary for fact in finding.evidence))
+    yield from _labelled("reproduce", *finding.reproduce)
+    yield from _labelled("look at", finding.look_at or verdict.requirement.usual_cause)
+
+
+def _unseen(verdicts: Sequence[Verdict]) -> Iterator[Line]:
+    """Requirements that nothing is known of, those with the same reason together."""
+    reasons = dict.fromkeys(verdict.finding.got for verdict in verdicts if verdict.finding)
+    for reason in reasons:
+        yield Line("")
+        for verdict in verdicts:
+            if verdict.finding and verdict.finding.got == reason:
+                yield _title(verdict)
+        yield from _labelled("to judge" if reason.startswith("pass ") else "because", reason)
+
+
+def _title(verdict: Verdict) -> Line:
+    requirement = verdict.requirement
+    left = f"{requirement.id:<8}{requirement.level:<8}{requirement.sentence}"
+    right = f"{verdict.status}  {requirement.source}"
+    return Line(f"{left:<{WIDTH - len(right) - 1}} {right}", verdict.status)
+
+
+def _closing(summary: Summary) -> Iterator[Line]:
+    tone = {Exit.PASSED: Status.PASS, Exit.NOT_ESTABLISHED: Status.INCONCLUSIVE}.get(summary.status, Status.FAIL)
+    yield Line(f"{summary.claim.sentence} ({summary.seconds:.1f} s, exit status {int(summary.status)})", tone)
+
+
+def _labelled(label: str, *texts: str) -> Iterator[Line]:
+    for index, text in enumerate(texts):
+        yield Line(f"{label if index == 0 else '':<{LABEL}}{_one_line(text)}")
+
+
+def _one_line(text: str) -> str:
+    """Text of a target's making, as one line that no control character can leave."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

@@ -1,0 +1,367 @@
+"""The run: options, testbed, target and verdicts of one run, from opening to closing. It reads like a table of contents."""
+
+import asyncio
+import json
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from conformance import __version__, lives
+from conformance.client import Client
+from conformance.errors import BrokenTestbed, NoEvidence, Violation, WrongUsage
+from conformance.evidence import Exchange, Fact, Journal
+from conformance.options import Options
+from conformance.report.record import Record
+from conformance.report.terminal import Summary
+from conformance.target import Launch, NotReady, Target, is_no_application, why_it_did_not_start
+from conformance.testbed import embedded, postgres, redis
+from conformance.testbed.embedded import explain_no_space
+from conformance.testbed.processes import Process
+from conformance.testbed.upstream import Upstream
+from conformance.verdict import Exit, Outcome, Status, Verdict, claim, exit_status, judge
+from conformance.worker import Worker
+from spec.catalogue import Requirement
+
+T = TypeVar("T")
+READINESS = "LIFE-10"
+STACKS = Path(__file__).parent / "testbed" / "stacks" / "sitecustomize.py"
+RESTARTS = 5
+
+# What to pass so that a channel can be seen.
+REMEDIES = {
+    "postgres": "--database-url with an administrator's URL of the target's own database",
+    "redis": "--redis-url with an administrator's URL of the target's own Redis database",
+    "upstream": "--upstream-port PORT, and start the target with EXTERNAL_DATA_URL=http://127.0.0.1:PORT/posts?userId=1&tag=a%20b&tag=c",
+    "process": "--target-app or --target-command in place of --target-url, so that the suite starts the service itself",
+    "worker": "--worker-app MODULE:ATTR or --worker-command CMD",
+    "source": "--target-app in place of --target-url or --target-command",
+}
+
+
+class Run:
+    """One run. `begin` opens it in the background, `opened` waits for that, `close` leaves nothing behind."""
+
+    def __init__(self, options: Options, catalogue: dict[str, Requirement]) -> None:
+        self.options = options
+        self.catalogue = catalogue
+        self.selected = [catalogue[name] for name in options.only] if options.only else list(catalogue.values())
+        self.record = Record(options.record)
+        self.journal = Journal(self._saw)
+        self.services: dict[str, str] = {}
+        self.collected: dict[str, list[str]] = {requirement.id: [] for requirement in self.selected}
+        self.outcomes: list[Outcome] = []
+        self.timings: dict[str, float] = {}
+        self.failure: Violation | BrokenTestbed | None = None  # why no probe can run
+        self.deaths: list[Violation] = []
+        self._task_ids: set[str] = set()
+        self._cleanup = ExitStack()
+        self._closing = threading.Event()
+        self._processes: list[Process] = []
+        self._pool = ThreadPoolExecutor(max_workers=6, thread_name_prefix="testbed")
+        self._began = time.monotonic()
+        self._opening: Future[None] | None = None
+
+    # Opening
+
+    def begin(self) -> None:
+        """Start everything, in the background."""
+        self._opening = self._pool.submit(self._open)
+
+    def opened(self) -> None:
+        """Wait until the target answers. Raises WrongUsage; any other failure is kept, and becomes verdicts."""
+        assert self._opening
+        try:
+            self._opening.result()
+        except (Violation, BrokenTestbed) as failure:
+            self.failure = failure
+        self._write_header()
+
+    def _open(self) -> None:
+        try:
+            self._open_folder()
+            boot = [self._pool.submit(work) for work in (self._open_postgres, self._open_redis, self._open_upstream)]
+            for part in boot:
+                part.result()
+            self._took("boot")
+            self._open_target()
+            self._took("ready")
+            self._begin_lives()
+        except OSError as error:
+            raise BrokenTestbed(f"the testbed could not be opened: {error}") from error
+
+    def _open_folder(self) -> None:
+        place = Path(tempfile.gettempdir())
+        try:
+            self.folder = Path(tempfile.mkdtemp(prefix="run-"))
+            self._cleanup.callback(shutil.rmtree, self.folder, ignore_errors=True)
+            self.folder.chmod(0o711)  # the embedded servers may run as another user
+            (self.folder / "start").mkdir()
+            shutil.copy(STACKS, self.folder / "start")
+        except OSError as error:
+            raise explain_no_space(place, error) from error
+
+    def _open_postgres(self) -> None:
+        self.database: postgres.Database | None = None
+        url = self.options.database_url
+        if self.options.target_url:
+            if url:
+                self.database = postgres.Database(asyncio.run(postgres.adopt(url)), self.journal)
+                self.services["postgres"] = asyncio.run(postgres.version(url)) + " (given)"
+            return
+        if url:
+            asyncio.run(postgres.check_rights(url))
+        else:
+            server = embedded.Postgres(self.folder, self.journal)
+            self._cleanup.callback(server.stop)
+            server.ready()
+            url = server.url
+        self._database_url = url
+        self.services["postgres"] = asyncio.run(postgres.version(url)) + (" (given)" if self.options.database_url else " (embedded)")
+        self.database = postgres.Database(self._make_place(url), self.journal)
+
+    def _make_place(self, url: str, *, may_write: bool = False) -> postgres.Place:
+        place = asyncio.run(postgres.create(url, may_write=may_write))
+        if self.options.database_url:  # an embedded server takes it with it
+            self._cleanup.callback(lambda: asyncio.run(postgres.drop(url, place)))
+        return place
+
+    def _open_redis(self) -> None:
+        self.queue: redis.Broker | None = None
+        url = self.options.redis_url
+        if self.options.target_url and not url:
+            return
+        if url:
+            redis.check_rights(url, empty=not self.options.target_url)
+        else:
+            server = embedded.Redis(self.folder, self.journal)
+            self._cleanup.callback(server.stop)
+            server.ready()
+            url = server.url
+        self.services["redis"] = redis.version(url) + (" (given)" if self.options.redis_url else " (embedded)")
+        place = redis.Place(url, None, None) if self.options.target_url else redis.create(url)
+        if self.options.redis_url:
+            self._cleanup.callback(lambda: redis.drop(place, self._task_ids))
+        self.queue = redis.Broker(place, self.journal)
+
+    def _open_upstream(self) -> None:
+        self.upstream: Upstream | None = None
+        port = self.options.upstream_port
+        if self.options.target_url and not port:
+            return
+        upstream = Upstream(self.journal, port)
+        try:
+            upstream.start()
+        except OSError as error:
+            raise WrongUsage(f"--upstream-port wants a port that is free; {port} is taken ({error.strerror})") from error
+        finally:
+            self._cleanup.callback(upstream.stop)
+        self.upstream = upstream
+        self.services["upstream"] = f"stub at {upstream.url}"
+
+    def _open_target(self) -> None:
+        self.launch = Launch(self.options, self._variables(), self.folder / "start", self.journal, self._started)
+        self.worker = Worker(self.launch)
+        self.target = self._start_target()
+        self.client = Client(self.target.url, self.journal)
+        try:
+            first_status = self.target.ready()
+        except NotReady as failure:
+            raise why_it_did_not_start(self.launch, failure) or failure from None
+        self.upstream_requests_at_ready = len(self.upstream.requests) if self.upstream else 0
+        if first_status >= 500 and (mistake := is_no_application(self.launch)):
+            raise mistake
+
+    def _start_target(self) -> Target:
+        if self.options.target_url:
+            return Target(self.options.target_url, self.options.directory, None)
+        return Target.start(self.launch)
+
+    def _variables(self) -> dict[str, str]:
+        """The variables of the contract that do not differ between copies of the target."""
+        variables = {}
+        if self.database:
+            variables["DATABASE_URL"] = self.database.place.target_url or self.database.place.admin_url
+        if self.queue:
+            url = self.queue.place.target_url or self.queue.place.admin_url
+            variables |= dict.fromkeys(("REDIS_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"), url)
+        if self.upstream:
+            variables["EXTERNAL_DATA_URL"] = self.upstream.url
+        return variables
+
+    def _begin_lives(self) -> None:
+        """Let further copies of the target live in the background, those that a selected requirement looks at."""
+        self._lives: dict[str, Future[object]] = {}
+        if not self.target.is_ours:
+            return
+        wanted = {requirement.id for requirement in self.selected}
+        if wanted & lives.LOOKED_AT["killed"]:
+            self._lives["killed"] = self._pool.submit(asyncio.run, lives.killed(self.launch, self.folder.name))
+        if wanted & lives.LOOKED_AT["stopped"]:
+            place = self._make_place(self._database_url, may_write=True)
+            self._lives["stopped"] = self._pool.submit(asyncio.run, lives.stopped(self.launch, place))
+
+    def _started(self, process: Process) -> None:
+        self._processes.append(process)
+        if self._closing.is_set():
+            process.kill()
+
+    # Probing
+
+    def prepare(self, requirement: Requirement, worker: str | None) -> None:
+        """Make ready for a probe: everything that it needs is there, or it is said why not."""
+        if isinstance(self.failure, Violation):
+            if requirement.id == READINESS:
+                raise self.failure
+            raise NoEvidence(f"the service did not become ready ({READINESS}): {self.failure.got}")
+        if self.failure:
+            raise self.failure
+        self._check_channels(requirement)
+        self._revive()
+        self.client.new_probe()
+        if worker and (killed := self._lives.get("killed")):
+            killed.exception()  # it submits a task while no worker runs
+        if worker == "running":
+            self.worker.start()
+        elif worker == "stopped":
+            self.worker.stop()
+
+    def _check_channels(self, requirement: Requirement) -> None:
+        there = {
+            "http": True,
+            "postgres": self.database is not None,
+            "redis": self.queue is not None,
+            "upstream": self.upstream is not None,
+            "process": self.target.is_ours,
+            "worker": self.options.has_worker,
+            "source": self.options.target_app is not None,
+        }
+        missing = [REMEDIES[channel] for channel in requirement.channels if not there[channel]]
+        if missing:
+            raise NoEvidence("pass " + "; and ".join(missing))
+
+    def _revive(self) -> None:
+        """Start the target again where it has died by itself, so that the rest can be judged."""
+        if self.target.alive:
+            return
+        process = self.target.process
+        lines = [line for line in process.output() if line.text.strip()][-4:]
+        event = self.journal.observe("death", f"the process ended by itself with status {process.status}")
+        death = Violation("the process to go on answering until it is asked to stop", event.text, (event, *lines))
+        self.deaths.append(death)
+        if len(self.deaths) > RESTARTS:
+            self.failure = death
+            raise NoEvidence(f"the target died {len(self.deaths)} times and is not started again")
+        self.target = self._start_target()
+        self.client.turn_to(self.target.url)
+        try:
+            self.target.ready()
+        except NotReady as failure:
+            self.failure = failure
+            raise NoEvidence(f"the target died and does not start again: {failure.got}") from None
+
+    async def life(self, name: str, kind: type[T]) -> T:
+        """Wait for a life that was begun in the background."""
+        life = await asyncio.wrap_future(self._lives[name])
+        assert isinstance(life, kind)
+        return life
+
+    async def check_lives(self) -> None:
+        """Raise the failure of a copy that did not start, though it had a port and a database of its own."""
+        for name, kind in (("killed", lives.KilledLife), ("stopped", lives.StoppedLife)):
+            if name in self._lives and (failure := (await self.life(name, kind)).failure):
+                raise failure
+
+    # Judging
+
+    def verdicts(self) -> list[Verdict]:
+        """The verdict on each selected requirement, whatever happened."""
+        return [judge(requirement, self.collected[requirement.id], self.outcomes) for requirement in self.selected]
+
+    def summary(self) -> Summary:
+        """All that a report says."""
+        verdicts = self.verdicts()
+        level = self.options.level
+        return Summary(
+            target=self.options.title,
+            url=getattr(getattr(self, "target", None), "url", None),
+            services=self.services,
+            seed=self.options.seed,
+            level=level,
+            verdicts=[self._with_reproduction(verdict) for verdict in verdicts],
+            claim=claim(verdicts, level, self.catalogue),
+            status=self.exit_status(verdicts),
+            seconds=time.monotonic() - self._began,
+            timings=self.timings,
+        )
+
+    def exit_status(self, verdicts: Sequence[Verdict]) -> Exit:
+        """The exit status that these verdicts give under the run's options."""
+        return exit_status(verdicts, self.options.level, allow_inconclusive=self.options.allow_inconclusive)
+
+    def _with_reproduction(self, verdict: Verdict) -> Verdict:
+        if verdict.finding is None or verdict.status is Status.INCONCLUSIVE:
+            return verdict
+        exchanges = [fact for fact in verdict.finding.evidence if isinstance(fact, Exchange)]
+        curl = (exchanges[0].curl,) if len(exchanges) == 1 else ()
+        reproduce = (self.options.reproduce(verdict.requirement.id), *curl)
+        return replace(verdict, finding=replace(verdict.finding, reproduce=reproduce))
+
+    # Recording
+
+    def _write_header(self) -> None:
+        self.record.header(
+            suite=__version__,
+            began=datetime.now(UTC),
+            target=self.options.title,
+            url=getattr(getattr(self, "target", None), "url", None),
+            services=self.services,
+            seed=self.options.seed,
+            level=self.options.level,
+            requirements=[requirement.id for requirement in self.selected],
+        )
+
+    def _saw(self, fact: Fact) -> None:
+        self.record.fact(fact)
+        if isinstance(fact, Exchange) and fact.method == "POST" and fact.status == 200:
+            with suppress(ValueError, TypeError, KeyError):
+                self._task_ids.add(str(json.loads(fact.body)["task_id"]))
+
+    def write_result(self, summary: Summary) -> None:
+        """Write the verdicts and the footer of the record."""
+        for verdict in summary.verdicts:
+            self.record.verdict(verdict)
+        self.record.footer(summary.claim, summary.status, summary.seconds)
+
+    def _took(self, what: str) -> None:
+        self.timings[what] = time.monotonic() - self._began - sum(self.timings.values())
+
+    # Closing
+
+    def close(self) -> None:
+        """End every process, and remove every folder, role, user, row and key of the run."""
+        self._closing.set()
+        began = time.monotonic()
+        for process in list(self._processes):
+            self._attempt(process.kill)
+        if self._opening:
+            with suppress(Exception):  # it was told to whoever waited for it
+                self._opening.result()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._attempt(self._cleanup.close)
+        self.record.close()
+        self.timings["stop"] = time.monotonic() - began
+
+    def _attempt(self, work: Callable[[], object]) -> None:
+        """Clean up as far as can be; what cannot makes the run an ERROR."""
+        try:
+            work()
+        except (BrokenTestbed, OSError) as error:
+            self.outcomes += [Outcome(name, f"cleaning up: {error}", Status.ERROR) for name in self.collected]

@@ -1,0 +1,227 @@
+"""The target: how the implementation under test is started, where it is, and what may be done to it."""
+
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from conformance import allowances
+from conformance.errors import NoEvidence, Violation, WrongUsage
+from conformance.evidence import Journal, LogLine, Observation
+from conformance.options import Options
+from conformance.testbed.embedded import free_port
+from conformance.testbed.processes import Process
+
+HOST = "127.0.0.1"
+HIDDEN = ("PYTEST_", "COV_", "COVERAGE_", "HYPOTHESIS_", "CONFORMANCE_", "PYTHONPATH", "PYTHONHOME")
+UVICORN_STARTUP_FAILED = 3  # uvicorn.main.STARTUP_FAILURE: the application was found, and its lifespan failed
+
+# Run by the target's interpreter when an application could not be started, to say why.
+_LOOK = """
+import importlib, inspect, json, sys
+module, attribute = sys.argv[1].split(":", 1)
+sys.path.insert(0, "")
+try:
+    found = importlib.import_module(module)
+except BaseException as error:
+    print(json.dumps(f"{module} does not import: {type(error).__name__}: {error}".splitlines()[0]))
+    raise SystemExit
+for name in attribute.split("."):
+    if not hasattr(found, name):
+        print(json.dumps(f"{module} has no attribute {attribute}"))
+        raise SystemExit
+    found = getattr(found, name)
+call = found if inspect.isroutine(found) or inspect.isclass(found) else getattr(found, "__call__", None)
+try:
+    inspect.signature(call).bind(None, None, None)
+    fits = inspect.iscoroutinefunction(call) or not inspect.isroutine(found)
+except (TypeError, ValueError):
+    fits = False
+print(json.dumps(None if fits else f"{sys.argv[1]} is no ASGI application but {type(found).__name__}"))
+"""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How a target and its worker are started, and in which environment."""
+
+    options: Options
+    services: Mapping[str, str]  # the variables of the contract
+    stacks: Path  # the folder with the run's sitecustomize
+    journal: Journal
+    started: Callable[[Process], None]  # told of every process, so that none outlives the run
+
+    def start(self, name: str, argv: Sequence[str], **more: str) -> Process:
+        """Start a process of the target's in its folder and environment. Raises FileNotFoundError."""
+        process = Process(name, argv, self.journal, env=self.environment(**more), cwd=self.options.directory)
+        self.started(process)
+        return process
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """The suite's own environment without proxies and without its own marks, and the contract's variables."""
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.lower().endswith("_proxy") and not name.startswith(HIDDEN) and name not in self.services
+        }
+        paths = [str(self.stacks), os.environ.get("PYTHONPATH", "")]
+        python = {"PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+        return {**kept, **self.services, **python, **more}
+
+    def server(self, port: int) -> list[str]:
+        """The command that starts the service."""
+        if self.options.target_app:
+            uvicorn = ("-m", "uvicorn", "--host", HOST, "--port", str(port), self.options.target_app)
+            return [self.options.python, *uvicorn]
+        command = shlex.split(self.options.target_command or "")
+        return [word.replace("{host}", HOST).replace("{port}", str(port)) for word in command]
+
+    def worker(self) -> list[str]:
+        """The command that starts the worker."""
+        if self.options.worker_app:
+            celery = ("-m", "celery", "-A", self.options.worker_app, "worker", "--loglevel", "INFO", "--concurrency", "1")
+            return [self.options.python, *celery, "--without-gossip", "--without-mingle", "--without-heartbeat"]
+        return shlex.split(self.options.worker_command or "")
+
+
+class NotReady(Violation):
+    """The target ended or never answered; `status` is the exit status where it ended."""
+
+    def __init__(self, got: str, process: Process | None, status: int | None = None) -> None:
+        lines = process.output() if process else []
+        said = [line for line in lines if line.text.strip()][-6:]
+        super().__init__("an answer to GET /async", got, said, _last_words(said))
+        self.status = status
+
+
+class Target:
+    """One running copy of the implementation: its address, and its process where the suite started it."""
+
+    def __init__(self, url: str, folder: Path, process: Process | None) -> None:
+        self.url = url
+        self._folder = folder
+        self._process = process
+        self.lines_at_first_answer: list[LogLine] = []
+
+    @classmethod
+    def start(cls, launch: Launch, name: str = "server", **more: str) -> "Target":
+        """Start a copy of the implementation on a free port. Raises WrongUsage where the command cannot be run."""
+        port = free_port()
+        try:
+            process = launch.start(name, launch.server(port), HOST=HOST, PORT=str(port), **more)
+        except FileNotFoundError as error:
+            wanted = "--target-command wants a command that can be run" if launch.options.target_command else "--target-python wants an interpreter"
+            raise WrongUsage(f"{wanted}; {error}") from error
+        return cls(f"http://{HOST}:{port}", launch.options.directory, process)
+
+    @property
+    def process(self) -> Process:
+        """Its process. Raises NoEvidence where somebody else started it."""
+        if self._process is None:
+            raise NoEvidence("the suite did not start the target: give --target-app or --target-command")
+        return self._process
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the suite started it."""
+        return self._process is not None
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can still be spoken to, as far as its process tells."""
+        return self._process is None or self._process.status is None
+
+    def ready(self) -> int:
+        """Wait for the first answer to GET /async, and return its status. Raises NotReady."""
+        deadline = time.monotonic() + allowances.READY_DEADLINE
+        trouble = "nothing"
+        with httpx.Client(trust_env=False, verify=False, headers={"User-Agent": "curl/8.14.1"}) as http:
+            while (left := deadline - time.monotonic()) > 0:
+                if self._process and (ended := self._process.status) is not None:
+                    self._process.ended(1.0)
+                    raise NotReady(f"the process ended with status {ended} before it answered", self._process, ended)
+                try:
+                    status = http.get(self.url + "/async", timeout=left).status_code
+                except httpx.ConnectError:
+                    trouble = "nothing listens there"
+                    if self._process is None:
+                        break
+                    time.sleep(allowances.POLL_INTERVAL)
+                except httpx.TimeoutException:
+                    trouble = "the connection is taken and nothing comes back"
+                except httpx.HTTPError as error:
+                    trouble = f"what comes back is no HTTP: {error}"
+                    time.sleep(allowances.POLL_INTERVAL)
+                else:
+                    if self._process:
+                        self.lines_at_first_answer = self._process.output()
+                    return status
+        raise NotReady(f"no answer within {allowances.READY_DEADLINE:.0f} s: {trouble}", self._process)
+
+    def blocking_line(self) -> Observation | None:
+        """Where the target's event loop is stuck in the target's own code; None where it is not, or cannot be asked."""
+        return self._process.blocking_line(self._folder) if self._process else None
+
+    def port_is_free(self) -> bool:
+        """Whether nothing listens on its port any more."""
+        parts = urlsplit(self.url)
+        with socket.socket() as probe:
+            return probe.connect_ex((str(parts.hostname), parts.port or 80)) != 0
+
+    def stop(self) -> None:
+        """Stop it, whatever it takes."""
+        if self._process:
+            self._process.stop()
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.process.send(signal.SIGKILL)
+        self.process.kill()
+
+
+def why_it_did_not_start(launch: Launch, failure: NotReady) -> WrongUsage | None:
+    """The caller's mistake behind a first start that failed, or None where it is the target's own failure to start."""
+    options = launch.options
+    if options.target_url:
+        return WrongUsage(f"--target-url wants a service that answers; at {options.target_url} {failure.got.split(': ')[-1]}") if "listens" in failure.got else None
+    if failure.status is None:
+        return None
+    if options.target_command:
+        return WrongUsage(f"--target-command wants a command that goes on serving; {failure.got}. Its last lines: {failure.look_at}")
+    if failure.status == UVICORN_STARTUP_FAILED:
+        return None
+    if (reason := _look(launch)) is not None:
+        return WrongUsage(f"--target-app wants MODULE:ATTR of an ASGI application, looked up in {options.directory}; {reason}")
+    return WrongUsage(f"--target-app wants an application that uvicorn can serve; {failure.got}. Its last lines: {failure.look_at}")
+
+
+def is_no_application(launch: Launch) -> WrongUsage | None:
+    """Whether what uvicorn serves is no ASGI application at all: it then answers 500 to everything."""
+    reason = _look(launch) if launch.options.target_app else None
+    return WrongUsage(f"--target-app wants MODULE:ATTR of an ASGI application; {reason}") if reason else None
+
+
+def _look(launch: Launch) -> str | None:
+    argv: Sequence[str] = [launch.options.python, "-c", _LOOK, str(launch.options.target_app)]
+    found: Any = None
+    with suppress(OSError, ValueError, subprocess.TimeoutExpired):
+        done = subprocess.run(
+            argv, env=launch.environment(), cwd=launch.options.directory, capture_output=True, stdin=subprocess.DEVNULL, check=False, timeout=30
+        )
+        found = json.loads(done.stdout.splitlines()[-1]) if done.stdout.strip() else None
+    return found if isinstance(found, str) else None
+
+
+def _last_words(lines: Sequence[LogLine]) -> str | None:
+    return " / ".join(line.text.strip() for line in lines[-3:]) or None

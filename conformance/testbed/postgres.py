@@ -1,0 +1,268 @@
+"""Postgres: a database of the run's own on any server, its table, the target's role, and the server's own view of them."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import asyncpg
+
+from conformance import allowances
+from conformance.errors import BrokenTestbed, NoEvidence, WrongUsage
+from conformance.evidence import Journal, Observation
+from spec.catalogue import FOLDER
+from spec.model import COLUMNS, shown
+
+TABLE = (FOLDER / "schema.sql").read_text("utf-8")
+OWN = "conformance_"  # every role and database of ours begins with this
+TROUBLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A database with the table `items`, and by which URLs the suite and the target reach it."""
+
+    admin_url: str
+    target_url: str | None  # None where the target was started by somebody else, with credentials of its own
+    database: str
+    role: str | None
+
+
+async def version(admin_url: str) -> str:
+    """The server's name and version, such as "PostgreSQL 18.6"."""
+    connection = await _connect(admin_url)
+    try:
+        return " ".join(str(await connection.fetchval("SELECT version()")).split(",")[0].split(" ")[:2])
+    finally:
+        await connection.close()
+
+
+async def check_rights(admin_url: str) -> None:
+    """Say which rights an administrator's URL lacks. Raises WrongUsage."""
+    try:
+        connection = await _connect(admin_url)
+    except TROUBLE as error:
+        raise WrongUsage(f"--database-url wants a Postgres server that answers; {_without_password(admin_url)} does not: {_said(error)}") from error
+    try:
+        row = await connection.fetchrow("SELECT rolsuper, rolcreatedb, rolcreaterole, rolname FROM pg_roles WHERE rolname = current_user")
+        lacks = [word for word, has in (("CREATEDB", row["rolcreatedb"]), ("CREATEROLE", row["rolcreaterole"])) if not has and not row["rolsuper"]]
+        if lacks:
+            raise WrongUsage(
+                f"--database-url wants a role that may make a database and a role for the target; "
+                f"{row['rolname']} lacks {' and '.join(lacks)}: ALTER ROLE {row['rolname']} {' '.join(lacks)}"
+            )
+    finally:
+        await connection.close()
+
+
+async def create(admin_url: str, *, may_write: bool = False) -> Place:
+    """Make a database with the table and a role for one target; the role may SELECT, or also write."""
+    name, password = OWN + secrets.token_hex(6), secrets.token_hex(12)
+    with blaming_the_testbed("make a database"):
+        connection = await _connect(admin_url)
+        try:
+            await connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
+            await connection.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")
+        finally:
+            await connection.close()
+        own_url = _at(admin_url, database=name)
+        connection = await _connect(own_url)
+        try:
+            await connection.execute(TABLE)
+            await connection.execute(f"GRANT SELECT{', INSERT, UPDATE, DELETE' if may_write else ''} ON items TO {name}")
+        finally:
+            await connection.close()
+    return Place(own_url, _at(admin_url, user=name, password=password, database=name), name, name)
+
+
+async def drop(admin_url: str, place: Place) -> None:
+    """Remove the database and the role that `create` made."""
+    with blaming_the_testbed("remove a database"):
+        connection = await _connect(admin_url)
+        try:
+            await connection.execute(f"DROP DATABASE IF EXISTS {place.database} WITH (FORCE)")
+            await connection.execute(f"DROP ROLE IF EXISTS {place.role}")
+        finally:
+            await connection.close()
+
+
+async def adopt(admin_url: str) -> Place:
+    """The database of a target that runs already; only rows of ours are touched. Raises WrongUsage where it lacks something."""
+    try:
+        connection = await _connect(admin_url)
+    except TROUBLE as error:
+        raise WrongUsage(f"--database-url wants the target's Postgres database; {_without_password(admin_url)} does not answer: {_said(error)}") from error
+    try:
+        columns = {row["attname"] for row in await connection.fetch("SELECT attname FROM pg_attribute WHERE attrelid = to_regclass('items') AND attnum > 0")}
+        if missing := [column for column in COLUMNS if column not in columns]:
+            raise WrongUsage(f"--database-url wants a database with the table of spec/schema.sql; {_without_password(admin_url)} has no items.{missing[0]}")
+        rights = ("SELECT", "INSERT", "UPDATE", "DELETE")
+        if lacks := [right for right in rights if not await connection.fetchval("SELECT has_table_privilege('items', $1)", right)]:
+            raise WrongUsage(f"--database-url wants a role that may change the table items; it lacks {', '.join(lacks)}")
+        return Place(admin_url, None, str(await connection.fetchval("SELECT current_database()")), None)
+    finally:
+        await connection.close()
+
+
+class Database:
+    """The suite's own sessions on one place: rows made and looked up, locks taken, sessions counted."""
+
+    def __init__(self, place: Place, journal: Journal) -> None:
+        self.place = place
+        self._journal = journal
+        self._next_id = 1_000_000_000 + secrets.randbelow(900_000_000)
+        self._made: set[int] = set()
+        self._busy = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Connect."""
+        with blaming_the_testbed("connect"):
+            self._connection = await _connect(self.place.admin_url)
+            self._table = await self._connection.fetchval("SELECT 'items'::regclass::oid")
+
+    async def close(self) -> None:
+        """Remove the rows that we made, and disconnect."""
+        with blaming_the_testbed("remove our rows"):
+            await self._connection.execute("DELETE FROM items WHERE id = ANY($1)", list(self._made))
+            await self._connection.close()
+
+    # Rows
+
+    async def add(self, **values: Any) -> dict[str, Any]:
+        """Insert a row under an id of ours, and return it as the table holds it."""
+        item_id = self.unused_id()
+        defaults = {
+            "name": f"item {item_id}", "description": None, "price": 9.75, "quantity": item_id, "available": True,
+            "created_at": datetime(2026, 7, 1, 12, 30, 15, 250_000, tzinfo=UTC),
+        }  # fmt: skip
+        row = {"id": item_id, **defaults, **values}
+        marks = ", ".join(f"${index}" for index in range(1, len(row) + 1))
+        stored = await self._row(f"INSERT INTO items ({', '.join(row)}) VALUES ({marks}) RETURNING *", *row.values())
+        assert stored
+        self._made.add(item_id)
+        return stored
+
+    def unused_id(self) -> int:
+        """An id of ours that has no row."""
+        self._next_id += 1
+        return self._next_id
+
+    async def change(self, item_id: int, **values: Any) -> dict[str, Any]:
+        """Update a row of ours, and return it as the table holds it."""
+        sets = ", ".join(f"{name} = ${index}" for index, name in enumerate(values, 2))
+        row = await self._row(f"UPDATE items SET {sets} WHERE id = $1 RETURNING *", item_id, *values.values())
+        assert row
+        return row
+
+    async def delete(self, item_id: int) -> None:
+        """Delete a row of ours."""
+        await self._row("DELETE FROM items WHERE id = $1 RETURNING *", item_id)
+
+    async def check_row(self, item_id: int) -> Observation:
+        """Record what the table holds under an id."""
+        row = await self._row("SELECT * FROM items WHERE id = $1", item_id)
+        text = f"items has no row {item_id}" if row is None else f"items has {shown(row, 400)}"
+        return self._journal.observe("row", text, row=row)
+
+    async def snapshot(self) -> Observation:
+        """Record our rows with their physical versions, which change with every write and every row lock."""
+        where = "" if self.place.role else "WHERE id = ANY($1)"
+        arguments = () if self.place.role else (list(self._made),)
+        with blaming_the_testbed("read the table"):
+            async with self._busy:
+                rows = await self._connection.fetch(f"SELECT ctid::text, xmin::text, xmax::text, * FROM items {where} ORDER BY id", *arguments)
+        versions = {row["id"]: tuple(row.values()) for row in rows}
+        return self._journal.observe("table", f"items has {len(rows)} rows", versions=versions)
+
+    async def _row(self, query: str, *arguments: Any) -> dict[str, Any] | None:
+        with blaming_the_testbed("change or read the table"):
+            async with self._busy:
+                row = await self._connection.fetchrow(query, *arguments)
+        return None if row is None else dict(row)
+
+    # Sessions and locks
+
+    @asynccontextmanager
+    async def locked(self) -> AsyncIterator[None]:
+        """Hold every read of the table: an exclusive lock in a transaction of our own. Raises NoEvidence where it cannot be had."""
+        with blaming_the_testbed("connect"):
+            connection = await _connect(self.place.admin_url)
+        try:
+            with blaming_the_testbed("lock the table"):
+                await connection.execute(f"BEGIN; SET LOCAL lock_timeout = '{int(allowances.OWN_LOCK_DEADLINE * 1000)}ms'")
+                try:
+                    await connection.execute("LOCK TABLE items IN ACCESS EXCLUSIVE MODE")
+                except asyncpg.LockNotAvailableError as error:
+                    raise NoEvidence("the table could not be locked: a session of the target's keeps a lock on it after its answer") from error
+            self._journal.observe("lock", "the table is locked")
+            yield
+        finally:
+            await connection.close()  # ends the transaction, whatever state it is in
+            self._journal.observe("lock", "the table is free again")
+
+    async def waiting(self, count: int) -> Observation:
+        """Wait until this many reads wait for the table; what was seen when that is so, or when ARRIVAL_DEADLINE has passed."""
+        deadline = time.monotonic() + allowances.ARRIVAL_DEADLINE
+        while True:
+            with blaming_the_testbed("look at pg_locks"):
+                async with self._busy:
+                    seen = await self._connection.fetchval("SELECT count(*) FROM pg_locks WHERE relation = $1 AND NOT granted", self._table)
+            if seen >= count or time.monotonic() > deadline:
+                return self._journal.observe("lock", f"{seen} reads wait in pg_locks", waiting=seen)
+            await asyncio.sleep(allowances.POLL_INTERVAL)
+
+    async def sessions(self) -> Observation:
+        """Record how many sessions the target's role has."""
+        with blaming_the_testbed("look at pg_stat_activity"):
+            async with self._busy:
+                seen = await self._connection.fetchval("SELECT count(*) FROM pg_stat_activity WHERE usename = $1", self.place.role)
+        return self._journal.observe("session", f"{seen} sessions of the target's role are open", sessions=seen)
+
+    async def sessions_ended(self) -> Observation:
+        """Wait until the target's sessions are gone, and record how many the server has ever seen and counted as abandoned."""
+        deadline = time.monotonic() + allowances.STOP_DEADLINE
+        while (await self.sessions()).data["sessions"] and time.monotonic() < deadline:
+            await asyncio.sleep(allowances.POLL_INTERVAL)
+        with blaming_the_testbed("look at pg_stat_database"):
+            async with self._busy:
+                row = await self._connection.fetchrow("SELECT sessions, sessions_abandoned FROM pg_stat_database WHERE datname = current_database()")
+        return self._journal.observe(
+            "session", f"of all sessions of the target's, {row['sessions_abandoned']} were abandoned", abandoned=row["sessions_abandoned"]
+        )
+
+
+async def _connect(url: str) -> asyncpg.Connection:
+    return await asyncpg.connect(url, timeout=allowances.BOOT_DEADLINE, ssl=False if urlsplit(url).hostname in ("127.0.0.1", "localhost") else None)
+
+
+@contextmanager
+def blaming_the_testbed(work: str) -> Iterator[None]:
+    """Whatever the server answers to the suite's own work is the testbed's trouble, never the target's."""
+    try:
+        yield
+    except TROUBLE as error:
+        raise BrokenTestbed(f"Postgres did not let the suite {work}: {_said(error)}") from error
+
+
+def _said(error: BaseException) -> str:
+    return str(error) or type(error).__name__
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    user = f"{parts.username}@" if parts.username else ""
+    return urlunsplit(parts._replace(netloc=f"{user}{parts.hostname}:{parts.port or 5432}"))
+
+
+def _at(url: str, *, database: str, user: str | None = None, password: str | None = None) -> str:
+    parts = urlsplit(url)
+    credentials = parts.netloc.rpartition("@")[0] if user is None else f"{user}:{password}"
+    host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
+    return urlunsplit(parts._replace(netloc=f"{credentials}@{host}:{parts.port or 5432}", path="/" + quote(database)))
+
+

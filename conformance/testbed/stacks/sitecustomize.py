@@ -1,0 +1,24 @@
+"""Runs at the start of every Python process of a target: on a signal, it prints where each thread is.
+
+A copy of this file stands in a folder of the run that comes first in the target's PYTHONPATH. It imports nothing of the
+suite, takes itself out of the path, and then runs the sitecustomize that it stood in front of.
+"""
+
+import faulthandler
+import importlib
+import os
+import signal
+import sys
+
+# Kept equal to conformance.testbed.processes.STACK_SIGNAL by a test.
+faulthandler.register(signal.SIGRTMIN + 9 if hasattr(signal, "SIGRTMIN") else signal.SIGUSR2, all_threads=True)
+
+_folder = os.path.dirname(os.path.abspath(__file__))
+sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != _folder]
+_self = sys.modules.pop("sitecustomize")
+try:
+    importlib.import_module("sitecustomize")
+except ModuleNotFoundError as error:
+    if error.name != "sitecustomize":
+        raise
+sys.modules.setdefault("sitecustomize", _self)

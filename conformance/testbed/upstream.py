@@ -1,0 +1,213 @@
+"""The upstream: a stub HTTP server that answers as it is told, holds what it is told to hold, and records; it never judges."""
+
+import asyncio
+import gzip
+import json
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+import h11
+
+from conformance import allowances
+from conformance.errors import BrokenTestbed
+from conformance.evidence import Journal, UpstreamRequest
+
+T = TypeVar("T")
+PATH = "/posts"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the stub sends for one request."""
+
+    status: int = 200
+    body: bytes = b"[]"
+    headers: tuple[tuple[str, str], ...] = (("Content-Type", "application/json"),)
+    cut: int | None = None  # close after this many bytes of the body; 0 sends the head only, -1 nothing at all
+
+    def encoded(self) -> bytes:
+        """The bytes on the wire."""
+        if self.cut == -1:
+            return b""
+        lines = [f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}"]
+        lines += [f"{name}: {value}" for name, value in self.headers]
+        if self.status != HTTPStatus.NO_CONTENT:
+            lines.append(f"Content-Length: {len(self.body)}")
+        lines.append("Connection: close")
+        return "\r\n".join([*lines, "", ""]).encode("latin-1") + self.body[: self.cut]
+
+
+def document(value: Any) -> Reply:
+    """A 200 with a JSON document."""
+    return Reply(body=json.dumps(value, ensure_ascii=False).encode())
+
+
+def compressed(reply: Reply) -> Reply:
+    """The same reply under gzip."""
+    return replace(reply, body=gzip.compress(reply.body), headers=(*reply.headers, ("Content-Encoding", "gzip")))
+
+
+@dataclass
+class Hold:
+    """Requests that have arrived and are kept waiting, in the order in which they came."""
+
+    requests: list[UpstreamRequest] = field(default_factory=list)
+    released: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def arrived(self) -> int:
+        """How many requests are held."""
+        return len(self.requests)
+
+
+class Upstream:
+    """The stub, listening on loopback in a thread of its own, so that it answers whatever the suite is doing."""
+
+    def __init__(self, journal: Journal, port: int | None = None) -> None:
+        self._journal = journal
+        self._wanted_port = port
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="upstream stub", daemon=True)
+        self._reply = document([])
+        self._script: deque[Reply] = deque()
+        self._hold: Hold | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+        self.requests: list[UpstreamRequest] = []
+        self.port = 0
+
+    def start(self) -> None:
+        """Listen. Raises OSError where the port is taken."""
+        self._thread.start()
+        self._call(self._listen(self._wanted_port or 0))
+
+    def stop(self) -> None:
+        """Close every connection and the thread."""
+        if not self._thread.is_alive():
+            return
+        self._call(self._close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    @property
+    def target(self) -> str:
+        """The request target of the configured URL; its query has an order and an escape worth keeping."""
+        return f"{PATH}?userId=1&tag=a%20b&tag=c"
+
+    @property
+    def url(self) -> str:
+        """The URL that the target is given."""
+        return f"http://127.0.0.1:{self.port}{self.target}"
+
+    # What probes tell it
+
+    @contextmanager
+    def answering(self, *replies: Reply) -> Iterator[None]:
+        """Answer with these replies in turn, and with the last one from then on."""
+        before = self._reply
+        self._script = deque(replies[:-1])
+        self._reply = replies[-1]
+        try:
+            yield
+        finally:
+            self._script.clear()
+            self._reply = before
+
+    @asynccontextmanager
+    async def holding(self) -> AsyncIterator[Hold]:
+        """Keep every request that arrives waiting until the block ends, or `release` was called."""
+        hold = Hold()
+        self._hold = hold
+        try:
+            yield hold
+        finally:
+            self.release(hold)
+
+    def release(self, hold: Hold) -> None:
+        """Let the held requests go; what arrives from now on is answered at once."""
+        self._hold = None
+        self._loop.call_soon_threadsafe(hold.released.set)
+
+    async def arrived(self, hold: Hold, count: int) -> int:
+        """Wait until this many requests are held; how many are when that is so, or when ARRIVAL_DEADLINE has passed."""
+        deadline = time.monotonic() + allowances.ARRIVAL_DEADLINE
+        while hold.arrived < count and time.monotonic() < deadline:
+            await asyncio.sleep(allowances.POLL_INTERVAL)
+        return hold.arrived
+
+    @contextmanager
+    def refusing(self) -> Iterator[None]:
+        """Refuse every new connection: nothing listens on the port. Raises BrokenTestbed where that is not so."""
+        self._call(self._close())
+        try:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    raise BrokenTestbed(f"the upstream stub was closed, and something still listens on port {self.port}")
+            yield
+        finally:
+            self._call(self._listen(self.port))
+
+    # What happens in its thread
+
+    def _call(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(allowances.BOOT_DEADLINE)
+
+    async def _listen(self, port: int) -> None:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", port, backlog=1024)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def _close(self) -> None:
+        self._server.close()
+        for connection in list(self._connections):
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+        await self._server.wait_closed()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task
+        self._connections.add(task)
+        try:
+            with suppress(OSError, h11.RemoteProtocolError):
+                await self._serve(reader, writer)
+        finally:
+            self._connections.discard(task)
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Read one request, record it, hold it if told to, and answer; one connection carries one request."""
+        parser = h11.Connection(h11.SERVER)
+        request: h11.Request | None = None
+        while True:
+            event = parser.next_event()
+            if event is h11.NEED_DATA:
+                if not (data := await reader.read(65536)):
+                    return
+                parser.receive_data(data)
+            elif isinstance(event, h11.Request):
+                request = event
+            elif isinstance(event, h11.EndOfMessage):
+                break
+            elif not isinstance(event, h11.Data):
+                return
+        assert request
+        seen = self._journal.record(
+            UpstreamRequest,
+            method=request.method.decode("latin-1"),
+            target=request.target.decode("latin-1"),
+            headers=tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers),
+        )
+        self.requests.append(seen)
+        if hold := self._hold:
+            hold.requests.append(seen)
+            await hold.released.wait()
+        reply = self._script.popleft() if self._script else self._reply
+        writer.write(reply.encoded())
+        await writer.drain()

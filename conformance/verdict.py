@@ -1,0 +1,144 @@
+"""Verdicts: from what became of the probes to one verdict per requirement, a claim, and an exit status. Pure functions."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+from conformance.evidence import Fact
+from spec.catalogue import Level, Requirement
+
+
+class Status(StrEnum):
+    """What is known of a requirement."""
+
+    PASS = "PASS"
+    FAIL = "FAIL"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    ERROR = "ERROR"
+
+
+class Exit(IntEnum):
+    """The exit statuses of a run."""
+
+    PASSED = 0
+    FAILED = 1
+    INTERRUPTED = 2
+    ERROR = 3
+    WRONG_USAGE = 4
+    NOT_ESTABLISHED = 6
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a probe found that was not a pass: a violation's two sides, or in `got` why there is no evidence or what broke."""
+
+    expected: str
+    got: str
+    evidence: tuple[Fact, ...] = ()
+    look_at: str | None = None
+    reproduce: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one probe of a requirement; a probe that never ended has no outcome."""
+
+    requirement: str
+    probe: str
+    status: Status
+    finding: Finding | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The verdict on one requirement, with the first finding that decided it."""
+
+    requirement: Requirement
+    status: Status
+    probes: int
+    finding: Finding | None = None
+    seconds: float = 0.0
+
+
+# Of several outcomes the first in this order decides: a violation is one whatever else passed.
+_DECIDING = (Status.FAIL, Status.INCONCLUSIVE)
+
+
+def judge(requirement: Requirement, collected: Sequence[str], outcomes: Iterable[Outcome]) -> Verdict:
+    """Judge a requirement by the probes that were collected for it. No evidence is not a pass, a lost probe is an ERROR."""
+    by_probe = {outcome.probe: outcome for outcome in outcomes if outcome.requirement == requirement.id}
+    seconds = sum(outcome.seconds for outcome in by_probe.values())
+    for outcome in by_probe.values():
+        if outcome.status is Status.ERROR:
+            return Verdict(requirement, Status.ERROR, len(collected), outcome.finding, seconds)
+    if not collected:
+        return _lost(requirement, 0, seconds, "no probe of this requirement was collected")
+    if unreported := [probe for probe in collected if probe not in by_probe]:
+        return _lost(requirement, len(collected), seconds, f"{unreported[0]} was collected and never reported an outcome")
+    if stray := [probe for probe in by_probe if probe not in collected]:
+        return _lost(requirement, len(collected), seconds, f"{stray[0]} reported an outcome and was never collected")
+    for status in _DECIDING:
+        for outcome in by_probe.values():
+            if outcome.status is status:
+                return Verdict(requirement, status, len(collected), outcome.finding, seconds)
+    return Verdict(requirement, Status.PASS, len(collected), None, seconds)
+
+
+def _lost(requirement: Requirement, probes: int, seconds: float, what: str) -> Verdict:
+    finding = Finding("every probe of the requirement to run and report", what, look_at="how the run was selected or ended")
+    return Verdict(requirement, Status.ERROR, probes, finding, seconds)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a run establishes: the name of the claim, or None, and why in one sentence."""
+
+    name: str | None
+    sentence: str
+
+
+def required(verdicts: Iterable[Verdict], level: Level) -> list[Verdict]:
+    """The verdicts that a run at this level depends on."""
+    levels = (Level.MUST,) if level is Level.MUST else (Level.MUST, Level.SHOULD)
+    return [verdict for verdict in verdicts if verdict.requirement.level in levels]
+
+
+def claim(verdicts: Sequence[Verdict], level: Level, catalogue: Mapping[str, Requirement]) -> Claim:
+    """The highest claim that the verdicts establish; a run of a part of the catalogue establishes none."""
+    needed = [requirement for requirement in catalogue.values() if requirement.level is not Level.MAY]
+    if level is Level.MUST:
+        needed = [requirement for requirement in needed if requirement.level is Level.MUST]
+    if any(verdict.status is Status.ERROR for verdict in verdicts):
+        return Claim(None, "no claim: the suite or its testbed failed, so this run says nothing")
+    passed = {verdict.requirement.id for verdict in verdicts if verdict.status is Status.PASS}
+    judged = {verdict.requirement.id for verdict in verdicts}
+    if not all(requirement.id in judged for requirement in needed):
+        return Claim(None, f"no claim: {len(judged)} of {len(catalogue)} requirements were selected")
+    musts = [requirement.id for requirement in catalogue.values() if requirement.level is Level.MUST]
+    shoulds = [requirement.id for requirement in catalogue.values() if requirement.level is Level.SHOULD]
+    if missed := [name for name in musts if name not in passed]:
+        return Claim(None, f"core is not established: {_counted(missed)} of {len(musts)} MUST did not pass")
+    if level is not Level.MUST and shoulds and all(name in passed for name in shoulds):
+        return Claim("robust", f"robust is established: all {len(musts)} MUST and all {len(shoulds)} SHOULD passed")
+    short = [name for name in shoulds if name not in passed] if level is not Level.MUST else []
+    beyond = f"; robust is not: {_counted(short)} of {len(shoulds)} SHOULD did not pass" if short else ""
+    return Claim("core", f"core is established: all {len(musts)} MUST passed{beyond}")
+
+
+def _counted(names: Sequence[str]) -> str:
+    listed = ", ".join(names[:5])
+    return f"{len(names)} ({listed}{', …' if len(names) > 5 else ''})"
+
+
+def exit_status(verdicts: Iterable[Verdict], level: Level, *, allow_inconclusive: bool = False) -> Exit:
+    """The exit status, derived from the verdicts alone."""
+    verdicts = list(verdicts)
+    statuses = {verdict.status for verdict in required(verdicts, level)}
+    if any(verdict.status is Status.ERROR for verdict in verdicts):
+        return Exit.ERROR
+    if Status.FAIL in statuses:
+        return Exit.FAILED
+    if (Status.INCONCLUSIVE in statuses and not allow_inconclusive) or not statuses:
+        return Exit.NOT_ESTABLISHED
+    return Exit.PASSED

@@ -1,0 +1,1 @@
+"""The specification: what an implementation does. Imports nothing of the suite and opens nothing but its own files."""

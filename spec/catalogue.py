@@ -1,0 +1,138 @@
+"""The catalogue: reads every requirement from the numbered Markdown documents beside this file."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+CHANNELS = ("http", "postgres", "redis", "upstream", "process", "worker", "source")
+PREFIXES = {"CONC": 1, "END": 2, "DB": 3, "UP": 4, "TASK": 5, "DEP": 6, "LIFE": 7, "HTTP": 8}
+
+_HEADING = re.compile(r"### (?P<id>\S+) (?P<sentence>.+)")
+_FACTS = re.compile(r"(?P<level>MUST|SHOULD|MAY) · (?P<source>§[\d.]+(?:, §[\d.]+)*) · (?P<channels>[a-z, ]+)")
+_ID = re.compile(r"(?P<prefix>[A-Z]+)-[1-9]\d*")
+
+
+class Level(StrEnum):
+    """How much a requirement asks: MUST (the document says it), SHOULD (production expects it), MAY (only observed)."""
+
+    MUST = "MUST"
+    SHOULD = "SHOULD"
+    MAY = "MAY"
+
+
+class CatalogueError(Exception):
+    """A specification document that cannot be read; the message begins with file and line."""
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """One normative sentence, with what it takes to see it and where to look when it fails."""
+
+    id: str
+    sentence: str
+    level: Level
+    source: str  # "§3.2", or several
+    channels: tuple[str, ...]
+    text: str
+    why: str
+    usual_cause: str
+    document: str  # file name in this folder
+    line: int
+
+    @property
+    def section(self) -> int:
+        """The number of the section, 1 to 8, that the requirement stands in."""
+        return int(self.document.split("-", 1)[0])
+
+
+@dataclass(frozen=True)
+class Section:
+    """One document of the specification."""
+
+    number: int
+    title: str
+    document: str
+
+
+@cache
+def catalogue() -> dict[str, Requirement]:
+    """Every requirement by id, in the order of the documents. Raises CatalogueError."""
+    return read(FOLDER)
+
+
+@cache
+def sections() -> tuple[Section, ...]:
+    """The sections in order, titled as their documents are."""
+    return tuple(
+        Section(int(path.name.split("-", 1)[0]), path.read_text("utf-8").split("\n", 1)[0].split(" ", 2)[2], path.name)
+        for path in documents(FOLDER)
+    )
+
+
+def documents(folder: Path) -> list[Path]:
+    """The numbered documents of a folder, in order."""
+    return sorted(folder.glob("[1-9]-*.md"))
+
+
+def read(folder: Path) -> dict[str, Requirement]:
+    """Read the requirements of all numbered documents in a folder. Raises CatalogueError for a wrong or repeated id."""
+    found: dict[str, Requirement] = {}
+    for path in documents(folder):
+        for requirement in _requirements(path):
+            if earlier := found.get(requirement.id):
+                raise CatalogueError(
+                    f"{path.name}:{requirement.line}: {requirement.id} is already defined at "
+                    f"{earlier.document}:{earlier.line}; ids are permanent and unique, so give this one the next free number"
+                )
+            found[requirement.id] = requirement
+    return found
+
+
+def _requirements(path: Path) -> Iterator[Requirement]:
+    lines = path.read_text("utf-8").splitlines()
+    starts = [number for number, line in enumerate(lines) if line.startswith("### ")]
+    for start, end in pairwise([*starts, len(lines)]):
+        yield _requirement(path.name, start + 1, lines[start:end])
+
+
+def _requirement(document: str, line: int, block: list[str]) -> Requirement:
+    where = f"{document}:{line}"
+    heading = _HEADING.fullmatch(block[0])
+    identity = _ID.fullmatch(heading["id"]) if heading else None
+    if heading is None or identity is None or identity["prefix"] not in PREFIXES:
+        raise CatalogueError(
+            f"{where}: wanted '### ID sentence' with an id such as DB-2 ({', '.join(PREFIXES)}), got {block[0]!r}"
+        )
+    if PREFIXES[identity["prefix"]] != int(document.split("-", 1)[0]):
+        raise CatalogueError(f"{where}: {heading['id']} belongs in section {PREFIXES[identity['prefix']]}")
+    paragraphs = [" ".join(part.split("\n")) for part in "\n".join(block[1:]).strip().split("\n\n")]
+    facts = _FACTS.fullmatch(paragraphs[0])
+    if facts is None:
+        raise CatalogueError(f"{where}: wanted 'LEVEL · §section · channels' under {heading['id']}, got {paragraphs[0]!r}")
+    channels = tuple(facts["channels"].split(", "))
+    if unknown := set(channels) - set(CHANNELS):
+        raise CatalogueError(f"{where}: no channel {', '.join(sorted(unknown))}; there are {', '.join(CHANNELS)}")
+    return Requirement(
+        id=heading["id"],
+        sentence=heading["sentence"],
+        level=Level(facts["level"]),
+        source=facts["source"],
+        channels=channels,
+        text="\n\n".join(part for part in paragraphs[1:] if not part.startswith("**")),
+        why=_labelled(paragraphs, "Why it matters.", where),
+        usual_cause=_labelled(paragraphs, "Usual cause.", where),
+        document=document,
+        line=line,
+    )
+
+
+def _labelled(paragraphs: list[str], label: str, where: str) -> str:
+    for paragraph in paragraphs:
+        if paragraph.startswith(f"**{label}** "):
+            return paragraph.removeprefix(f"**{label}** ")
+    raise CatalogueError(f"{where}: no paragraph '**{label}** …'")
