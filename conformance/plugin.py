@@ -10,6 +10,7 @@ from typing import Any
 import hypothesis
 import pytest
 import pytest_asyncio
+from hypothesis.configuration import set_hypothesis_home_dir
 
 from conformance import allowances, lives, options
 from conformance.client import Client
@@ -82,7 +83,11 @@ class RunHooks:
     def pytest_sessionstart(self) -> None:
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, _interrupt)
-        self.run.begin()
+        try:
+            self.run.begin()
+        except WrongUsage as error:
+            raise pytest.UsageError(str(error)) from None
+        set_hypothesis_home_dir(self.run.folder / "hypothesis")  # it keeps tables of characters somewhere
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -72,7 +72,8 @@ class Run:
     # Opening
 
     def begin(self) -> None:
-        """Start everything, in the background."""
+        """Make the run's folder, and start everything else in the background. Raises WrongUsage."""
+        self._open_folder()
         self._opening = self._pool.submit(self._open)
 
     def opened(self) -> None:
@@ -86,7 +87,6 @@ class Run:
 
     def _open(self) -> None:
         try:
-            self._open_folder()
             boot = [self._pool.submit(work) for work in (self._open_postgres, self._open_redis, self._open_upstream)]
             for part in boot:
                 part.result()
@@ -103,7 +103,8 @@ class Run:
             self.folder = Path(tempfile.mkdtemp(prefix="run-"))
             self._cleanup.callback(shutil.rmtree, self.folder, ignore_errors=True)
             self.folder.chmod(0o711)  # the embedded servers may run as another user
-            (self.folder / "start").mkdir()
+            for name in ("start", "tmp"):
+                (self.folder / name).mkdir()
             shutil.copy(STACKS, self.folder / "start")
         except OSError as error:
             raise explain_no_space(place, error) from error
@@ -186,7 +187,7 @@ class Run:
 
     def _variables(self) -> dict[str, str]:
         """The variables of the contract that do not differ between copies of the target."""
-        variables = {}
+        variables = {"TMPDIR": str(self.folder / "tmp")}
         if self.database:
             variables["DATABASE_URL"] = self.database.place.target_url or self.database.place.admin_url
         if self.queue:
