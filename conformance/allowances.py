@@ -7,8 +7,8 @@ may last. Measured on 2 cores, with a second process keeping both busy, over 40 
 # An answer that nothing holds back. Worst seen: 0.33 s, for the first submission (Celery connects to its broker).
 ANSWER_DEADLINE = 5.0
 
-# The same, once an endpoint has already let the whole ANSWER_DEADLINE pass in this run and has not answered since.
-ANSWER_DEADLINE_OF_A_MUTE_ENDPOINT = 1.0
+# The same, and for arrivals, once the same thing has let its whole deadline pass in this run and has not come in time since.
+DEADLINE_AFTER_A_MISSED_ONE = 1.0
 
 # Requests that must be seen at the upstream or in pg_locks. Worst seen: 0.7 s for 20 outbound calls by the document's own
 # code (a client per request costs about 40 ms of CPU each).

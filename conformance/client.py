@@ -116,7 +116,7 @@ class Client:
             return self._overdue
         endpoint = _endpoint(method, path)
         if deadline is None:
-            deadline = allowances.ANSWER_DEADLINE_OF_A_MUTE_ENDPOINT if self._mute[endpoint] else allowances.ANSWER_DEADLINE
+            deadline = allowances.DEADLINE_AFTER_A_MISSED_ONE if self._mute[endpoint] else allowances.ANSWER_DEADLINE
         exchange = await self._exchange(method, path, content, content_type, headers, asyncio.timeout(deadline), asyncio.Event(), http)
         self._mute[endpoint] = int(exchange.failure is not None and exchange.failure.startswith(OVERDUE))
         if self._mute[endpoint]:

@@ -46,7 +46,7 @@ def blocked(expected: str, got: str, evidence: Sequence[Fact], stack: Observatio
     """A held situation was not as required; where the event loop is stuck in a line of the target's, say so."""
     if stack is None:
         raise Violation(expected, got, evidence)
-    raise Violation(expected, got, (*evidence, stack), look_at=f"{stack.text}: this line blocks the event loop")
+    raise Violation(expected, got, (*evidence, stack), look_at=f"{stack.data['line']}, which blocks the event loop")
 
 
 def no_evidence_unless(condition: bool, why: str) -> None:

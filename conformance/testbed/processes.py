@@ -185,6 +185,7 @@ class Process:
                 return self._journal.observe(
                     "stack",
                     f"the event loop of {self.name} (pid {pid}) is stuck at {file}:{line} in {function}",
+                    line=f"{file}:{line}",
                     frames=[":".join(frame) for frame in frames],
                 )
         return None

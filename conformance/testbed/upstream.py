@@ -78,6 +78,7 @@ class Upstream:
         self._reply = document([])
         self._script: deque[Reply] = deque()
         self._hold: Hold | None = None
+        self._missed = False
         self._connections: set[asyncio.Task[None]] = set()
         self.requests: list[UpstreamRequest] = []
         self.port = 0
@@ -137,9 +138,10 @@ class Upstream:
 
     async def arrived(self, hold: Hold, count: int) -> int:
         """Wait until this many requests are held; how many are when that is so, or when ARRIVAL_DEADLINE has passed."""
-        deadline = time.monotonic() + allowances.ARRIVAL_DEADLINE
+        deadline = time.monotonic() + (allowances.DEADLINE_AFTER_A_MISSED_ONE if self._missed else allowances.ARRIVAL_DEADLINE)
         while hold.arrived < count and time.monotonic() < deadline:
             await asyncio.sleep(allowances.POLL_INTERVAL)
+        self._missed = hold.arrived < count
         return hold.arrived
 
     @contextmanager
