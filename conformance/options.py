@@ -1,5 +1,6 @@
 """Options: flags and the target's own files, read once into one frozen object."""
 
+import os
 import random
 import shlex
 import sys
@@ -15,6 +16,7 @@ from spec.catalogue import PREFIXES, Level, Requirement
 
 REFERENCE_APP = "reference_impl.app:app"
 REFERENCE_WORKER = "reference_impl.tasks:celery_app"
+COMMAND = "CONFORMANCE_COMMAND"  # set by `conformance run`: the words that the caller used
 PROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -95,7 +97,8 @@ class Options:
 
     def reproduce(self, requirement: str) -> str:
         """The command that checks one requirement of the same target again with the same inputs."""
-        return shlex.join(["pytest", *self.flags, "--only", requirement, "--seed", str(self.seed)])
+        command = os.environ.get(COMMAND, "pytest").split()
+        return shlex.join([*command, *self.flags, "--only", requirement, "--seed", str(self.seed)])
 
 
 def read(given: Mapping[str, Any], only: Sequence[str], directory: Path, catalogue: Mapping[str, Requirement]) -> Options:

@@ -15,7 +15,7 @@ from hypothesis.configuration import set_hypothesis_home_dir
 from conformance import allowances, lives, options
 from conformance.client import Client
 from conformance.errors import BrokenTestbed, NoEvidence, Violation, WrongUsage
-from conformance.report.terminal import page
+from conformance.report.terminal import Summary, page
 from conformance.run import READINESS, Run
 from conformance.target import Target
 from conformance.testbed import postgres, redis
@@ -77,7 +77,8 @@ class RunHooks:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self._pages = False
+        self._opened = False
+        self._summary: Summary | None = None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
@@ -109,7 +110,7 @@ class RunHooks:
             self.run.opened()
         except WrongUsage as error:
             raise pytest.UsageError(str(error)) from None
-        self._pages = True
+        self._opened = True
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
@@ -152,8 +153,10 @@ class RunHooks:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         with _uninterrupted():
             self.run.close()
-        if self._pages and exitstatus not in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.USAGE_ERROR):
-            session.exitstatus = self.run.summary().status
+        if self._opened and exitstatus not in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.USAGE_ERROR):
+            self._summary = self.run.summary()
+            self.run.write_result(self._summary)
+            session.exitstatus = self._summary.status
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
         status = getattr(report, "status", None)
@@ -165,13 +168,10 @@ class RunHooks:
         return "error" if own_defect else str(status), LETTERS[status], str(status)
 
     def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int) -> None:
-        if not self._pages:
+        if not self._summary:
             return
-        summary = self.run.summary()
-        self.run.write_result(summary)
-        self.run.record.close()
         terminalreporter.section("conformance", sep="=")
-        for line in page(summary):
+        for line in page(self._summary):
             terminalreporter.write_line(line.text, **({COLOURS[line.tone]: True} if line.tone else {}))
 
 

@@ -339,7 +339,8 @@ class Run:
         """Write the verdicts and the footer of the record."""
         for verdict in summary.verdicts:
             self.record.verdict(verdict)
-        self.record.footer(summary.claim, summary.status, summary.seconds)
+        self.record.footer(summary.claim, summary.status, summary.seconds, summary.timings)
+        self.record.close()
 
     def _took(self, what: str) -> None:
         self.timings[what] = time.monotonic() - self._began - sum(self.timings.values())
@@ -357,7 +358,6 @@ class Run:
                 self._opening.result()
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._attempt(self._cleanup.close)
-        self.record.close()
         self.timings["stop"] = time.monotonic() - began
 
     def _attempt(self, work: Callable[[], object]) -> None:

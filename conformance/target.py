@@ -199,10 +199,10 @@ def why_it_did_not_start(launch: Launch, failure: NotReady) -> WrongUsage | None
         return None
     if options.target_command:
         return WrongUsage(f"--target-command wants a command that goes on serving; {failure.got}. Its last lines: {failure.look_at}")
-    if failure.status == UVICORN_STARTUP_FAILED:
-        return None
     if (reason := _look(launch)) is not None:
         return WrongUsage(f"--target-app wants MODULE:ATTR of an ASGI application, looked up in {options.directory}; {reason}")
+    if failure.status == UVICORN_STARTUP_FAILED:
+        return None
     return WrongUsage(f"--target-app wants an application that uvicorn can serve; {failure.got}. Its last lines: {failure.look_at}")
 
 

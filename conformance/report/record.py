@@ -1,6 +1,8 @@
 """The record: a run as JSON Lines (header, evidence as it is seen, verdicts, footer), described by record.schema.json."""
 
 import json
+import resource
+import sys
 import threading
 from collections.abc import Mapping
 from datetime import datetime
@@ -59,9 +61,19 @@ class Record:
             }
         )
 
-    def footer(self, claim: Claim, status: Exit, seconds: float) -> None:
-        """The last line: what the run establishes."""
-        self._write({"type": "footer", "claim": claim.name, "sentence": claim.sentence, "exit_status": int(status), "seconds": round(seconds, 3)})
+    def footer(self, claim: Claim, status: Exit, seconds: float, timings: Mapping[str, float]) -> None:
+        """The last line: what the run establishes, and what it took (memory: of our own process at its peak)."""
+        self._write(
+            {
+                "type": "footer",
+                "claim": claim.name,
+                "sentence": claim.sentence,
+                "exit_status": int(status),
+                "seconds": round(seconds, 3),
+                "timings": {name: round(value, 3) for name, value in timings.items()},
+                "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "linux" else 1024 * 1024),
+            }
+        )
 
     def close(self) -> None:
         """Close the file."""

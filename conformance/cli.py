@@ -1,0 +1,85 @@
+"""The command `conformance`: what the requirements are, a run from any folder, and where a run's time goes."""
+
+import argparse
+import os
+import sys
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from conformance import __version__
+from conformance.options import COMMAND, PROJECT
+from spec.catalogue import Level, Requirement, catalogue, sections
+
+WIDTH = 100
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one of the subcommands; the exit status."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments[:1] == ["run"]:  # everything after it is pytest's
+        run(arguments[1:])
+    parser = argparse.ArgumentParser(prog="conformance", description="Conformance of asynchronous FastAPI services.")
+    parser.add_argument("--version", action="version", version=f"conformance {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    listing = commands.add_parser("list", help="list the requirements")
+    listing.add_argument("--level", choices=[level.lower() for level in Level], help="those of one level")
+    explaining = commands.add_parser("explain", help="explain requirements: what, why, and the usual cause of failing")
+    explaining.add_argument("id", nargs="+")
+    commands.add_parser("run", help="judge a target; takes the options of `pytest` (see `conformance run --help`)")
+    commands.add_parser("bench", help="print where the time of a run goes")
+    chosen = parser.parse_args(arguments)
+    if chosen.command == "list":
+        print("\n".join(listed(Level(chosen.level.upper()) if chosen.level else None)))
+        return 0
+    if chosen.command == "explain":
+        return explain(chosen.id)
+    from conformance import bench
+
+    return bench.main()
+
+
+def run(arguments: Sequence[str]) -> NoReturn:
+    """Become pytest on the probes, with the project's own settings, wherever we are."""
+    settings = next(path for path in (PROJECT / "pyproject.toml", Path(__file__).with_name("pyproject.toml")) if path.is_file())
+    argv = [sys.executable, "-m", "pytest", "-c", str(settings), "-p", "conformance.plugin", str(Path(__file__).with_name("probes"))]
+    os.execve(sys.executable, [*argv, *arguments], {**os.environ, COMMAND: "conformance run"})
+
+
+def listed(level: Level | None) -> list[str]:
+    """The requirements, a line each, under their sections."""
+    lines: list[str] = []
+    for section in sections():
+        chosen = [item for item in catalogue().values() if item.section == section.number and level in (None, item.level)]
+        if chosen:
+            lines += ["", f"{section.number} {section.title}"]
+        lines += [f"  {item.id:<8} {item.level:<7} {item.sentence}" for item in chosen]
+    return lines[1:]
+
+
+def explain(names: Sequence[str]) -> int:
+    """Print what is known of each requirement; 4 where one does not exist."""
+    known = catalogue()
+    if unknown := [name for name in names if name.upper() not in known]:
+        print(f"conformance explain wants ids of requirements; there is no {unknown[0]!r}. See 'conformance list'", file=sys.stderr)
+        return 4
+    print("\n\n".join(explained(known[name.upper()]) for name in names))
+    return 0
+
+
+def explained(requirement: Requirement) -> str:
+    """A requirement as a few paragraphs."""
+    paragraphs = [
+        requirement.text,
+        f"Why it matters: {requirement.why}",
+        f"Usual cause of failing: {requirement.usual_cause}",
+        f"Seen through: {', '.join(requirement.channels)}. Written in spec/{requirement.document}:{requirement.line}. "
+        f"Check it alone: pytest --only {requirement.id}",
+    ]
+    title = f"{requirement.id}  {requirement.level}  {requirement.sentence}  {requirement.source}"
+    return "\n\n".join([title, *(textwrap.fill(paragraph, WIDTH) for paragraph in paragraphs)])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
