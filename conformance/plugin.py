@@ -1,10 +1,8 @@
 """The pytest plugin: hooks and the few fixtures; nothing else. Loaded by the root conftest and by `conformance run`."""
 
-import signal
 import time
 from collections.abc import AsyncIterator, Generator
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import hypothesis
@@ -15,6 +13,7 @@ from hypothesis.configuration import set_hypothesis_home_dir
 from conformance import allowances, lives, options
 from conformance.client import Client
 from conformance.errors import BrokenTestbed, NoEvidence, Violation, WrongUsage
+from conformance.interrupts import Interrupts
 from conformance.report.terminal import Summary, page
 from conformance.run import READINESS, Run
 from conformance.target import Target
@@ -77,13 +76,13 @@ class RunHooks:
 
     def __init__(self, run: Run) -> None:
         self.run = run
+        self._interrupts = Interrupts()
         self._opened = False
         self._summary: Summary | None = None
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionstart(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, _interrupt)
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        self._interrupts.note(session)
         try:
             self.run.begin()
         except WrongUsage as error:
@@ -107,10 +106,11 @@ class RunHooks:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self) -> None:
         try:
-            self.run.opened()
+            self.run.opened(self._interrupts.check)
         except WrongUsage as error:
             raise pytest.UsageError(str(error)) from None
         self._opened = True
+        self._interrupts.raise_at_once()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
@@ -151,12 +151,19 @@ class RunHooks:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        with _uninterrupted():
-            self.run.close()
+        self._close()
         if self._opened and exitstatus not in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.USAGE_ERROR):
             self._summary = self.run.summary()
             self.run.write_result(self._summary)
             session.exitstatus = self._summary.status
+
+    def pytest_unconfigure(self) -> None:
+        self._close()  # a session that ends while it starts is never finished
+
+    def _close(self) -> None:
+        self._interrupts.ignore()
+        self.run.close()
+        self._interrupts.restore()
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
         status = getattr(report, "status", None)
@@ -173,21 +180,6 @@ class RunHooks:
         terminalreporter.section("conformance", sep="=")
         for line in page(self._summary):
             terminalreporter.write_line(line.text, **({COLOURS[line.tone]: True} if line.tone else {}))
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt(f"ended by {signal.Signals(number).name}")
-
-
-class _uninterrupted:
-    """Cleaning up is bounded in time, so a second Ctrl-C does not cut it short."""
-
-    def __enter__(self) -> None:
-        self._before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-
-    def __exit__(self, *error: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
 
 
 def _requirement(run: Run, item: pytest.Item) -> Requirement:

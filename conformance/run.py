@@ -7,14 +7,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from conformance import __version__, lives
+from conformance import __version__, allowances, lives
 from conformance.client import Client
 from conformance.errors import BrokenTestbed, NoEvidence, Violation, WrongUsage
 from conformance.evidence import Exchange, Fact, Journal
@@ -76,9 +76,11 @@ class Run:
         self._open_folder()
         self._opening = self._pool.submit(self._open)
 
-    def opened(self) -> None:
-        """Wait until the target answers. Raises WrongUsage; any other failure is kept, and becomes verdicts."""
+    def opened(self, check: Callable[[], None] = lambda: None) -> None:
+        """Wait until the target answers; `check` may raise meanwhile. Raises WrongUsage; another failure becomes verdicts."""
         assert self._opening
+        while not wait([self._opening], timeout=0.05).done:
+            check()
         try:
             self._opening.result()
         except (Violation, BrokenTestbed) as failure:
@@ -91,9 +93,11 @@ class Run:
             for part in boot:
                 part.result()
             self._took("boot")
-            self._open_target()
+            for step in (self._open_target, self._begin_lives):
+                if self._closing.is_set():
+                    return
+                step()
             self._took("ready")
-            self._begin_lives()
         except OSError as error:
             raise BrokenTestbed(f"the testbed could not be opened: {error}") from error
 
@@ -175,7 +179,8 @@ class Run:
         try:
             first_status = self.target.ready()
         except NotReady as failure:
-            raise why_it_did_not_start(self.launch, failure) or failure from None
+            mistake = None if self._closing.is_set() else why_it_did_not_start(self.launch, failure)
+            raise mistake or failure from None
         self.upstream_requests_at_ready = len(self.upstream.requests) if self.upstream else 0
         if first_status >= 500 and (mistake := is_no_application(self.launch)):
             raise mistake
@@ -349,13 +354,14 @@ class Run:
 
     def close(self) -> None:
         """End every process, and remove every folder, role, user, row and key of the run."""
+        if self._closing.is_set():
+            return
         self._closing.set()
         began = time.monotonic()
         for process in list(self._processes):
             self._attempt(process.kill)
         if self._opening:
-            with suppress(Exception):  # it was told to whoever waited for it
-                self._opening.result()
+            wait([self._opening], timeout=allowances.BOOT_DEADLINE)
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._attempt(self._cleanup.close)
         self.timings["stop"] = time.monotonic() - began
