@@ -1,1 +1,3 @@
+"""Loads the plugin; there is nothing else here."""
+
 pytest_plugins = ["conformance.plugin"]

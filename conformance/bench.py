@@ -33,7 +33,9 @@ def _print_run() -> int:
     with tempfile.TemporaryDirectory() as folder:
         record = Path(folder) / "record.jsonl"
         began = time.monotonic()
-        done = subprocess.run([sys.executable, "-m", "conformance.cli", "run", f"--record={record}"], cwd=PROJECT, capture_output=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-m", "conformance.cli", "run", f"--record={record}"], cwd=PROJECT, capture_output=True, check=False
+        )
         wall = time.monotonic() - began
         lines = [json.loads(line) for line in record.read_text("utf-8").splitlines()]
     footer = lines[-1]
@@ -55,7 +57,10 @@ def _print_examples() -> None:
     run.begin()
     try:
         run.opened()
-        rows = [("a bare httpx loop, connection kept", _bare(run.target.url, keep=True)), ("a bare httpx loop, connection each", _bare(run.target.url, keep=False))]
+        rows = [
+            ("a bare httpx loop, connection kept", _bare(run.target.url, keep=True)),
+            ("a bare httpx loop, connection each", _bare(run.target.url, keep=False)),
+        ]
         with asyncio.Runner() as runner:
             rows.append(("this suite's examples", _property(run.client, runner)))
     finally:

@@ -13,6 +13,7 @@ from conformance import allowances
 from conformance.evidence import Exchange, Journal
 
 JSON = "application/json"
+HEADERS = {"User-Agent": "curl/8.14.1", "Accept": "*/*"}  # what half the world sends
 OVERDUE = "no complete answer within"
 
 
@@ -24,7 +25,7 @@ class Pending:
         self._entered = asyncio.Event()
         self._client = client
         self.path = path
-        self.task = asyncio.create_task(client._exchange(method, path, content, content_type, {}, self._timeout, self._entered))
+        self.task = asyncio.create_task(client.exchange(method, path, content, content_type, {}, self._timeout, self._entered))
 
     @property
     def ended(self) -> bool:
@@ -52,6 +53,7 @@ class Client:
         self._journal = journal
         self._mute: Counter[str] = Counter()
         self._overdue: Exchange | None = None
+        self._requirement = ""
 
     async def open(self) -> None:
         """Make ready to send."""
@@ -66,9 +68,10 @@ class Client:
         self.url = url
         self._base = httpx.URL(url)
 
-    def new_probe(self) -> None:
-        """Begin a probe: one overdue answer ends what a probe sends, but not what the next one does."""
-        self._overdue = None
+    def begin_probe(self, requirement: str) -> None:
+        """Begin a probe. An answer that is overdue decides its requirement, so nothing more is sent for that one."""
+        if requirement != self._requirement:
+            self._requirement, self._overdue = requirement, None
 
     async def get(self, path: str, headers: Mapping[str, str] | None = None, deadline: float | None = None) -> Exchange:
         """GET a request target, written as it goes on the wire."""
@@ -117,23 +120,24 @@ class Client:
         endpoint = _endpoint(method, path)
         if deadline is None:
             deadline = allowances.DEADLINE_AFTER_A_MISSED_ONE if self._mute[endpoint] else allowances.ANSWER_DEADLINE
-        exchange = await self._exchange(method, path, content, content_type, headers, asyncio.timeout(deadline), asyncio.Event(), http)
+        exchange = await self.exchange(method, path, content, content_type, headers, asyncio.timeout(deadline), asyncio.Event(), http)
         self._mute[endpoint] = int(exchange.failure is not None and exchange.failure.startswith(OVERDUE))
         if self._mute[endpoint]:
             self._overdue = exchange
         return exchange
 
-    async def _exchange(
+    async def exchange(
         self,
         method: str,
         path: str,
         content: bytes,
         content_type: str | None,
         headers: Mapping[str, str],
-        timeout: asyncio.Timeout,
+        limit: asyncio.Timeout,
         entered: asyncio.Event,
         http: httpx.AsyncClient | None = None,
     ) -> Exchange:
+        """Send one request and record what comes of it until the limit, which may be moved; `entered` tells when it may."""
         began = self._journal.now()
         status, answered, body, failure = None, [], b"", None
         all_headers = {**headers, **({"Content-Type": content_type} if content_type else {})}
@@ -142,7 +146,7 @@ class Client:
             request.headers["Content-Length"] = "0"
         entering = asyncio.get_running_loop().time()
         try:
-            async with timeout:
+            async with limit:
                 entered.set()
                 response = await (http or self._http).send(request, stream=True)
                 status, answered = response.status_code, response.headers.multi_items()
@@ -151,7 +155,7 @@ class Client:
                 finally:
                     await response.aclose()
         except TimeoutError:
-            waited = (timeout.when() or entering) - entering
+            waited = (limit.when() or entering) - entering
             failure = f"{OVERDUE} {waited:.0f} s" if status is None else f"{OVERDUE} {waited:.0f} s: the body does not end"
         except httpx.HTTPError as error:
             failure = f"no answer: {_said(error)}" if status is None else f"the answer broke off: {_said(error)}"
@@ -174,11 +178,13 @@ class Client:
 def _http(keep_alive: int) -> httpx.AsyncClient:
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=keep_alive)
     transport = httpx.AsyncHTTPTransport(verify=False, trust_env=False, limits=limits)
-    return httpx.AsyncClient(transport=transport, timeout=None, trust_env=False, headers={"User-Agent": "curl/8.14.1", "Accept": "*/*"})
+    # Deadlines are ours, so that they can be moved; a target's certificate is not what is judged.
+    return httpx.AsyncClient(transport=transport, timeout=httpx.Timeout(None), trust_env=False, headers=HEADERS)
 
 
 async def _read(response: httpx.Response) -> tuple[bytes, str | None]:
-    chunks, size = [], 0
+    chunks: list[bytes] = []
+    size = 0
     async for chunk in response.aiter_bytes():
         size += len(chunk)
         if size > allowances.BODY_LIMIT:

@@ -146,7 +146,7 @@ F = TypeVar("F", bound=Fact)
 class Journal:
     """Numbers facts as they are seen and hands each to a sink; it keeps none, so a long run costs no memory."""
 
-    def __init__(self, sink: Callable[[Fact], None] = lambda fact: None) -> None:
+    def __init__(self, sink: Callable[[Fact], None] = lambda _: None) -> None:
         self._began = time.monotonic()
         self._numbers: Counter[str] = Counter()
         self._lock = threading.Lock()

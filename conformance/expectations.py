@@ -19,7 +19,7 @@ def expect(exchange: Exchange, answer: Answer, *also: Fact) -> None:
 
 def expect_status(exchange: Exchange, statuses: Iterable[int], wanted: str, *also: Fact) -> None:
     """The exchange has a complete answer with one of these statuses."""
-    if not exchange.answered or exchange.status not in statuses:
+    if not exchange.answered or exchange.status is None or exchange.status not in statuses:
         raise Violation(wanted, exchange.outcome, (exchange, *also))
 
 

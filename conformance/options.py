@@ -219,7 +219,11 @@ def _only(only: Sequence[str], catalogue: Mapping[str, Requirement]) -> tuple[st
             section = [key for key in catalogue if key.split("-")[0] == name.upper().split("-")[0]]
             raise WrongUsage(
                 f"--only wants ids of requirements; there is no {name!r}. "
-                + (f"That section has {', '.join(section)}" if section else f"The sections are {', '.join(PREFIXES)}; see 'conformance list'")
+                + (
+                    f"That section has {', '.join(section)}"
+                    if section
+                    else f"The sections are {', '.join(PREFIXES)}; see 'conformance list'"
+                )
             )
         chosen += ids
     return tuple(dict.fromkeys(chosen))

@@ -8,6 +8,7 @@ from typing import Any
 import hypothesis
 import pytest
 import pytest_asyncio
+from _pytest.junitxml import xml_key
 from hypothesis.configuration import set_hypothesis_home_dir
 
 from conformance import allowances, lives, options
@@ -37,7 +38,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("conformance", "conformance of an asynchronous service")
     for flag in options.FLAGS:
         group.addoption(flag.name, dest=flag.dest, metavar=flag.metavar, default=None, help=flag.help)
-    group.addoption("--only", nargs="+", action="extend", metavar="ID", default=[], help="check these requirements, or sections (DB), alone")
+    group.addoption(
+        "--only", nargs="+", action="extend", metavar="ID", default=[], help="check these requirements, or sections (DB), alone"
+    )
     group.addoption("--allow-inconclusive", action="store_true", help="exit with 0 where a requirement could not be judged (6 otherwise)")
     group.addoption("--record", metavar="FILE", default=None, help="write the run as JSON Lines")
 
@@ -98,7 +101,9 @@ class RunHooks:
                 raise pytest.UsageError(f"{item.nodeid} checks {name}, which the specification does not have")
             if name in self.run.collected:
                 self.run.collected[name].append(item.nodeid)
-        items[:] = sorted((item for item in probes if _requirement(self.run, item) in self.run.selected), key=lambda item: _order(self.run, item))
+        items[:] = sorted(
+            (item for item in probes if _requirement(self.run, item) in self.run.selected), key=lambda item: _order(self.run, item)
+        )
         for item in items:
             if getattr(item, "obj", None) and hypothesis.is_hypothesis_test(item.obj):  # type: ignore[attr-defined]
                 hypothesis.seed(self.run.options.seed)(item.obj)  # type: ignore[attr-defined]
@@ -125,7 +130,9 @@ class RunHooks:
             self.run.worker.start_ahead()
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
         requirement = _requirement(self.run, item)
         _name_case(item, requirement)
@@ -211,13 +218,13 @@ def _found(error: BaseException) -> tuple[Status, Finding]:
     if isinstance(error, NoEvidence):
         return Status.INCONCLUSIVE, Finding("evidence", str(error))
     where = "the testbed" if isinstance(error, BrokenTestbed) else "the suite"
-    return Status.ERROR, Finding(f"{where} to work", f"{type(error).__name__}: {error}".split("\n")[0], look_at=f"{where}, not the target; please report it")
+    return Status.ERROR, Finding(
+        f"{where} to work", f"{type(error).__name__}: {error}".split("\n")[0], look_at=f"{where}, not the target; please report it"
+    )
 
 
 def _name_case(item: pytest.Item, requirement: Requirement) -> None:
     """Name the probe's case in a JUnit report by its requirement."""
-    from _pytest.junitxml import xml_key
-
     if xml := item.config.stash.get(xml_key, None):
         reporter = xml.node_reporter(item.nodeid)
         reporter.add_attribute("classname", f"spec.{requirement.document.removesuffix('.md')}")

@@ -231,7 +231,7 @@ class Run:
             raise self.failure
         self._check_channels(requirement)
         self._revive()
-        self.client.new_probe()
+        self.client.begin_probe(requirement.id)
         if worker and (killed := self._lives.get("killed")):
             killed.exception()  # it submits a task while no worker runs
         if worker == "running":

@@ -121,7 +121,11 @@ class Target:
         try:
             process = launch.start(name, launch.server(port), HOST=HOST, PORT=str(port), **more)
         except FileNotFoundError as error:
-            wanted = "--target-command wants a command that can be run" if launch.options.target_command else "--target-python wants an interpreter"
+            wanted = (
+                "--target-command wants a command that can be run"
+                if launch.options.target_command
+                else "--target-python wants an interpreter"
+            )
             raise WrongUsage(f"{wanted}; {error}") from error
         return cls(f"http://{HOST}:{port}", launch.options.directory, process)
 
@@ -146,7 +150,7 @@ class Target:
         """Wait for the first answer to GET /async, and return its status. Raises NotReady."""
         deadline = time.monotonic() + allowances.READY_DEADLINE
         trouble = "nothing"
-        with httpx.Client(trust_env=False, verify=False, headers={"User-Agent": "curl/8.14.1"}) as http:
+        with httpx.Client(trust_env=False, headers={"User-Agent": "curl/8.14.1"}) as http:
             while (left := deadline - time.monotonic()) > 0:
                 if self._process and (ended := self._process.status) is not None:
                     self._process.ended(1.0)
@@ -194,7 +198,11 @@ def why_it_did_not_start(launch: Launch, failure: NotReady) -> WrongUsage | None
     """The caller's mistake behind a first start that failed, or None where it is the target's own failure to start."""
     options = launch.options
     if options.target_url:
-        return WrongUsage(f"--target-url wants a service that answers; at {options.target_url} {failure.got.split(': ')[-1]}") if "listens" in failure.got else None
+        return (
+            WrongUsage(f"--target-url wants a service that answers; at {options.target_url} {failure.got.split(': ')[-1]}")
+            if "listens" in failure.got
+            else None
+        )
     if failure.status is None:
         return None
     if options.target_command:
@@ -217,7 +225,13 @@ def _look(launch: Launch) -> str | None:
     found: Any = None
     with suppress(OSError, ValueError, subprocess.TimeoutExpired):
         done = subprocess.run(
-            argv, env=launch.environment(), cwd=launch.options.directory, capture_output=True, stdin=subprocess.DEVNULL, check=False, timeout=30
+            argv,
+            env=launch.environment(),
+            cwd=launch.options.directory,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
+            timeout=30,
         )
         found = json.loads(done.stdout.splitlines()[-1]) if done.stdout.strip() else None
     return found if isinstance(found, str) else None

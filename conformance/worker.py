@@ -22,7 +22,9 @@ class Worker:
         if self._process and self._process.status is None:
             return
         if self._process and not self._proven:
-            raise NoEvidence(f"the worker ended with status {self._process.status} before it did anything: {' / '.join(self._process.last_lines(3))}")
+            raise NoEvidence(
+                f"the worker ended with status {self._process.status} before it did anything: {' / '.join(self._process.last_lines(3))}"
+            )
         try:
             self._process = self._launch.start("worker", self._launch.worker())
         except FileNotFoundError as error:

@@ -36,7 +36,7 @@ app = FastAPI(title="Reference service", lifespan=lifespan)
 
 
 @app.exception_handler(upstream.UpstreamError)
-async def upstream_failed(request: Request, error: upstream.UpstreamError) -> JSONResponse:
+async def upstream_failed(_: Request, error: upstream.UpstreamError) -> JSONResponse:
     """Tell the caller that the trouble is behind us, and nothing of what is behind us."""
     return JSONResponse({"detail": str(error)}, status_code=error.status)
 

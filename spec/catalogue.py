@@ -105,9 +105,7 @@ def _requirement(document: str, line: int, block: list[str]) -> Requirement:
     heading = _HEADING.fullmatch(block[0])
     identity = _ID.fullmatch(heading["id"]) if heading else None
     if heading is None or identity is None or identity["prefix"] not in PREFIXES:
-        raise CatalogueError(
-            f"{where}: wanted '### ID sentence' with an id such as DB-2 ({', '.join(PREFIXES)}), got {block[0]!r}"
-        )
+        raise CatalogueError(f"{where}: wanted '### ID sentence' with an id such as DB-2 ({', '.join(PREFIXES)}), got {block[0]!r}")
     if PREFIXES[identity["prefix"]] != int(document.split("-", 1)[0]):
         raise CatalogueError(f"{where}: {heading['id']} belongs in section {PREFIXES[identity['prefix']]}")
     paragraphs = [" ".join(part.split("\n")) for part in "\n".join(block[1:]).strip().split("\n\n")]

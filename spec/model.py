@@ -56,9 +56,7 @@ def listing(q: str | None) -> Answer:
 def names_item_id(body: Any) -> bool:
     """Whether a 422's body has an error located at `["path", "item_id"]`, §3.2."""
     errors = body.get("detail") if isinstance(body, dict) else None
-    return isinstance(errors, list) and any(
-        isinstance(error, dict) and error.get("loc") == ["path", "item_id"] for error in errors
-    )
+    return isinstance(errors, list) and any(isinstance(error, dict) and error.get("loc") == ["path", "item_id"] for error in errors)
 
 
 def difference(expected: Any, got: Any, at: str = "$") -> str | None:

@@ -16,9 +16,7 @@ stored_text = st.one_of(
     st.lists(st.sampled_from(AWKWARD), max_size=8).map("".join),
 )
 
-int8 = st.one_of(
-    st.integers(-(2**63), 2**63 - 1), st.sampled_from([2**53 + 1, -(2**53) - 1, 2**63 - 1, -(2**63), 0])
-)
+int8 = st.one_of(st.integers(-(2**63), 2**63 - 1), st.sampled_from([2**53 + 1, -(2**53) - 1, 2**63 - 1, -(2**63), 0]))
 instants = st.datetimes(datetime(1900, 1, 1), datetime(2999, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001 - Hypothesis wants naive bounds
 
 # A row's values without its id, in the types of schema.sql.
@@ -33,9 +31,7 @@ row_values = st.fixed_dictionaries(
     }
 )
 
-big_integers = st.one_of(
-    st.integers(-(10**27), 10**27), st.sampled_from([2**53 + 1, 2**63, 2**64 + 1, 10**26 + 7, -(10**26) - 7])
-)
+big_integers = st.one_of(st.integers(-(10**27), 10**27), st.sampled_from([2**53 + 1, 2**63, 2**64 + 1, 10**26 + 7, -(10**26) - 7]))
 scalars = st.none() | st.booleans() | big_integers | st.floats(allow_nan=False, allow_infinity=False) | unicode_text
 
 # Celery's own JSON decoder gives meaning to objects with this member (kombu.utils.json), so no plain data has it.

@@ -52,27 +52,27 @@ def _expect_known(path: str, exchange: Exchange) -> None:
         expect(exchange, model.sync_message() if path == "/sync" else model.async_message())
 
 
-async def _an_id_that_is_no_integer(client: Client, upstream: Upstream) -> None:
+async def _an_id_that_is_no_integer(client: Client, _: Upstream) -> None:
     await client.get(INVALID_ID)
 
 
-async def _an_id_beyond_every_integer(client: Client, upstream: Upstream) -> None:
+async def _an_id_beyond_every_integer(client: Client, _: Upstream) -> None:
     await client.get("/items/" + "9" * 400)
 
 
-async def _a_body_that_is_no_object(client: Client, upstream: Upstream) -> None:
+async def _a_body_that_is_no_object(client: Client, _: Upstream) -> None:
     await client.post("/process-data/", [1])
 
 
-async def _a_body_that_is_no_json(client: Client, upstream: Upstream) -> None:
+async def _a_body_that_is_no_json(client: Client, _: Upstream) -> None:
     await client.post_bytes("/process-data/", b'{"a": \xff')
 
 
-async def _a_path_that_is_not_there(client: Client, upstream: Upstream) -> None:
+async def _a_path_that_is_not_there(client: Client, _: Upstream) -> None:
     await client.get("/nowhere")
 
 
-async def _bytes_that_are_no_http(client: Client, upstream: Upstream) -> None:
+async def _bytes_that_are_no_http(client: Client, _: Upstream) -> None:
     parts = urlsplit(client.url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     writer.write(b"\x16\x03\x01 this is no HTTP\r\n\r\n")
@@ -125,5 +125,7 @@ async def test_no_fault_of_a_request_ends_the_process(
     exchange = await client.get("/async")
     what = fault.__name__.strip("_").replace("_", " ")
     ended = target.process.ended(0.0 if exchange.answered else 1.0)
-    require(ended is None, f"the process to run on after {what}", f"it ended with status {ended}", [exchange, *target.process.output()[-4:]])
+    require(
+        ended is None, f"the process to run on after {what}", f"it ended with status {ended}", [exchange, *target.process.output()[-4:]]
+    )
     expect(exchange, model.async_message())

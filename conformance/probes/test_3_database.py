@@ -101,4 +101,9 @@ async def test_a_read_changes_nothing(client: Client, items: Database, target: T
         life = (await run.life("stopped", StoppedLife)).lived()
         assert life.table_before and life.table_after
         evidence = [life.table_before, *life.reads, life.table_after]
-        require(life.table_before.data == life.table_after.data, "no row changed or locked by a read", "rows with other versions after it", evidence)
+        require(
+            life.table_before.data == life.table_after.data,
+            "no row changed or locked by a read",
+            "rows with other versions after it",
+            evidence,
+        )

@@ -14,7 +14,10 @@ from conformance.run import Run
 from conformance.testbed.upstream import Reply, Upstream, compressed, document
 from spec import model, strategies
 
-POSTS = [{"userId": 1, "id": 1, "title": "sunt aut facere", "body": "quia et\nsuscipit"}, {"userId": 1, "id": 2, "title": "qui est esse", "body": None}]
+POSTS = [
+    {"userId": 1, "id": 1, "title": "sunt aut facere", "body": "quia et\nsuscipit"},
+    {"userId": 1, "id": 2, "title": "qui est esse", "body": None},
+]
 
 
 @pytest.mark.requirement("UP-1")

@@ -66,7 +66,9 @@ async def test_the_task_is_in_the_queue_under_that_id_with_that_data(client: Cli
     data = {"order": 7, "note": "déjà vu", "lines": [{"sku": "a", "count": 2}], "nothing": None}
     exchange = await client.post(PATH, data)
     message = await message_of(queue, exchange, task_id_of(exchange))
-    no_evidence_unless(message.arguments is not None, f"the message's content type is {message.content_type}, which the suite does not open")
+    no_evidence_unless(
+        message.arguments is not None, f"the message's content type is {message.content_type}, which the suite does not open"
+    )
     given = _arguments(message.arguments)
     require(any(model.difference(data, argument) is None for argument in given), f"the data among the task's arguments: {model.shown(data)}",
             model.shown(given), [exchange, message])  # fmt: skip
@@ -86,7 +88,7 @@ def _arguments(body: Any) -> list[Any]:
 async def test_the_answer_does_not_wait_for_the_work(client: Client, queue: Broker) -> None:
     exchange = await client.post(PATH, {"patience": 0})
     task_id = task_id_of(exchange)
-    value, seen = await queue.result(task_id, deadline=0)
+    _, seen = await queue.result(task_id, deadline=0)
     if seen.data["state"] != "PENDING" and not queue.place.user and await queue.consumers():
         raise NoEvidence("a worker of somebody else's runs: stop it, or let the suite start the service")
     require(seen.data["state"] == "PENDING", "no result of the task while no worker runs", seen.text, [exchange, seen])

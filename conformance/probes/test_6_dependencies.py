@@ -48,7 +48,12 @@ async def test_the_two_paths_do_not_shadow_each_other(client: Client) -> None:
     expect_status(invalid, (422,), "422, for 'abc' is no id of an item")
     item = await client.get("/items/1?q=x")
     got = item.outcome
-    require(item.answered and b'"q"' not in item.body[:5] and b'"item"' in item.body, '200 {"item": …} for /items/1, whatever its query', got, [item])
+    require(
+        item.answered and b'"q"' not in item.body[:5] and b'"item"' in item.body,
+        '200 {"item": …} for /items/1, whatever its query',
+        got,
+        [item],
+    )
 
 
 @pytest.mark.requirement("DEP-6")

@@ -23,7 +23,12 @@ def saying(text: str, lines: list[LogLine]) -> list[LogLine]:
 async def test_starting_up_is_printed_once_before_the_first_answer(stopped_life: StoppedLife) -> None:
     life = stopped_life.lived()
     early, all_lines = saying(STARTING, life.lines_at_first_answer), saying(STARTING, life.lines)
-    require(len(early) == 1, f"one line {STARTING!r} when the first answer comes", f"{len(early)} of them", early or life.lines_at_first_answer[-4:])
+    require(
+        len(early) == 1,
+        f"one line {STARTING!r} when the first answer comes",
+        f"{len(early)} of them",
+        early or life.lines_at_first_answer[-4:],
+    )
     require(len(all_lines) == 1, f"one line {STARTING!r} in the whole life of the process", f"{len(all_lines)} of them", all_lines)
 
 
@@ -44,7 +49,12 @@ async def test_sigterm_ends_the_process_cleanly(stopped_life: StoppedLife) -> No
     got = "a process that had to be killed" if life.status is None else f"status {life.status}"
     require(life.status in CLEAN, f"an end by itself after SIGTERM, with status {CLEAN}", got, [life.signalled, *life.lines[-4:]])
     require(life.port_is_free, "nothing listening on the port any more", "something listens", [life.signalled])
-    require(not life.children, "no child process left", f"{len(life.children)} left: {life.children[0] if life.children else ''}", [life.signalled])
+    require(
+        not life.children,
+        "no child process left",
+        f"{len(life.children)} left: {life.children[0] if life.children else ''}",
+        [life.signalled],
+    )
 
 
 @pytest.mark.requirement("LIFE-10")

@@ -22,6 +22,7 @@ class Record:
 
     def __init__(self, path: Path | None) -> None:
         self._lock = threading.Lock()
+        self._early: list[Fact] | None = []  # what is seen before the header can be written
         self._file: IO[str] | None = None
         if path:
             try:
@@ -30,12 +31,17 @@ class Record:
                 raise WrongUsage(f"--record wants a file that can be written; {path} cannot: {error.strerror}") from error
 
     def header(self, **about: Any) -> None:
-        """The first line: what ran, on what."""
+        """The first line: what ran, on what; then what was seen before that was known."""
         self._write({"type": "header", "version": VERSION, **about})
+        early, self._early = self._early or [], None
+        for fact in early:
+            self.fact(fact)
 
     def fact(self, fact: Fact) -> None:
         """A line of evidence."""
-        if self._file:
+        if self._early is not None:
+            self._early.append(fact)
+        elif self._file:
             self._write({"type": "evidence", **as_plain(fact)})
 
     def verdict(self, verdict: Verdict) -> None:

@@ -41,8 +41,12 @@ def page(summary: Summary) -> list[Line]:
 
 
 def _header(summary: Summary) -> Iterator[Line]:
-    yield from _labelled("target", f"{summary.target} at {summary.url}" if summary.url and summary.url != summary.target else summary.target)
-    yield from _labelled("services", ", ".join(summary.services[name] for name in ("postgres", "redis", "upstream") if name in summary.services) or "none")
+    yield from _labelled(
+        "target", f"{summary.target} at {summary.url}" if summary.url and summary.url != summary.target else summary.target
+    )
+    yield from _labelled(
+        "services", ", ".join(summary.services[name] for name in ("postgres", "redis", "upstream") if name in summary.services) or "none"
+    )
     yield from _labelled("seed", str(summary.seed))
 
 

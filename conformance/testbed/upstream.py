@@ -79,6 +79,7 @@ class Upstream:
         self._script: deque[Reply] = deque()
         self._hold: Hold | None = None
         self._missed = False
+        self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self.requests: list[UpstreamRequest] = []
         self.port = 0
@@ -166,11 +167,13 @@ class Upstream:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _close(self) -> None:
-        self._server.close()
+        if self._server:
+            self._server.close()
         for connection in list(self._connections):
             connection.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
-        await self._server.wait_closed()
+        if self._server:
+            await self._server.wait_closed()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

@@ -1,0 +1,94 @@
+"""The suite, run as a user runs it: in a process of its own, with its own temporary folder, which must be empty afterwards."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from conformance.evidence import Journal
+from conformance.options import PROJECT
+from conformance.testbed import embedded
+
+SERVICES = "conformance.selftest.services"
+PATIENCE = 150.0  # seconds for one run; the longest allowed is 90
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a run left: its exit status, what it printed, and the lines of its record."""
+
+    status: int
+    output: str
+    record: list[dict[str, Any]]
+
+    @property
+    def verdicts(self) -> dict[str, str]:
+        """The status of each requirement."""
+        return {line["requirement"]: line["status"] for line in self.record if line["type"] == "verdict"}
+
+    def ids(self, status: str) -> set[str]:
+        """The requirements with this verdict."""
+        return {name for name, verdict in self.verdicts.items() if verdict == status}
+
+
+def command(*arguments: str) -> list[str]:
+    """The command line of a run."""
+    return [sys.executable, "-m", "pytest", *arguments]
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """An environment in which everything temporary goes to a folder of the test's."""
+    scratch = folder / "scratch"
+    scratch.mkdir(exist_ok=True)
+    scratch.chmod(0o711)
+    return {**os.environ, "TMPDIR": str(scratch), "COLUMNS": "100"}
+
+
+def judge(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> Finished:
+    """Run the suite to its end."""
+    record = folder / "record.jsonl"
+    done = subprocess.run(
+        command(f"--record={record}", *arguments),
+        cwd=PROJECT,
+        env={**environment(folder), **(env or {})},
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    lines = [json.loads(line) for line in record.read_text("utf-8").splitlines()] if record.exists() else []
+    return Finished(done.returncode, done.stdout + done.stderr, lines)
+
+
+def left_behind(folder: Path) -> list[str]:
+    """What a run with this folder left there: files, and processes that were started with it in their environment."""
+    scratch = folder / "scratch"
+    found = [str(path) for path in scratch.iterdir()]
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.pid != os.getpid() and str(scratch) in " ".join([*process.cmdline(), *process.environ().values()]):
+                found.append(f"{process.pid} {' '.join(process.cmdline())}")
+    return found
+
+
+@contextmanager
+def servers(folder: Path) -> Iterator[tuple[str, str]]:
+    """A Postgres and a Redis that somebody else runs: their administrators' URLs."""
+    journal = Journal()
+    postgres = embedded.Postgres(folder, journal)
+    redis = embedded.Redis(folder, journal)
+    try:
+        postgres.ready()
+        redis.ready()
+        yield postgres.url, redis.url
+    finally:
+        postgres.stop()
+        redis.stop()

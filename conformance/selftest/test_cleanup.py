@@ -1,0 +1,68 @@
+"""Nothing is left behind: no process, folder, role, database, user or key, however a run ends."""
+
+import asyncio
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import asyncpg
+import pytest
+import redis
+
+from conformance.options import PROJECT
+from conformance.selftest.suite import PATIENCE, SERVICES, command, environment, judge, left_behind, servers
+
+
+def test_after_success(place: Path) -> None:
+    finished = judge(place)
+    assert finished.status == 0, finished.output
+    assert not left_behind(place)
+
+
+def test_after_failure(place: Path) -> None:
+    finished = judge(place, "--target-app", f"{SERVICES}:answers_async_alone", "--only", "DEP-1", "TASK-1")
+    assert finished.status == 1, finished.output
+    assert not left_behind(place)
+
+
+def has_come(moment: str, place: Path, output: Path) -> bool:
+    """Whether a run has come so far: its folder is there, or two probes have passed."""
+    return any((place / "scratch").iterdir()) if moment == "while it opens" else ".." in printed(output)
+
+
+def printed(path: Path) -> str:
+    """What a run has printed so far."""
+    return path.read_text("utf-8", "replace") if path.exists() else ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+@pytest.mark.parametrize("moment", ["while it opens", "while it probes"])
+def test_after_an_interrupt(place: Path, number: signal.Signals, moment: str) -> None:
+    output = place / "output.txt"
+    with output.open("wb") as file:
+        run = subprocess.Popen(command(), cwd=PROJECT, env=environment(place), stdout=file, stderr=file, stdin=subprocess.DEVNULL)
+    deadline = time.monotonic() + PATIENCE
+    while not has_come(moment, place, output) and run.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    run.send_signal(number)
+    assert run.wait(PATIENCE) == 2, printed(output)
+    assert not left_behind(place)
+
+
+def test_on_servers_of_somebody_elses(place: Path) -> None:
+    with servers(place) as (database_url, redis_url):
+        finished = judge(place, "--database-url", database_url, "--redis-url", redis_url)
+        assert finished.status == 0, finished.output
+
+        async def ours() -> list[str]:
+            connection = await asyncpg.connect(database_url)
+            query = "SELECT rolname FROM pg_roles WHERE rolname LIKE 'conf%' UNION ALL SELECT datname FROM pg_database WHERE datname LIKE 'conf%'"
+            names = [row[0] for row in await connection.fetch(query)]
+            await connection.close()
+            return names
+
+        assert not asyncio.run(ours())
+        with redis.Redis.from_url(redis_url) as client:
+            assert client.execute_command("ACL", "USERS") == [b"default"]
+            assert client.dbsize() == 0

@@ -1,0 +1,62 @@
+"""Import directions: spec at the bottom, leaves above it, and nothing that looks at what it must not know of."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from conformance.options import PROJECT
+
+LEAVES = {"conformance.evidence", "conformance.errors", "conformance.options", "conformance.allowances"}
+TESTBED = LEAVES | {"conformance.testbed"}
+
+# Where a file is, and all of ours that it may import.
+MAY_IMPORT: dict[str, set[str]] = {
+    "spec": {"spec"},
+    "reference_impl": {"reference_impl"},
+    "conformance/evidence.py": {"spec"} | LEAVES,
+    "conformance/errors.py": {"spec"} | LEAVES,
+    "conformance/options.py": {"spec"} | LEAVES,
+    "conformance/allowances.py": set(),
+    "conformance/arguments.py": set(),
+    "conformance/testbed": {"spec"} | TESTBED,
+    "conformance/client.py": {"spec"} | LEAVES,
+    "conformance/verdict.py": {"spec"} | LEAVES,
+    "conformance/expectations.py": {"spec"} | LEAVES,
+    "conformance/report": {"spec", "conformance.verdict", "conformance.report"} | LEAVES,
+}
+
+
+def ours(path: Path) -> set[str]:
+    """The modules of ours that a file imports, as `package.module`."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module == "conformance":
+            found |= {f"conformance.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(str(node.module))
+    return {name for name in found if name.split(".")[0] in ("spec", "conformance", "reference_impl")}
+
+
+@pytest.mark.parametrize("where", MAY_IMPORT)
+def test_imports_point_one_way(where: str) -> None:
+    place = PROJECT / where
+    files = [place] if place.is_file() else sorted(place.rglob("*.py"))
+    assert files
+    for path in files:
+        for name in ours(path):
+            allowed = any(name == prefix or (prefix not in LEAVES and name.startswith(prefix + ".")) for prefix in MAY_IMPORT[where])
+            assert allowed, f"{path.relative_to(PROJECT)} imports {name}"
+
+
+def test_only_the_root_conftest_loads_the_plugin() -> None:
+    files = [path for path in (PROJECT / "conformance").rglob("*.py") if "conformance.plugin" in ours(path)]
+    assert not files
+    assert "conformance.plugin" in (PROJECT / "conftest.py").read_text("utf-8")
+
+
+def test_the_reference_is_launched_and_never_imported() -> None:
+    files = [path for path in (PROJECT / "conformance").rglob("*.py") if any(name.startswith("reference_impl") for name in ours(path))]
+    assert not files

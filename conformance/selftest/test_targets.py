@@ -1,0 +1,134 @@
+"""Targets in their forms: a URL alone, a URL with all that can be seen, a command, and the document's own code."""
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import httpx
+import pytest
+import redis
+
+from conformance.options import PROJECT
+from conformance.selftest.suite import environment, judge, left_behind, servers
+from conformance.testbed.embedded import free_port
+from conformance.testbed.postgres import TABLE
+from conformance.testbed.processes import STACK_SIGNAL
+from spec.catalogue import Level, catalogue
+
+WORKER = "reference_impl.tasks:celery_app"
+DOCUMENT = PROJECT / "conformance" / "selftest" / "variants"
+
+
+def needing(*channels: str) -> set[str]:
+    """The MUSTs that need one of these channels."""
+    return {
+        name for name, requirement in catalogue().items() if requirement.level is Level.MUST and set(channels) & set(requirement.channels)
+    }
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A service that somebody else started, and what it stands on."""
+
+    url: str
+    database_url: str
+    redis_url: str
+    upstream_port: int
+
+
+@pytest.fixture(scope="module")
+def standing(shared_place: Path) -> Iterator[Standing]:
+    async def make_table(url: str) -> None:
+        connection = await asyncpg.connect(url)
+        await connection.execute(TABLE)
+        await connection.close()
+
+    with servers(shared_place) as (database_url, redis_url):
+        asyncio.run(make_table(database_url))
+        port, upstream_port = free_port(), free_port()
+        external = f"http://127.0.0.1:{upstream_port}/posts?userId=1&tag=a%20b&tag=c"
+        env = {**environment(shared_place), "DATABASE_URL": database_url, "REDIS_URL": redis_url, "EXTERNAL_DATA_URL": external}
+        argv = [sys.executable, "-m", "uvicorn", "--port", str(port), "reference_impl.app:app"]
+        service = subprocess.Popen(argv, cwd=PROJECT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            yield Standing(answering(f"http://127.0.0.1:{port}"), database_url, redis_url, upstream_port)
+        finally:
+            service.terminate()
+            service.wait()
+
+
+def answering(url: str) -> str:
+    """The URL, once something answers there."""
+    while True:
+        try:
+            httpx.get(url + "/async", trust_env=False)
+        except httpx.ConnectError:
+            time.sleep(0.02)
+        else:
+            return url
+
+
+def test_a_url_alone_is_judged_by_what_http_can_tell(place: Path, standing: Standing) -> None:
+    finished = judge(place, "--target-url", standing.url)
+    unseen = needing("postgres", "redis", "upstream", "process", "worker")
+    assert finished.ids("INCONCLUSIVE") == unseen
+    assert finished.ids("PASS") == needing("http") - unseen
+    assert finished.status == 6
+    assert "to judge    pass --database-url with an administrator's URL of the target's own database\n" in finished.output
+    assert judge(place, "--target-url", standing.url, "--allow-inconclusive").status == 0
+
+
+def test_a_url_with_everything_is_judged_but_for_the_process(place: Path, standing: Standing) -> None:
+    given = ("--database-url", standing.database_url, "--redis-url", standing.redis_url, "--upstream-port", str(standing.upstream_port))
+    with redis.Redis.from_url(standing.redis_url) as client:
+        client.flushdb()
+        client.set("precious", "1")
+        finished = judge(place, "--target-url", standing.url, *given, "--worker-app", WORKER)
+        assert finished.ids("FAIL") | finished.ids("ERROR") == set()
+        # The target's Redis user is somebody else's, so it cannot be restricted.
+        assert finished.ids("INCONCLUSIVE") == needing("process") | {"TASK-9"}
+        # What Celery itself keeps (bindings of its queues) is the service's; of ours nothing is left.
+        assert [key for key in client.scan_iter() if not key.startswith(b"_kombu.binding")] == [b"precious"]
+
+    async def count() -> int:
+        connection = await asyncpg.connect(standing.database_url)
+        rows = int(await connection.fetchval("SELECT count(*) FROM items"))
+        await connection.close()
+        return rows
+
+    assert asyncio.run(count()) == 0
+
+
+def test_a_command_is_judged_like_an_app_and_its_blocking_line_named(place: Path) -> None:
+    program = place / "service.py"
+    program.write_text(
+        "import os, uvicorn\nfrom fastapi import FastAPI\nfrom urllib.request import urlopen\napp = FastAPI()\n"
+        '@app.get("/async")\nasync def read():\n    return {"message": "This is an asynchronous endpoint"}\n'
+        '@app.get("/external-data")\nasync def fetch():\n    return urlopen(os.environ["EXTERNAL_DATA_URL"]).read()\n'
+        'uvicorn.run(app, port=int(os.environ["PORT"]))\n'
+    )
+    finished = judge(place, "--target-command", f"{sys.executable} {program}", f"--target-dir={place}", "--only", "END-2", "CONC-3")
+    assert finished.verdicts == {"END-2": "PASS", "CONC-3": "FAIL"}
+    assert f"look at     {program}:10, which blocks the event loop" in finished.output
+    assert finished.status == 1
+    assert not left_behind(place)
+
+
+def test_the_documents_own_code_is_core(place: Path) -> None:
+    target = ("--target-app", "document.main:app", f"--target-dir={DOCUMENT}", "--worker-app", "document.celery:celery_app")
+    finished = judge(place, *target)
+    assert finished.ids("PASS") >= {name for name, requirement in catalogue().items() if requirement.level is Level.MUST}, finished.output
+    assert finished.record[-1]["claim"] == "core"
+    assert finished.status == 0
+
+
+def test_the_stack_signal_is_the_one_that_targets_listen_to() -> None:
+    code = "import sitecustomize, signal, os; print([n for n in range(1, 65) if int(open('/proc/self/status').read().split('SigCgt:')[1].split()[0], 16) >> (n - 1) & 1])"
+    stacks = PROJECT / "conformance" / "testbed" / "stacks"
+    done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(stacks)}, capture_output=True, text=True, check=True)
+    assert str(int(STACK_SIGNAL)) in done.stdout

@@ -1,0 +1,109 @@
+"""Verdicts, claims and exit statuses: functions of outcomes alone, that fail closed."""
+
+import pytest
+
+from conformance.verdict import Exit, Finding, Outcome, Status, Verdict, claim, exit_status, judge
+from spec.catalogue import Level, Requirement, catalogue
+
+DB_2 = catalogue()["DB-2"]
+SHOULD = Requirement("DB-99", "s", Level.SHOULD, "§3", ("http",), "t", "w", "u", "3-database.md", 1)
+WRONG = Finding("200", "404")
+
+
+def outcome(probe: str, status: Status, finding: Finding | None = None) -> Outcome:
+    """An outcome of a probe of DB-2."""
+    return Outcome("DB-2", probe, status, finding)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "expected"),
+    [
+        ([Status.PASS, Status.PASS], Status.PASS),
+        ([Status.PASS, Status.FAIL], Status.FAIL),
+        ([Status.INCONCLUSIVE, Status.FAIL], Status.FAIL),
+        ([Status.PASS, Status.INCONCLUSIVE], Status.INCONCLUSIVE),
+        ([Status.FAIL, Status.ERROR], Status.ERROR),
+    ],
+)
+def test_a_requirement_is_judged_by_the_worst_of_its_probes(statuses: list[Status], expected: Status) -> None:
+    outcomes = [outcome(str(number), status) for number, status in enumerate(statuses)]
+    assert judge(DB_2, ["0", "1"], outcomes).status is expected
+
+
+@pytest.mark.parametrize(
+    ("collected", "outcomes", "got"),
+    [
+        ([], [], "no probe of this requirement was collected"),
+        (["a", "b"], [outcome("a", Status.PASS)], "b was collected and never reported an outcome"),
+        (["a"], [outcome("a", Status.PASS), outcome("z", Status.PASS)], "z reported an outcome and was never collected"),
+    ],
+)
+def test_a_lost_probe_is_an_error(collected: list[str], outcomes: list[Outcome], got: str) -> None:
+    verdict = judge(DB_2, collected, outcomes)
+    assert (verdict.status, verdict.finding and verdict.finding.got) == (Status.ERROR, got)
+
+
+def test_a_teardown_that_breaks_after_a_pass_is_an_error() -> None:
+    assert judge(DB_2, ["a"], [outcome("a", Status.PASS), outcome("a", Status.ERROR)]).status is Status.ERROR
+
+
+def test_a_verdict_keeps_the_finding_that_decided_it() -> None:
+    assert judge(DB_2, ["a", "b"], [outcome("a", Status.PASS), outcome("b", Status.FAIL, WRONG)]).finding == WRONG
+
+
+def verdicts(must: Status, should: Status) -> list[Verdict]:
+    """A verdict on a MUST and one on a SHOULD."""
+    return [Verdict(DB_2, must, 1, WRONG), Verdict(SHOULD, should, 1, WRONG)]
+
+
+@pytest.mark.parametrize(
+    ("must", "should", "level", "allow", "expected"),
+    [
+        (Status.PASS, Status.PASS, Level.SHOULD, False, Exit.PASSED),
+        (Status.PASS, Status.FAIL, Level.SHOULD, False, Exit.FAILED),
+        (Status.PASS, Status.FAIL, Level.MUST, False, Exit.PASSED),
+        (Status.PASS, Status.INCONCLUSIVE, Level.MUST, False, Exit.PASSED),
+        (Status.PASS, Status.INCONCLUSIVE, Level.SHOULD, False, Exit.NOT_ESTABLISHED),
+        (Status.PASS, Status.INCONCLUSIVE, Level.SHOULD, True, Exit.PASSED),
+        (Status.INCONCLUSIVE, Status.FAIL, Level.SHOULD, True, Exit.FAILED),
+        (Status.FAIL, Status.PASS, Level.MUST, True, Exit.FAILED),
+        (Status.PASS, Status.ERROR, Level.MUST, True, Exit.ERROR),
+        (Status.FAIL, Status.ERROR, Level.SHOULD, False, Exit.ERROR),
+    ],
+)
+def test_the_exit_status_derives_from_the_verdicts(must: Status, should: Status, level: Level, allow: bool, expected: Exit) -> None:
+    assert exit_status(verdicts(must, should), level, allow_inconclusive=allow) is expected
+
+
+def test_a_run_without_verdicts_establishes_nothing() -> None:
+    assert exit_status([], Level.MUST) is Exit.NOT_ESTABLISHED
+
+
+@pytest.mark.parametrize(
+    ("must", "should", "level", "name", "sentence"),
+    [
+        (Status.PASS, Status.PASS, Level.SHOULD, "robust", "robust is established: all 1 MUST and all 1 SHOULD passed"),
+        (
+            Status.PASS,
+            Status.FAIL,
+            Level.SHOULD,
+            "core",
+            "core is established: all 1 MUST passed; robust is not: 1 (DB-99) of 1 SHOULD did not pass",
+        ),
+        (Status.PASS, Status.PASS, Level.MUST, "core", "core is established: all 1 MUST passed"),
+        (Status.FAIL, Status.PASS, Level.SHOULD, None, "core is not established: 1 (DB-2) of 1 MUST did not pass"),
+        (Status.INCONCLUSIVE, Status.PASS, Level.MUST, None, "core is not established: 1 (DB-2) of 1 MUST did not pass"),
+        (Status.PASS, Status.ERROR, Level.MUST, None, "no claim: the suite or its testbed failed, so this run says nothing"),
+    ],
+)
+def test_the_claim_is_the_highest_that_the_verdicts_establish(
+    must: Status, should: Status, level: Level, name: str | None, sentence: str
+) -> None:
+    made = claim(verdicts(must, should), level, {"DB-2": DB_2, "DB-99": SHOULD})
+    assert (made.name, made.sentence) == (name, sentence)
+
+
+def test_a_part_of_the_catalogue_makes_no_claim() -> None:
+    made = claim([Verdict(DB_2, Status.PASS, 1)], Level.MUST, catalogue())
+    assert made.name is None
+    assert made.sentence.startswith("no claim: 1 of ")

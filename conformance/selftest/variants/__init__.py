@@ -1,0 +1,1 @@
+"""Correct services in other styles than the reference's."""
