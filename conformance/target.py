@@ -101,8 +101,9 @@ class NotReady(Violation):
     def __init__(self, got: str, process: Process | None, status: int | None = None) -> None:
         lines = process.output() if process else []
         said = [line for line in lines if line.text.strip()][-6:]
-        super().__init__("an answer to GET /async", got, said, _last_words(said))
+        super().__init__("an answer to GET /async", got, said, _last_words(said[-3:]))
         self.status = status
+        self.last_words = _last_words(said)
 
 
 class Target:
@@ -206,12 +207,12 @@ def why_it_did_not_start(launch: Launch, failure: NotReady) -> WrongUsage | None
     if failure.status is None:
         return None
     if options.target_command:
-        return WrongUsage(f"--target-command wants a command that goes on serving; {failure.got}. Its last lines: {failure.look_at}")
+        return WrongUsage(f"--target-command wants a command that goes on serving; {failure.got}. Its last lines: {failure.last_words}")
     if (reason := _look(launch)) is not None:
         return WrongUsage(f"--target-app wants MODULE:ATTR of an ASGI application, looked up in {options.directory}; {reason}")
     if failure.status == UVICORN_STARTUP_FAILED:
         return None
-    return WrongUsage(f"--target-app wants an application that uvicorn can serve; {failure.got}. Its last lines: {failure.look_at}")
+    return WrongUsage(f"--target-app wants an application that uvicorn can serve; {failure.got}. Its last lines: {failure.last_words}")
 
 
 def is_no_application(launch: Launch) -> WrongUsage | None:
@@ -238,4 +239,4 @@ def _look(launch: Launch) -> str | None:
 
 
 def _last_words(lines: Sequence[LogLine]) -> str | None:
-    return " / ".join(line.text.strip() for line in lines[-3:]) or None
+    return " / ".join(line.text.strip() for line in lines) or None

@@ -16,6 +16,17 @@ from conformance.selftest.suite import SERVICES, judge
 SCHEMA = json.loads((PROJECT / "conformance" / "report" / "record.schema.json").read_text("utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA, format_checker=jsonschema.FormatChecker())
 
+ABOUT: dict[str, Any] = {
+    "suite": "0",
+    "began": "2026-07-01T00:00:00Z",
+    "target": "t",
+    "url": None,
+    "services": {},
+    "seed": 1,
+    "level": "MUST",
+    "requirements": ["DB-2"],
+}
+
 
 def expect_valid(lines: list[dict[str, Any]]) -> None:
     """Every line is as the schema says."""
@@ -59,16 +70,7 @@ def test_a_whole_run_is_recorded_and_reported(place: Path) -> None:
 
 def test_a_run_that_is_cut_short_leaves_what_it_had_seen(place: Path) -> None:
     record = Record(place / "record.jsonl")
-    about: dict[str, Any] = {
-        "suite": "0",
-        "began": "2026-07-01T00:00:00Z",
-        "target": "t",
-        "url": None,
-        "services": {},
-        "seed": 1,
-        "level": "MUST",
-    }
-    record.header(**about, requirements=["DB-2"])
+    record.header(**ABOUT)
     Journal(record.fact).observe("row", "items has no row 1", row=None)
     lines = [json.loads(line) for line in (place / "record.jsonl").read_text("utf-8").splitlines()]  # before it is closed
     expect_valid(lines)
@@ -89,9 +91,10 @@ def test_a_hostile_answer_is_recorded_as_text_and_cut(place: Path) -> None:
         "failure": None,
         "ended": 1.0,
     }
+    record.header(**ABOUT)
     Journal(record.fact).record(Exchange, status=200, body=body, **values)
     record.close()
-    (line,) = (place / "record.jsonl").read_text("utf-8").splitlines()
+    (_, line) = (place / "record.jsonl").read_text("utf-8").splitlines()
     assert len(line) < 70_000
     assert "\x1b" not in line
     expect_valid([json.loads(line)])
