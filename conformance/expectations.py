@@ -23,9 +23,11 @@ def expect_status(exchange: Exchange, statuses: Iterable[int], wanted: str, *als
         raise Violation(wanted, exchange.outcome, (exchange, *also))
 
 
-def expect_answered(exchange: Exchange, wanted: str, *also: Fact) -> None:
-    """The exchange has a complete answer that blames nobody (below 500)."""
-    expect_status(exchange, range(100, 500), wanted, *also)
+def expect_same(exchange: Exchange, other: Exchange) -> None:
+    """Both exchanges have an answer, and it is the same to the byte."""
+    wanted = f"the answer of {other.target} that came before: {other.outcome}"
+    same = other.answered and exchange.answered and (exchange.status, exchange.body) == (other.status, other.body)
+    require(same, wanted, exchange.outcome, [other, exchange])
 
 
 def body_of(exchange: Exchange, wanted: str, *also: Fact) -> Any:

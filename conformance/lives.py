@@ -81,7 +81,7 @@ def _stop(target: Target, life: StoppedLife) -> None:
     life.lines_at_signal = process.output()
     life.signalled = process.send(signal.SIGTERM)
     life.status = process.ended(allowances.STOP_DEADLINE)
-    life.children = [" ".join(child.cmdline()) for child in process.children]
+    life.children = [child.name() for child in process.children]
     life.port_is_free = target.port_is_free()
     life.lines = process.output()
 

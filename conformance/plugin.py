@@ -144,7 +144,7 @@ class RunHooks:
         error = call.excinfo.value
         if isinstance(error, KeyboardInterrupt | pytest.exit.Exception):
             return report
-        status, finding = _found(error)
+        status, finding = _found(self.run.blame(requirement, error) if isinstance(error, Violation) else error)
         # A later phase's outcome replaces an earlier one of the same probe: a teardown that breaks is an ERROR.
         seconds = time.monotonic() - item.stash.get(STARTED, time.monotonic())
         self.run.outcomes.append(Outcome(requirement.id, item.nodeid, status, finding, seconds))

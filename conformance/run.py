@@ -24,7 +24,7 @@ from conformance.report.terminal import Summary
 from conformance.target import Launch, NotReady, Target, is_no_application, why_it_did_not_start
 from conformance.testbed import embedded, postgres, redis
 from conformance.testbed.embedded import explain_no_space
-from conformance.testbed.processes import Process
+from conformance.testbed.processes import Process, kill_all, started_with
 from conformance.testbed.upstream import Upstream
 from conformance.verdict import Exit, Outcome, Status, Verdict, claim, exit_status, judge
 from conformance.worker import Worker
@@ -32,6 +32,7 @@ from spec.catalogue import Requirement
 
 T = TypeVar("T")
 READINESS = "LIFE-10"
+FAULTS = "END-5"
 STACKS = Path(__file__).parent / "testbed" / "stacks" / "sitecustomize.py"
 RESTARTS = 5
 
@@ -61,7 +62,7 @@ class Run:
         self.timings: dict[str, float] = {}
         self.failure: Violation | BrokenTestbed | None = None  # why no probe can run
         self.deaths: list[Violation] = []
-        self._task_ids: set[str] = set()
+        self.submissions: dict[str, list[Exchange]] = {}  # by the task id that was answered
         self._cleanup = ExitStack()
         self._closing = threading.Event()
         self._processes: list[Process] = []
@@ -113,6 +114,11 @@ class Run:
         except OSError as error:
             raise explain_no_space(place, error) from error
 
+    @property
+    def _scratch(self) -> str:
+        """The temporary folder of all that is started as a target, by which they are known too."""
+        return str(self.folder / "tmp")
+
     def _open_postgres(self) -> None:
         self.database: postgres.Database | None = None
         url = self.options.database_url
@@ -153,7 +159,7 @@ class Run:
         self.services["redis"] = redis.version(url) + (" (given)" if self.options.redis_url else " (embedded)")
         place = redis.Place(url, None, None) if self.options.target_url else redis.create(url)
         if self.options.redis_url:
-            self._cleanup.callback(lambda: redis.drop(place, self._task_ids))
+            self._cleanup.callback(lambda: redis.drop(place, set(self.submissions)))
         self.queue = redis.Broker(place, self.journal)
 
     def _open_upstream(self) -> None:
@@ -192,7 +198,7 @@ class Run:
 
     def _variables(self) -> dict[str, str]:
         """The variables of the contract that do not differ between copies of the target."""
-        variables = {"TMPDIR": str(self.folder / "tmp")}
+        variables = {"TMPDIR": self._scratch}
         if self.database:
             variables["DATABASE_URL"] = self.database.place.target_url or self.database.place.admin_url
         if self.queue:
@@ -232,6 +238,7 @@ class Run:
         self._check_channels(requirement)
         self._revive()
         self.client.begin_probe(requirement.id)
+        self.worker.begin_probe(requirement.id)
         if worker and (killed := self._lives.get("killed")):
             killed.exception()  # it submits a task while no worker runs
         if worker == "running":
@@ -252,6 +259,15 @@ class Run:
         missing = [REMEDIES[channel] for channel in requirement.channels if not there[channel]]
         if missing:
             raise NoEvidence("pass " + "; and ".join(missing))
+
+    def blame(self, requirement: Requirement, violation: Violation) -> Violation | NoEvidence:
+        """What a violation comes to: nothing, where the target died under a probe that is not about that."""
+        silent = [fact for fact in violation.evidence if isinstance(fact, Exchange) and fact.status is None]
+        if not silent or not self.target.is_ours or requirement.id in (READINESS, FAULTS):
+            return violation
+        if self.target.process.ended(allowances.DEADLINE_AFTER_A_MISSED_ONE) is None:
+            return violation
+        return NoEvidence(f"the target died while it was looked at ({READINESS}): {silent[0].summary}")
 
     def _revive(self) -> None:
         """Start the target again where it has died by itself, so that the rest can be judged."""
@@ -338,7 +354,7 @@ class Run:
         self.record.fact(fact)
         if isinstance(fact, Exchange) and fact.method == "POST" and fact.status == 200:
             with suppress(ValueError, TypeError, KeyError):
-                self._task_ids.add(str(json.loads(fact.body)["task_id"]))
+                self.submissions.setdefault(str(json.loads(fact.body)["task_id"]), []).append(fact)
 
     def write_result(self, summary: Summary) -> None:
         """Write the verdicts and the footer of the record."""
@@ -363,6 +379,7 @@ class Run:
         if self._opening:
             wait([self._opening], timeout=allowances.BOOT_DEADLINE)
         self._pool.shutdown(wait=True, cancel_futures=True)
+        kill_all(started_with(self._scratch))
         self._attempt(self._cleanup.close)
         self.timings["stop"] = time.monotonic() - began
 

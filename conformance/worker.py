@@ -3,7 +3,7 @@
 from contextlib import suppress
 
 from conformance import allowances
-from conformance.errors import NoEvidence
+from conformance.errors import NoEvidence, Violation
 from conformance.evidence import LogLine
 from conformance.target import Launch
 from conformance.testbed.processes import Process
@@ -16,6 +16,15 @@ class Worker:
         self._launch = launch
         self._process: Process | None = None
         self._proven = False
+        self._missed = False
+        self._requirement = ""
+        self.overdue: Violation | None = None  # a result of the current requirement's that did not come in time
+
+    def begin_probe(self, requirement: str) -> None:
+        """Begin a probe. A result that is overdue decides its requirement, so no other is waited for then."""
+        if requirement != self._requirement:
+            self._missed = self._missed or self.overdue is not None
+            self._requirement, self.overdue = requirement, None
 
     def start(self) -> None:
         """See that a worker runs; it need not be ready. Raises NoEvidence where it cannot be started."""
@@ -42,12 +51,14 @@ class Worker:
 
     @property
     def deadline(self) -> float:
-        """How long a result may take: longer for the first, which waits for the worker's start."""
+        """How long a result may take: longer for the first, which waits for the worker's start; shorter once one was missed."""
+        if self._missed:
+            return allowances.DEADLINE_AFTER_A_MISSED_ONE
         return allowances.RESULT_DEADLINE if self._proven else allowances.FIRST_RESULT_DEADLINE
 
-    def proven(self) -> None:
+    def did_its_work(self) -> None:
         """A result came."""
-        self._proven = True
+        self._proven, self._missed = True, False
 
     def last_lines(self) -> list[LogLine]:
         """What the worker printed last, as evidence. Raises NoEvidence where it ended before it did anything."""

@@ -11,6 +11,8 @@ unicode_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
 # Postgres text holds every code point but U+0000.
 AWKWARD = ("'", '"', "\\", "\u2028", "\x01", "\x7f", "😀", "e\u0301", "é", "\ufeff", "<b>", "%s", "{}", "\r\n", "\t", " ")
+# All of them in one text, for an example that every run begins with: what is drawn may miss any of them.
+AWKWARD_TEXT = "".join(AWKWARD)
 stored_text = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=40),
     st.lists(st.sampled_from(AWKWARD), max_size=8).map("".join),

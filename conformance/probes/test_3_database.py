@@ -3,7 +3,7 @@
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 
 from conformance.client import Client
 from conformance.expectations import body_of, expect, expect_status, no_evidence_unless, require
@@ -12,6 +12,7 @@ from conformance.run import Run
 from conformance.target import Target
 from conformance.testbed.postgres import Database
 from spec import model, strategies
+from spec.strategies import AWKWARD_TEXT
 
 INJECTIONS = ["1 OR 1=1", "1--", "(SELECT 2)", "1;DROP TABLE items", "1; DROP TABLE items; --", "1\tOR\t1=1", "1' OR '1'='1", "null::int"]
 
@@ -32,6 +33,8 @@ async def test_an_absent_item_is_null(client: Client, items: Database) -> None:
 
 @pytest.mark.requirement("DB-3")
 @given(values=strategies.row_values)
+@example(values={"name": AWKWARD_TEXT, "description": AWKWARD_TEXT * 20, "quantity": 2**53 + 1, "price": 0.1})
+@example(values={"name": "", "description": "", "quantity": -(2**63), "price": -0.0, "available": False})
 async def test_values_survive_exactly(client: Client, items: Database, values: dict[str, object]) -> None:
     row = await items.add(**values)
     exchange = await client.get(f"/items/{row['id']}")

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from conformance.client import Client
@@ -13,6 +13,7 @@ from conformance.expectations import expect, require
 from conformance.run import Run
 from conformance.testbed.upstream import Reply, Upstream, compressed, document
 from spec import model, strategies
+from spec.strategies import AWKWARD_TEXT
 
 POSTS = [
     {"userId": 1, "id": 1, "title": "sunt aut facere", "body": "quia et\nsuscipit"},
@@ -30,6 +31,11 @@ async def test_the_answer_is_the_upstreams_json(client: Client, upstream: Upstre
 
 @pytest.mark.requirement("UP-2")
 @given(value=strategies.json_values, gzip=st.booleans())
+@example(value={"text": AWKWARD_TEXT, "members": {"": None, "nested": [[[{}]]]}, "big": [2**53 + 1, 10**26 + 7]}, gzip=True)
+@example(value=AWKWARD_TEXT * 20, gzip=False)
+@example(value={}, gzip=False)
+@example(value=0, gzip=False)
+@example(value=None, gzip=True)
 async def test_json_survives_exactly(client: Client, upstream: Upstream, value: object, gzip: bool) -> None:
     reply = document(value)
     with upstream.answering(compressed(reply) if gzip else reply):
@@ -51,6 +57,16 @@ async def test_each_request_makes_one_fresh_get_of_the_configured_url(client: Cl
         expect(exchange, model.external_data({"nonce": number}), request)
         got = f"{request.method} {request.target}"
         require(got == f"GET {upstream.target}", f"GET {upstream.target}", got, [exchange, request])
+
+
+@pytest.mark.requirement("UP-3")
+@pytest.mark.parametrize("status", [500, 503])
+async def test_a_call_that_fails_is_not_made_again(client: Client, upstream: Upstream, status: int) -> None:
+    before = len(upstream.requests)
+    with upstream.answering(Reply(status=status, body=b'{"error": "once"}')):
+        exchange = await client.get("/external-data")
+    made = upstream.requests[before:]
+    require(len(made) == 1, "1 request to the upstream for 1 request", f"{len(made)} of them", [exchange, *made])
 
 
 @dataclass(frozen=True)

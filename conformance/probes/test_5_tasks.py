@@ -4,17 +4,20 @@ import asyncio
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from conformance import allowances
 from conformance.client import Client
 from conformance.errors import NoEvidence, Violation
-from conformance.evidence import Exchange, QueuedMessage
+from conformance.evidence import Exchange, Observation, QueuedMessage
 from conformance.expectations import body_of, expect, expect_status, no_evidence_unless, require
 from conformance.lives import KilledLife
+from conformance.run import Run
+from conformance.target import Target
 from conformance.testbed.redis import Broker
 from conformance.worker import Worker
 from spec import model, strategies
+from spec.strategies import AWKWARD_TEXT
 
 PATH = "/process-data/"
 NO_OBJECTS = {
@@ -24,15 +27,15 @@ NO_OBJECTS = {
 
 
 def task_id_of(exchange: Exchange) -> str:
-    """The id in the answer to a submission, which is as it should be."""
-    wanted = '200 {"message": "Task submitted", "task_id": a text}'
-    expect_status(exchange, (200,), wanted)
+    """The id in a success of a submission. Raises Violation where there is no success, NoEvidence where it has no id."""
+    wanted = "a success of a submission"
+    expect_status(exchange, range(200, 300), wanted)
     body = body_of(exchange, wanted)
     task_id = body.get("task_id") if isinstance(body, dict) else None
-    if not isinstance(task_id, str) or not task_id:
-        raise Violation(wanted, exchange.outcome, [exchange])
-    expect(exchange, model.submitted(task_id))
-    return task_id
+    no_evidence_unless(
+        isinstance(task_id, str) and bool(task_id), f"the answer has no task id, which is TASK-1's to say: {exchange.outcome}"
+    )
+    return str(task_id)
 
 
 async def message_of(queue: Broker, exchange: Exchange, task_id: str) -> QueuedMessage:
@@ -46,18 +49,25 @@ async def message_of(queue: Broker, exchange: Exchange, task_id: str) -> QueuedM
 
 @pytest.mark.requirement("TASK-1")
 async def test_a_submission_answers_its_message_and_a_task_id(client: Client) -> None:
-    task_id_of(await client.post(PATH, {"order": 7}))
+    exchange = await client.post(PATH, {"order": 7})
+    wanted = '200 {"message": "Task submitted", "task_id": a text}'
+    expect_status(exchange, (200,), wanted)
+    body = body_of(exchange, wanted)
+    task_id = body.get("task_id") if isinstance(body, dict) else None
+    require(isinstance(task_id, str) and bool(task_id), wanted, exchange.outcome, [exchange])
+    expect(exchange, model.submitted(str(task_id)))
 
 
 @pytest.mark.requirement("TASK-2")
-async def test_every_submission_has_its_own_id(client: Client) -> None:
+async def test_every_submission_has_its_own_id(client: Client, target: Target, run: Run) -> None:
     exchanges = await asyncio.gather(*(client.post(PATH, {"same": True}) for _ in range(20)))
     exchanges += [await client.post(PATH, {"same": True}) for _ in range(3)]
-    by_id: dict[str, Exchange] = {}
-    for exchange in exchanges:
-        task_id = task_id_of(exchange)
-        require(task_id not in by_id, "an id that no other submission has", f"{task_id} twice", [exchange, by_id.get(task_id, exchange)])
-        by_id[task_id] = exchange
+    task_ids = [task_id_of(exchange) for exchange in exchanges]
+    if target.is_ours:
+        await run.life("killed", KilledLife)  # another process of the same service, which has submitted too
+    for task_id in (*task_ids, *run.submissions):
+        with_it = run.submissions[task_id]
+        require(len(with_it) == 1, "an id that no other submission has", f"{task_id} {len(with_it)} times", with_it[:3])
 
 
 @pytest.mark.requirement("TASK-3")
@@ -97,15 +107,19 @@ async def test_the_answer_does_not_wait_for_the_work(client: Client, queue: Brok
 @pytest.mark.requirement("TASK-5")
 @pytest.mark.worker("running")
 async def test_the_workers_result_is_the_completion_message_with_the_data(client: Client, queue: Broker, worker: Worker) -> None:
-    await expect_completed(await client.post(PATH, {"order": 8, "rush": True}), {"order": 8, "rush": True}, queue, worker)
+    data = {"order": 8, "rush": True}
+    expect_value(model.completed(data), *await completed(await client.post(PATH, data), queue, worker))
 
 
 @pytest.mark.requirement("TASK-6")
 @pytest.mark.worker("running")
 @settings(max_examples=allowances.EXAMPLES_THROUGH_THE_WORKER)
 @given(data=strategies.json_objects)
+@example(data={"text": AWKWARD_TEXT + "\x00", "": None, "nested": {"deep": [[[{}], []]]}, "big": [2**53 + 1, 10**26 + 7], "half": 0.5})
+@example(data={})
 async def test_data_survives_exactly(client: Client, queue: Broker, worker: Worker, data: dict[str, Any]) -> None:
-    await expect_completed(await client.post(PATH, data), data, queue, worker)
+    value, exchange, seen = await completed(await client.post(PATH, data), queue, worker)
+    expect_value(data, value.get("data") if isinstance(value, dict) else value, exchange, seen)
 
 
 @pytest.mark.requirement("TASK-7")
@@ -113,17 +127,27 @@ async def test_data_survives_exactly(client: Client, queue: Broker, worker: Work
 async def test_the_queue_outlives_the_web_process(killed_life: KilledLife, queue: Broker, worker: Worker) -> None:
     life = killed_life.lived()
     assert life.submission
-    await expect_completed(life.submission, life.data, queue, worker)
+    await completed(life.submission, queue, worker)
 
 
-async def expect_completed(exchange: Exchange, data: dict[str, Any], queue: Broker, worker: Worker) -> None:
-    """The task of a submission ends with the completion message and the data."""
+async def completed(exchange: Exchange, queue: Broker, worker: Worker) -> tuple[Any, Exchange, Observation]:
+    """The result of a submission's task, with its evidence. Raises Violation where it does not succeed in time."""
+    if worker.overdue:
+        raise worker.overdue
     value, seen = await queue.result(task_id_of(exchange), worker.deadline)
-    if seen.data["state"] != "SUCCESS":
-        raise Violation("the task's result from the worker", seen.text, [exchange, seen, *worker.last_lines()])
-    worker.proven()
-    if found := model.difference(model.completed(data), value):
-        raise Violation(model.shown(model.completed(data)), f"{model.shown(value)} — {found}", [exchange, seen])
+    if seen.data["state"] == "SUCCESS":
+        worker.did_its_work()
+        return value, exchange, seen
+    failure = Violation("the task's result from the worker", seen.text, [exchange, seen, *worker.last_lines()])
+    if seen.data["state"] != "FAILURE":
+        worker.overdue = failure
+    raise failure
+
+
+def expect_value(wanted: Any, value: Any, exchange: Exchange, seen: Observation) -> None:
+    """A value of a result is what was wanted."""
+    if found := model.difference(wanted, value):
+        raise Violation(model.shown(wanted), f"{model.shown(value)} — {found}", [exchange, seen])
 
 
 @pytest.mark.requirement("TASK-8")
@@ -149,3 +173,5 @@ async def test_no_success_without_a_queued_task(client: Client, queue: Broker) -
     expect_status(refused, [*range(100, 200), *range(300, 600)], "any answer but 2xx while the broker refuses writes")
     accepted = await client.post(PATH, {"accepted": True})
     await message_of(queue, accepted, task_id_of(accepted))
+    late = [message for message in await queue.messages() if {"accepted": False} in _arguments(message.arguments)]
+    require(not late, "what was refused not queued later", f"{len(late)} messages", [refused, accepted, *late])

@@ -3,12 +3,14 @@
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from conformance.client import Client
-from conformance.expectations import expect, expect_status, require
+from conformance.expectations import expect, expect_same, expect_status
+from conformance.testbed.postgres import Database
 from spec import model, strategies
+from spec.strategies import AWKWARD_TEXT
 
 
 @pytest.mark.requirement("DEP-1")
@@ -18,7 +20,10 @@ async def test_without_q_the_answer_is_null(client: Client) -> None:
 
 @pytest.mark.requirement("DEP-2")
 @given(q=strategies.query_texts, plus=st.booleans())
+@example(q="long " * 200, plus=True)
+@example(q=AWKWARD_TEXT + "+&=%26\x00", plus=False)
 async def test_q_is_echoed_exactly(client: Client, q: str, plus: bool) -> None:
+    assume(q)  # what becomes of an empty one is DEP-3's to say
     encoded = quote_plus(q, safe="") if plus else quote(q, safe="")
     expect(await client.get(f"/items/?q={encoded}"), model.listing(q))
 
@@ -36,24 +41,18 @@ async def test_q_is_never_coerced(client: Client, text: str) -> None:
 
 
 @pytest.mark.requirement("DEP-4")
-@pytest.mark.parametrize(("query", "q"), [("Q=upper", None), ("p=1&limit=x", None), ("p=1&q=a&Q=b", "a"), ("qq=1", None), ("q[]=1", None)])
-async def test_other_parameters_are_ignored(client: Client, query: str, q: str | None) -> None:
-    expect(await client.get(f"/items/?{query}"), model.listing(q))
+@pytest.mark.parametrize(("query", "same"), [("Q=upper", ""), ("p=1&limit=x", ""), ("p=1&q=a&Q=b", "q=a"), ("qq=1", ""), ("q[]=1", "")])
+async def test_other_parameters_are_ignored(client: Client, query: str, same: str) -> None:
+    expect_same(await client.get(f"/items/?{query}"), await client.get(f"/items/?{same}"))
 
 
 @pytest.mark.requirement("DEP-5")
-async def test_the_two_paths_do_not_shadow_each_other(client: Client) -> None:
+async def test_the_two_paths_do_not_shadow_each_other(client: Client, items: Database | None) -> None:
     expect(await client.get("/items/?q=x"), model.listing("x"))
-    invalid = await client.get("/items/abc?q=x")
-    expect_status(invalid, (422,), "422, for 'abc' is no id of an item")
-    item = await client.get("/items/1?q=x")
-    got = item.outcome
-    require(
-        item.answered and b'"q"' not in item.body[:5] and b'"item"' in item.body,
-        '200 {"item": …} for /items/1, whatever its query',
-        got,
-        [item],
-    )
+    expect_status(await client.get("/items/abc?q=x"), (422,), "422, for 'abc' is no id of an item")
+    if items:  # else no id is known to have a row
+        row = await items.add()
+        expect(await client.get(f"/items/{row['id']}?q=x"), model.item(row))
 
 
 @pytest.mark.requirement("DEP-6")

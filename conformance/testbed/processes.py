@@ -40,6 +40,7 @@ class Process:
         self._journal = journal
         self._lock = threading.Lock()
         self._closed = False
+        self._family: list[psutil.Process] = []
         self._head: list[LogLine] = []
         self._tail: deque[LogLine] = deque(maxlen=allowances.LINES_KEPT)
         try:
@@ -120,6 +121,7 @@ class Process:
 
     def send(self, number: signal.Signals) -> ProcessEvent:
         """Send a signal to the process alone, as whoever runs a service does."""
+        self._family = self.children  # once it has ended, those in sessions of their own cannot be found any more
         with suppress(ProcessLookupError):
             self._popen.send_signal(number)
         return self._event(f"was sent {number.name}")
@@ -136,11 +138,10 @@ class Process:
 
     def kill(self) -> None:
         """SIGKILL the whole group and wait until the process is gone; close the pipes."""
+        children = self.children
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
-        for child in self.children:
-            with suppress(psutil.Error):
-                child.kill()
+        kill_all(children)
         self._popen.wait()
         self.output()
         self._closed = True
@@ -151,22 +152,18 @@ class Process:
 
     def stop(self, deadline: float = allowances.STOP_DEADLINE, by: signal.Signals = signal.SIGTERM) -> int | None:
         """Signal, wait, and kill what is left; the exit status, or None if it had to be killed."""
-        children = self.children
         if self.status is None:
             self.send(by)
         status = self.ended(deadline)
-        for child in children:
-            with suppress(psutil.Error):
-                child.kill()
         self.kill()
         return status
 
     @property
     def children(self) -> list[psutil.Process]:
-        """The processes that descend from this one, or are still in its group."""
-        found: list[psutil.Process] = []
+        """The processes that descend from this one, or did when it was sent a signal, or are still in its group."""
+        found = [child for child in self._family if _runs(child)]
         with suppress(psutil.Error):
-            found += psutil.Process(self.pid).children(recursive=True)
+            found += (child for child in psutil.Process(self.pid).children(recursive=True) if child not in found)
         found += (process for process in _in_group(self.pid) if process not in found and process.pid != self.pid)
         return found
 
@@ -209,6 +206,23 @@ class Process:
         return frames
 
 
+def started_with(value: str) -> list[psutil.Process]:
+    """The processes that have this value in their environment, whoever is their parent now."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if value in process.environ().values():
+                found.append(process)
+    return found
+
+
+def kill_all(processes: Iterable[psutil.Process]) -> None:
+    """SIGKILL each that is there still."""
+    for process in processes:
+        with suppress(psutil.Error):
+            process.kill()
+
+
 def run_to_end(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, user: int | None = None) -> None:
     """Run a command of the testbed's own to its end. Raises BrokenTestbed with its last lines."""
     done = subprocess.run(
@@ -218,6 +232,12 @@ def run_to_end(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, user: 
     if done.returncode:
         said = " / ".join((done.stderr or done.stdout).decode("utf-8", "replace").strip().splitlines()[-3:])
         raise BrokenTestbed(f"{Path(argv[0]).name} ended with status {done.returncode}: {said}")
+
+
+def _runs(process: psutil.Process) -> bool:
+    with suppress(psutil.Error):
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    return False
 
 
 def _in_group(group: int) -> Iterable[psutil.Process]:

@@ -1,0 +1,143 @@
+"""Section 1 got wrong: what ought to overlap waits for something else, or is mixed up when it overlaps."""
+# ruff: noqa: D102, N801 - a method does what the service's does, wrongly; a class has the name that a server is given
+
+import asyncio
+import os
+import threading
+from typing import Any
+
+import asyncpg
+import httpx
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+
+from conformance.selftest.miniatures.service import Receive, Row, Scope, Send, Service, miniature
+
+
+@miniature
+class outbound_calls_wait_for_one_of_ten_connections(Service):
+    """The outbound client's pool has ten connections, so the eleventh call waits for an answer to another."""
+
+    limits = httpx.Limits(max_connections=10)
+
+
+@miniature
+class outbound_calls_at_once_share_one_answer(Service):
+    """A call that comes while another is outstanding makes none of its own and takes the other's answer."""
+
+    outstanding: asyncio.Task[httpx.Response] | None = None
+
+    async def fetch(self, url: str) -> httpx.Response:
+        if self.outstanding is None or self.outstanding.done():
+            self.outstanding = asyncio.create_task(super().fetch(url))
+        return await asyncio.shield(self.outstanding)
+
+
+@miniature
+class outbound_call_blocks_the_event_loop(Service):
+    """The outbound call is made by a synchronous client inside the coroutine."""
+
+    async def fetch(self, url: str) -> httpx.Response:
+        return httpx.get(url, timeout=30, trust_env=False)  # noqa: ASYNC210
+
+
+@miniature
+class outbound_calls_take_the_threads_of_submissions(Service):
+    """Outbound calls wait in the same twenty threads as submissions to the broker."""
+
+    async def fetch(self, url: str) -> httpx.Response:
+        return await asyncio.get_running_loop().run_in_executor(self.submitters, lambda: httpx.get(url, timeout=30, trust_env=False))
+
+
+@miniature
+class reads_share_one_connection(Service):
+    """The pool of database connections has one, so reads take turns."""
+
+    pool_sizes = (1, 1)
+
+
+@miniature
+class read_blocks_the_event_loop(Service):
+    """The coroutine waits for its row synchronously, as it does with a synchronous driver."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.driver = asyncio.new_event_loop()
+        threading.Thread(target=self.driver.run_forever, daemon=True).start()
+
+    async def find(self, item_id: int) -> Row | None:
+        return asyncio.run_coroutine_threadsafe(self.find_alone(item_id), self.driver).result()
+
+    async def find_alone(self, item_id: int) -> Row | None:
+        connection = await asyncpg.connect(os.environ["DATABASE_URL"])
+        row = await self.select(connection, item_id)
+        await connection.close()
+        return None if row is None else dict(row)
+
+
+@miniature
+class invalid_id_is_rejected_with_a_connection_in_hand(Service):
+    """An id is looked at once a connection is free, so that none is rejected while reads have taken them all."""
+
+    async def read_item(self, item_id: str) -> Any:  # type: ignore[override]
+        async with self.pool.acquire():
+            try:
+                number = int(item_id)
+            except ValueError as error:
+                location = {"type": "int_parsing", "loc": ("path", "item_id"), "msg": "no integer", "input": item_id}
+                raise RequestValidationError([location]) from error
+        return await super().read_item(number)
+
+
+@miniature
+class upstream_is_spared_while_a_read_is_held(Service):
+    """Where a read does not end in a second, `/external-data` repeats the last document in place of a call."""
+
+    reads: set[asyncio.Future[Row | None]] = set()  # noqa: RUF012
+    last = "[]"
+
+    async def find(self, item_id: int) -> Row | None:
+        reading = asyncio.ensure_future(super().find(item_id))
+        self.reads.add(reading)
+        reading.add_done_callback(self.reads.discard)
+        return await reading
+
+    async def fetch(self, url: str) -> httpx.Response:
+        if self.reads and (await asyncio.wait(self.reads, timeout=1))[1]:
+            return httpx.Response(200, text=self.last)
+        return await super().fetch(url)
+
+    def document(self, response: httpx.Response) -> str:
+        self.last = super().document(response)
+        return self.last
+
+
+@miniature
+class wanted_id_is_kept_on_the_service(Service):
+    """The id is kept on the shared service across an `await`, so a read that waited returns another caller's row."""
+
+    async def find(self, item_id: int) -> Row | None:
+        self.wanted = item_id
+        if await super().find(item_id) is None:
+            return None
+        return await super().find(self.wanted)
+
+
+@miniature
+class busy_while_an_outbound_call_is_held(Service):
+    """While an outbound call is outstanding, every other endpoint answers 429."""
+
+    outstanding = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self.outstanding and scope["path"] != "/external-data":
+            await JSONResponse({"detail": "busy"}, 429)(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+    async def fetch(self, url: str) -> httpx.Response:
+        self.outstanding += 1
+        try:
+            return await super().fetch(url)
+        finally:
+            self.outstanding -= 1

@@ -1,0 +1,107 @@
+"""Section 2 got wrong: the two messages, the media type, independence, and a process that a request ends."""
+# ruff: noqa: D102, N801 - a method does what the service's does, wrongly; a class has the name that a server is given
+
+import json
+import os
+import signal
+from typing import Any
+
+import httpx
+from fastapi import FastAPI, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+
+from conformance.selftest.miniatures.service import ID_MAX, Parameters, Service, miniature
+
+
+@miniature
+class sync_has_one_member_more(Service):
+    """`/sync` answers its message and a status beside it."""
+
+    def read_sync(self) -> Any:
+        return super().read_sync() | {"status": "ok"}
+
+
+@miniature
+class async_message_ends_in_a_full_stop(Service):
+    """The message of `/async` is a sentence with a full stop."""
+
+    async def read_async(self) -> Any:
+        return {"message": "This is an asynchronous endpoint."}
+
+
+@miniature
+class rejection_is_problem_json(Service):
+    """An invalid id is rejected under the media type `application/problem+json`."""
+
+    def add_routes(self, application: FastAPI) -> None:
+        super().add_routes(application)
+        application.exception_handler(RequestValidationError)(self.reject)
+
+    async def reject(self, _: Request, error: RequestValidationError) -> Response:
+        return JSONResponse({"detail": error.errors()}, 422, media_type="application/problem+json")
+
+
+@miniature
+class null_item_is_text(Service):
+    """The answer without a row is written by hand and gets the media type `text/plain`."""
+
+    async def read_item(self, item_id: int) -> Any:
+        found = await super().read_item(item_id)
+        return found if found["item"] else Response('{"item": null}', media_type="text/plain")
+
+
+@miniature
+class listing_remembers_q_for_the_connection(Service):
+    """A listing without `q` takes the last one that came over the same connection."""
+
+    async def parameters(self, request: Request, q: str | None = None) -> Parameters:  # type: ignore[override]
+        remembered = request.scope["client"]
+        if q is not None:
+            self.seen = {remembered: q}
+        return {"q": getattr(self, "seen", {}).get(remembered)}
+
+
+@miniature
+class id_beyond_the_range_ends_the_process(Service):
+    """An id that no integer column can hold is taken for a fatal error."""
+
+    async def read_item(self, item_id: int) -> Any:
+        if item_id > ID_MAX:
+            os._exit(70)
+        return await super().read_item(item_id)
+
+
+@miniature
+class upstreams_media_type_is_relayed(Service):
+    """The upstream's JSON is relayed under whatever media type the upstream gave it."""
+
+    async def external_data(self) -> Response:
+        answer = await super().external_data()
+        answer.headers["content-type"] = self.media_type
+        return answer
+
+    async def fetch(self, url: str) -> httpx.Response:
+        response = await super().fetch(url)
+        self.media_type = response.headers.get("content-type", "application/json")
+        return response
+
+
+@miniature
+class existing_item_is_text(Service):
+    """An item that exists is answered as text."""
+
+    async def read_item(self, item_id: int) -> Any:
+        found = await super().read_item(item_id)
+        return Response(json.dumps(jsonable_encoder(found)), media_type="text/plain") if found["item"] else found
+
+
+@miniature
+class id_beyond_the_range_stops_the_process(Service):
+    """The branch for an id that the column cannot hold asks the process itself to stop, in order."""
+
+    async def read_item(self, item_id: int) -> Any:
+        if item_id > ID_MAX:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return await super().read_item(item_id)

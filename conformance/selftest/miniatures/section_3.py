@@ -1,0 +1,171 @@
+"""Section 3 got wrong: rows, ids, sessions."""
+# ruff: noqa: D102, N801 - a method does what the service's does, wrongly; a class has the name that a server is given
+
+import os
+from contextlib import suppress
+from typing import Any
+
+import asyncpg
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+
+from conformance.selftest.miniatures.service import Row, Service, miniature
+
+
+@miniature
+class false_column_is_left_out(Service):
+    """A column that holds false is left out of the row."""
+
+    async def find(self, item_id: int) -> Row | None:
+        row = await super().find(item_id)
+        return row and {name: value for name, value in row.items() if value is not False}
+
+
+@miniature
+class absent_item_is_404(Service):
+    """An id without a row is answered with 404."""
+
+    async def find(self, item_id: int) -> Row | None:
+        if (row := await super().find(item_id)) is None:
+            raise HTTPException(404, "Item not found")
+        return row
+
+
+@miniature
+class absent_item_is_an_empty_object(Service):
+    """An id without a row is answered with an item that has no columns."""
+
+    async def find(self, item_id: int) -> Row | None:
+        return await super().find(item_id) or {}
+
+
+@miniature
+class quantity_passes_through_a_float(Service):
+    """`quantity` passes through a float, which rounds what is beyond 2^53."""
+
+    async def find(self, item_id: int) -> Row | None:
+        row = await super().find(item_id)
+        return row and row | {"quantity": int(float(row["quantity"]))}
+
+
+@miniature
+class instant_is_cut_to_milliseconds(Service):
+    """`created_at` is written with milliseconds, and what is beyond them is dropped."""
+
+    async def find(self, item_id: int) -> Row | None:
+        row = await super().find(item_id)
+        return row and row | {"created_at": row["created_at"].isoformat(timespec="milliseconds")}
+
+
+@miniature
+class row_is_cached(Service):
+    """A row that was read once is never read again."""
+
+    async def connect(self) -> None:
+        self.cache: dict[int, Row] = {}
+        await super().connect()
+
+    async def find(self, item_id: int) -> Row | None:
+        if item_id not in self.cache and (row := await super().find(item_id)):
+            self.cache[item_id] = row
+        return self.cache.get(item_id)
+
+
+@miniature
+class deleted_row_is_remembered(Service):
+    """A row that was deleted is answered as it was last seen."""
+
+    async def connect(self) -> None:
+        self.seen: dict[int, Row] = {}
+        await super().connect()
+
+    async def find(self, item_id: int) -> Row | None:
+        if row := await super().find(item_id):
+            self.seen[item_id] = row
+        return self.seen.get(item_id)
+
+
+@miniature
+class id_parameter_has_another_name(Service):
+    """The path parameter is called `id`, so the error names that."""
+
+    def add_routes(self, application: FastAPI) -> None:
+        application.get("/items/{id}")(self.read_by_id)
+        super().add_routes(application)
+
+    async def read_by_id(self, id: int) -> Any:  # noqa: A002
+        return await self.read_item(id)
+
+
+@miniature
+class rejection_has_a_shape_of_its_own(Service):
+    """The error handler answers 422 with one sentence in place of FastAPI's list of errors."""
+
+    def add_routes(self, application: FastAPI) -> None:
+        super().add_routes(application)
+        application.exception_handler(RequestValidationError)(self.reject)
+
+    async def reject(self, _: Request, error: RequestValidationError) -> Response:
+        return JSONResponse({"detail": error.errors()[0]["msg"]}, 422)
+
+
+@miniature
+class only_the_first_word_of_an_id_is_checked(Service):
+    """The query is a formatted text, and only the first word of the id is checked to be an integer."""
+
+    async def read_item(self, item_id: str) -> Any:  # type: ignore[override]
+        try:
+            int(item_id.split(maxsplit=1)[0])
+            row = await self.pool.fetchrow(f"SELECT * FROM items WHERE id = {item_id}")
+        except asyncpg.NumericValueOutOfRangeError:
+            row = None
+        except (ValueError, IndexError, asyncpg.PostgresError) as error:
+            location = {"type": "int_parsing", "loc": ("path", "item_id"), "msg": "no integer", "input": item_id}
+            raise RequestValidationError([location]) from error
+        return {"item": None if row is None else dict(row)}
+
+
+@miniature
+class pool_connects_lazily(Service):
+    """The pool connects when the first item is read."""
+
+    pool_sizes = (0, 10)
+
+
+@miniature
+class pool_is_never_closed(Service):
+    """Shutdown closes everything but the pool of database connections."""
+
+    async def disconnect(self) -> None:
+        await self.upstream.aclose()
+
+
+@miniature
+class session_of_the_startup_check_is_forgotten(Service):
+    """A connection opened at startup to look at the table is never closed."""
+
+    async def connect(self) -> None:
+        self.checker = await asyncpg.connect(os.environ["DATABASE_URL"])
+        await self.checker.fetch("SELECT * FROM items LIMIT 0")
+        await super().connect()
+
+
+@miniature
+class read_touches_the_row_where_it_may(Service):
+    """A read writes to the row that it reads, and forgives that it may not."""
+
+    async def select(self, connection: Any, item_id: int) -> Any:
+        with suppress(asyncpg.InsufficientPrivilegeError):
+            await connection.execute("UPDATE items SET available = available WHERE id = $1", item_id)
+        return await super().select(connection, item_id)
+
+
+@miniature
+class read_locks_the_row_where_it_may(Service):
+    """A read is `SELECT … FOR UPDATE` where the role has the right to it."""
+
+    async def select(self, connection: Any, item_id: int) -> Any:
+        with suppress(asyncpg.InsufficientPrivilegeError):
+            return await connection.fetchrow("SELECT * FROM items WHERE id = $1 FOR UPDATE", item_id)
+        return await super().select(connection, item_id)

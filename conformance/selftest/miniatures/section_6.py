@@ -1,0 +1,76 @@
+"""Section 6 got wrong: what becomes of `q`."""
+# ruff: noqa: D102, N801 - a method does what the service's does, wrongly; a class has the name that a server is given
+
+import asyncio
+import re
+from typing import Any
+
+from fastapi import Request
+
+from conformance.selftest.miniatures.service import Parameters, Service, miniature
+
+
+@miniature
+class absent_q_is_empty(Service):
+    """Without `q` the answer is the empty string."""
+
+    async def parameters(self, q: str | None = "") -> Parameters:
+        return {"q": q}
+
+
+@miniature
+class characters_of_four_bytes_are_replaced(Service):
+    """Characters that take four bytes in UTF-8 are replaced, as in a `utf8mb3` column."""
+
+    async def parameters(self, q: str | None = None) -> Parameters:
+        return {"q": q and re.sub("[\U00010000-\U0010ffff]", "\ufffd", q)}
+
+
+@miniature
+class empty_q_is_null(Service):
+    """An empty `q` is taken for none: `q or None`."""
+
+    async def parameters(self, q: str | None = None) -> Parameters:
+        return {"q": q or None}
+
+
+@miniature
+class q_without_equals_sign_is_null(Service):
+    """A bare `?q` is taken for none."""
+
+    async def parameters(self, request: Request, q: str | None = None) -> Parameters:  # type: ignore[override]
+        return {"q": None if request.url.query == "q" else q}
+
+
+@miniature
+class word_null_is_null(Service):
+    """The text `null` is taken for none."""
+
+    async def parameters(self, q: str | None = None) -> Parameters:
+        return {"q": None if q == "null" else q}
+
+
+@miniature
+class parameter_names_ignore_case(Service):
+    """`Q` is taken for `q`."""
+
+    async def parameters(self, request: Request, q: str | None = None) -> Parameters:  # type: ignore[override]
+        return {"q": request.query_params.get("Q") if q is None else q}
+
+
+@miniature
+class item_with_q_is_a_listing(Service):
+    """A request for an item that carries `q` is answered by the listing."""
+
+    async def read_item(self, item_id: int, q: str | None = None) -> Any:
+        return await super().read_item(item_id) if q is None else {"q": q}
+
+
+@miniature
+class q_is_kept_on_the_service(Service):
+    """`q` is kept on the shared service across an `await`."""
+
+    async def parameters(self, q: str | None = None) -> Parameters:
+        self.q = q
+        await asyncio.sleep(0.01)
+        return {"q": self.q}

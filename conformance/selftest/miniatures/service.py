@@ -1,0 +1,191 @@
+"""The service that every miniature gets wrong in one place: itself correct, and made of small methods to override."""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import cached_property
+from typing import Annotated, Any
+
+import asyncpg
+import httpx
+from celery import Celery
+from celery.exceptions import CeleryError
+from fastapi import Depends, FastAPI, HTTPException, Response
+from kombu.exceptions import KombuError
+from redis.exceptions import RedisError
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Any]
+Send = Callable[[Scope], Any]
+Row = dict[str, Any]
+Parameters = dict[str, str | None]
+
+ID_MIN, ID_MAX = -(2**31), 2**31 - 1  # items.id is a Postgres integer
+TASK = "complete"
+
+
+def completed(data: Any) -> Any:
+    """Do the work of a task; here there is none but to say that it is done."""
+    return {"message": "Task completed", "data": data}
+
+
+def celery_application(work: Callable[[Any], Any]) -> Celery:
+    """Make a Celery application with one task; it finds broker and backend in CELERY_BROKER_URL and CELERY_RESULT_BACKEND."""
+    application = Celery("miniature", set_as_current=False)
+    application.conf.update(
+        result_expires=3600,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        worker_prefetch_multiplier=1,
+        broker_connection_retry_on_startup=True,
+        task_publish_retry=False,
+        broker_transport_options={"socket_timeout": 5, "socket_connect_timeout": 2, "max_retries": 1},
+    )
+    application.task(work, name=TASK, shared=False)  # else every Celery application of the process has it
+    return application
+
+
+worker = celery_application(completed)
+
+
+class Service:
+    """An ASGI application, built when the server first calls it."""
+
+    tasks = worker
+    pool_sizes = (2, 10)
+    limits = httpx.Limits(max_connections=200)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection's scope."""
+        await self.application(scope, receive, send)
+
+    @cached_property
+    def application(self) -> FastAPI:
+        """The FastAPI application with its routes."""
+        application = FastAPI(lifespan=self.lifespan)
+        self.add_routes(application)
+        return application
+
+    def add_routes(self, application: FastAPI) -> None:
+        """Route every endpoint."""
+
+        async def read_items(parameters: Annotated[Parameters, Depends(self.parameters)]) -> Any:
+            return parameters
+
+        application.get("/sync")(self.read_sync)
+        application.get("/async")(self.read_async)
+        application.get("/items/")(read_items)
+        application.get("/items/{item_id}")(self.read_item)
+        application.get("/external-data")(self.external_data)
+        application.post("/process-data/")(self.process_data)
+
+    # 7 Lifecycle
+
+    @asynccontextmanager
+    async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        """Connect before the first request, disconnect after the last."""
+        print("Starting up...", flush=True)
+        await self.connect()
+        yield
+        print("Shutting down...", flush=True)
+        await self.disconnect()
+
+    async def connect(self) -> None:
+        """Open what is kept for the life of the process."""
+        at_least, at_most = self.pool_sizes
+        self.pool = await asyncpg.create_pool(os.environ["DATABASE_URL"], min_size=at_least, max_size=at_most)
+        self.upstream = httpx.AsyncClient(timeout=httpx.Timeout(5, connect=2), limits=self.limits)
+        self.submitters = ThreadPoolExecutor(20)
+
+    async def disconnect(self) -> None:
+        """Close it again."""
+        await self.pool.close()
+        await self.upstream.aclose()
+        self.submitters.shutdown(wait=False)
+
+    # 2 Endpoints
+
+    def read_sync(self) -> Any:
+        """Answer `/sync`, in a thread."""
+        return {"message": "This is a synchronous endpoint"}
+
+    async def read_async(self) -> Any:
+        """Answer `/async`, on the event loop."""
+        return {"message": "This is an asynchronous endpoint"}
+
+    # 3 Database
+
+    async def read_item(self, item_id: int) -> Any:
+        """Answer with an item's row, or null."""
+        return {"item": await self.find(item_id) if ID_MIN <= item_id <= ID_MAX else None}
+
+    async def find(self, item_id: int) -> Row | None:
+        """Read a row."""
+        async with self.pool.acquire() as connection:
+            row = await self.select(connection, item_id)
+        return None if row is None else dict(row)
+
+    async def select(self, connection: Any, item_id: int) -> Any:
+        """Run the query on a connection."""
+        return await connection.fetchrow("SELECT * FROM items WHERE id = $1", item_id)
+
+    # 4 Upstream
+
+    async def external_data(self) -> Response:
+        """Answer with the upstream's JSON, as it came."""
+        try:
+            response = await self.fetch(os.environ["EXTERNAL_DATA_URL"])
+        except httpx.TimeoutException as error:
+            raise HTTPException(504, "the upstream did not answer in time") from error
+        except httpx.HTTPError as error:
+            raise HTTPException(502, "the upstream could not be read") from error
+        return Response(self.document(response), media_type="application/json")
+
+    async def fetch(self, url: str) -> httpx.Response:
+        """Make the outbound call."""
+        return await self.upstream.get(url)
+
+    def document(self, response: httpx.Response) -> str:
+        """Return the JSON text of an upstream's answer. Raises HTTPException where there is none."""
+        if not response.is_success:
+            raise HTTPException(502, f"the upstream answered {response.status_code}")
+        try:
+            text = response.content.decode()
+            json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise HTTPException(502, "the upstream's answer is not JSON") from error
+        return text
+
+    # 5 Tasks
+
+    async def process_data(self, data: dict[str, Any]) -> Any:
+        """Queue the data and answer at once with the task's id."""
+        return {"message": "Task submitted", "task_id": await self.submit(data)}
+
+    async def submit(self, data: Any) -> str:
+        """Publish in a thread, for publishing blocks. Raises HTTPException where the broker does not take it."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self.submitters, self.publish, data)
+        except (CeleryError, KombuError, RedisError, OSError) as error:
+            raise HTTPException(503, "the task queue is not available") from error
+
+    def publish(self, data: Any, **options: Any) -> str:
+        """Put a task into the queue and return its id."""
+        return str(self.tasks.tasks[TASK].apply_async((data,), **options).id)
+
+    # 6 Dependencies
+
+    async def parameters(self, q: str | None = None) -> Parameters:
+        """Collect the parameters that listings share."""
+        return {"q": q}
+
+
+def miniature(kind: type[Service]) -> Service:
+    """Make of a class the application that a server is given."""
+    return kind()
+
+
+correct = Service()

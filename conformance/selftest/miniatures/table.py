@@ -1,0 +1,132 @@
+"""The miniatures and what each of them must fail, as data; it imports none of them."""
+
+from dataclasses import dataclass
+
+from spec.catalogue import catalogue
+
+PACKAGE = "conformance.selftest.miniatures"
+CONTROL = "service:correct"
+WORKER = "service:worker"
+ALL_BUT_READINESS = tuple(name for name in catalogue() if name != "LIFE-10")
+
+
+@dataclass(frozen=True)
+class Miniature:
+    """One wrong service (or a right one, as a control): where it and its worker are, and what the suite must find."""
+
+    app: str  # module:attribute in this package
+    must_fail: tuple[str, ...]  # the requirement that it is made for comes first
+    because: str  # a regular expression, found in what that requirement's finding says
+    may_fail: tuple[str, ...] = ()  # as a consequence
+    inconclusive: tuple[str, ...] = ()
+    worker: str = WORKER
+
+    @property
+    def name(self) -> str:
+        """The attribute that is wrong: the worker's where the service is not."""
+        return (self.worker if self.app == CONTROL and self.worker != WORKER else self.app).partition(":")[2]
+
+    @property
+    def target_app(self) -> str:
+        """The service, as `--target-app` wants it."""
+        return f"{PACKAGE}.{self.app}"
+
+    @property
+    def worker_app(self) -> str:
+        """Its worker, as `--worker-app` wants it."""
+        return f"{PACKAGE}.{self.worker}"
+
+
+MINIATURES = (
+    Miniature(CONTROL, (), ""),
+    Miniature("section_1:outbound_calls_wait_for_one_of_ten_connections", ("CONC-1",), r"^10 of them, while the others waited"),
+    Miniature("section_1:outbound_calls_at_once_share_one_answer", ("CONC-1",), r"^1 of them, while the others waited"),
+    Miniature("section_1:busy_while_an_outbound_call_is_held", ("CONC-3",), r"^429 "),
+    Miniature("section_1:outbound_call_blocks_the_event_loop", ("CONC-1", "CONC-3"), r"^1 of them, while the others waited"),
+    Miniature("section_1:reads_share_one_connection", ("CONC-2",), r"^1 reads wait in pg_locks"),
+    Miniature(
+        "section_1:outbound_calls_take_the_threads_of_submissions",
+        ("CONC-3",),
+        r"an answer of /process-data/ while outbound calls are held",
+    ),
+    Miniature("section_1:read_blocks_the_event_loop", ("CONC-4", "CONC-2", "CONC-5"), r"an answer of /async while 15 reads are held"),
+    Miniature(
+        "section_1:invalid_id_is_rejected_with_a_connection_in_hand", ("CONC-4",), r"an answer of /items/abc while 15 reads are held"
+    ),
+    Miniature("section_1:upstream_is_spared_while_a_read_is_held", ("CONC-5",), r"^a read that waits, and no outbound call"),
+    Miniature("section_1:wanted_id_is_kept_on_the_service", ("CONC-6",), r"\$\.item\.id: wanted \d+, got \d+"),
+    Miniature("section_2:sync_has_one_member_more", ("END-1",), r"a member \"status\" that should not be"),
+    Miniature("section_2:async_message_ends_in_a_full_stop", ("END-2",), r"asynchronous endpoint\."),
+    Miniature("section_2:upstreams_media_type_is_relayed", ("END-3",), r"text/plain"),
+    Miniature("section_2:existing_item_is_text", ("END-3",), r"text/plain"),
+    Miniature("section_2:id_beyond_the_range_stops_the_process", ("LIFE-10",), r"ended by itself with status", may_fail=("END-5",)),
+    Miniature("section_2:rejection_is_problem_json", ("END-3",), r"application/problem\+json"),
+    Miniature("section_2:null_item_is_text", ("END-3",), r"text/plain"),
+    Miniature("section_2:listing_remembers_q_for_the_connection", ("END-4",), r"came before: .*200 "),
+    Miniature("section_2:id_beyond_the_range_ends_the_process", ("END-5", "LIFE-10"), r"ended with status 70"),
+    Miniature("section_3:false_column_is_left_out", ("DB-1", "DB-3"), r"the member \"available\" is missing"),
+    Miniature("section_3:absent_item_is_404", ("DB-2", "DB-4"), r"^404 "),
+    Miniature("section_3:absent_item_is_an_empty_object", ("DB-2", "DB-4"), r"\$\.item: wanted null, got \{\}"),
+    Miniature("section_3:quantity_passes_through_a_float", ("DB-3",), r"\$\.item\.quantity: wanted -?\d{16}"),
+    Miniature("section_3:instant_is_cut_to_milliseconds", ("DB-3",), r"\$\.item\.created_at: wanted"),
+    Miniature("section_3:row_is_cached", ("DB-4",), r"\$\.item\.name: wanted \"costs 1\.5\""),
+    Miniature("section_3:deleted_row_is_remembered", ("DB-4",), r"\$\.item: wanted null, got \{"),
+    Miniature("section_3:id_parameter_has_another_name", ("DB-5",), r"\"loc\":\[\"path\",\"id\"\]"),
+    Miniature("section_3:rejection_has_a_shape_of_its_own", ("DB-5",), r"\"detail\":\"Input should be"),
+    Miniature("section_3:only_the_first_word_of_an_id_is_checked", ("DB-6",), r"'1 OR 1=1' is no id.*200 "),
+    Miniature("section_3:pool_connects_lazily", ("DB-7",), r"^0 sessions of the target's role"),
+    Miniature("section_3:pool_is_never_closed", ("DB-8",), r"^\d+ sessions that just vanished"),
+    Miniature("section_3:session_of_the_startup_check_is_forgotten", ("DB-8",), r"^1 sessions that just vanished"),
+    Miniature("section_3:read_touches_the_row_where_it_may", ("DB-9",), r"rows with other versions"),
+    Miniature("section_3:read_locks_the_row_where_it_may", ("DB-9",), r"rows with other versions"),
+    Miniature("section_4:user_id_is_renamed", ("UP-1",), r"the member \"userId\" is missing"),
+    Miniature("section_4:document_integers_pass_through_floats", ("UP-2",), r"wanted -?\d{16,}, got -?\d{16,}"),
+    Miniature("section_4:falsy_document_becomes_an_object", ("UP-2",), r"\$: wanted (null|0|false|\"\"|\[\]|0\.0|-0\.0), got \{\}"),
+    Miniature("section_4:compressed_document_is_not_opened", ("UP-2",), r"^502 .*is not JSON"),
+    Miniature("section_4:document_is_fetched_at_startup", ("UP-3",), r"^1 of them at startup"),
+    Miniature("section_4:repeated_parameter_of_the_url_is_lost", ("UP-3",), r"^GET /posts\?userId=1&tag=c$"),
+    Miniature("section_4:failed_call_is_retried", ("UP-3",), r"^3 of them"),
+    Miniature("section_4:upstream_404_is_final", ("UP-4",), r"^502 .*the upstream answered 404"),
+    Miniature("section_4:broken_gzip_fails_the_next_call_too", ("UP-4",), r"\"after\": \"a body that is no gzip\".*502 "),
+    Miniature("section_5:submission_is_202", ("TASK-1",), r"^202 "),
+    Miniature("section_5:id_is_a_counter", ("TASK-2",), r"^task-\d+ 2 times$"),
+    Miniature("section_5:id_is_not_the_tasks", ("TASK-3", "TASK-5", "TASK-6", "TASK-7", "TASK-9"), r"^0 of them$"),
+    Miniature("section_5:refused_submission_is_sent_later", ("TASK-9",), r"what was refused not queued later"),
+    Miniature("section_5:same_data_has_the_same_id", ("TASK-2",), r" \d+ times$"),
+    Miniature("section_5:message_holds_a_key_to_the_data", ("TASK-3",), r"^\[\"data-", worker="section_5:worker_that_takes_keys"),
+    Miniature("section_5:work_is_done_by_the_web_process", ("TASK-4", "TASK-3", "TASK-9"), r"is SUCCESS"),
+    Miniature("section_5:result_is_written_by_the_web_process", ("TASK-4",), r"is SUCCESS"),
+    Miniature("service:correct", ("TASK-5",), r"Task complete\"", worker="section_5:worker_with_another_message"),
+    Miniature("service:correct", ("TASK-6",), r"\$\.data: wanted \{\}, got null", worker="section_5:worker_that_drops_empty_data"),
+    Miniature("service:correct", ("TASK-6",), r"wanted -?\d{16,}, got -?\d{16,}", worker="section_5:worker_with_floats"),
+    Miniature("section_5:first_submission_waits_for_the_second", ("TASK-7",), r"is PENDING"),
+    Miniature("section_5:null_counts_as_an_empty_object", ("TASK-8",), r"^200 .*Task submitted"),
+    Miniature("section_5:broken_body_is_500", ("TASK-8",), r"^500 "),
+    Miniature("section_5:rejected_body_is_queued_as_well", ("TASK-8",), r"^1 messages"),
+    Miniature("section_5:refused_submission_is_a_success", ("TASK-9",), r"any answer but 2xx.*200 "),
+    Miniature("section_5:refusal_outlives_its_cause", ("TASK-9",), r"^503 "),
+    Miniature("section_6:absent_q_is_empty", ("DEP-1",), r"\$\.q: wanted null, got \"\""),
+    Miniature("section_6:characters_of_four_bytes_are_replaced", ("DEP-2",), r"\$\.q: wanted .*, got .*ufffd"),
+    Miniature("section_6:empty_q_is_null", ("DEP-3",), r"\$\.q: wanted \"\", got null"),
+    Miniature("section_6:q_without_equals_sign_is_null", ("DEP-3",), r"\$\.q: wanted \"\", got null"),
+    Miniature("section_6:word_null_is_null", ("DEP-4",), r"\$\.q: wanted \"null\", got null"),
+    Miniature("section_6:parameter_names_ignore_case", ("DEP-4",), r"came before: 200 .*null.*200 .*upper"),
+    Miniature("section_6:item_with_q_is_a_listing", ("DEP-5",), r"^200 \{\"q\":\"x\"\}"),
+    Miniature("section_6:q_is_kept_on_the_service", ("DEP-6",), r"\$\.q: wanted \"caller-\d+\", got \"caller-\d+\"", may_fail=("END-4",)),
+    Miniature("section_7:starting_up_waits_for_the_first_read", ("LIFE-1",), r"when the first answer comes.*0 of them"),
+    Miniature("section_7:starting_up_is_printed_twice", ("LIFE-1",), r"^2 of them"),
+    Miniature("section_7:shutting_down_is_printed_at_exit", ("LIFE-2",), r"^0 of them"),
+    Miniature("section_7:shutting_down_is_printed_twice", ("LIFE-2",), r"^2 of them"),
+    Miniature("section_7:child_is_left_running", ("LIFE-3",), r"^1 left: python"),
+    Miniature("section_7:child_in_a_session_of_its_own_is_left_running", ("LIFE-3",), r"^1 left: sleep"),
+    Miniature("section_7:sigterm_ends_with_a_status_of_failure", ("LIFE-3",), r"^status 1$"),
+    Miniature(
+        "section_7:startup_wants_one_variable_more", ("LIFE-10",), r"ended with status 3 before it answered", inconclusive=ALL_BUT_READINESS
+    ),
+    Miniature(
+        "section_7:second_copy_does_not_start",
+        ("LIFE-10",),
+        r"ended with status 3 before it answered",
+        inconclusive=("DB-7", "DB-8", "DB-9", "TASK-7", "LIFE-1", "LIFE-2", "LIFE-3"),
+    ),
+)

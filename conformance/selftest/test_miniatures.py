@@ -1,0 +1,102 @@
+"""Every MUST fails a service that gets it wrong, for that reason, and nothing else fails: the whole suite, run on each miniature."""
+
+import importlib
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.options import PROJECT
+from conformance.selftest.miniatures.service import Service
+from conformance.selftest.miniatures.table import CONTROL, MINIATURES, PACKAGE, Miniature
+from spec.catalogue import Level, catalogue, sections
+
+RUNS_AT_ONCE = 2
+RUN_DEADLINE = 180.0  # seconds; the longest run took 31, on two cores kept busy by others
+END_DEADLINE = 30.0  # seconds from SIGTERM to the end of a run, which cleans up
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a run came to: its verdicts by requirement, as the record has them, and all that it printed."""
+
+    verdicts: dict[str, dict[str, Any]]
+    printed: str
+
+    def having(self, status: str) -> set[str]:
+        """The requirements with this status."""
+        return {name for name, verdict in self.verdicts.items() if verdict["status"] == status}
+
+    def finding(self, requirement: str) -> str:
+        """What was expected and what was got, in two lines."""
+        finding = self.verdicts[requirement]["finding"] or {"expected": "", "got": ""}
+        return f"{finding['expected']}\n{finding['got']}"
+
+
+def judge(miniature: Miniature, record: Path) -> Judged:
+    """Run the whole suite on a miniature, as its users do. A run that hangs is ended in a way that lets it clean up."""
+    arguments = [f"--target-app={miniature.target_app}", f"--worker-app={miniature.worker_app}", f"--record={record}"]
+    command = [sys.executable, "-m", "pytest", "conformance/probes", *arguments]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
+        try:
+            printed, _ = run.communicate(timeout=RUN_DEADLINE)
+        except subprocess.TimeoutExpired:
+            run.terminate()
+            printed, _ = run.communicate(timeout=END_DEADLINE)
+    lines = [json.loads(line) for line in record.read_text("utf-8").splitlines()]
+    return Judged({line["requirement"]: line for line in lines if line["type"] == "verdict"}, printed)
+
+
+@pytest.fixture(scope="session")
+def runs(request: pytest.FixtureRequest) -> Iterator[dict[Miniature, Future[Judged]]]:
+    """The runs on every miniature that this session asks for, begun ahead in the order of their tests."""
+    callspecs = [item.callspec for item in request.session.items if hasattr(item, "callspec")]
+    asked = [callspec.params["miniature"] for callspec in callspecs if "miniature" in callspec.params]
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(RUNS_AT_ONCE) as pool:
+        yield {miniature: pool.submit(judge, miniature, Path(folder, f"{miniature.name}.jsonl")) for miniature in asked}
+        pool.shutdown(cancel_futures=True)
+
+
+@pytest.mark.parametrize("miniature", MINIATURES, ids=lambda miniature: miniature.name)
+def test_a_miniature_fails_what_it_gets_wrong_and_nothing_else(miniature: Miniature, runs: dict[Miniature, Future[Judged]]) -> None:
+    judged = runs[miniature].result()
+    assert judged.verdicts.keys() == catalogue().keys(), judged.printed
+    failed = judged.having("FAIL")
+    unexpected = {name: judged.finding(name) for name in failed - {*miniature.must_fail, *miniature.may_fail}}
+    assert not unexpected
+    assert failed >= set(miniature.must_fail)
+    assert judged.having("ERROR") == set()
+    assert judged.having("INCONCLUSIVE") == set(miniature.inconclusive)
+    for name in miniature.must_fail[:1]:
+        assert re.search(miniature.because, judged.finding(name), re.DOTALL | re.MULTILINE), judged.finding(name)
+
+
+def test_every_must_has_a_miniature_made_for_it() -> None:
+    musts = {name for name, requirement in catalogue().items() if requirement.level is Level.MUST}
+    assert musts <= {miniature.must_fail[0] for miniature in MINIATURES if miniature.must_fail}
+
+
+def test_the_table_has_a_control_that_fails_nothing() -> None:
+    assert any(miniature.app == CONTROL and not miniature.must_fail and not miniature.may_fail for miniature in MINIATURES)
+
+
+def test_the_table_has_every_miniature_once() -> None:
+    names = [miniature.name for miniature in MINIATURES]
+    assert len(names) == len(set(names))
+    apps = {miniature.app for miniature in MINIATURES if miniature.app != CONTROL}
+    modules = [f"section_{section.number}" for section in sections() if any(app.startswith(f"section_{section.number}:") for app in apps)]
+    found = {
+        f"{module}:{name}"
+        for module in modules
+        for name, value in vars(importlib.import_module(f"{PACKAGE}.{module}")).items()
+        if isinstance(value, Service)
+    }
+    assert apps == found
