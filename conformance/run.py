@@ -352,7 +352,7 @@ class Run:
 
     def _saw(self, fact: Fact) -> None:
         self.record.fact(fact)
-        if isinstance(fact, Exchange) and fact.method == "POST" and fact.status == 200:
+        if isinstance(fact, Exchange) and fact.method == "POST" and fact.status in range(200, 300):
             with suppress(ValueError, TypeError, KeyError):
                 self.submissions.setdefault(str(json.loads(fact.body)["task_id"]), []).append(fact)
 

@@ -41,7 +41,7 @@ MINIATURES = (
     Miniature(CONTROL, (), ""),
     Miniature("section_1:outbound_calls_wait_for_one_of_ten_connections", ("CONC-1",), r"^10 of them, while the others waited"),
     Miniature("section_1:outbound_calls_at_once_share_one_answer", ("CONC-1",), r"^1 of them, while the others waited"),
-    Miniature("section_1:busy_while_an_outbound_call_is_held", ("CONC-3",), r"^429 "),
+    Miniature("section_1:busy_while_an_outbound_call_is_held", ("CONC-3",), r"^429 ", may_fail=("CONC-4",)),
     Miniature("section_1:outbound_call_blocks_the_event_loop", ("CONC-1", "CONC-3"), r"^1 of them, while the others waited"),
     Miniature("section_1:reads_share_one_connection", ("CONC-2",), r"^1 reads wait in pg_locks"),
     Miniature(
@@ -97,7 +97,7 @@ MINIATURES = (
     Miniature("section_5:work_is_done_by_the_web_process", ("TASK-4", "TASK-3", "TASK-9"), r"is SUCCESS"),
     Miniature("section_5:result_is_written_by_the_web_process", ("TASK-4",), r"is SUCCESS"),
     Miniature("service:correct", ("TASK-5",), r"Task complete\"", worker="section_5:worker_with_another_message"),
-    Miniature("service:correct", ("TASK-6",), r"\$\.data: wanted \{\}, got null", worker="section_5:worker_that_drops_empty_data"),
+    Miniature("service:correct", ("TASK-6",), r"^null — \$: wanted \{\}, got null", worker="section_5:worker_that_drops_empty_data"),
     Miniature("service:correct", ("TASK-6",), r"wanted -?\d{16,}, got -?\d{16,}", worker="section_5:worker_with_floats"),
     Miniature("section_5:first_submission_waits_for_the_second", ("TASK-7",), r"is PENDING"),
     Miniature("section_5:null_counts_as_an_empty_object", ("TASK-8",), r"^200 .*Task submitted"),
