@@ -74,6 +74,15 @@ def _wants_probes(config: pytest.Config) -> bool:
     return any(path == PROBES or PROBES in path.parents or path in PROBES.parents for path in paths)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Probes that were collected without a run are not this package's own: those of another checkout, or copies."""
+    strangers = [item for item in items if item.get_closest_marker("requirement")]
+    if strangers and RUN not in config.stash and not config.option.collectonly:
+        raise pytest.UsageError(
+            f"{strangers[0].path} is no probe of the installed suite, which is {PROBES}; install the checkout that you run in"
+        )
+
+
 class RunHooks:
     """The hooks of a session that runs probes."""
 
@@ -126,8 +135,8 @@ class RunHooks:
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_teardown(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
         """Once the last probe that wants no worker is done, let it start beside the next ones."""
-        if _worker(item) == "stopped" and nextitem and _worker(nextitem) != "stopped" and self.run.options.has_worker:
-            self.run.worker.start_ahead()
+        if _worker(item) == "stopped" and nextitem and _worker(nextitem) != "stopped":
+            self.run.start_worker_ahead()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(

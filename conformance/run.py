@@ -246,6 +246,12 @@ class Run:
         elif worker == "stopped":
             self.worker.stop()
 
+    def start_worker_ahead(self) -> None:
+        """Start the worker before it is needed, where there is one; what goes wrong is told when it is needed."""
+        if self.options.has_worker and not self.failure:
+            with suppress(NoEvidence):
+                self.worker.start()
+
     def _check_channels(self, requirement: Requirement) -> None:
         there = {
             "http": True,

@@ -1,7 +1,5 @@
 """The worker: the implementation's own, started and stopped as probes need it."""
 
-from contextlib import suppress
-
 from conformance import allowances
 from conformance.errors import NoEvidence, Violation
 from conformance.evidence import LogLine
@@ -38,11 +36,6 @@ class Worker:
             self._process = self._launch.start("worker", self._launch.worker())
         except FileNotFoundError as error:
             raise NoEvidence(f"the worker could not be started: {error}; correct --worker-command or --target-python") from error
-
-    def start_ahead(self) -> None:
-        """Start it before it is needed; what goes wrong is told when it is."""
-        with suppress(NoEvidence):
-            self.start()
 
     def stop(self) -> None:
         """See that no worker runs."""

