@@ -11,6 +11,9 @@ ANSWER_DEADLINE = 5.0
 # The same, and for arrivals and results, once the same thing has let its whole deadline pass in this run and has not come in time since.
 DEADLINE_AFTER_A_MISSED_ONE = 1.0
 
+# A hang-up on bytes that are no HTTP; nothing is judged by it. Worst seen: 0.01 s.
+HANG_UP_DEADLINE = 1.0
+
 # Requests that must be seen at the upstream or in pg_locks. Worst seen: 1.9 s for the whole of CONC-1, which sends 20.
 ARRIVAL_DEADLINE = 5.0
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -24,8 +24,7 @@ class Pending:
         self._timeout = asyncio.timeout(None)
         self._entered = asyncio.Event()
         self._client = client
-        self.path = path
-        self.task = asyncio.create_task(client.exchange(method, path, content, content_type, {}, self._timeout, self._entered))
+        self.task = asyncio.create_task(client.exchange(method, path, content, content_type, self._timeout, self._entered))
 
     @property
     def ended(self) -> bool:
@@ -73,9 +72,9 @@ class Client:
         if requirement != self._requirement:
             self._requirement, self._overdue = requirement, None
 
-    async def get(self, path: str, headers: Mapping[str, str] | None = None, deadline: float | None = None) -> Exchange:
+    async def get(self, path: str) -> Exchange:
         """GET a request target, written as it goes on the wire."""
-        return await self._in_time("GET", path, b"", None, headers or {}, deadline)
+        return await self._in_time("GET", path, b"", None)
 
     async def post(self, path: str, data: Any) -> Exchange:
         """POST a JSON value."""
@@ -83,7 +82,7 @@ class Client:
 
     async def post_bytes(self, path: str, content: bytes, content_type: str | None = JSON) -> Exchange:
         """POST bytes as they are."""
-        return await self._in_time("POST", path, content, content_type, {}, None)
+        return await self._in_time("POST", path, content, content_type)
 
     async def all(self, *paths: str) -> list[Exchange]:
         """GET several at once; their exchanges in the order of the paths."""
@@ -92,18 +91,33 @@ class Client:
     async def in_turn(self, paths: Iterable[str]) -> list[Exchange]:
         """GET one after the other, over one connection as far as the target keeps it open."""
         async with _http(keep_alive=1) as http:
-            return [await self._in_time("GET", path, b"", None, {}, None, http) for path in paths]
+            return [await self._in_time("GET", path, b"", None, http) for path in paths]
 
     @asynccontextmanager
-    async def sending(self, *paths: str) -> AsyncIterator[list[Pending]]:
-        """Send GETs at once and go on without their answers; whatever is unanswered when the block ends is dropped."""
-        pending = [Pending(self, "GET", path, b"", None) for path in paths]
+    async def in_flight(self) -> AsyncIterator[Callable[..., list[Pending]]]:
+        """Yield a function that sends GETs at once and goes on without their answers.
+
+        Their answers are waited for when the block ends, so whatever holds them belongs inside of it; then those that are
+        still without one are dropped.
+        """
+        pending: list[Pending] = []
+
+        def send(*paths: str) -> list[Pending]:
+            sent = [Pending(self, "GET", path, b"", None) for path in paths]
+            pending.extend(sent)
+            return sent
+
+        deadline = allowances.DEADLINE_AFTER_A_MISSED_ONE  # where the block was left by an exception
         try:
-            yield pending
+            yield send
+            deadline = allowances.ANSWER_DEADLINE
         finally:
+            tasks = [request.task for request in pending]
+            if tasks:
+                await asyncio.wait(tasks, timeout=deadline)
             for request in pending:
                 request.leave()
-            await asyncio.gather(*(request.task for request in pending), return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _in_time(
         self,
@@ -111,16 +125,13 @@ class Client:
         path: str,
         content: bytes,
         content_type: str | None,
-        headers: Mapping[str, str],
-        deadline: float | None,
         http: httpx.AsyncClient | None = None,
     ) -> Exchange:
         if self._overdue:
             return self._overdue
         endpoint = _endpoint(method, path)
-        if deadline is None:
-            deadline = allowances.DEADLINE_AFTER_A_MISSED_ONE if self._mute[endpoint] else allowances.ANSWER_DEADLINE
-        exchange = await self.exchange(method, path, content, content_type, headers, asyncio.timeout(deadline), asyncio.Event(), http)
+        deadline = allowances.DEADLINE_AFTER_A_MISSED_ONE if self._mute[endpoint] else allowances.ANSWER_DEADLINE
+        exchange = await self.exchange(method, path, content, content_type, asyncio.timeout(deadline), asyncio.Event(), http)
         self._mute[endpoint] = int(exchange.failure is not None and exchange.failure.startswith(OVERDUE))
         if self._mute[endpoint]:
             self._overdue = exchange
@@ -132,7 +143,6 @@ class Client:
         path: str,
         content: bytes,
         content_type: str | None,
-        headers: Mapping[str, str],
         limit: asyncio.Timeout,
         entered: asyncio.Event,
         http: httpx.AsyncClient | None = None,
@@ -140,7 +150,7 @@ class Client:
         """Send one request and record what comes of it until the limit, which may be moved; `entered` tells when it may."""
         began = self._journal.now()
         status, answered, body, failure = None, [], b"", None
-        all_headers = {**headers, **({"Content-Type": content_type} if content_type else {})}
+        all_headers = {**HEADERS, **({"Content-Type": content_type} if content_type else {})}
         request = httpx.Request(method, self._base.copy_with(raw_path=path.encode("ascii")), headers=all_headers, content=content or None)
         if method == "POST" and not content:
             request.headers["Content-Length"] = "0"
@@ -177,9 +187,9 @@ class Client:
 
 def _http(keep_alive: int) -> httpx.AsyncClient:
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=keep_alive)
-    transport = httpx.AsyncHTTPTransport(verify=False, trust_env=False, limits=limits)
-    # Deadlines are ours, so that they can be moved; a target's certificate is not what is judged.
-    return httpx.AsyncClient(transport=transport, timeout=httpx.Timeout(None), trust_env=False, headers=HEADERS)
+    transport = httpx.AsyncHTTPTransport(verify=False, trust_env=False, limits=limits)  # no TLS here, so no context for it
+    # Deadlines are ours, so that they can be moved.
+    return httpx.AsyncClient(transport=transport, timeout=httpx.Timeout(None), trust_env=False)
 
 
 async def _read(response: httpx.Response) -> tuple[bytes, str | None]:

@@ -156,14 +156,23 @@ class Journal:
         """Seconds since the run began."""
         return round(time.monotonic() - self._began, 6)
 
-    def record(self, kind: type[F], *, at: float | None = None, **values: Any) -> F:
-        """Make a fact of this kind, numbered among its kind (an Observation: among its channel's)."""
+    def record(self, kind: type[F], *, at: float | None = None, keep: bool = True, **values: Any) -> F:
+        """Make a fact of this kind, numbered among its kind (an Observation: among its channel's), and hand it to the sink.
+
+        One that need not be kept is only made; `keep` may do the rest later.
+        """
         series = values.get("channel", kind.__name__)
         with self._lock:
             self._numbers[series] += 1
             fact = kind(number=self._numbers[series], at=self.now() if at is None else at, **values)
-            self._sink(fact)
+            if keep:
+                self._sink(fact)
         return fact
+
+    def keep(self, fact: Fact) -> None:
+        """Hand a fact to the sink that was only made."""
+        with self._lock:
+            self._sink(fact)
 
     def observe(self, channel: str, text: str, **data: Any) -> Observation:
         """Record what a channel showed."""

@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import shlex
 import sys
 import tomllib
@@ -115,6 +116,8 @@ def read(given: Mapping[str, Any], only: Sequence[str], directory: Path, catalog
         raise WrongUsage("a run has one worker; --worker-app and --worker-command were given, so leave out one")
     reference = not forms
     if reference:
+        if given_worker := [name for name in ("--worker-app", "--worker-command", "--target-python", "--target-dir") if name in values]:
+            raise WrongUsage(f"{given_worker[0]} goes with a target of yours; give one of {', '.join(FORMS)} as well")
         values |= {"--target-app": REFERENCE_APP, "--worker-app": REFERENCE_WORKER}
         folder = PROJECT
     _check_words(values)
@@ -134,7 +137,7 @@ def read(given: Mapping[str, Any], only: Sequence[str], directory: Path, catalog
         only=_only(only, catalogue),
         allow_inconclusive=bool(given.get("--allow-inconclusive")),
         record=Path(given["--record"]).absolute() if given.get("--record") else None,
-        flags=tuple(word for name, value in flags.items() if name not in ("--seed", "--level") for word in (name, value)),
+        flags=tuple(word for name, value in flags.items() if name not in ("--seed", "--level") for word in (name, _public(value))),
     )
 
 
@@ -186,7 +189,16 @@ def _url(values: Mapping[str, str], name: str, schemes: Sequence[str], example: 
         usable = False
     if not usable:
         raise WrongUsage(f"{name} wants a URL such as {example}; got {value!r}")
-    return value.rstrip("/") if name == "--target-url" else value
+    if name == "--target-url":
+        if parts.path.strip("/") or parts.query or parts.fragment:
+            raise WrongUsage(f"--target-url wants a URL without a path, for the specification's paths begin at its root; got {value!r}")
+        return value.rstrip("/")
+    return value
+
+
+def _public(value: str) -> str:
+    """A value for everybody's eyes: what is a password in a URL is not."""
+    return re.sub(r"(?<=://)([^:@/]*):[^@/]*@", r"\1:PASSWORD@", value)
 
 
 def _number(values: Mapping[str, str], name: str, low: int, high: int) -> int | None:

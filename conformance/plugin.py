@@ -62,6 +62,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _options(config: pytest.Config) -> options.Options:
+    if parts := [str(argument) for argument in config.args if "::" in str(argument)]:
+        raise WrongUsage(f"a requirement is judged by all of its probes or not at all; in place of {parts[0]} say --only ID")
     given = {flag.name: config.getoption(flag.dest) for flag in options.FLAGS}
     given |= {"--allow-inconclusive": config.getoption("allow_inconclusive"), "--record": config.getoption("record")}
     return options.read(given, config.getoption("only"), config.invocation_params.dir, catalogue())

@@ -32,7 +32,7 @@ from spec.catalogue import Requirement
 
 T = TypeVar("T")
 READINESS = "LIFE-10"
-FAULTS = "END-5"
+OUTLIVING_FAULTS = "END-5"
 STACKS = Path(__file__).parent / "testbed" / "stacks" / "sitecustomize.py"
 RESTARTS = 5
 
@@ -124,7 +124,8 @@ class Run:
         url = self.options.database_url
         if self.options.target_url:
             if url:
-                self.database = postgres.Database(asyncio.run(postgres.adopt(url)), self.journal)
+                database = self.database = postgres.Database(asyncio.run(postgres.adopt(url)), self.journal)
+                self._cleanup.callback(lambda: asyncio.run(database.forget()))
                 self.services["postgres"] = asyncio.run(postgres.version(url)) + " (given)"
             return
         if url:
@@ -236,7 +237,7 @@ class Run:
         if self.failure:
             raise self.failure
         self._check_channels(requirement)
-        self._revive()
+        self._revive(requirement)
         self.client.begin_probe(requirement.id)
         self.worker.begin_probe(requirement.id)
         if worker and (killed := self._lives.get("killed")):
@@ -269,13 +270,13 @@ class Run:
     def blame(self, requirement: Requirement, violation: Violation) -> Violation | NoEvidence:
         """What a violation comes to: nothing, where the target died under a probe that is not about that."""
         silent = [fact for fact in violation.evidence if isinstance(fact, Exchange) and fact.status is None]
-        if not silent or not self.target.is_ours or requirement.id in (READINESS, FAULTS):
+        if not silent or not self.target.is_ours or requirement.id in (READINESS, OUTLIVING_FAULTS):
             return violation
         if self.target.process.ended(allowances.DEADLINE_AFTER_A_MISSED_ONE) is None:
             return violation
         return NoEvidence(f"the target died while it was looked at ({READINESS}): {silent[0].summary}")
 
-    def _revive(self) -> None:
+    def _revive(self, requirement: Requirement) -> None:
         """Start the target again where it has died by itself, so that the rest can be judged."""
         if self.target.alive:
             return
@@ -286,14 +287,15 @@ class Run:
         self.deaths.append(death)
         if len(self.deaths) > RESTARTS:
             self.failure = death
-            raise NoEvidence(f"the target died {len(self.deaths)} times and is not started again")
+            raise death if requirement.id == READINESS else NoEvidence(f"the target died {len(self.deaths)} times and is not started again")
         self.target = self._start_target()
         self.client.turn_to(self.target.url)
         try:
             self.target.ready()
         except NotReady as failure:
             self.failure = failure
-            raise NoEvidence(f"the target died and does not start again: {failure.got}") from None
+            again = NoEvidence(f"the target died and does not start again: {failure.got}")
+            raise (failure if requirement.id == READINESS else again) from None
 
     async def life(self, name: str, kind: type[T]) -> T:
         """Wait for a life that was begun in the background."""
@@ -359,7 +361,7 @@ class Run:
     def _saw(self, fact: Fact) -> None:
         self.record.fact(fact)
         if isinstance(fact, Exchange) and fact.method == "POST" and fact.status in range(200, 300):
-            with suppress(ValueError, TypeError, KeyError):
+            with suppress(ValueError, TypeError, KeyError, RecursionError):
                 self.submissions.setdefault(str(json.loads(fact.body)["task_id"]), []).append(fact)
 
     def write_result(self, summary: Summary) -> None:

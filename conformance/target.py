@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from conformance import allowances
+from conformance.client import HEADERS
 from conformance.errors import NoEvidence, Violation, WrongUsage
 from conformance.evidence import Journal, LogLine, Observation
 from conformance.options import Options
@@ -24,6 +25,7 @@ from conformance.testbed.embedded import free_port
 from conformance.testbed.processes import Process
 
 HOST = "127.0.0.1"
+TIMEOUTS = ("connect", "read", "write", "pool")  # httpx's kinds
 HIDDEN = ("PYTEST_", "COV_", "COVERAGE_", "HYPOTHESIS_", "CONFORMANCE_", "PYTHONPATH", "PYTHONHOME")
 UVICORN_STARTUP_FAILED = 3  # uvicorn.main.STARTUP_FAILURE: the application was found, and its lifespan failed
 
@@ -151,13 +153,18 @@ class Target:
         """Wait for the first answer to GET /async, and return its status. Raises NotReady."""
         deadline = time.monotonic() + allowances.READY_DEADLINE
         trouble = "nothing"
-        with httpx.Client(trust_env=False, headers={"User-Agent": "curl/8.14.1"}) as http:
+        with httpx.Client(trust_env=False) as http:
             while (left := deadline - time.monotonic()) > 0:
                 if self._process and (ended := self._process.status) is not None:
                     self._process.ended(1.0)
                     raise NotReady(f"the process ended with status {ended} before it answered", self._process, ended)
                 try:
-                    status = http.get(self.url + "/async", timeout=left).status_code
+                    request = httpx.Request(
+                        "GET", self.url + "/async", headers=HEADERS, extensions={"timeout": dict.fromkeys(TIMEOUTS, left)}
+                    )
+                    answer = http.send(request, stream=True)  # its body may never end
+                    answer.close()
+                    status = answer.status_code
                 except httpx.ConnectError:
                     trouble = "nothing listens there"
                     if self._process is None:
@@ -183,11 +190,6 @@ class Target:
         parts = urlsplit(self.url)
         with socket.socket() as probe:
             return probe.connect_ex((str(parts.hostname), parts.port or 80)) != 0
-
-    def stop(self) -> None:
-        """Stop it, whatever it takes."""
-        if self._process:
-            self._process.stop()
 
     def kill(self) -> None:
         """SIGKILL."""

@@ -21,7 +21,7 @@ class Record:
     """Writes the lines of one run as they become known, so that a run that is killed leaves what it had seen."""
 
     def __init__(self, path: Path | None) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._early: list[Fact] | None = []  # what is seen before the header can be written
         self._file: IO[str] | None = None
         if path:
@@ -33,16 +33,18 @@ class Record:
     def header(self, **about: Any) -> None:
         """The first line: what ran, on what; then what was seen before that was known."""
         self._write({"type": "header", "version": VERSION, **about})
-        early, self._early = self._early or [], None
-        for fact in early:
-            self.fact(fact)
+        with self._lock:
+            early, self._early = self._early or [], None
+            for fact in early:
+                self.fact(fact)
 
     def fact(self, fact: Fact) -> None:
         """A line of evidence."""
-        if self._early is not None:
-            self._early.append(fact)
-        elif self._file:
-            self._write({"type": "evidence", **as_plain(fact)})
+        with self._lock:
+            if self._file and self._early is not None:
+                self._early.append(fact)
+            elif self._file:
+                self._write({"type": "evidence", **as_plain(fact)})
 
     def verdict(self, verdict: Verdict) -> None:
         """A line for the verdict on one requirement."""

@@ -42,6 +42,12 @@ def test_the_line_to_reproduce_gives_the_same_target(tmp_path: Path) -> None:
     assert given.reproduce("DB-2") == "pytest --target-command 'serve --port {port}' --only DB-2 --seed 7"
 
 
+def test_the_line_to_reproduce_tells_no_password(tmp_path: Path) -> None:
+    given = options(tmp_path, database_url="postgresql://me:secret@h/x", redis_url="redis://:secret@h/0", seed="7")
+    assert "secret" not in given.reproduce("DB-2")
+    assert "postgresql://me:PASSWORD@h/x" in given.reproduce("DB-2")
+
+
 @pytest.mark.parametrize("name", ["conformance.toml", "pyproject.toml"])
 def test_a_file_says_what_flags_do_and_flags_win(tmp_path: Path, name: str) -> None:
     head = "" if name == "conformance.toml" else "[tool.conformance]\n"
@@ -69,6 +75,14 @@ def test_a_file_says_what_flags_do_and_flags_win(tmp_path: Path, name: str) -> N
         (
             {"target_app": "a:b", "worker_app": "a:b", "worker_command": "x"},
             "a run has one worker; --worker-app and --worker-command were given, so leave out one",
+        ),
+        (
+            {"target_url": "http://h/prefix"},
+            "--target-url wants a URL without a path, for the specification's paths begin at its root; got 'http://h/prefix'",
+        ),
+        (
+            {"worker_command": "work"},
+            "--worker-command goes with a target of yours; give one of --target-app, --target-command, --target-url as well",
         ),
         ({"level": "maybe"}, "--level wants must or should; got 'maybe'"),
         ({"seed": "-1"}, "--seed wants a whole number from 0 to 18446744073709551616; got '-1'"),

@@ -1,6 +1,7 @@
 """Targets in their forms: a URL alone, a URL with all that can be seen, a command, and the document's own code."""
 
 import asyncio
+import re
 import subprocess
 import sys
 import time
@@ -125,6 +126,28 @@ def test_the_documents_own_code_is_core(place: Path) -> None:
     assert finished.ids("PASS") >= {name for name, requirement in catalogue().items() if requirement.level is Level.MUST}, finished.output
     assert finished.record[-1]["claim"] == "core"
     assert finished.status == 0
+
+
+def test_nothing_in_a_request_tells_who_sends_it(place: Path) -> None:
+    program = place / "listener.py"
+    program.write_text(
+        "import os, socket\nserver = socket.create_server((os.environ['HOST'], int(os.environ['PORT'])))\n"
+        "while True:\n    client, _ = server.accept()\n    print(client.recv(4096), flush=True)\n"
+        "    client.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\nConnection: close\\r\\n\\r\\n{}')\n    client.close()\n"
+    )
+    finished = judge(place, "--target-command", f"{sys.executable} {program}", "--only", "DEP-1")
+    sent = {line["text"] for line in finished.record if line.get("kind") == "log_line" and "GET /" in line["text"]}
+    heads = {re.sub(r"127.0.0.1:\d+", "HOST", re.sub(r"GET \S+", "GET", head)) for head in sent}
+    assert len(sent) == 2
+    assert len(heads) == 1, heads  # readiness and probes send the same
+    assert not re.search("pytest|conformance|hypothesis|httpx|python", heads.pop(), re.IGNORECASE)
+
+
+def test_a_flood_of_output_ends_and_is_kept_in_part(place: Path) -> None:
+    finished = judge(place, "--target-command", "yes 'nothing but noise'", "--only", "LIFE-10")
+    assert finished.verdicts == {"LIFE-10": "FAIL"}
+    assert finished.status == 1
+    assert not left_behind(place)
 
 
 def test_the_stack_signal_is_the_one_that_targets_listen_to() -> None:

@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -35,11 +35,12 @@ class Place:
 
 async def version(admin_url: str) -> str:
     """The server's name and version, such as "PostgreSQL 18.6"."""
-    connection = await _connect(admin_url)
-    try:
-        return " ".join(str(await connection.fetchval("SELECT version()")).split(",")[0].split(" ")[:2])
-    finally:
-        await connection.close()
+    with blaming_the_testbed("ask its version"):
+        connection = await _connect(admin_url)
+        try:
+            return " ".join(str(await connection.fetchval("SELECT version()")).split(",")[0].split(" ")[:2])
+        finally:
+            await connection.close()
 
 
 async def check_rights(admin_url: str) -> None:
@@ -70,32 +71,27 @@ async def check_rights(admin_url: str) -> None:
 async def create(admin_url: str, *, may_write: bool = False) -> Place:
     """Make a database with the table and a role for one target; the role may SELECT, or also write."""
     name, password = OWN + secrets.token_hex(6), secrets.token_hex(12)
-    with blaming_the_testbed("make a database"):
-        connection = await _connect(admin_url)
-        try:
-            await connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
-            await connection.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")
-        finally:
-            await connection.close()
-        own_url = _at(admin_url, database=name)
-        connection = await _connect(own_url)
-        try:
-            await connection.execute(TABLE)
-            await connection.execute(f"GRANT SELECT{', INSERT, UPDATE, DELETE' if may_write else ''} ON items TO {name}")
-        finally:
-            await connection.close()
-    return Place(own_url, _at(admin_url, user=name, password=password, database=name), name, name)
+    place = Place(_at(admin_url, database=name), _at(admin_url, user=name, password=password, database=name), name, name)
+    try:
+        with blaming_the_testbed("make a database"):
+            await _execute(
+                admin_url,
+                f"CREATE ROLE {name} LOGIN PASSWORD '{password}'",
+                f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'",
+            )
+            rights = "SELECT, INSERT, UPDATE, DELETE" if may_write else "SELECT"
+            await _execute(place.admin_url, TABLE, f"GRANT {rights} ON items TO {name}")
+    except BrokenTestbed:
+        with suppress(BrokenTestbed):
+            await drop(admin_url, place)
+        raise
+    return place
 
 
 async def drop(admin_url: str, place: Place) -> None:
     """Remove the database and the role that `create` made."""
     with blaming_the_testbed("remove a database"):
-        connection = await _connect(admin_url)
-        try:
-            await connection.execute(f"DROP DATABASE IF EXISTS {place.database} WITH (FORCE)")
-            await connection.execute(f"DROP ROLE IF EXISTS {place.role}")
-        finally:
-            await connection.close()
+        await _execute(admin_url, f"DROP DATABASE IF EXISTS {place.database} WITH (FORCE)", f"DROP ROLE IF EXISTS {place.role}")
 
 
 async def adopt(admin_url: str) -> Place:
@@ -141,10 +137,18 @@ class Database:
             self._table = await self._connection.fetchval("SELECT 'items'::regclass::oid")
 
     async def close(self) -> None:
-        """Remove the rows that we made, and disconnect."""
+        """Disconnect."""
+        with blaming_the_testbed("disconnect"):
+            await self._connection.close(timeout=allowances.OWN_LOCK_DEADLINE)
+
+    async def forget(self) -> None:
+        """Remove the rows that we made, by a session that nothing else uses."""
         with blaming_the_testbed("remove our rows"):
-            await self._connection.execute("DELETE FROM items WHERE id = ANY($1)", list(self._made))
-            await self._connection.close()
+            connection = await _connect(self.place.admin_url)
+            try:
+                await connection.execute("DELETE FROM items WHERE id = ANY($1)", list(self._made))
+            finally:
+                await connection.close()
 
     # Rows
 
@@ -159,7 +163,7 @@ class Database:
         marks = ", ".join(f"${index}" for index in range(1, len(row) + 1))
         stored = await self._row(f"INSERT INTO items ({', '.join(row)}) VALUES ({marks}) RETURNING *", *row.values())
         assert stored
-        self._made.add(item_id)
+        self._made.add(stored["id"])
         return stored
 
     def unused_id(self) -> int:
@@ -246,18 +250,31 @@ class Database:
     async def sessions_ended(self) -> Observation:
         """Wait until the target's sessions are gone, and record how many of them the server has counted as abandoned."""
         deadline = time.monotonic() + allowances.STOP_DEADLINE
-        while (await self.sessions()).data["sessions"] and time.monotonic() < deadline:
+        while (left := (await self.sessions()).data["sessions"]) and time.monotonic() < deadline:
             await asyncio.sleep(allowances.POLL_INTERVAL)
         query = "SELECT sessions_abandoned FROM pg_stat_database WHERE datname = current_database()"
         with blaming_the_testbed("look at pg_stat_database"):
             async with self._busy:
                 abandoned = await self._connection.fetchval(query)
-        return self._journal.observe("session", f"of all sessions of the target's, {abandoned} were abandoned", abandoned=abandoned)
+        text = f"of all sessions of the target's, {abandoned} were abandoned, and {left} are open still"
+        return self._journal.observe("session", text, abandoned=abandoned, open=left)
+
+
+async def _execute(url: str, *statements: str) -> None:
+    connection = await _connect(url)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 async def _connect(url: str) -> asyncpg.Connection:
     return await asyncpg.connect(
-        url, timeout=allowances.BOOT_DEADLINE, ssl=False if urlsplit(url).hostname in ("127.0.0.1", "localhost") else None
+        url,
+        timeout=allowances.BOOT_DEADLINE,
+        command_timeout=allowances.BOOT_DEADLINE,
+        ssl=False if urlsplit(url).hostname in ("127.0.0.1", "localhost") else None,
     )
 
 

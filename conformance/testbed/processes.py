@@ -21,6 +21,7 @@ from conformance.evidence import Journal, LogLine, Observation, ProcessEvent
 
 STACK_SIGNAL: int = signal.SIGRTMIN + 9 if hasattr(signal, "SIGRTMIN") else signal.SIGUSR2
 LINE_LIMIT = 8192  # bytes of one line that are kept
+CHUNKS = 4  # of 64 KiB, a pipe's usual capacity, that are read at once
 
 _FRAME = re.compile(r'  File "(?P<file>.+)", line (?P<line>\d+) in (?P<function>.+)')
 
@@ -40,6 +41,7 @@ class Process:
         self._journal = journal
         self._lock = threading.Lock()
         self._closed = False
+        self._killing = threading.Lock()
         self._family: list[psutil.Process] = []
         self._head: list[LogLine] = []
         self._tail: deque[LogLine] = deque(maxlen=allowances.LINES_KEPT)
@@ -97,11 +99,13 @@ class Process:
         if self._closed:
             return ended
         for descriptor, stream in self._streams.items():
-            chunk = b""
             with suppress(BlockingIOError):
-                while chunk := os.read(descriptor, 65536):
-                    self._take(descriptor, stream, chunk)
-                ended.add(descriptor)
+                for _ in range(CHUNKS):  # a flood must not hold the lock for ever
+                    chunk = os.read(descriptor, 65536)
+                    self._take(descriptor, stream, chunk or b"\n" * bool(self._partial[descriptor]))
+                    if not chunk:
+                        ended.add(descriptor)
+                        break
         return ended
 
     def _take(self, descriptor: int, stream: str, chunk: bytes) -> None:
@@ -109,8 +113,9 @@ class Process:
         self._partial[descriptor] = rest[:LINE_LIMIT]
         for line in lines:
             text = line[:LINE_LIMIT].decode("utf-8", "replace").rstrip("\r")
-            fact = self._journal.record(LogLine, process=self.name, stream=stream, text=text)
-            (self._head if len(self._head) < allowances.LINES_KEPT else self._tail).append(fact)
+            early = len(self._head) < allowances.LINES_KEPT
+            fact = self._journal.record(LogLine, keep=early, process=self.name, stream=stream, text=text)
+            (self._head if early else self._tail).append(fact)
 
     # Its life
 
@@ -137,7 +142,12 @@ class Process:
         return status
 
     def kill(self) -> None:
-        """SIGKILL the whole group and wait until the process is gone; close the pipes."""
+        """SIGKILL the whole group and wait until the process is gone; close the pipes. The second time, it does nothing."""
+        with self._killing:
+            if not self._closed:
+                self._kill()
+
+    def _kill(self) -> None:
         children = self.children
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
@@ -146,6 +156,8 @@ class Process:
         self.output()
         self._closed = True
         self._reader.join()
+        for line in self._tail:
+            self._journal.keep(line)
         for pipe in (self._popen.stdout, self._popen.stderr):
             if pipe:
                 pipe.close()
@@ -166,6 +178,14 @@ class Process:
             found += (child for child in psutil.Process(self.pid).children(recursive=True) if child not in found)
         found += (process for process in _in_group(self.pid) if process not in found and process.pid != self.pid)
         return found
+
+    def child_names(self) -> list[str]:
+        """The names of the children, those that can still be told."""
+        names = []
+        for child in self.children:
+            with suppress(psutil.Error):
+                names.append(child.name())
+        return names
 
     def _event(self, event: str) -> ProcessEvent:
         return self._journal.record(ProcessEvent, process=self.name, event=event)
@@ -191,12 +211,12 @@ class Process:
         """The frames of a process's main thread, innermost first, or none if it does not answer."""
         if not _catches(pid, STACK_SIGNAL):
             return []
-        before = len(self.output())
+        before = max((line.number for line in self.output()), default=0)
         os.kill(pid, STACK_SIGNAL)
         deadline = time.monotonic() + 1.0
         frames: list[tuple[str, str, str]] = []
         while time.monotonic() < deadline:
-            lines = [line.text for line in self.output()[before:] if line.stream == "stderr"]
+            lines = [line.text for line in self.output() if line.number > before and line.stream == "stderr"]
             dump = list(dropwhile(lambda text: not text.startswith("Current thread"), lines))[1:]
             found = list(takewhile(bool, (_FRAME.fullmatch(text) for text in dump)))
             frames = [(frame["file"], frame["line"], frame["function"]) for frame in found if frame]
@@ -225,10 +245,14 @@ def kill_all(processes: Iterable[psutil.Process]) -> None:
 
 def run_to_end(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, user: int | None = None) -> None:
     """Run a command of the testbed's own to its end. Raises BrokenTestbed with its last lines."""
-    done = subprocess.run(
-        argv, env=dict(env), cwd=cwd, capture_output=True, stdin=subprocess.DEVNULL, timeout=allowances.BOOT_DEADLINE,
-        check=False, user=user, group=user, extra_groups=None if user is None else [],
-    )  # fmt: skip
+    drop: list[int] | None = None if user is None else []
+    try:
+        done = subprocess.run(
+            argv, env=dict(env), cwd=cwd, capture_output=True, stdin=subprocess.DEVNULL, timeout=allowances.BOOT_DEADLINE,
+            check=False, user=user, group=user, extra_groups=drop,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise BrokenTestbed(f"{Path(argv[0]).name} did not end within {allowances.BOOT_DEADLINE:.0f} s") from error
     if done.returncode:
         said = " / ".join((done.stderr or done.stdout).decode("utf-8", "replace").strip().splitlines()[-3:])
         raise BrokenTestbed(f"{Path(argv[0]).name} ended with status {done.returncode}: {said}")

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 import redis
 import redis.asyncio
 from celery import Celery
-from celery.result import AsyncResult
+from kombu.exceptions import KombuError
 
 from conformance import allowances
 from conformance.errors import BrokenTestbed, WrongUsage
@@ -128,17 +128,19 @@ class Broker:
     async def result(self, task_id: str, deadline: float) -> tuple[Any, Observation]:
         """Wait for a task's outcome; its state and value, and what was seen when it ended or the deadline passed."""
         until = time.monotonic() + deadline
-        task = AsyncResult(task_id, app=self._backend)
         while True:
-            state, value = await asyncio.to_thread(self._outcome, task)
-            if state in ("SUCCESS", "FAILURE", "REVOKED") or time.monotonic() > until:
+            state, value = await asyncio.to_thread(self._outcome, task_id)
+            if state in ("SUCCESS", "FAILURE", "REVOKED", "UNREADABLE") or time.monotonic() > until:
                 return value, self._journal.observe("result", f"task {task_id} is {state}: {shown(value)}", state=state)
             await asyncio.sleep(allowances.POLL_INTERVAL)
 
-    def _outcome(self, task: AsyncResult) -> tuple[str, Any]:
+    def _outcome(self, task_id: str) -> tuple[str, Any]:
+        """What `celery.result.AsyncResult` says of a task, its state and its value read at once."""
         with blaming_the_testbed("read a result"):
-            # A pending task's meta is not cached, and any other state is read once: state first, then its value.
-            meta = self._backend.backend.get_task_meta(task.id, cache=False)
+            try:
+                meta = self._backend.backend.get_task_meta(task_id, cache=False)
+            except (KombuError, ValueError, RecursionError) as error:
+                return "UNREADABLE", str(error)
             return str(meta["status"]), meta["result"]
 
     async def consumers(self) -> int:
@@ -190,13 +192,20 @@ def _message(raw: bytes | str) -> tuple[str | None, str | None, Any]:
     try:
         envelope = json.loads(raw)
         task_id, content_type = envelope["headers"]["id"], envelope["content-type"]
-        body = envelope["body"]
-        if envelope["properties"].get("body_encoding") == "base64":
-            body = base64.b64decode(body)
-        arguments = json.loads(body) if content_type == "application/json" else None
-    except (ValueError, TypeError, KeyError, AttributeError):
+        arguments = None
+        if content_type == "application/json":
+            arguments = _arguments(envelope["body"], envelope["properties"].get("body_encoding"))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None, None, None
     return str(task_id), content_type, arguments
+
+
+def _arguments(body: Any, encoding: str | None) -> Any:
+    """The decoded body of a message, or None where it is compressed or otherwise not to be read."""
+    try:
+        return json.loads(base64.b64decode(body) if encoding == "base64" else body)
+    except (ValueError, TypeError, RecursionError):
+        return None
 
 
 def _without_password(url: str) -> str:
