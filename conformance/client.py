@@ -10,11 +10,10 @@ from typing import Any
 import httpx
 
 from conformance import allowances
-from conformance.evidence import Exchange, Journal
+from conformance.evidence import OVERDUE, Exchange, Journal
 
 JSON = "application/json"
 HEADERS = {"User-Agent": "curl/8.14.1", "Accept": "*/*"}  # what half the world sends
-OVERDUE = "no complete answer within"
 
 
 class Pending:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from spec.model import shown
 
+OVERDUE = "no complete answer within"  # how the failure of an exchange begins that was given up waiting for
 SHOWN = 200  # characters of a body in a one-line summary
 
 
@@ -45,6 +46,11 @@ class Exchange(Fact):
     def answered(self) -> bool:
         """Whether a complete answer came."""
         return self.status is not None and self.failure is None
+
+    @property
+    def hung_up(self) -> bool:
+        """Whether the connection was refused or went away, as it does when the process ends."""
+        return self.failure is not None and not self.failure.startswith(OVERDUE)
 
     @property
     def media_type(self) -> str:

@@ -269,7 +269,7 @@ class Run:
 
     def blame(self, requirement: Requirement, violation: Violation) -> Violation | NoEvidence:
         """What a violation comes to: nothing, where the target died under a probe that is not about that."""
-        silent = [fact for fact in violation.evidence if isinstance(fact, Exchange) and fact.status is None]
+        silent = [fact for fact in violation.evidence if isinstance(fact, Exchange) and fact.hung_up]
         if not silent or not self.target.is_ours or requirement.id in (READINESS, OUTLIVING_FAULTS):
             return violation
         if self.target.process.ended(allowances.DEADLINE_AFTER_A_MISSED_ONE) is None:
