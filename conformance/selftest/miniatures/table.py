@@ -49,9 +49,11 @@ MINIATURES = (
         ("CONC-3",),
         r"an answer of /process-data/ while outbound calls are held",
     ),
-    Miniature("section_1:read_blocks_the_event_loop", ("CONC-4", "CONC-2", "CONC-5"), r"an answer of /async while 15 reads are held"),
     Miniature(
-        "section_1:invalid_id_is_rejected_with_a_connection_in_hand", ("CONC-4",), r"an answer of /items/abc while 15 reads are held"
+        "section_1:read_blocks_the_event_loop", ("CONC-4", "CONC-2", "CONC-5"), r"an answer of /async while 15 reads are outstanding"
+    ),
+    Miniature(
+        "section_1:invalid_id_is_rejected_with_a_connection_in_hand", ("CONC-4",), r"an answer of /items/abc while 15 reads are outstanding"
     ),
     Miniature("section_1:upstream_is_spared_while_a_read_is_held", ("CONC-5",), r"^a read that waits, and no outbound call"),
     Miniature("section_1:wanted_id_is_kept_on_the_service", ("CONC-6",), r"\$\.item\.id: wanted \d+, got \d+"),
@@ -75,8 +77,8 @@ MINIATURES = (
     Miniature("section_3:rejection_has_a_shape_of_its_own", ("DB-5",), r"\"detail\":\"Input should be"),
     Miniature("section_3:only_the_first_word_of_an_id_is_checked", ("DB-6",), r"'1 OR 1=1' is no id.*200 "),
     Miniature("section_3:pool_connects_lazily", ("DB-7",), r"^0 sessions of the target's role"),
-    Miniature("section_3:pool_is_never_closed", ("DB-8",), r"^\d+ sessions that just vanished"),
-    Miniature("section_3:session_of_the_startup_check_is_forgotten", ("DB-8",), r"^1 sessions that just vanished"),
+    Miniature("section_3:pool_is_never_closed", ("DB-8",), r", [1-9]\d* were abandoned"),
+    Miniature("section_3:session_of_the_startup_check_is_forgotten", ("DB-8",), r", 1 were abandoned"),
     Miniature("section_3:read_touches_the_row_where_it_may", ("DB-9",), r"rows with other versions"),
     Miniature("section_3:read_locks_the_row_where_it_may", ("DB-9",), r"rows with other versions"),
     Miniature("section_4:user_id_is_renamed", ("UP-1",), r"the member \"userId\" is missing"),
