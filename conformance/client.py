@@ -22,7 +22,6 @@ class Pending:
     def __init__(self, client: "Client", method: str, path: str, content: bytes, content_type: str | None) -> None:
         self._timeout = asyncio.timeout(None)
         self._entered = asyncio.Event()
-        self._client = client
         self.task = asyncio.create_task(client.exchange(method, path, content, content_type, self._timeout, self._entered))
 
     @property

@@ -99,7 +99,6 @@ class KilledLife(Life):
     data: dict[str, Any]
     failure: NotReady | None = None
     submission: Exchange | None = None
-    killed: ProcessEvent | None = None
 
 
 async def killed(launch: Launch, marker: str) -> KilledLife:
@@ -111,7 +110,7 @@ async def killed(launch: Launch, marker: str) -> KilledLife:
     try:
         await asyncio.to_thread(target.ready)
         life.submission = await client.post("/process-data/", life.data)
-        life.killed = target.process.send(signal.SIGKILL)
+        target.process.send(signal.SIGKILL)
     except NotReady as failure:
         life.failure = failure
     finally:

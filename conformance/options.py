@@ -116,8 +116,8 @@ def read(given: Mapping[str, Any], only: Sequence[str], directory: Path, catalog
         raise WrongUsage("a run has one worker; --worker-app and --worker-command were given, so leave out one")
     reference = not forms
     if reference:
-        if given_worker := [name for name in ("--worker-app", "--worker-command", "--target-python", "--target-dir") if name in values]:
-            raise WrongUsage(f"{given_worker[0]} goes with a target of yours; give one of {', '.join(FORMS)} as well")
+        if astray := [name for name in ("--worker-app", "--worker-command", "--target-python", "--target-dir") if name in values]:
+            raise WrongUsage(f"{astray[0]} goes with a target of yours; give one of {', '.join(FORMS)} as well")
         values |= {"--target-app": REFERENCE_APP, "--worker-app": REFERENCE_WORKER}
         folder = PROJECT
     _check_words(values)

@@ -272,7 +272,7 @@ class Run:
         silent = [fact for fact in violation.evidence if isinstance(fact, Exchange) and fact.hung_up]
         if not silent or not self.target.is_ours or requirement.id in (READINESS, OUTLIVING_FAULTS):
             return violation
-        if self.target.process.ended(allowances.DEADLINE_AFTER_A_MISSED_ONE) is None:
+        if self.target.process.ended(allowances.DEATH_DEADLINE) is None:
             return violation
         return NoEvidence(f"the target died while it was looked at ({READINESS}): {silent[0].summary}")
 

@@ -156,7 +156,7 @@ class Target:
         with httpx.Client(trust_env=False) as http:
             while (left := deadline - time.monotonic()) > 0:
                 if self._process and (ended := self._process.status) is not None:
-                    self._process.ended(1.0)
+                    self._process.ended(allowances.DEATH_DEADLINE)
                     raise NotReady(f"the process ended with status {ended} before it answered", self._process, ended)
                 try:
                     request = httpx.Request(

@@ -141,7 +141,7 @@ async def test_no_fault_of_a_request_ends_the_process(
     await fault(client, upstream)
     exchange = await client.get("/async")
     what = fault.__name__.strip("_").replace("_", " ")
-    ended = target.process.ended(0.0 if exchange.answered else 1.0)
+    ended = target.process.ended(0.0 if exchange.answered else allowances.DEATH_DEADLINE)
     require(
         ended is None, f"the process to run on after {what}", f"it ended with status {ended}", [exchange, *target.process.output()[-4:]]
     )

@@ -27,6 +27,16 @@ ABOUT: dict[str, Any] = {
     "requirements": ["DB-2"],
 }
 
+GET: dict[str, Any] = {
+    "method": "GET",
+    "url": "http://h",
+    "target": "/",
+    "sent": b"",
+    "sent_type": None,
+    "headers": (),
+    "ended": 1.0,
+}
+
 
 def expect_valid(lines: list[dict[str, Any]]) -> None:
     """Every line is as the schema says."""
@@ -81,18 +91,8 @@ def test_a_run_that_is_cut_short_leaves_what_it_had_seen(place: Path) -> None:
 def test_a_hostile_answer_is_recorded_as_text_and_cut(place: Path) -> None:
     record = Record(place / "record.jsonl")
     body = b"\x00\xff\x1b[31m</script>" + b"x" * 10**6
-    values: dict[str, Any] = {
-        "method": "GET",
-        "url": "http://h",
-        "target": "/",
-        "sent": b"",
-        "sent_type": None,
-        "headers": (),
-        "failure": None,
-        "ended": 1.0,
-    }
     record.header(**ABOUT)
-    Journal(record.fact).record(Exchange, status=200, body=body, **values)
+    Journal(record.fact).record(Exchange, status=200, body=body, failure=None, **GET)
     record.close()
     (_, line) = (place / "record.jsonl").read_text("utf-8").splitlines()
     assert len(line) < 70_000
@@ -102,14 +102,5 @@ def test_a_hostile_answer_is_recorded_as_text_and_cut(place: Path) -> None:
 
 @pytest.mark.parametrize(("status", "body", "shown"), [(200, b"\x1b[2J\n", r"200 \x1b[2J\n"), (None, b"", "no answer")])
 def test_an_exchange_in_one_line_has_no_control_characters(status: int | None, body: bytes, shown: str) -> None:
-    values: dict[str, Any] = {
-        "method": "GET",
-        "url": "http://h",
-        "target": "/",
-        "sent": b"",
-        "sent_type": None,
-        "headers": (),
-        "ended": 1.0,
-    }
-    exchange = Journal().record(Exchange, status=status, body=body, failure=None if status else "no answer", **values)
+    exchange = Journal().record(Exchange, status=status, body=body, failure=None if status else "no answer", **GET)
     assert exchange.summary == f"GET / → {shown} (exchange 1)"

@@ -213,7 +213,7 @@ class Process:
             return []
         before = max((line.number for line in self.output()), default=0)
         os.kill(pid, STACK_SIGNAL)
-        deadline = time.monotonic() + 1.0
+        deadline = time.monotonic() + allowances.STACK_DEADLINE
         frames: list[tuple[str, str, str]] = []
         while time.monotonic() < deadline:
             lines = [line.text for line in self.output() if line.number > before and line.stream == "stderr"]
