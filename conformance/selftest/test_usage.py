@@ -5,6 +5,7 @@ import errno
 import os
 import re
 import socket
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,7 +107,7 @@ def test_a_port_of_the_targets_that_is_taken(place: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        command = f"python -m uvicorn reference_impl.app:app --port {port}"
+        command = f"{sys.executable} -m uvicorn reference_impl.app:app --port {port}"
         finished = judge(place, "--target-command", command)
     expect_usage(finished, r"--target-command wants a command that goes on serving; .*address already in use.*", place)
 
