@@ -23,6 +23,37 @@ READY_DEADLINE = 20.0
 # From SIGTERM to the end of the process. Worst seen: 0.23 s; an ordinary deployment grants 10 s (docker stop) or more.
 STOP_DEADLINE = 10.0
 
+# How long a copy's start keeps the next one waiting, if it listens no earlier. Worst seen: TBM.
+START_WATCHED = 3.0
+
+# From SIGTERM to a sign that it was taken: nothing listens any more, or the process ended. Worst seen: TBM.
+SIGNAL_DEADLINE = 2.0
+
+# How long a service whose database takes its connection and never answers is watched for an answer that it should not give.
+# It is watched in the background. A service that opens its pool in a background task answers after: TBM.
+SILENCE_WATCHED = 1.0
+
+# A call whose upstream never answers; in the background too. The usual clients give up after 5 s (httpx) to 300 s (aiohttp).
+GIVE_UP_DEADLINE = 30.0
+
+# A submission that the broker refuses. Celery's default publishing takes about 19 s; one that tries once: TBM.
+REFUSAL_DEADLINE = 15.0
+
+# From the end of a fault to answers as before; then the target is started anew. Worst seen: TBM.
+HEAL_DEADLINE = 5.0
+
+# Rounds of ten reads at once until all succeed after an outage: a pool may find out one by one which of its connections broke.
+ROUNDS_TO_RECOVER = 5
+
+# An answer that nothing holds back, while a submission that was sent before it waits for a broker that refuses. Worst seen: TBM.
+UNBLOCKED_DEADLINE = 2.0
+
+# Between two attempts of one reconnection, after which a client waits or gives up. Worst seen: TBM.
+QUIET = 0.1
+
+# A task whose worker finds its broker again. Celery tries after 2 s, then 4 s, and so on by 2 s more.
+RECONNECT_DEADLINE = 20.0
+
 # From asking for a result to having it: the first, which also waits for the rest of the worker's start, and any later one.
 # Worst seen: 0.73 s where the worker was started for it, 0.02 s later.
 FIRST_RESULT_DEADLINE = 20.0
@@ -47,7 +78,15 @@ OWN_LOCK_DEADLINE = 5.0
 # Examples per property. TASK-6 waits for a worker each time, so it gets fewer. Measured: 50 examples cost 0.2 to 0.4 s.
 EXAMPLES = 50
 EXAMPLES_THROUGH_THE_WORKER = 25
+EXAMPLES_OF_AN_OPERATION = 25  # of the contract, six operations for two requirements. Measured: TBM
+
+# Programs of CONC-11's search, and the most steps of each. Measured: TBM.
+PROGRAMS = 25
+STEPS_OF_A_PROGRAM = 15
+
+# How long a shorter program is looked for once one has failed.
+SEARCH_DEADLINE = 20.0
 
 # The largest body we read of an answer, and the most lines we keep of a process's output, head and tail each.
-BODY_LIMIT = 16 * 1024 * 1024
+BODY_LIMIT = 4 * 1024 * 1024
 LINES_KEPT = 2000

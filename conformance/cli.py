@@ -74,6 +74,7 @@ def explained(requirement: Requirement) -> str:
         requirement.text,
         f"Why it matters: {requirement.why}",
         f"Usual cause of failing: {requirement.usual_cause}",
+        *([f"To mend it: {requirement.mend}"] if requirement.mend else []),
         f"Seen through: {', '.join(requirement.channels)}. Written in spec/{requirement.document}:{requirement.line}.",
         f"Check it alone: pytest --only {requirement.id}",
     ]

@@ -3,8 +3,9 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -13,32 +14,73 @@ from conformance import allowances
 from conformance.evidence import OVERDUE, Exchange, Journal
 
 JSON = "application/json"
+TAKING_A_BODY = ("POST", "PUT", "PATCH")
 HEADERS = {"User-Agent": "curl/8.14.1", "Accept": "*/*"}  # what half the world sends
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A request as it is to go on the wire."""
+
+    method: str
+    path: str
+    content: bytes = b""
+    content_type: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()  # beside those that every request has
+
+    @property
+    def endpoint(self) -> str:
+        """What it asks for, without its parameters."""
+        return f"{self.method} " + "/".join(self.path.partition("?")[0].split("/")[:2])
 
 
 class Pending:
     """A request that was sent and has not been waited for."""
 
-    def __init__(self, client: "Client", method: str, path: str, content: bytes, content_type: str | None) -> None:
+    def __init__(self, client: "Client", wanted: "Wanted") -> None:
+        self._client = client
+        self._wanted = wanted
         self._timeout = asyncio.timeout(None)
         self._entered = asyncio.Event()
-        self.task = asyncio.create_task(client.exchange(method, path, content, content_type, self._timeout, self._entered))
+        self.task = asyncio.create_task(client.exchange(wanted, self._timeout, self._entered))
 
     @property
     def ended(self) -> bool:
         """Whether the answer came, or the connection went."""
         return self.task.done()
 
-    async def answer(self, deadline: float = allowances.ANSWER_DEADLINE) -> Exchange:
-        """Wait for the answer; an exchange without one if the deadline passes from now."""
+    async def answer(self, deadline: float | None = None) -> Exchange:
+        """Wait for the answer; an exchange without one if the deadline (by default that of any request) passes from now."""
         await self._entered.wait()
         if not self.task.done():
-            self._timeout.reschedule(asyncio.get_running_loop().time() + deadline)
+            seconds = self._client.deadline_of(self._wanted) if deadline is None else deadline
+            self._timeout.reschedule(asyncio.get_running_loop().time() + seconds)
         return await self.task
 
     def leave(self) -> None:
         """Drop the connection without waiting for the answer."""
         self.task.cancel()
+
+
+class InFlight:
+    """Requests that are sent at once and not waited for."""
+
+    def __init__(self, client: "Client") -> None:
+        self._client = client
+        self.pending: list[Pending] = []
+
+    def __call__(self, *paths: str) -> list[Pending]:
+        """GET each path."""
+        return [self.send(Wanted("GET", path)) for path in paths]
+
+    def post(self, path: str, data: Any) -> Pending:
+        """POST a JSON value."""
+        return self.send(Wanted("POST", path, json.dumps(data).encode(), JSON))
+
+    def send(self, wanted: Wanted) -> Pending:
+        """Send any request."""
+        self.pending.append(Pending(self._client, wanted))
+        return self.pending[-1]
 
 
 class Client:
@@ -70,9 +112,9 @@ class Client:
         if requirement != self._requirement:
             self._requirement, self._overdue = requirement, None
 
-    async def get(self, path: str) -> Exchange:
+    async def get(self, path: str, headers: tuple[tuple[str, str], ...] = ()) -> Exchange:
         """GET a request target, written as it goes on the wire."""
-        return await self._in_time("GET", path, b"", None)
+        return await self.send(Wanted("GET", path, headers=headers))
 
     async def post(self, path: str, data: Any) -> Exchange:
         """POST a JSON value."""
@@ -80,7 +122,7 @@ class Client:
 
     async def post_bytes(self, path: str, content: bytes, content_type: str | None = JSON) -> Exchange:
         """POST bytes as they are."""
-        return await self._in_time("POST", path, content, content_type)
+        return await self.send(Wanted("POST", path, content, content_type))
 
     async def all(self, *paths: str) -> list[Exchange]:
         """GET several at once; their exchanges in the order of the paths."""
@@ -89,69 +131,50 @@ class Client:
     async def in_turn(self, paths: Iterable[str]) -> list[Exchange]:
         """GET one after the other, over one connection as far as the target keeps it open."""
         async with _http(keep_alive=1) as http:
-            return [await self._in_time("GET", path, b"", None, http) for path in paths]
+            return [await self.send(Wanted("GET", path), http) for path in paths]
 
     @asynccontextmanager
-    async def in_flight(self) -> AsyncIterator[Callable[..., list[Pending]]]:
-        """Yield a function that sends GETs at once and goes on without their answers.
+    async def idle(self, count: int) -> AsyncIterator[None]:
+        """Keep this many connections open, each of which had its answer and sends nothing more."""
+        async with _http(keep_alive=count) as http:
+            await asyncio.gather(*(self.send(Wanted("GET", "/async"), http) for _ in range(count)))
+            yield
 
-        Their answers are waited for when the block ends, so whatever holds them belongs inside of it; then those that are
-        still without one are dropped.
+    @asynccontextmanager
+    async def in_flight(self) -> AsyncIterator[InFlight]:
+        """Yield what sends requests at once and goes on without their answers.
+
+        Their answers are waited for when the block ends, so whatever holds them belongs inside of it.
         """
-        pending: list[Pending] = []
-
-        def send(*paths: str) -> list[Pending]:
-            sent = [Pending(self, "GET", path, b"", None) for path in paths]
-            pending.extend(sent)
-            return sent
-
-        deadline = allowances.DEADLINE_AFTER_A_MISSED_ONE  # where the block was left by an exception
+        sent = InFlight(self)
+        deadline: float | None = allowances.DEADLINE_AFTER_A_MISSED_ONE  # where the block was left by an exception
         try:
-            yield send
-            deadline = allowances.ANSWER_DEADLINE
+            yield sent
+            deadline = None
         finally:
-            tasks = [request.task for request in pending]
-            if tasks:
-                await asyncio.wait(tasks, timeout=deadline)
-            for request in pending:
-                request.leave()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*(request.answer(deadline) for request in sent.pending), return_exceptions=True)
 
-    async def _in_time(
-        self,
-        method: str,
-        path: str,
-        content: bytes,
-        content_type: str | None,
-        http: httpx.AsyncClient | None = None,
-    ) -> Exchange:
+    def deadline_of(self, wanted: Wanted) -> float:
+        """How long an answer may take: shorter once the same endpoint has let a whole deadline pass, and has not answered since."""
+        return allowances.DEADLINE_AFTER_A_MISSED_ONE if self._mute[wanted.endpoint] else allowances.ANSWER_DEADLINE
+
+    async def send(self, wanted: Wanted, http: httpx.AsyncClient | None = None) -> Exchange:
+        """Send a request and wait for its answer; an exchange without one if the deadline passes."""
         if self._overdue:
             return self._overdue
-        endpoint = _endpoint(method, path)
-        deadline = allowances.DEADLINE_AFTER_A_MISSED_ONE if self._mute[endpoint] else allowances.ANSWER_DEADLINE
-        exchange = await self.exchange(method, path, content, content_type, asyncio.timeout(deadline), asyncio.Event(), http)
-        self._mute[endpoint] = int(exchange.failure is not None and exchange.failure.startswith(OVERDUE))
-        if self._mute[endpoint]:
+        exchange = await self.exchange(wanted, asyncio.timeout(self.deadline_of(wanted)), asyncio.Event(), http)
+        self._mute[wanted.endpoint] = int(exchange.failure is not None and exchange.failure.startswith(OVERDUE))
+        if self._mute[wanted.endpoint]:
             self._overdue = exchange
         return exchange
 
     async def exchange(
-        self,
-        method: str,
-        path: str,
-        content: bytes,
-        content_type: str | None,
-        limit: asyncio.Timeout,
-        entered: asyncio.Event,
-        http: httpx.AsyncClient | None = None,
+        self, wanted: Wanted, limit: asyncio.Timeout, entered: asyncio.Event, http: httpx.AsyncClient | None = None
     ) -> Exchange:
         """Send one request and record what comes of it until the limit, which may be moved; `entered` tells when it may."""
         began = self._journal.now()
         status, answered, body, failure = None, [], b"", None
-        all_headers = {**HEADERS, **({"Content-Type": content_type} if content_type else {})}
-        request = httpx.Request(method, self._base.copy_with(raw_path=path.encode("ascii")), headers=all_headers, content=content or None)
-        if method == "POST" and not content:
-            request.headers["Content-Length"] = "0"
+        request = self._request(wanted)
         entering = asyncio.get_running_loop().time()
         try:
             async with limit:
@@ -170,17 +193,27 @@ class Client:
         return self._journal.record(
             Exchange,
             at=began,
-            method=method,
+            method=wanted.method,
             url=self.url,
-            target=path,
-            sent=content,
-            sent_type=content_type,
+            target=wanted.path,
+            sent=wanted.content,
+            sent_type=wanted.content_type,
+            sent_headers=wanted.headers,
             status=status,
             headers=tuple((name.lower(), value) for name, value in answered),
             body=body,
             failure=failure,
             ended=self._journal.now(),
         )
+
+    def _request(self, wanted: Wanted) -> httpx.Request:
+        content_type = {"Content-Type": wanted.content_type} if wanted.content_type else {}
+        url = self._base.copy_with(raw_path=wanted.path.encode("ascii"))
+        headers = {**HEADERS, **content_type, **dict(wanted.headers)}
+        request = httpx.Request(wanted.method, url, headers=headers, content=wanted.content or None)
+        if wanted.method in TAKING_A_BODY and not wanted.content:
+            request.headers["Content-Length"] = "0"
+        return request
 
 
 def _http(keep_alive: int) -> httpx.AsyncClient:
@@ -199,10 +232,6 @@ async def _read(response: httpx.Response) -> tuple[bytes, str | None]:
             return b"".join(chunks), f"the body goes on after {allowances.BODY_LIMIT // 2**20} MiB"
         chunks.append(chunk)
     return b"".join(chunks), None
-
-
-def _endpoint(method: str, path: str) -> str:
-    return f"{method} " + "/".join(path.partition("?")[0].split("/")[:2])
 
 
 def _said(error: Exception) -> str:

@@ -41,6 +41,7 @@ class Exchange(Fact):
     body: bytes
     failure: str | None
     ended: float
+    sent_headers: tuple[tuple[str, str], ...] = ()  # beside those that every request has
 
     @property
     def answered(self) -> bool:
@@ -74,8 +75,9 @@ class Exchange(Fact):
         words = ["curl", "-ig", "--path-as-is"]
         if self.method != "GET":
             words += ["-X", self.method]
-        if self.sent_type:
-            words += ["-H", f"Content-Type: {self.sent_type}"]
+        sent = [*self.sent_headers, *([("Content-Type", self.sent_type)] if self.sent_type else [])]
+        for name, value in sent:
+            words += ["-H", f"{name}: {value}"]
         if self.sent or self.method == "POST":
             words += ["--data-binary", self.sent.decode("utf-8", "backslashreplace")]
         return shlex.join([*words, self.url + self.target])
@@ -83,11 +85,12 @@ class Exchange(Fact):
 
 @dataclass(frozen=True, kw_only=True)
 class UpstreamRequest(Fact):
-    """A request that reached the upstream stub."""
+    """A request that reached the upstream stub, and the number of the connection on which it came."""
 
     method: str
     target: str
     headers: tuple[tuple[str, str], ...]
+    connection: int
 
     @property
     def summary(self) -> str:

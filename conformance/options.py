@@ -52,7 +52,7 @@ FLAGS = (
     Flag("--database-url", "URL", "an administrator's URL of a Postgres server to use instead of an embedded one"),
     Flag("--redis-url", "URL", "an administrator's URL of a Redis server to use instead of an embedded one"),
     Flag("--upstream-port", "PORT", "the port on 127.0.0.1 on which the upstream stub listens (default: a free one)"),
-    Flag("--level", "must|should", "what the exit status depends on (default: should for the reference, else must)"),
+    Flag("--level", "must|should", "what the exit status depends on (default: should for the reference and with --only, else must)"),
     Flag("--seed", "N", "the seed of all generated inputs (default: drawn, and printed)"),
 )
 FORMS = ("--target-app", "--target-command", "--target-url")
@@ -77,6 +77,7 @@ class Options:
     only: tuple[str, ...]
     allow_inconclusive: bool
     record: Path | None
+    steps: str | None  # CONC-11's program, in place of a search
     flags: tuple[str, ...]  # the command line that gives the same target again
 
     @property
@@ -96,10 +97,11 @@ class Options:
             return f"the bundled reference ({REFERENCE_APP})"
         return self.target_url or self.target_app or str(self.target_command)
 
-    def reproduce(self, requirement: str) -> str:
-        """The command that checks one requirement of the same target again with the same inputs."""
+    def reproduce(self, requirement: str, program: str | None = None) -> str:
+        """The command that checks one requirement of the same target again with the same inputs, or by the same program."""
         command = os.environ.get(COMMAND, "pytest").split()
-        return shlex.join([*command, *self.flags, "--only", requirement, "--seed", str(self.seed)])
+        again = ["--steps", program] if program else ["--seed", str(self.seed)]
+        return shlex.join([*command, *self.flags, "--only", requirement, *again])
 
 
 def read(given: Mapping[str, Any], only: Sequence[str], directory: Path, catalogue: Mapping[str, Requirement]) -> Options:
@@ -132,11 +134,12 @@ def read(given: Mapping[str, Any], only: Sequence[str], directory: Path, catalog
         database_url=_url(values, "--database-url", ("postgresql", "postgres"), "postgresql://postgres:secret@127.0.0.1:5432/postgres"),
         redis_url=_url(values, "--redis-url", ("redis",), "redis://:secret@127.0.0.1:6379/0"),
         upstream_port=_number(values, "--upstream-port", 1, 65535),
-        level=_level(values, reference),
+        level=_level(values, reference=reference or bool(only)),
         seed=random.SystemRandom().randrange(2**32) if "--seed" not in values else _number(values, "--seed", 0, 2**64) or 0,
         only=_only(only, catalogue),
         allow_inconclusive=bool(given.get("--allow-inconclusive")),
         record=Path(given["--record"]).absolute() if given.get("--record") else None,
+        steps=given.get("--steps"),
         flags=tuple(word for name, value in flags.items() if name not in ("--seed", "--level") for word in (name, _public(value))),
     )
 
@@ -210,7 +213,7 @@ def _number(values: Mapping[str, str], name: str, low: int, high: int) -> int | 
     return int(value)
 
 
-def _level(values: Mapping[str, str], reference: bool) -> Level:
+def _level(values: Mapping[str, str], *, reference: bool) -> Level:
     value = values.get("--level", "should" if reference else "must")
     if value.upper() not in (Level.MUST, Level.SHOULD):
         raise WrongUsage(f"--level wants must or should; got {value!r}")

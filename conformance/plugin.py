@@ -1,7 +1,7 @@
 """The pytest plugin: hooks and the few fixtures; nothing else. Loaded by the root conftest and by `conformance run`."""
 
 import time
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +9,13 @@ import hypothesis
 import pytest
 import pytest_asyncio
 from _pytest.junitxml import xml_key
+from hypothesis import Phase
 from hypothesis.configuration import set_hypothesis_home_dir
 
-from conformance import allowances, lives, options
+from conformance import allowances, interleaving, lives, options
 from conformance.client import Client
 from conformance.errors import BrokenTestbed, NoEvidence, Violation, WrongUsage
+from conformance.evidence import Fact
 from conformance.interrupts import Interrupts
 from conformance.report.terminal import Summary, page
 from conformance.run import READINESS, Run
@@ -22,13 +24,22 @@ from conformance.testbed import postgres, redis
 from conformance.testbed.upstream import Upstream
 from conformance.verdict import Finding, Outcome, Status
 from conformance.worker import Worker
-from spec.catalogue import Requirement, catalogue
+from spec.catalogue import Level, Requirement, catalogue
 
 PROBES = Path(__file__).parent / "probes"
 RUN = pytest.StashKey[Run]()
 STARTED = pytest.StashKey[float]()
-LETTERS = {Status.PASS: ".", Status.FAIL: "F", Status.INCONCLUSIVE: "?", Status.ERROR: "E"}
-COLOURS = {Status.PASS: "green", Status.FAIL: "red", Status.INCONCLUSIVE: "yellow", Status.ERROR: "red"}
+
+# For speed alone: probes that want no worker run early, in stage 1, and those that want one in stage 5, so that it starts
+# beside others. TASK-13 starts it twice; while TASK-12 waits for it to find its broker, the lives go on; TASK-14 kills it, so
+# that an outage of the broker after it costs no reconnection.
+LOOKING_ELSEWHERE_TOO = {"DB-9", "TASK-2", "TASK-7", "CONC-9", "TASK-10"}
+LIVED = frozenset[str]().union(*(kind.looked_at_by for kind in lives.LIVES)) - LOOKING_ELSEWHERE_TOO
+STAGES = {"TASK-13": 2, "TASK-12": 3, "TASK-14": 7, "CONC-9": 8, "TASK-10": 8, **dict.fromkeys(LIVED, 9), READINESS: 10}
+
+SEEN = pytest.StashKey[list[tuple[str, tuple[Fact, ...]]]]()
+LETTERS = {Status.PASS: ".", Status.FAIL: "F", Status.INCONCLUSIVE: "?", Status.ERROR: "E", Status.OBSERVED: "o"}
+COLOURS = {Status.PASS: "green", Status.FAIL: "red", Status.INCONCLUSIVE: "yellow", Status.ERROR: "red", Status.OBSERVED: "cyan"}
 
 
 # Options and the run
@@ -42,13 +53,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--only", nargs="+", action="extend", metavar="ID", default=[], help="check these requirements, or sections (DB), alone"
     )
     group.addoption("--allow-inconclusive", action="store_true", help="exit with 0 where a requirement could not be judged (6 otherwise)")
+    group.addoption("--steps", metavar="PROGRAM", default=None, help="with --only CONC-11: run this program in place of a search")
     group.addoption("--record", metavar="FILE", default=None, help="write the run as JSON Lines")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "requirement(id): the requirement of the specification that a probe checks")
     config.addinivalue_line("markers", "worker(state): whether the worker is 'running' or 'stopped' while a probe runs")
-    hypothesis.settings.register_profile("probe", deadline=None, database=None, max_examples=allowances.EXAMPLES, print_blob=False)
+    config.addinivalue_line("markers", "disturbs: the probe holds a fault that a target may not recover from; then it is started anew")
+    phases = [Phase.explicit, Phase.generate, Phase.shrink]
+    hypothesis.settings.register_profile(
+        "probe", deadline=None, database=None, max_examples=allowances.EXAMPLES, phases=phases, print_blob=False
+    )
     if not _wants_probes(config):
         return
     hypothesis.settings.load_profile("probe")
@@ -66,6 +82,9 @@ def _options(config: pytest.Config) -> options.Options:
         raise WrongUsage(f"a requirement is judged by all of its probes or not at all; in place of {parts[0]} say --only ID")
     given = {flag.name: config.getoption(flag.dest) for flag in options.FLAGS}
     given |= {"--allow-inconclusive": config.getoption("allow_inconclusive"), "--record": config.getoption("record")}
+    given |= {"--steps": config.getoption("steps")}
+    if given["--steps"] is not None:
+        interleaving.parse(given["--steps"])
     return options.read(given, config.getoption("only"), config.invocation_params.dir, catalogue())
 
 
@@ -131,8 +150,8 @@ class RunHooks:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         item.stash[STARTED] = time.monotonic()
-        worker = item.get_closest_marker("worker")
-        self.run.prepare(_requirement(self.run, item), worker.args[0] if worker else None)
+        disturbs = item.get_closest_marker("disturbs") is not None
+        self.run.prepare(_requirement(self.run, item), _worker(item), disturbs=disturbs)
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_teardown(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
@@ -148,14 +167,17 @@ class RunHooks:
         requirement = _requirement(self.run, item)
         _name_case(item, requirement)
         if call.excinfo is None:
+            status, finding = _passed(item)
             if call.when == "call":
-                self.run.outcomes.append(Outcome(requirement.id, item.nodeid, Status.PASS, None, time.monotonic() - item.stash[STARTED]))
-            report.status = Status.PASS  # type: ignore[attr-defined]
+                self.run.outcomes.append(Outcome(requirement.id, item.nodeid, status, finding, time.monotonic() - item.stash[STARTED]))
+            report.status = status  # type: ignore[attr-defined]
             return report
         error = call.excinfo.value
         if isinstance(error, KeyboardInterrupt | pytest.exit.Exception):
             return report
         status, finding = _found(self.run.blame(requirement, error) if isinstance(error, Violation) else error)
+        if requirement.level is Level.MAY and status is Status.FAIL:
+            status = Status.OBSERVED
         # A later phase's outcome replaces an earlier one of the same probe: a teardown that breaks is an ERROR.
         seconds = time.monotonic() - item.stash.get(STARTED, time.monotonic())
         self.run.outcomes.append(Outcome(requirement.id, item.nodeid, status, finding, seconds))
@@ -185,9 +207,9 @@ class RunHooks:
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
         status = getattr(report, "status", None)
-        if status is None or (report.when != "call" and status is Status.PASS):
+        if status is None or (report.when != "call" and status in (Status.PASS, Status.OBSERVED)):
             return None
-        if status is Status.PASS:
+        if status in (Status.PASS, Status.OBSERVED):
             return "passed", LETTERS[status], status
         own_defect = status is Status.ERROR and not isinstance(report.longrepr, str)
         return "error" if own_defect else str(status), LETTERS[status], str(status)
@@ -211,16 +233,20 @@ def _worker(item: pytest.Item) -> str | None:
     return marker.args[0] if marker else None
 
 
-def _order(run: Run, item: pytest.Item) -> int:
-    """For speed alone: probes that want no worker come early, so that it can start beside those that do not care."""
+def _order(run: Run, item: pytest.Item) -> tuple[int, bool]:
+    """For speed alone: the stage of a probe, and whether it disturbs the target, which comes last of each."""
     requirement = _requirement(run, item)
-    if requirement.id == READINESS:
-        return 9
-    if "stopped_life" in getattr(item, "fixturenames", ()):
-        return 4
-    if worker := _worker(item):
-        return {"stopped": 1, "running": 3}[worker]
-    return 0 if requirement.section in (1, 2) else 2
+    stage = STAGES.get(requirement.id) or {"stopped": 1, "running": 5, None: 0 if requirement.section in (1, 2) else 4}[_worker(item)]
+    return stage, item.get_closest_marker("disturbs") is not None
+
+
+def _passed(item: pytest.Item) -> tuple[Status, Finding | None]:
+    """A pass; or what was seen, where the probe says what it observed."""
+    if SEEN not in item.stash:
+        return Status.PASS, None
+    seen = item.stash[SEEN]
+    facts = tuple(fact for _, evidence in seen for fact in evidence)
+    return Status.OBSERVED, Finding("nothing: it is observed, not judged", "; ".join(text for text, _ in seen), facts)
 
 
 def _found(error: BaseException) -> tuple[Status, Finding]:
@@ -299,13 +325,8 @@ def worker(run: Run) -> Worker:
     return run.worker
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def stopped_life(run: Run) -> lives.StoppedLife:
-    """A whole life of another copy of the target, ended by SIGTERM."""
-    return await run.life("stopped", lives.StoppedLife)
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def killed_life(run: Run) -> lives.KilledLife:
-    """The life of another copy of the target, killed as soon as it had answered a submission."""
-    return await run.life("killed", lives.KilledLife)
+@pytest.fixture
+def observe(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Reports what was seen of a MAY: a text and its evidence."""
+    seen = request.node.stash[SEEN] = []
+    return lambda text, *evidence: seen.append((text, evidence))

@@ -14,14 +14,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from conformance import __version__, allowances, lives
+from conformance import __version__, allowances, lives, source
 from conformance.client import Client
 from conformance.errors import BrokenTestbed, NoEvidence, Violation, WrongUsage
-from conformance.evidence import Exchange, Fact, Journal
+from conformance.evidence import Exchange, Fact, Journal, Observation
+from conformance.interleaving import is_program
 from conformance.options import Options
 from conformance.report.record import Record
 from conformance.report.terminal import Summary
-from conformance.target import Launch, NotReady, Target, is_no_application, why_it_did_not_start
+from conformance.target import Health, Launch, NotReady, Target, is_no_application, why_it_did_not_start
 from conformance.testbed import embedded, postgres, redis
 from conformance.testbed.embedded import explain_no_space
 from conformance.testbed.processes import Process, kill_all, started_with
@@ -30,11 +31,13 @@ from conformance.verdict import Exit, Outcome, Status, Verdict, claim, exit_stat
 from conformance.worker import Worker
 from spec.catalogue import Requirement
 
-T = TypeVar("T")
+T = TypeVar("T", bound=lives.Life)
 READINESS = "LIFE-10"
 OUTLIVING_FAULTS = "END-5"
-STACKS = Path(__file__).parent / "testbed" / "stacks" / "sitecustomize.py"
-RESTARTS = 5
+INSIDE = Path(__file__).parent / "testbed" / "inside" / "sitecustomize.py"
+RESTARTS = 5  # after deaths of its own
+STARTS_AT_ONCE = 2
+LONGEST_CURL = 400  # characters of a command that a person pastes
 
 # What to pass so that a channel can be seen.
 REMEDIES = {
@@ -67,6 +70,10 @@ class Run:
         self._closing = threading.Event()
         self._processes: list[Process] = []
         self._pool = ThreadPoolExecutor(max_workers=6, thread_name_prefix="testbed")
+        self._copies = ThreadPoolExecutor(max_workers=len(lives.LIVES) + 1, thread_name_prefix="life")
+        self._lives: dict[type[lives.Life], Future[lives.Life]] = {}
+        self._urls: set[str] = set()  # of the target, which may be started anew; not of its copies
+        self._disturbed: Health | None = None  # how the target was before a probe that disturbed it
         self._began = time.monotonic()
         self._opening: Future[None] | None = None
 
@@ -110,7 +117,7 @@ class Run:
             self.folder.chmod(0o711)  # the embedded servers may run as another user
             for name in ("start", "tmp"):
                 (self.folder / name).mkdir()
-            shutil.copy(STACKS, self.folder / "start")
+            shutil.copy(INSIDE, self.folder / "start")
         except OSError as error:
             raise explain_no_space(place, error) from error
 
@@ -179,7 +186,9 @@ class Run:
         self.services["upstream"] = f"stub at {upstream.url}"
 
     def _open_target(self) -> None:
-        self.launch = Launch(self.options, self._variables(), self.folder / "start", self.journal, self._started)
+        self.launch = Launch(
+            self.options, self._variables(), self.folder / "start", self.journal, self._started, threading.Semaphore(STARTS_AT_ONCE)
+        )
         self.worker = Worker(self.launch)
         self.target = self._start_target()
         self.client = Client(self.target.url, self.journal)
@@ -193,9 +202,10 @@ class Run:
             raise mistake
 
     def _start_target(self) -> Target:
-        if self.options.target_url:
-            return Target(self.options.target_url, self.options.directory, None)
-        return Target.start(self.launch)
+        url = self.options.target_url
+        target = Target(url, self.options.directory, None) if url else Target.start(self.launch)
+        self._urls.add(target.url)
+        return target
 
     def _variables(self) -> dict[str, str]:
         """The variables of the contract that do not differ between copies of the target."""
@@ -211,15 +221,23 @@ class Run:
 
     def _begin_lives(self) -> None:
         """Let further copies of the target live in the background, those that a selected requirement looks at."""
-        self._lives: dict[str, Future[object]] = {}
         if not self.target.is_ours:
             return
         wanted = {requirement.id for requirement in self.selected}
-        if wanted & lives.LOOKED_AT["killed"]:
-            self._lives["killed"] = self._pool.submit(asyncio.run, lives.killed(self.launch, self.folder.name))
-        if wanted & lives.LOOKED_AT["stopped"]:
-            place = self._make_place(self._database_url, may_write=True)
-            self._lives["stopped"] = self._pool.submit(asyncio.run, lives.stopped(self.launch, place))
+        needed = [kind for kind in lives.LIVES if kind.looked_at_by & wanted]
+        if self.options.target_app and any("source" in requirement.channels for requirement in self.selected):
+            self._source = self._copies.submit(source.read, self.launch, Path(self._scratch))
+        if not needed:
+            return
+        shared = self._make_place(self._database_url)  # for those that do not look at their database
+        for kind in needed:
+            self._lives[kind] = self._copies.submit(self._live, kind, shared)
+
+    def _live(self, kind: type[lives.Life], shared: postgres.Place) -> lives.Life:
+        place = shared
+        if kind in (lives.StoppedLife, lives.RestartedLife):
+            place = self._make_place(self._database_url, may_write=kind is lives.StoppedLife)
+        return asyncio.run(lives.LIVES[kind](self.launch, place))
 
     def _started(self, process: Process) -> None:
         self._processes.append(process)
@@ -228,8 +246,9 @@ class Run:
 
     # Probing
 
-    def prepare(self, requirement: Requirement, worker: str | None) -> None:
+    def prepare(self, requirement: Requirement, worker: str | None, *, disturbs: bool) -> None:
         """Make ready for a probe: everything that it needs is there, or it is said why not."""
+        self._mend()
         if isinstance(self.failure, Violation):
             if requirement.id == READINESS:
                 raise self.failure
@@ -240,8 +259,10 @@ class Run:
         self._revive(requirement)
         self.client.begin_probe(requirement.id)
         self.worker.begin_probe(requirement.id)
-        if worker and (killed := self._lives.get("killed")):
+        if (worker or disturbs) and (killed := self._lives.get(lives.KilledLife)):
             killed.exception()  # it submits a task while no worker runs
+        if disturbs and self.target.is_ours:
+            self._disturbed = self.target.health()
         if worker == "running":
             self.worker.start()
         elif worker == "stopped":
@@ -288,25 +309,56 @@ class Run:
         if len(self.deaths) > RESTARTS:
             self.failure = death
             raise death if requirement.id == READINESS else NoEvidence(f"the target died {len(self.deaths)} times and is not started again")
+        if failure := self._restart():
+            again = NoEvidence(f"the target died and does not start again: {failure.got}")
+            raise (failure if requirement.id == READINESS else again)
+
+    def _restart(self) -> NotReady | None:
+        """Start the target anew; why it does not become ready, which ends the run's probing, or None."""
         self.target = self._start_target()
         self.client.turn_to(self.target.url)
         try:
             self.target.ready()
         except NotReady as failure:
             self.failure = failure
-            again = NoEvidence(f"the target died and does not start again: {failure.got}")
-            raise (failure if requirement.id == READINESS else again) from None
+            return failure
+        return None
 
-    async def life(self, name: str, kind: type[T]) -> T:
-        """Wait for a life that was begun in the background."""
-        life = await asyncio.wrap_future(self._lives[name])
+    def _mend(self) -> None:
+        """After a probe that disturbed the target, see that it is as it was; where it is not, start it anew for the rest."""
+        before, self._disturbed = self._disturbed, None
+        if before is None or not self.target.alive:
+            return
+        deadline = time.monotonic() + allowances.HEAL_DEADLINE
+        while (now := self.target.health()) != before:
+            if now.is_mute or time.monotonic() > deadline:
+                self.journal.observe(
+                    "mend", f"the service did not become as it was ({before.summary}; now {now.summary}), and is started anew"
+                )
+                self.start_anew()
+                return
+
+    def start_anew(self) -> None:
+        """Kill the target and start it again, for what is to be looked at on a fresh one."""
+        self.target.kill()
+        self._restart()
+
+    async def life(self, kind: type[T]) -> T:
+        """Wait for a life that was begun in the background. Raises NoEvidence where it never began."""
+        life = await asyncio.wrap_future(self._lives[kind])
         assert isinstance(life, kind)
+        if life.failure:
+            raise lives.never_began(life.failure)
         return life
 
+    async def routes(self) -> Observation:
+        """The application's routes, as they stand in its source. Raises NoEvidence where they cannot be read."""
+        return await asyncio.wrap_future(self._source)
+
     async def check_lives(self) -> None:
-        """Raise the failure of a copy that did not start, though it had a port and a database of its own."""
-        for name, kind in (("killed", lives.KilledLife), ("stopped", lives.StoppedLife)):
-            if name in self._lives and (failure := (await self.life(name, kind)).failure):
+        """Raise the failure of a copy that did not start, though it had a port and all the services that it needs."""
+        for future in self._lives.values():
+            if failure := (await asyncio.wrap_future(future)).failure:
                 raise failure
 
     # Judging
@@ -326,7 +378,7 @@ class Run:
             seed=self.options.seed,
             level=level,
             verdicts=[self._with_reproduction(verdict) for verdict in verdicts],
-            claim=claim(verdicts, level, self.catalogue),
+            claim=claim(verdicts, self.catalogue),
             status=self.exit_status(verdicts),
             seconds=time.monotonic() - self._began,
             timings=self.timings,
@@ -340,8 +392,10 @@ class Run:
         if verdict.finding is None or verdict.status is Status.INCONCLUSIVE:
             return verdict
         exchanges = [fact for fact in verdict.finding.evidence if isinstance(fact, Exchange)]
-        curl = (exchanges[0].curl,) if len(exchanges) == 1 else ()
-        reproduce = (self.options.reproduce(verdict.requirement.id), *curl)
+        curl = tuple(exchange.curl for exchange in exchanges[:1] if exchange.url in self._urls and len(exchange.curl) <= LONGEST_CURL)
+        curl = curl if len(exchanges) == 1 else ()
+        programs = [fact.text for fact in verdict.finding.evidence if isinstance(fact, Observation) and is_program(fact)]
+        reproduce = (self.options.reproduce(verdict.requirement.id, *programs[:1]), *(() if programs else curl))
         return replace(verdict, finding=replace(verdict.finding, reproduce=reproduce))
 
     # Recording
@@ -386,7 +440,8 @@ class Run:
             self._attempt(process.kill)
         if self._opening:
             wait([self._opening], timeout=allowances.BOOT_DEADLINE)
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        for pool in (self._pool, self._copies):
+            pool.shutdown(wait=True, cancel_futures=True)
         kill_all(started_with(self._scratch))
         self._attempt(self._cleanup.close)
         self.timings["stop"] = time.monotonic() - began

@@ -6,11 +6,13 @@ import shlex
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -63,6 +65,7 @@ class Launch:
     stacks: Path  # the folder with the run's sitecustomize
     journal: Journal
     started: Callable[[Process], None]  # told of every process, so that none outlives the run
+    starting: threading.Semaphore  # how many copies may be at their start at once, which is all that costs CPU
 
     def start(self, name: str, argv: Sequence[str], **more: str) -> Process:
         """Start a process of the target's in its folder and environment. Raises FileNotFoundError."""
@@ -97,6 +100,25 @@ class Launch:
         return shlex.split(self.options.worker_command or "")
 
 
+@dataclass(frozen=True)
+class Health:
+    """The statuses of an answer, a read and a submission; None where there was none in time."""
+
+    answer: int | None
+    read: int | None
+    submission: int | None
+
+    @property
+    def is_mute(self) -> bool:
+        """Whether it does not even answer."""
+        return self.answer is None
+
+    @property
+    def summary(self) -> str:
+        """The three in words."""
+        return f"/async {self.answer}, a read {self.read}, a submission {self.submission}"
+
+
 class NotReady(Violation):
     """The target ended or never answered; `status` is the exit status where it ended."""
 
@@ -115,14 +137,17 @@ class Target:
         self.url = url
         self._folder = folder
         self._process = process
+        self._mute: set[str] = set()
         self.lines_at_first_answer: list[LogLine] = []
 
     @classmethod
-    def start(cls, launch: Launch, name: str = "server", **more: str) -> "Target":
-        """Start a copy of the implementation on a free port. Raises WrongUsage where the command cannot be run."""
-        port = free_port()
+    def start(
+        cls, launch: Launch, name: str = "server", variables: Mapping[str, str] = MappingProxyType({}), port: int | None = None
+    ) -> "Target":
+        """Start a copy of the implementation, on a free port if none is given. Raises WrongUsage where the command cannot be run."""
+        port = port or free_port()
         try:
-            process = launch.start(name, launch.server(port), HOST=HOST, PORT=str(port), **more)
+            process = launch.start(name, launch.server(port), HOST=HOST, PORT=str(port), **variables)
         except FileNotFoundError as error:
             wanted = (
                 "--target-command wants a command that can be run"
@@ -148,6 +173,11 @@ class Target:
     def alive(self) -> bool:
         """Whether it can still be spoken to, as far as its process tells."""
         return self._process is None or self._process.status is None
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return urlsplit(self.url).port or 80
 
     def ready(self) -> int:
         """Wait for the first answer to GET /async, and return its status. Raises NotReady."""
@@ -181,15 +211,32 @@ class Target:
                     return status
         raise NotReady(f"no answer within {allowances.READY_DEADLINE:.0f} s: {trouble}", self._process)
 
+    def health(self) -> Health:
+        """How it answers now. What did not answer once is not asked again."""
+        statuses: list[int | None] = []
+        requests = (("GET", "/async", None), ("GET", "/items/1", None), ("POST", "/process-data/", b"{}"))
+        with httpx.Client(trust_env=False, timeout=allowances.DEADLINE_AFTER_A_MISSED_ONE) as http:
+            for method, path, content in requests:
+                if path in self._mute:
+                    statuses.append(None)
+                    continue
+                headers = {**HEADERS, "Content-Type": "application/json"} if content else HEADERS
+                try:
+                    with http.stream(method, self.url + path, headers=headers, content=content) as answer:
+                        statuses.append(answer.status_code)
+                except httpx.HTTPError:
+                    statuses.append(None)
+                    self._mute.add(path)
+        return Health(*statuses)
+
     def blocking_line(self) -> Observation | None:
         """Where the target's event loop is stuck in the target's own code; None where it is not, or cannot be asked."""
         return self._process.blocking_line(self._folder) if self._process else None
 
     def port_is_free(self) -> bool:
         """Whether nothing listens on its port any more."""
-        parts = urlsplit(self.url)
         with socket.socket() as probe:
-            return probe.connect_ex((str(parts.hostname), parts.port or 80)) != 0
+            return probe.connect_ex((str(urlsplit(self.url).hostname), self.port)) != 0
 
     def kill(self) -> None:
         """SIGKILL."""

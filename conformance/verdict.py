@@ -15,6 +15,7 @@ class Status(StrEnum):
     FAIL = "FAIL"
     INCONCLUSIVE = "INCONCLUSIVE"
     ERROR = "ERROR"
+    OBSERVED = "OBSERVED"  # of a MAY, which is never judged
 
 
 class Exit(IntEnum):
@@ -82,7 +83,15 @@ def judge(requirement: Requirement, collected: Sequence[str], outcomes: Iterable
         for outcome in by_probe.values():
             if outcome.status is status:
                 return Verdict(requirement, status, len(collected), outcome.finding, seconds)
+    if requirement.level is Level.MAY:
+        return Verdict(requirement, Status.OBSERVED, len(collected), _together(by_probe.values()), seconds)
     return Verdict(requirement, Status.PASS, len(collected), None, seconds)
+
+
+def _together(outcomes: Iterable[Outcome]) -> Finding:
+    findings = [outcome.finding for outcome in outcomes if outcome.finding]
+    evidence = tuple(fact for finding in findings for fact in finding.evidence)
+    return Finding("nothing: it is observed, not judged", "; ".join(finding.got for finding in findings), evidence)
 
 
 def _lost(requirement: Requirement, probes: int, seconds: float, what: str) -> Verdict:
@@ -104,26 +113,25 @@ def required(verdicts: Iterable[Verdict], level: Level) -> list[Verdict]:
     return [verdict for verdict in verdicts if verdict.requirement.level in levels]
 
 
-def claim(verdicts: Sequence[Verdict], level: Level, catalogue: Mapping[str, Requirement]) -> Claim:
-    """The highest claim that the verdicts establish; a run of a part of the catalogue establishes none."""
-    needed = [requirement for requirement in catalogue.values() if requirement.level is not Level.MAY]
-    if level is Level.MUST:
-        needed = [requirement for requirement in needed if requirement.level is Level.MUST]
+def claim(verdicts: Sequence[Verdict], catalogue: Mapping[str, Requirement]) -> Claim:
+    """The highest claim that the verdicts establish; a run that leaves out a MUST establishes none, one without the SHOULDs no more than core."""
+    musts, shoulds = (
+        [name for name, requirement in catalogue.items() if requirement.level is level] for level in (Level.MUST, Level.SHOULD)
+    )
     if any(verdict.status is Status.ERROR for verdict in verdicts):
         return Claim(None, "no claim: the suite or its testbed failed, so this run says nothing")
     passed = {verdict.requirement.id for verdict in verdicts if verdict.status is Status.PASS}
     judged = {verdict.requirement.id for verdict in verdicts}
-    if not all(requirement.id in judged for requirement in needed):
+    if not judged.issuperset(musts):
         return Claim(None, f"no claim: {len(judged)} of {len(catalogue)} requirements were selected")
-    musts = [requirement.id for requirement in catalogue.values() if requirement.level is Level.MUST]
-    shoulds = [requirement.id for requirement in catalogue.values() if requirement.level is Level.SHOULD]
     if missed := [name for name in musts if name not in passed]:
         return Claim(None, f"core is not established: {_counted(missed)} of {len(musts)} MUST did not pass")
-    if level is not Level.MUST and shoulds and all(name in passed for name in shoulds):
-        return Claim("robust", f"robust is established: all {len(musts)} MUST and all {len(shoulds)} SHOULD passed")
-    short = [name for name in shoulds if name not in passed] if level is not Level.MUST else []
-    beyond = f"; robust is not: {_counted(short)} of {len(shoulds)} SHOULD did not pass" if short else ""
-    return Claim("core", f"core is established: all {len(musts)} MUST passed{beyond}")
+    core = f"core is established: all {len(musts)} MUST passed"
+    if not shoulds or not judged.issuperset(shoulds):
+        return Claim("core", core)
+    if short := [name for name in shoulds if name not in passed]:
+        return Claim("core", f"{core}; robust is not: {_counted(short)} of {len(shoulds)} SHOULD did not pass")
+    return Claim("robust", f"{core}; robust is established: all {len(shoulds)} SHOULD passed")
 
 
 def _counted(names: Sequence[str]) -> str:

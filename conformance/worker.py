@@ -1,8 +1,10 @@
 """The worker: the implementation's own, started and stopped as probes need it."""
 
+import signal
+
 from conformance import allowances
 from conformance.errors import NoEvidence, Violation
-from conformance.evidence import LogLine
+from conformance.evidence import Fact, LogLine
 from conformance.target import Launch
 from conformance.testbed.processes import Process
 
@@ -37,10 +39,27 @@ class Worker:
         except FileNotFoundError as error:
             raise NoEvidence(f"the worker could not be started: {error}; correct --worker-command or --target-python") from error
 
-    def stop(self) -> None:
-        """See that no worker runs."""
-        if self._process:
-            self._process.stop()
+    def stop(self) -> list[Fact]:
+        """See that no worker runs: ask it to stop by SIGTERM, and kill it if it does not. What was seen of that."""
+        if self._process is None or self._process.status is not None:
+            return []
+        signalled = self._process.send(signal.SIGTERM)
+        ended = self._process.ended(allowances.STOP_DEADLINE)
+        self._process.kill()
+        return [signalled, *([] if ended is not None else self.last_lines())]
+
+    def kill(self) -> list[Fact]:
+        """SIGKILL the worker and all that it has started."""
+        if self._process is None:
+            return []
+        killed = self._process.send(signal.SIGKILL)
+        self._process.kill()
+        return [killed]
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether a worker was started and has ended."""
+        return self._process is not None and self._process.status is not None
 
     @property
     def deadline(self) -> float:

@@ -6,14 +6,16 @@ from typing import Annotated, Any
 
 import anyio.to_thread
 from celery.exceptions import CeleryError
+from celery.result import denied_join_result
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
 from reference_impl import database, upstream
 from reference_impl.settings import Settings
-from reference_impl.tasks import background_task
+from reference_impl.tasks import background_task, why_it_cannot_be_queued
 
 SUBMISSIONS_AT_ONCE = 20
 
@@ -26,6 +28,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         app.state.items = await stack.enter_async_context(database.connected(settings.database_url))
         app.state.external_data = await stack.enter_async_context(upstream.client(settings.external_data_url))
+        # This process waits for no result, so it need not subscribe to one, which Celery would try for 20 s without a backend.
+        stack.enter_context(denied_join_result())
         # Publishing blocks its thread, so it gets threads of its own and never those of the plain endpoints.
         app.state.submitters = anyio.CapacityLimiter(SUBMISSIONS_AT_ONCE)
         yield
@@ -79,6 +83,8 @@ async def get_external_data(request: Request) -> Response:
 @app.post("/process-data/")
 async def process_data(data: dict[str, Any], request: Request) -> dict[str, str]:
     """Queue the data and answer at once with the task's id."""
+    if reason := why_it_cannot_be_queued(data):
+        raise RequestValidationError([{"type": "value_error", "loc": ("body",), "msg": reason}])
     try:
         task = await anyio.to_thread.run_sync(background_task.delay, data, limiter=request.app.state.submitters)
     except (CeleryError, KombuError, RedisError, OSError) as error:

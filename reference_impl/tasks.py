@@ -6,6 +6,9 @@ from celery import Celery
 
 from reference_impl.settings import Settings
 
+DEPTH = 100  # levels of nesting; the worker's pickling gives up at some 300
+RESERVED = {"__type__", "__value__"}  # an object of these two alone is kombu's own notation, and is decoded as such
+
 settings = Settings.from_environment()
 
 celery_app = Celery("reference", broker=settings.broker_url, backend=settings.result_backend_url)
@@ -31,3 +34,17 @@ celery_app.conf.update(
 def background_task(data: dict[str, Any]) -> dict[str, Any]:
     """Do the work; here there is none but to say that it is done."""
     return {"message": "Task completed", "data": data}
+
+
+def why_it_cannot_be_queued(data: dict[str, Any]) -> str | None:
+    """Say what the way to the worker and back would not bear of the data, or None where it bears all of them."""
+    level: list[Any] = [data]
+    for _ in range(DEPTH):
+        if any(isinstance(value, dict) and value.keys() == RESERVED for value in level):
+            return f"an object may not consist of {' and '.join(sorted(RESERVED))}"
+        level = [
+            child for value in level if isinstance(value, dict | list) for child in (value.values() if isinstance(value, dict) else value)
+        ]
+        if not level:
+            return None
+    return f"the data may not be nested more than {DEPTH} levels deep"

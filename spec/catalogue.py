@@ -41,6 +41,7 @@ class Requirement:
     text: str
     why: str
     usual_cause: str
+    mend: str  # how to mend it in a sentence; empty but for a SHOULD
     document: str  # file name in this folder
     line: int
 
@@ -124,6 +125,7 @@ def _requirement(document: str, line: int, block: list[str]) -> Requirement:
         text="\n\n".join(part for part in paragraphs[1:] if not part.startswith("**")),
         why=_labelled(paragraphs, "Why it matters.", where),
         usual_cause=_labelled(paragraphs, "Usual cause.", where),
+        mend=_labelled(paragraphs, "To mend it.", where) if facts["level"] == Level.SHOULD else "",
         document=document,
         line=line,
     )

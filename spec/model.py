@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -122,3 +122,31 @@ def _array_difference(expected: Sequence[Any], got: list[Any], at: str) -> str |
         return f"{at}: wanted {len(expected)} elements, got {len(got)}"
     differences = (difference(value, got[index], f"{at}[{index}]") for index, value in enumerate(expected))
     return next((found for found in differences if found), None)
+
+
+# The service's states: what changes its answers, and the words in which a sequence of such changes is written
+
+
+@dataclass
+class World:
+    """What surrounds the service at a moment: the rows, the upstream's document, and what is held or fails."""
+
+    rows: dict[int, Mapping[str, Any]] = field(default_factory=dict)  # by id
+    document: Any = None
+    reads_are_held: bool = False
+    database_refuses: bool = False
+    calls_are_held: bool = False
+    upstream_fails: bool = False
+    broker_denies: bool = False
+
+    def answer_to_read(self, item_id: int) -> Answer | None:
+        """What a read is answered now, or None where a fault disturbs it."""
+        return None if self.database_refuses else item(self.rows.get(item_id))
+
+    def answer_to_call(self) -> Answer | None:
+        """What `/external-data` answers now, or None where a fault disturbs it."""
+        return None if self.upstream_fails else external_data(self.document)
+
+    def takes_submissions(self) -> bool:
+        """Whether a submission succeeds now; where it does not, it must not be answered with a success."""
+        return not self.broker_denies

@@ -1,20 +1,29 @@
 """Probes of section 1: what is held at the same time, and what answers meanwhile. Order decides, never time."""
 
+import asyncio
+from collections.abc import Callable, Sequence
+
 import pytest
 
 from conformance import allowances
 from conformance.client import Client, Pending
-from conformance.errors import NoEvidence
+from conformance.errors import NoEvidence, Violation
 from conformance.evidence import Exchange, Fact
 from conformance.expectations import blocked, expect, expect_same, expect_status, no_evidence_unless
+from conformance.interleaving import ALONE, Play, Search, parse, shortened
+from conformance.lives import BrokerlessLife
+from conformance.run import Run
 from conformance.target import Target
 from conformance.testbed.postgres import Database
+from conformance.testbed.redis import Broker
 from conformance.testbed.upstream import Upstream
 from spec import model
 
 OUTBOUND = ["/external-data"] * 20
+MANY = ["/external-data"] * 64  # more than the 40 threads of Starlette's pool
 READS = 15  # more than a pool of 10
 SUBMISSION = "/process-data/"
+MEANWHILE = "an answer of /async while the broker refuses the service, before that of a submission sent earlier"
 
 
 @pytest.mark.requirement("CONC-1")
@@ -118,3 +127,110 @@ async def test_every_held_request_ends_with_its_own_answer(client: Client, items
             await held(seen.data["waiting"], "read", requests)
         for read, row in zip(requests, rows, strict=True):
             expect(await read.answer(), model.item(row), seen)
+
+
+@pytest.mark.requirement("CONC-7")
+async def test_overlap_is_not_capped_by_the_thread_pool(client: Client, upstream: Upstream, target: Target) -> None:
+    alone = await answered_alone(client, "/sync")
+    async with client.in_flight() as send, upstream.holding() as hold:
+        requests = send(*MANY)
+        arrived = await upstream.arrived(hold, len(MANY))
+        await held(arrived, "outbound call", requests)
+        if arrived < len(MANY):
+            got = f"{arrived} of them, while the others waited for these to be answered"
+            blocked(f"{len(MANY)} outbound calls at the upstream at once", got, hold.requests[-3:], target.blocking_line())
+        await expect_same_meanwhile(alone[0], f"while {arrived} outbound calls are held", hold.requests[-1], client, target)
+
+
+@pytest.mark.requirement("CONC-8")
+@pytest.mark.disturbs
+async def test_a_stalled_broker_blocks_only_the_submission(client: Client, queue: Broker, target: Target) -> None:
+    alone = await answered_alone(client, "/async", SUBMISSION)
+    async with client.in_flight() as send, queue.stalled():
+        submission = send.post(SUBMISSION, {"stalled": True})
+        seen = await queue.writes_waiting()
+        no_evidence_unless(seen.data["waiting"] > 0 and not submission.ended, "no command of the service's waited for the stalled broker")
+        await expect_same_meanwhile(alone[0], "while the broker takes a submission and does not answer", seen, client, target)
+
+
+@pytest.mark.requirement("CONC-9")
+@pytest.mark.disturbs
+@pytest.mark.worker("stopped")
+async def test_an_unreachable_broker_blocks_only_the_submission(client: Client, queue: Broker, target: Target, run: Run) -> None:
+    await answered_alone(client, SUBMISSION)
+    before = await queue.refusals()
+    async with client.in_flight() as send, queue.refusing() as fact:
+        submission = send.post(SUBMISSION, {"refused": True})
+        seen = await queue.turned_away(before + 1, until=lambda: submission.ended)
+        no_evidence_unless(
+            submission.ended or seen.data["refusals"] > before, "the service did not try to reach the broker that refuses it"
+        )
+        (request,) = send("/async")
+        exchange = await request.answer(allowances.UNBLOCKED_DEADLINE)
+        if not exchange.answered and not submission.ended:
+            blocked(MEANWHILE, exchange.outcome, [exchange, fact, seen], target.blocking_line())
+    life = await run.life(BrokerlessLife)
+    if life.meanwhile and life.submission and not life.meanwhile.answered:
+        blocked(MEANWHILE, life.meanwhile.outcome, [life.submission, life.meanwhile], life.stack)
+
+
+@pytest.mark.requirement("CONC-10")
+async def test_clients_that_leave_cost_no_capacity(client: Client, items: Database, upstream: Upstream, target: Target) -> None:
+    async with client.in_flight() as send, upstream.holding() as hold:
+        requests = send(*OUTBOUND)
+        await held(await upstream.arrived(hold, len(OUTBOUND)), "outbound call", requests)
+        for request in requests:
+            request.leave()
+    async with client.in_flight() as send, items.locked():
+        requests = send(*(f"/items/{items.unused_id()}" for _ in range(READS)))
+        await held((await items.waiting(2)).data["waiting"], "read", requests)
+        for request in requests:
+            request.leave()
+    await test_outbound_calls_overlap(client, upstream, target)
+    await test_database_reads_overlap(client, items, target)
+
+
+@pytest.mark.requirement("CONC-11")
+@pytest.mark.disturbs
+@pytest.mark.worker("stopped")
+async def test_any_interleaving_answers_as_the_model_says(
+    client: Client, items: Database, queue: Broker, upstream: Upstream, run: Run
+) -> None:
+    async with client.in_flight() as send:
+
+        def play() -> Play:
+            return Play(send, items, queue, upstream, run.journal)
+
+        async def violation_of(steps: Sequence[str]) -> Violation | None:
+            await asyncio.to_thread(run.start_anew)
+            try:
+                await play().whole(steps)
+            except Violation as violation:
+                return violation
+            return None
+
+        if run.options.steps:
+            await play().whole(parse(run.options.steps))
+            return
+        try:
+            await play().whole(ALONE)
+        except Violation as violation:
+            raise NoEvidence(f"it answers wrong even while nothing interleaves: {violation.got}") from violation
+        search = Search(play, asyncio.get_running_loop())
+        await asyncio.to_thread(search.run, run.options.seed)
+        if search.found:
+            raise await shortened(search.history, search.found, violation_of)
+
+
+@pytest.mark.requirement("CONC-12")
+async def test_work_of_a_client_that_left(client: Client, upstream: Upstream, observe: Callable[..., None]) -> None:
+    async with client.in_flight() as send, upstream.holding() as hold:
+        (request,) = send("/external-data")
+        await held(await upstream.arrived(hold, 1), "outbound call", [request])
+        request.leave()
+        later = [await client.get("/async") for _ in range(20)]
+        became = "had been given up" if hold.given_up else "was outstanding still"
+        answered = sum(exchange.answered for exchange in later)
+        observe(
+            f"when {answered} later requests were answered, the outbound call of a client that left {became}", hold.requests[0], later[-1]
+        )

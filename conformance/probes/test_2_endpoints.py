@@ -11,6 +11,7 @@ from conformance import allowances
 from conformance.client import Client
 from conformance.evidence import Exchange
 from conformance.expectations import expect, expect_same, expect_status, no_evidence_unless, require
+from conformance.run import Run
 from conformance.target import Target
 from conformance.testbed.postgres import Database
 from conformance.testbed.upstream import Reply, Upstream
@@ -19,6 +20,9 @@ from spec import model
 INVALID_ID = "/items/abc"
 ABSENT_ITEM = "/items/1"  # ids of ours are far above
 SUCCESS = range(200, 300)
+
+# Whether the endpoint of a path is a coroutine function.
+COROUTINES = {"/sync": False, "/async": True, "/items/{item_id}": True, "/external-data": True, "/process-data/": True}
 
 
 @pytest.mark.requirement("END-1")
@@ -146,3 +150,15 @@ async def test_no_fault_of_a_request_ends_the_process(
         ended is None, f"the process to run on after {what}", f"it ended with status {ended}", [exchange, *target.process.output()[-4:]]
     )
     expect_status(exchange, (200,), f"200 of /async after {what}")
+
+
+@pytest.mark.requirement("END-6")
+async def test_sync_is_a_plain_function_and_what_does_io_a_coroutine_function(run: Run) -> None:
+    seen = await run.routes()
+    for path, coroutine in COROUTINES.items():
+        wanted = f"{'a coroutine' if coroutine else 'a plain'} function for {path}"
+        routed = [route for route in seen.data["routes"] if route["path"] == path]
+        require(bool(routed), wanted, "no such route", [seen])
+        other = [route for route in routed if route["coroutine"] is not coroutine]
+        got = f"{'a plain' if coroutine else 'a coroutine'} function, {other[0]['endpoint'] if other else ''}"
+        require(not other, wanted, got, [seen])

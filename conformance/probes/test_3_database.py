@@ -1,13 +1,18 @@
 """Probes of section 3: rows as they are, ids as they must be, sessions opened and closed."""
 
+import math
+from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
 from hypothesis import example, given
 
+from conformance import allowances
 from conformance.client import Client
+from conformance.errors import Violation
+from conformance.evidence import Fact
 from conformance.expectations import body_of, expect, expect_status, no_evidence_unless, require
-from conformance.lives import StoppedLife
+from conformance.lives import StoppedLife, goodbyes
 from conformance.run import Run
 from conformance.target import Target
 from conformance.testbed.postgres import Database
@@ -76,20 +81,20 @@ async def test_nothing_in_the_path_becomes_sql(client: Client, items: Database, 
 
 
 @pytest.mark.requirement("DB-7")
-async def test_connected_when_startup_has_finished(stopped_life: StoppedLife) -> None:
-    seen = stopped_life.lived().sessions_at_first_answer
+async def test_connected_when_startup_has_finished(run: Run) -> None:
+    seen = (await run.life(StoppedLife)).sessions_at_first_answer
     assert seen
     require(seen.data["sessions"] > 0, "a session on the database when the first answer comes, before any read", seen.text, [seen])
 
 
 @pytest.mark.requirement("DB-8")
-async def test_disconnected_at_shutdown(stopped_life: StoppedLife) -> None:
-    life = stopped_life.lived()
+async def test_disconnected_at_shutdown(run: Run) -> None:
+    life = await run.life(StoppedLife)
     seen = life.sessions_at_end
-    assert seen and life.signalled and life.sessions_at_signal
+    assert seen and life.ending and life.sessions_at_signal
     no_evidence_unless(life.sessions_at_signal.data["sessions"] > 0, "the service had no session to close when SIGTERM came")
-    goodbyes = seen.data["abandoned"] == 0 and seen.data["open"] == 0
-    require(goodbyes, "every session closed with a goodbye after SIGTERM", seen.text, [life.sessions_at_signal, life.signalled, seen])
+    evidence = [life.sessions_at_signal, life.ending.signalled, seen]
+    require(goodbyes(seen), "every session closed with a goodbye after SIGTERM", seen.text, evidence)
 
 
 @pytest.mark.requirement("DB-9")
@@ -101,7 +106,7 @@ async def test_a_read_changes_nothing(client: Client, items: Database, target: T
     expect(exchange, model.item(row))
     require(before.data == after.data, "no row changed or locked by a read", after.text, [before, exchange, after])
     if target.is_ours:  # in that life the role may write, so an attempt to do so succeeds
-        life = (await run.life("stopped", StoppedLife)).lived()
+        life = await run.life(StoppedLife)
         assert life.table_before and life.table_after
         evidence = [life.table_before, *life.reads, life.table_after]
         require(
@@ -110,3 +115,129 @@ async def test_a_read_changes_nothing(client: Client, items: Database, target: T
             "rows with other versions after it",
             evidence,
         )
+
+
+NO_IDS = {
+    "beyond 32 bits": 2**31, "far below 32 bits": -(2**31) - 1, "beyond 64 bits": 2**63, "far below 64 bits": -(2**63) - 1,
+    "of hundreds of digits": 10**300, "negative": -1, "zero": 0,
+}  # fmt: skip
+
+
+@pytest.mark.requirement("DB-10")
+@pytest.mark.parametrize("number", NO_IDS.values(), ids=NO_IDS.keys())
+async def test_an_integer_that_no_id_can_be_is_answered(client: Client, number: int) -> None:
+    expect_status(await client.get(f"/items/{number}"), range(200, 500), "an answer with a status below 500")
+
+
+@pytest.mark.requirement("DB-11")
+async def test_connections_are_reused(client: Client, items: Database) -> None:
+    path = f"/items/{items.unused_id()}"
+    await client.get(path)
+    before = await items.sessions_by_identity()
+    no_evidence_unless(bool(before.data["identities"]), "the service has no session between two reads")
+    await client.in_turn([path] * 30)
+    after = await items.sessions_by_identity()
+    new = set(after.data["identities"]) - set(before.data["identities"])
+    require(not new, "no session after 30 reads that was not there before", f"{len(new)} that were opened since", [before, after])
+
+
+async def expect_reads_again(client: Client, items: Database, *facts: Fact) -> None:
+    """Ten reads at once succeed, within the rounds that a pool of ordinary size needs to find out what is broken."""
+    row = await items.add()
+    for left in reversed(range(allowances.ROUNDS_TO_RECOVER)):
+        exchanges = await client.all(*[f"/items/{row['id']}"] * 10)
+        failed = [exchange for exchange in exchanges if exchange.status != 200]
+        if not failed or not left:
+            break
+    expect((failed or exchanges)[0], model.item(row), *facts)
+
+
+@pytest.mark.requirement("DB-12")
+@pytest.mark.disturbs
+async def test_lost_connections_are_replaced(client: Client, items: Database) -> None:
+    await client.all(*[f"/items/{items.unused_id()}"] * 5)
+    await expect_reads_again(client, items, await items.terminate())
+
+
+@pytest.mark.requirement("DB-13")
+@pytest.mark.disturbs
+async def test_a_read_killed_in_flight_fails_alone(client: Client, items: Database) -> None:
+    rows = [await items.add() for _ in range(4)]
+    async with client.in_flight() as send:
+        async with items.locked():
+            reads = send(*(f"/items/{row['id']}" for row in rows))
+            seen = await items.waiting(2)
+            no_evidence_unless(seen.data["waiting"] >= 2, "no two reads waited for the locked table, so none could be killed")
+            killed = await items.terminate(waiting=True)
+        for read, row in zip(reads, rows, strict=True):
+            answer = await read.answer()
+            if answer.status not in range(500, 600):
+                expect(answer, model.item(row), killed)
+    await expect_reads_again(client, items, killed)
+    async with client.in_flight() as send, items.locked():
+        send(*(f"/items/{row['id']}" for row in rows))
+        again = await items.waiting(2)
+        require(again.data["waiting"] >= 2, "reads that overlap again", again.text, [killed, again])
+
+
+@pytest.mark.requirement("DB-14")
+@pytest.mark.disturbs
+async def test_an_outage_is_survived(client: Client, items: Database, target: Target) -> None:
+    row = await items.add()
+    async with items.refusing() as fact:
+        read = await client.get(f"/items/{row['id']}")
+        others = [(await client.get("/async"), model.async_message()), (await client.get("/items/?q=x"), model.listing("x"))]
+    expect_status(read, range(500, 600), "5xx of a read while the database refuses the service", fact)
+    for other, answer in others:
+        expect(other, answer, fact)
+    await expect_reads_again(client, items, fact)
+    if not target.alive:
+        raise Violation("the same process after the outage", "it has ended", [fact, read])
+
+
+@pytest.mark.requirement("DB-15")
+async def test_no_transaction_is_left_open(client: Client, items: Database) -> None:
+    row = await items.add()
+    reads = await client.all(*[f"/items/{row['id']}"] * 5, f"/items/{items.unused_id()}")
+    seen = await items.sessions_by_identity()
+    expect(reads[0], model.item(row))
+    require(not seen.data["idle_in_transaction"], "no session idle in a transaction after an answer", seen.text, [reads[0], seen])
+
+
+@pytest.mark.requirement("DB-16")
+@pytest.mark.disturbs
+async def test_the_table_may_grow_a_column(client: Client, items: Database) -> None:
+    row = await items.add()
+    path = f"/items/{row['id']}"
+    before = await client.all(*[path] * 10)
+    async with items.with_another_column() as fact:
+        exchanges = await client.all(*[path] * 10)
+    expect(before[0], model.item(row))
+    for exchange in exchanges:
+        expect(exchange, model.item({**row, "colour": "oak"}), fact)
+
+
+@pytest.mark.requirement("DB-17")
+@pytest.mark.disturbs
+async def test_error_answers_leak_nothing(client: Client, items: Database) -> None:
+    async with items.refusing() as fact:
+        exchange = await client.get(f"/items/{items.unused_id()}")
+    no_evidence_unless(exchange.answered, f"the read has no answer to look at: {exchange.summary}")
+    text = exchange.body.decode("utf-8", "replace")
+    told = [secret for secret in items.secrets if secret in text]
+    require(not told, "an error answer without password, role, port, SQL and traceback", f"{told[:1]} in {text[:200]}", [exchange, fact])
+
+
+@pytest.mark.requirement("DB-18")
+async def test_values_that_are_no_numbers(client: Client, items: Database, observe: Callable[..., None]) -> None:
+    for price in (math.nan, math.inf):
+        row = await items.add(price=price)
+        exchange = await client.get(f"/items/{row['id']}")
+        observe(f"a row with the price {price} is answered {exchange.outcome}", exchange)
+
+
+@pytest.mark.requirement("DB-18")
+async def test_the_size_of_the_pool(client: Client, items: Database, observe: Callable[..., None]) -> None:
+    await client.all(*[f"/items/{items.unused_id()}"] * 30)
+    seen = await items.sessions_by_identity()
+    observe(f"after 30 reads at once {len(seen.data['identities'])} sessions are open", seen)

@@ -1,6 +1,7 @@
 """Probes of section 4: the upstream's document, the calls that fetch it, and the calls that fail."""
 
 import json
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -8,8 +9,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from conformance import allowances
 from conformance.client import Client
-from conformance.expectations import expect, require
+from conformance.expectations import body_of, expect, expect_status, no_evidence_unless, require
+from conformance.lives import PatientLife
 from conformance.run import Run
 from conformance.testbed.upstream import Reply, Upstream, compressed, document
 from spec import model, strategies
@@ -76,6 +79,11 @@ class Fault:
     name: str
     reply: Reply | None  # None: nothing listens
 
+    @property
+    def is_no_json(self) -> bool:
+        """Whether it is a success, or nothing, in place of a document."""
+        return self.reply is not None and (self.reply.status < 300 or self.reply.cut == -1)
+
     def held(self, upstream: Upstream) -> AbstractContextManager[None]:
         """The upstream fails in this way while the block lasts."""
         return upstream.answering(self.reply) if self.reply else upstream.refusing()
@@ -104,3 +112,82 @@ async def test_a_failed_call_harms_no_later_one(client: Client, upstream: Upstre
     with upstream.answering(document({"after": fault.name})):
         exchange = await client.get("/external-data")
     expect(exchange, model.external_data({"after": fault.name}), failed)
+
+
+GATEWAY = (502, 503, 504)
+
+
+@pytest.mark.requirement("UP-5")
+async def test_an_unreachable_upstream_is_502_503_or_504(client: Client, upstream: Upstream) -> None:
+    with upstream.refusing():
+        exchange = await client.get("/external-data")
+    wanted = "502, 503 or 504 with a JSON body while nothing listens at the upstream's address"
+    expect_status(exchange, GATEWAY, wanted)
+    body_of(exchange, wanted)
+
+
+@pytest.mark.requirement("UP-6")
+async def test_an_upstream_that_never_answers_is_a_timely_504(run: Run) -> None:
+    life = await run.life(PatientLife)
+    assert life.answer and life.meanwhile and life.hold
+    no_evidence_unless(life.hold.arrived > 0, f"no outbound call arrived at the upstream: {life.answer.summary}")
+    wanted = f"502, 503 or 504 within {allowances.GIVE_UP_DEADLINE:.0f} s where the upstream does not answer"
+    expect_status(life.answer, GATEWAY, wanted, *life.hold.requests[:1])
+    expect_status(life.meanwhile, (200,), "200 of /async while the outbound call is outstanding", *life.hold.requests[:1])
+
+
+@pytest.mark.requirement("UP-7")
+@pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 503])
+async def test_an_upstreams_error_is_never_relayed_as_success(client: Client, upstream: Upstream, status: int) -> None:
+    with upstream.answering(Reply(status=status, body=b'{"error": "the upstream says no"}')):
+        exchange = await client.get("/external-data")
+    wanted = f"any answer but 2xx where the upstream answers {status}"
+    expect_status(exchange, [*range(100, 200), *range(300, 600)], wanted, *upstream.requests[-1:])
+
+
+@pytest.mark.requirement("UP-8")
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.is_no_json], ids=lambda fault: fault.name.replace(" ", "-"))
+async def test_an_answer_that_is_no_json_is_502(client: Client, upstream: Upstream, fault: Fault) -> None:
+    with fault.held(upstream):
+        exchange = await client.get("/external-data")
+    expect_status(exchange, (502,), f"502 where the upstream sends {fault.name}", *upstream.requests[-1:])
+
+
+@pytest.mark.requirement("UP-9")
+async def test_a_silently_closed_kept_alive_connection_is_survived(client: Client, upstream: Upstream) -> None:
+    paths = ["/external-data"] * 5
+    with upstream.keeping_alive(), upstream.answering(document(POSTS)):
+        await client.all(*paths)
+        closed = upstream.close_idle()
+        exchanges = await client.all(*paths)
+    for exchange in exchanges:
+        expect(exchange, model.external_data(POSTS), closed)
+
+
+@pytest.mark.requirement("UP-10")
+async def test_the_clients_credentials_are_not_passed_on(client: Client, upstream: Upstream) -> None:
+    secret = "c2VjcmV0OnNlY3JldA"  # noqa: S105 - of nobody
+    before = len(upstream.requests)
+    exchange = await client.get("/external-data", (("Authorization", f"Basic {secret}"), ("Cookie", f"session={secret}")))
+    made = upstream.requests[before:]
+    no_evidence_unless(bool(made), f"no outbound call was made: {exchange.summary}")
+    carried = [name for request in made for name, value in request.headers if secret in value]
+    require(not carried, "an outbound call without the client's credentials", f"{' and '.join(carried)} in it", [exchange, *made])
+
+
+@pytest.mark.requirement("UP-11")
+async def test_redirects(client: Client, upstream: Upstream, observe: Callable[..., None]) -> None:
+    before = len(upstream.requests)
+    with upstream.answering(Reply(status=302, body=b"", headers=(("Location", "/elsewhere"),)), document(POSTS)):
+        exchange = await client.get("/external-data")
+    followed = any(request.target == "/elsewhere" for request in upstream.requests[before:])
+    observe(f"a redirect is {'followed' if followed else 'not followed'}, and answered {exchange.status}", exchange)
+
+
+@pytest.mark.requirement("UP-11")
+async def test_connections_that_are_used_again(client: Client, upstream: Upstream, observe: Callable[..., None]) -> None:
+    before = len(upstream.requests)
+    with upstream.keeping_alive():
+        await client.in_turn(["/external-data"] * 3)
+    made = upstream.requests[before:]
+    observe(f"{len(made)} outbound calls in turn took {len({request.connection for request in made})} connections", *made)

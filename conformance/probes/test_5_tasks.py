@@ -1,6 +1,9 @@
 """Probes of section 5: submissions, the messages they leave in Redis, and what the implementation's worker makes of them."""
 
 import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -11,7 +14,7 @@ from conformance.client import Client
 from conformance.errors import NoEvidence, Violation
 from conformance.evidence import Exchange, Observation, QueuedMessage
 from conformance.expectations import body_of, expect, expect_status, no_evidence_unless, require
-from conformance.lives import KilledLife
+from conformance.lives import BrokerlessLife, KilledLife
 from conformance.run import Run
 from conformance.target import Target
 from conformance.testbed.redis import Broker
@@ -64,7 +67,7 @@ async def test_every_submission_has_its_own_id(client: Client, target: Target, r
     exchanges += [await client.post(PATH, {"same": True}) for _ in range(3)]
     task_ids = [task_id_of(exchange) for exchange in exchanges]
     if target.is_ours:
-        (await run.life("killed", KilledLife)).lived()  # another process of the same service, which has submitted too
+        await run.life(KilledLife)  # another process of the same service, which has submitted too
     for task_id in (*task_ids, *run.submissions):
         with_it = run.submissions[task_id]
         require(len(with_it) == 1, "an id that no other submission has", f"{task_id} {len(with_it)} times", with_it[:3])
@@ -124,17 +127,17 @@ async def test_data_survives_exactly(client: Client, queue: Broker, worker: Work
 
 @pytest.mark.requirement("TASK-7")
 @pytest.mark.worker("running")
-async def test_the_queue_outlives_the_web_process(killed_life: KilledLife, queue: Broker, worker: Worker) -> None:
-    life = killed_life.lived()
+async def test_the_queue_outlives_the_web_process(run: Run, queue: Broker, worker: Worker) -> None:
+    life = await run.life(KilledLife)
     assert life.submission
     await completed(life.submission, queue, worker)
 
 
-async def completed(exchange: Exchange, queue: Broker, worker: Worker) -> tuple[Any, Exchange, Observation]:
+async def completed(exchange: Exchange, queue: Broker, worker: Worker, deadline: float | None = None) -> tuple[Any, Exchange, Observation]:
     """The result of a submission's task, with its evidence. Raises Violation where it does not succeed in time."""
     if worker.overdue:
         raise worker.overdue
-    value, seen = await queue.result(task_id_of(exchange), worker.deadline)
+    value, seen = await queue.result(task_id_of(exchange), deadline or worker.deadline)
     if seen.data["state"] == "SUCCESS":
         worker.did_its_work()
         return value, exchange, seen
@@ -178,3 +181,184 @@ async def test_no_success_without_a_queued_task(client: Client, queue: Broker) -
     await message_of(queue, accepted, task_id_of(accepted))
     late = [message for message in await queue.messages() if {"accepted": False} in _arguments(message.arguments)]
     require(not late, "what was refused not queued later", f"{len(late)} messages", [refused, accepted, *late])
+
+
+# At the level SHOULD: what becomes of a submission, its message and its worker when something fails
+
+BULK: dict[str, list[dict[str, Any]]] = {"records": [{}] * 150_000}  # long in execution: kombu looks at each object when it decodes them
+LOOKS = 10  # right after it has taken a message, kombu keeps it nowhere for a moment (worst seen: 10 ms, 4 looks)
+WAITING = 10  # submissions that wait behind it
+HOSTILE = {
+    "600 levels of nesting": b'{"deep": ' + b"[" * 600 + b"]" * 600 + b"}",
+    "a type of the decoder's own": b'{"a": {"__type__": "nope", "__value__": 1}}',
+}
+
+
+@pytest.mark.requirement("TASK-10")
+@pytest.mark.disturbs
+async def test_an_unreachable_broker_is_503_in_bounded_time(client: Client, queue: Broker, run: Run) -> None:
+    await taken(client)
+    async with client.in_flight() as send, queue.refusing() as fact:
+        exchange = await send.post(PATH, {"reached": False}).answer(allowances.REFUSAL_DEADLINE)
+    expect_status(exchange, (503,), f"503 within {allowances.REFUSAL_DEADLINE:.0f} s while the broker refuses the service", fact)
+    if submission := (await run.life(BrokerlessLife)).submission:
+        wanted = f"503 within {allowances.REFUSAL_DEADLINE:.0f} s while nothing listens at the broker's address"
+        expect_status(submission, (503,), wanted)
+
+
+async def taken(client: Client) -> None:
+    """A submission succeeds. Raises NoEvidence where it does not even while the broker is well; that is TASK-1's to say."""
+    exchange = await client.post(PATH, {"well": True})
+    no_evidence_unless(exchange.status in range(200, 300), f"a submission fails even while the broker is well: {exchange.summary}")
+
+
+@pytest.mark.requirement("TASK-11")
+@pytest.mark.disturbs
+@pytest.mark.worker("stopped")
+async def test_submissions_resume_after_a_broker_outage(client: Client, queue: Broker, target: Target) -> None:
+    await taken(client)
+    before = await queue.refusals()
+    async with client.in_flight() as send:
+        async with queue.refusing() as fact:
+            submission = send.post(PATH, {"reached": False})
+            await queue.turned_away(before + 1, until=lambda: submission.ended)
+        refused = await submission.answer(allowances.REFUSAL_DEADLINE)
+    for number in range(3):
+        exchange = await client.post(PATH, {"again": number})
+        expect_status(exchange, (200,), "200 of a submission once the broker lets the service in again", fact, refused)
+        await message_of(queue, exchange, task_id_of(exchange))
+    if not target.alive:
+        raise Violation("the same process after the outage", "it has ended", [fact, refused])
+
+
+@pytest.mark.requirement("TASK-12")
+@pytest.mark.disturbs
+@pytest.mark.worker("running")
+async def test_the_worker_resumes_after_a_broker_outage(client: Client, queue: Broker, worker: Worker) -> None:
+    await works(client, queue, worker)
+    for _ in range(2):
+        before = await queue.refusals()
+        async with queue.refusing():
+            await queue.turned_away_for_good(before, until=lambda: worker.has_ended)
+        exchange = await client.post(PATH, {"after": "an outage"})
+        no_evidence_unless(exchange.status in range(200, 300), f"the submission fails after the outage (TASK-11): {exchange.summary}")
+        await completed(exchange, queue, worker, allowances.RECONNECT_DEADLINE)
+
+
+async def works(client: Client, queue: Broker, worker: Worker) -> None:
+    """The worker is there and does its work. Raises NoEvidence where it does not; that is another requirement's to say."""
+    try:
+        await completed(await client.post(PATH, {"ready": True}), queue, worker)
+    except Violation as violation:
+        worker.overdue = None
+        raise NoEvidence(f"the worker does not do its work even so (TASK-5): {violation.got}") from violation
+
+
+@pytest.mark.requirement("TASK-13")
+@pytest.mark.worker("stopped")
+async def test_a_stopping_worker_loses_nothing(client: Client, queue: Broker, worker: Worker) -> None:
+    exchanges = [await client.post(PATH, BULK), *[await client.post(PATH, {"waits": number}) for number in range(WAITING)]]
+    task_ids = [task_id_of(exchange) for exchange in exchanges]
+    worker.start()
+    seen = await in_execution(queue, task_ids[0])
+    worker.did_its_work()
+    stopped = worker.stop()
+    worker.start()
+    for exchange, task_id in zip(exchanges, task_ids, strict=True):
+        _, result = await queue.result(task_id, allowances.FIRST_RESULT_DEADLINE)
+        evidence = [exchange, seen, *stopped, result]
+        require(result.data["state"] == "SUCCESS", "a result of each task once a worker runs again", result.text, evidence)
+
+
+async def in_execution(queue: Broker, task_id: str) -> Observation:
+    """Wait until the worker has taken a message and works on it. Raises NoEvidence where that cannot be seen."""
+    during: list[Observation] = []
+    async for seen in queue.moments(task_id):
+        if not seen.data["waiting"] and not seen.data["done"]:
+            during.append(seen)
+        if len(during) == LOOKS:
+            return seen
+    waits = bool(seen.data["waiting"])
+    raise NoEvidence("the worker did not take the task from the queue" if waits else "the task was done before it could be looked at")
+
+
+@pytest.mark.requirement("TASK-14")
+@pytest.mark.worker("running")
+async def test_a_task_in_execution_survives_its_worker(client: Client, queue: Broker, worker: Worker) -> None:
+    await works(client, queue, worker)
+    exchange = await client.post(PATH, BULK)
+    await in_execution(queue, task_id_of(exchange))
+    during = [seen async for seen in queue.moments(task_id_of(exchange)) if not seen.data["done"]]
+    no_evidence_unless(bool(during), "the task was done before it could be looked at")
+    wanted = "the task's message kept in Redis until the task is done"
+    require(during[-1].data["kept"], wanted, during[-1].text, [exchange, during[-1]])
+    exchange = await client.post(PATH, BULK)
+    seen = await in_execution(queue, task_id_of(exchange))
+    killed = worker.kill()
+    after = await queue.whereabouts(task_id_of(exchange))
+    require(after.data["kept"] or after.data["done"], wanted, after.text, [exchange, seen, *killed, after])
+
+
+@pytest.mark.requirement("TASK-15")
+@pytest.mark.worker("stopped")
+async def test_messages_are_json(client: Client, queue: Broker) -> None:
+    exchange = await client.post(PATH, {"plain": True})
+    message = await message_of(queue, exchange, task_id_of(exchange))
+    wanted = "a message of content type application/json"
+    require(message.content_type == "application/json", wanted, str(message.content_type), [exchange, message])
+
+
+@pytest.mark.requirement("TASK-15")
+@pytest.mark.worker("running")
+async def test_results_expire(client: Client, queue: Broker, worker: Worker) -> None:
+    _, exchange, result = await completed(await client.post(PATH, {"for": "a while"}), queue, worker)
+    seen = await queue.time_to_live(task_id_of(exchange))
+    require(seen.data["seconds"] > 0, "a result with a time to live", seen.text, [exchange, result, seen])
+
+
+@pytest.mark.requirement("TASK-16")
+@pytest.mark.disturbs
+@pytest.mark.worker("running")
+@pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE.keys())
+async def test_hostile_data_neither_kills_the_worker_nor_vanishes(client: Client, queue: Broker, worker: Worker, content: bytes) -> None:
+    await works(client, queue, worker)
+    exchange = await client.post_bytes(PATH, content)
+    expect_status(exchange, range(200, 500), "a status from 400 to 499, or a success and then a result")
+    async with without_leftovers(exchange, queue, worker):
+        if exchange.status in range(200, 300):
+            await completed(exchange, queue, worker)
+        after = await client.post(PATH, {"after": "hostile data"})
+        _, result = await queue.result(task_id_of(after), worker.deadline)
+        require(result.data["state"] == "SUCCESS", "a worker that goes on", result.text, [exchange, after, result, *worker.last_lines()])
+
+
+@asynccontextmanager
+async def without_leftovers(exchange: Exchange, queue: Broker, worker: Worker) -> AsyncIterator[None]:
+    """Where the worker cannot bear a task, take it out of the queue, so that the next worker does not meet it."""
+    try:
+        yield
+    except Violation:
+        worker.kill()
+        await queue.remove(task_id_of(exchange))
+        raise
+
+
+@pytest.mark.requirement("TASK-17")
+async def test_the_web_process_starts_without_a_broker(run: Run) -> None:
+    life = await run.life(BrokerlessLife)
+    if life.refused:
+        raise life.refused
+    assert life.answer
+    expect_status(life.answer, (200,), "200 of /async of a service whose broker refuses it")
+
+
+@pytest.mark.requirement("TASK-18")
+@pytest.mark.worker("stopped")
+@pytest.mark.parametrize("name", ["NaN", "a megabyte", "two members of one name"])
+async def test_bodies_that_json_leaves_open(client: Client, queue: Broker, observe: Callable[..., None], name: str) -> None:
+    bodies = {"NaN": b'{"a": NaN}', "a megabyte": json.dumps({"a": "x" * 2**20}).encode(), "two members of one name": b'{"a": 1, "a": 2}'}
+    before = {message.task_id for message in await queue.messages()}
+    exchange = await client.post_bytes(PATH, bodies[name])
+    queued = [message for message in await queue.messages() if message.task_id not in before]
+    what = f", and {model.shown(_arguments(queued[0].arguments), 60)} is queued" if queued else ", and nothing is queued"
+    observe(f"{name}: {exchange.status}{what}", exchange, *queued)

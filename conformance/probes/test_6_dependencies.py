@@ -7,8 +7,10 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from conformance.client import Client
-from conformance.expectations import expect, expect_same, expect_status
+from conformance.expectations import expect, expect_same, expect_status, require
+from conformance.run import Run
 from conformance.testbed.postgres import Database
+from conformance.testbed.redis import Broker
 from spec import model, strategies
 from spec.strategies import AWKWARD_TEXT
 
@@ -60,3 +62,25 @@ async def test_requests_at_once_do_not_see_each_others_q(client: Client) -> None
     texts = [f"caller-{number}" for number in range(50)]
     for text, exchange in zip(texts, await client.all(*(f"/items/?q={text}" for text in texts)), strict=True):
         expect(exchange, model.listing(text))
+
+
+@pytest.mark.requirement("DEP-7")
+async def test_of_repeated_q_the_last_wins(client: Client) -> None:
+    expect(await client.get("/items/?q=a&q=b"), model.listing("b"))
+
+
+@pytest.mark.requirement("DEP-8")
+@pytest.mark.disturbs
+async def test_the_dependency_needs_neither_database_nor_broker(client: Client, items: Database, queue: Broker) -> None:
+    async with items.locked(), queue.stalled() as fact:
+        exchange = await client.get("/items/?q=alone")
+    expect(exchange, model.listing("alone"), fact)
+
+
+@pytest.mark.requirement("DEP-9")
+async def test_the_dependency_is_a_coroutine_function_given_through_depends(run: Run) -> None:
+    seen = await run.routes()
+    given = [dependency for route in seen.data["routes"] if route["path"] == "/items/" for dependency in route["dependencies"]]
+    names = [("async def " if each["coroutine"] else "def ") + f"{each['name']}({', '.join(each['parameters'])})" for each in given]
+    fits = any(each["coroutine"] and "q" in each["parameters"] for each in given)
+    require(fits, "a coroutine function that takes q, given to /items/ through Depends", ", ".join(names) or "no dependency", [seen])

@@ -1,59 +1,125 @@
-"""Probes of section 7: what a copy of the target printed and left in the whole of its life, and whether this one goes on."""
+"""Probes of section 7: what copies of the target printed, answered and left in the whole of their lives."""
 
 import signal
+from collections.abc import Sequence
 
 import pytest
 
 from conformance.client import Client
-from conformance.evidence import LogLine
-from conformance.expectations import expect_status, require
-from conformance.lives import STARTING, STOPPING, StoppedLife
+from conformance.errors import Violation
+from conformance.evidence import LogLine, Observation
+from conformance.expectations import expect, expect_status, no_evidence_unless, require
+from conformance.lives import STARTING, STOPPING, Ending, RefusedLife, RestartedLife, StoppedLife, UnansweredLife, goodbyes
 from conformance.run import Run
+from spec import model
 
 CLEAN = (0, -signal.SIGTERM, 128 + signal.SIGTERM)
+INTERRUPTED = (0, -signal.SIGINT, 128 + signal.SIGINT)
 
 
-def saying(text: str, lines: list[LogLine]) -> list[LogLine]:
+def saying(text: str, lines: Sequence[LogLine]) -> list[LogLine]:
     """The lines that contain a text."""
     return [line for line in lines if text in line.text]
 
 
 @pytest.mark.requirement("LIFE-1")
-async def test_starting_up_is_printed_once_before_the_first_answer(stopped_life: StoppedLife) -> None:
-    life = stopped_life.lived()
-    early, all_lines = saying(STARTING, life.lines_at_first_answer), saying(STARTING, life.lines)
-    require(
-        len(early) == 1,
-        f"one line {STARTING!r} when the first answer comes",
-        f"{len(early)} of them",
-        early or life.lines_at_first_answer[-4:],
-    )
-    require(len(all_lines) == 1, f"one line {STARTING!r} in the whole life of the process", f"{len(all_lines)} of them", all_lines)
+async def test_starting_up_is_printed_once_before_the_first_answer(run: Run) -> None:
+    life = await run.life(StoppedLife)
+    assert life.ending
+    early, all_lines = saying(STARTING, life.lines_at_first_answer), saying(STARTING, life.ending.lines)
+    wanted = f"one line {STARTING!r}"
+    require(len(early) == 1, f"{wanted} when the first answer comes", f"{len(early)} of them", early or life.lines_at_first_answer[-4:])
+    require(len(all_lines) == 1, f"{wanted} in the whole life of the process", f"{len(all_lines)} of them", all_lines)
 
 
 @pytest.mark.requirement("LIFE-2")
-async def test_shutting_down_is_printed_once_only_after_the_stop_signal(stopped_life: StoppedLife) -> None:
-    life = stopped_life.lived()
-    assert life.signalled
-    early, all_lines = saying(STOPPING, life.lines_at_signal), saying(STOPPING, life.lines)
-    require(not early, f"no line {STOPPING!r} before the stop signal", f"{len(early)} of them", [*early, life.signalled])
-    got = f"{len(all_lines)} of them"
-    require(len(all_lines) == 1, f"one line {STOPPING!r} after SIGTERM", got, [life.signalled, *(all_lines or life.lines[-4:])])
+async def test_shutting_down_is_printed_once_only_after_the_stop_signal(run: Run) -> None:
+    life = await run.life(StoppedLife)
+    assert life.ending
+    early = saying(STOPPING, life.ending.lines_at_signal)
+    require(not early, f"no line {STOPPING!r} before the stop signal", f"{len(early)} of them", [*early, life.ending.signalled])
+    expect_stopping_once(life.ending, "SIGTERM")
+
+
+def expect_stopping_once(ending: Ending, signal_name: str) -> None:
+    """The line that says so was printed once in all."""
+    lines = saying(STOPPING, ending.lines)
+    evidence = [ending.signalled, *(lines or ending.lines[-4:])]
+    require(len(lines) == 1, f"one line {STOPPING!r} after {signal_name}", f"{len(lines)} of them", evidence)
 
 
 @pytest.mark.requirement("LIFE-3")
-async def test_sigterm_ends_the_process_cleanly(stopped_life: StoppedLife) -> None:
-    life = stopped_life.lived()
-    assert life.signalled
-    got = "a process that had to be killed" if life.status is None else f"status {life.status}"
-    require(life.status in CLEAN, f"an end by itself after SIGTERM, with status {CLEAN}", got, [life.signalled, *life.lines[-4:]])
-    require(life.port_is_free, "nothing listening on the port any more", "something listens", [life.signalled])
-    require(
-        not life.children,
-        "no child process left",
-        f"{len(life.children)} left: {life.children[0] if life.children else ''}",
-        [life.signalled],
-    )
+async def test_sigterm_ends_the_process_cleanly(run: Run) -> None:
+    life = await run.life(StoppedLife)
+    assert life.ending
+    expect_clean(life.ending, "SIGTERM", CLEAN)
+
+
+def expect_clean(ending: Ending, signal_name: str, statuses: Sequence[int]) -> None:
+    """The process ended by itself, with one of these statuses, and left nothing."""
+    got = "a process that had to be killed" if ending.status is None else f"status {ending.status}"
+    wanted = f"an end by itself after {signal_name}, with status {' or '.join(str(int(status)) for status in statuses)}"
+    require(ending.status in statuses, wanted, got, [ending.signalled, *ending.lines[-4:]])
+    require(ending.port_is_free, "nothing listening on the port any more", "something listens", [ending.signalled])
+    left = f"{len(ending.children)} left: {ending.children[0] if ending.children else ''}"
+    require(not ending.children, "no child process left", left, [ending.signalled])
+
+
+@pytest.mark.requirement("LIFE-4")
+async def test_a_request_in_flight_at_sigterm_is_answered(run: Run) -> None:
+    life = await run.life(RestartedLife)
+    assert life.waiting and life.in_flight and life.terminated and life.sessions_at_end
+    no_evidence_unless(life.waiting.data["waiting"] > 0, "no read waited for the locked table, so none was in flight")
+    expect(life.in_flight, model.item(life.row), life.waiting, life.terminated.signalled)
+    expect_goodbyes(life.sessions_at_end, life.terminated)
+
+
+def expect_goodbyes(seen: Observation, ending: Ending) -> None:
+    """Every session was closed with a goodbye."""
+    require(goodbyes(seen), "every session closed with a goodbye", seen.text, [ending.signalled, seen])
+
+
+@pytest.mark.requirement("LIFE-5")
+async def test_sigint_does_the_same(run: Run) -> None:
+    life = await run.life(RestartedLife)
+    no_evidence_unless(life.interrupted is not None, "the copy that was to be interrupted did not start (LIFE-9)")
+    assert life.interrupted and life.sessions_after_interrupt
+    expect_clean(life.interrupted, "SIGINT", INTERRUPTED)
+    expect_stopping_once(life.interrupted, "SIGINT")
+    expect_goodbyes(life.sessions_after_interrupt, life.interrupted)
+
+
+@pytest.mark.requirement("LIFE-6")
+async def test_without_a_database_the_service_does_not_start(run: Run) -> None:
+    life = await run.life(RefusedLife)
+    wanted = "no answer, and an end with a status other than 0, of a service whose database refuses it"
+    if life.answer:
+        raise Violation(wanted, life.answer.outcome, [life.answer, *life.lines[-4:]])
+    assert life.refused
+    require(life.refused.status not in (0, None), wanted, life.refused.got, life.lines[-4:])
+
+
+@pytest.mark.requirement("LIFE-7")
+async def test_it_is_not_ready_before_startup_has_finished(run: Run) -> None:
+    life = await run.life(UnansweredLife)
+    if life.answer:
+        raise Violation("no answer while the database has taken the connection and not answered", life.answer.outcome, [life.answer])
+    no_evidence_unless(life.connected, "the service did not connect to its database while it started")
+
+
+@pytest.mark.requirement("LIFE-8")
+async def test_idle_kept_alive_clients_do_not_hold_up_a_stop(run: Run) -> None:
+    life = await run.life(RestartedLife)
+    assert life.terminated
+    expect_clean(life.terminated, "SIGTERM", CLEAN)
+
+
+@pytest.mark.requirement("LIFE-9")
+async def test_it_starts_again_after_a_stop_and_after_a_kill(run: Run) -> None:
+    life = await run.life(RestartedLife)
+    for failure in (life.after_stop, life.after_kill):
+        if failure:
+            raise failure
 
 
 @pytest.mark.requirement("LIFE-10")

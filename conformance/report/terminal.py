@@ -56,9 +56,10 @@ def _sections(summary: Summary) -> Iterator[Line]:
         if not verdicts:
             continue
         counts = Counter(verdict.status for verdict in verdicts)
+        judged = len(verdicts) - counts[Status.OBSERVED]
         others = [f"{counts[status]} {status}" for status in Status if status is not Status.PASS and counts[status]]
         worst = next((status for status in (Status.ERROR, Status.FAIL, Status.INCONCLUSIVE) if counts[status]), Status.PASS)
-        text = f"{section.number} {section.title:<14} {counts[Status.PASS]:>2} of {len(verdicts):>2} passed"
+        text = f"{section.number} {section.title:<14} {counts[Status.PASS]:>2} of {judged:>2} passed"
         yield Line("  " + ", ".join([text, *others]), worst)
 
 
@@ -68,6 +69,11 @@ def _findings(summary: Summary) -> Iterator[Line]:
             yield from _finding(verdict)
     for status in (Status.ERROR, Status.INCONCLUSIVE):
         yield from _unseen([verdict for verdict in summary.verdicts if verdict.status is status])
+    for verdict in summary.verdicts:
+        if verdict.status is Status.OBSERVED and verdict.finding:
+            yield Line("")
+            yield _title(verdict)
+            yield from _labelled("seen", *verdict.finding.got.split("; "))
 
 
 def _finding(verdict: Verdict) -> Iterator[Line]:
@@ -80,6 +86,9 @@ def _finding(verdict: Verdict) -> Iterator[Line]:
     yield from _labelled("evidence", *(fact.summary for fact in finding.evidence))
     yield from _labelled("reproduce", *finding.reproduce)
     yield from _labelled("look at", finding.look_at or verdict.requirement.usual_cause)
+    if verdict.requirement.level is Level.SHOULD:
+        yield from _labelled("why", verdict.requirement.why)
+        yield from _labelled("to mend it", verdict.requirement.mend)
 
 
 def _unseen(verdicts: Sequence[Verdict]) -> Iterator[Line]:

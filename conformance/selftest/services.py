@@ -6,8 +6,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
+import asyncpg
 import httpx
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
+from fastapi.responses import JSONResponse, RedirectResponse, StreamingResponse
+
+from conformance.selftest.miniatures.service import Parameters, Receive, Row, Scope, Send, Service
 
 number = 5
 
@@ -42,6 +46,113 @@ async def _answers() -> dict[str, str]:
 @blocks.get("/external-data")
 async def _blocks() -> Any:
     return httpx.get(os.environ["EXTERNAL_DATA_URL"]).json()  # noqa: ASYNC210 - that is the fault
+
+
+class _ForgetsAfterAFailedCall(Service):
+    """After a call that its upstream failed, the next item is taken for absent."""
+
+    forgetful = False
+
+    async def fetch(self, url: str) -> httpx.Response:
+        """Make the outbound call, and keep whether it failed."""
+        response = await super().fetch(url)
+        self.forgetful = self.forgetful or response.is_error
+        return response
+
+    async def find(self, item_id: int) -> Row | None:
+        """Read a row, unless a call has failed before."""
+        self.forgetful, forgetful = False, self.forgetful
+        return None if forgetful else await super().find(item_id)
+
+
+forgets_after_a_failed_call = _ForgetsAfterAFailedCall()
+
+
+class _NeverHeals(Service):
+    """Once a read could not connect, everything is answered with 503."""
+
+    broken = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve, as long as it is well."""
+        if scope["type"] == "http" and self.broken:
+            await JSONResponse({"detail": "out of order"}, 503)(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+    async def find(self, item_id: int) -> Row | None:
+        """Read a row, and give up for good where the database turns the service away."""
+        try:
+            return await super().find(item_id)
+        except asyncpg.InvalidAuthorizationSpecificationError:
+            self.broken = True
+            raise
+
+
+class _DiesInTheMiddle(Service):
+    """The process ends at its 60th listing."""
+
+    count = 0
+
+    async def parameters(self, q: str | None = None) -> Parameters:
+        """Collect the parameters, and count."""
+        self.count += 1
+        if self.count == 60:
+            os._exit(9)
+        return await super().parameters(q)
+
+
+class _FloodsItsLog(Service):
+    """Each listing prints some 300 kB."""
+
+    async def parameters(self, q: str | None = None) -> Parameters:
+        """Collect the parameters, and tell all about it."""
+        print("\n".join(f"listing {number} of the listings of q {q!r}" for number in range(5000)))
+        return await super().parameters(q)
+
+
+class _AnswersWithGigabytes(Service):
+    """The upstream's document is followed by 4 GB of spaces."""
+
+    async def external_data(self) -> Response:
+        """Answer with the upstream's JSON, and go on."""
+        document = await super().external_data()
+
+        async def parts() -> AsyncIterator[bytes]:
+            yield bytes(document.body)
+            for _ in range(4096):
+                yield b" " * 2**20
+
+        return StreamingResponse(parts(), media_type="application/json")
+
+
+class _RedirectsForEver(Service):
+    """`/sync` redirects to itself."""
+
+    def read_sync(self) -> Any:
+        """Answer with the place where the answer is."""
+        return RedirectResponse("/sync")
+
+
+class _SendsHeadsWithoutBodies(Service):
+    """Listings are announced with a length, and do not come."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve; of a listing, the head alone."""
+        if scope["type"] == "http" and scope["path"] == "/items/":
+            headers = [(b"content-type", b"application/json"), (b"content-length", b"100")]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": b"{", "more_body": True})
+            await anyio.sleep_forever()
+        await super().__call__(scope, receive, send)
+
+
+never_heals = _NeverHeals()
+dies_in_the_middle = _DiesInTheMiddle()
+floods_its_log = _FloodsItsLog()
+answers_with_gigabytes = _AnswersWithGigabytes()
+redirects_for_ever = _RedirectsForEver()
+sends_heads_without_bodies = _SendsHeadsWithoutBodies()
 
 
 async def hangs(scope: dict[str, Any], _receive: Any, _send: Any) -> None:

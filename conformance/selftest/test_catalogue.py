@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 from openapi_spec_validator import validate
+from schemathesis.checks import CHECKS, load_all_checks
 
+from conformance import contract
 from conformance.options import PROJECT
 from conformance.run import REMEDIES
 from spec.catalogue import CHANNELS, FOLDER, CatalogueError, Level, catalogue, read, sections
@@ -71,6 +73,18 @@ def test_a_probe_stands_in_the_file_of_its_section() -> None:
         section = int(path.name.split("_")[1])
         ids = [name for name in probed() if f'"{name}"' in path.read_text("utf-8")]
         assert {catalogue()[name].section for name in ids} <= {section}
+
+
+def test_every_should_says_how_to_mend_it_and_no_other_does() -> None:
+    assert {name for name, requirement in catalogue().items() if requirement.mend} == {
+        name for name, requirement in catalogue().items() if requirement.level is Level.SHOULD
+    }
+
+
+def test_every_check_of_schemathesis_is_on_or_off_by_name() -> None:
+    load_all_checks()
+    assert sorted(CHECKS.get_all_names()) == sorted([*contract.JUDGED_BY, *contract.OFF])
+    assert set(contract.JUDGED_BY.values()) <= set(catalogue())
 
 
 def test_every_channel_can_be_had() -> None:

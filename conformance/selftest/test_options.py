@@ -34,7 +34,8 @@ def test_a_seed_is_drawn_and_can_be_given(tmp_path: Path) -> None:
 
 
 def test_a_section_stands_for_its_requirements(tmp_path: Path) -> None:
-    assert options(tmp_path, ("up", "UP-1", "DB-2")).only == ("UP-1", "UP-2", "UP-3", "UP-4", "DB-2")
+    section = [name for name in catalogue() if name.startswith("UP-")]
+    assert options(tmp_path, ("up", "UP-1", "DB-2")).only == (*section, "DB-2")
 
 
 def test_the_line_to_reproduce_gives_the_same_target(tmp_path: Path) -> None:

@@ -46,8 +46,22 @@ def normal(output: str) -> str:
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [
-        ("passed", ("--only", "DB-2", "DEP-1")),
-        ("failed", (f"--target-app={SERVICES}:blocks", f"--target-dir={PROJECT}", "--only", "CONC", "END-1", "DEP-1", "TASK-5")),
+        ("passed", ("--only", "DB-2", "DEP-1", "HTTP-6")),
+        (
+            "failed",
+            (
+                f"--target-app={SERVICES}:blocks",
+                f"--target-dir={PROJECT}",
+                "--only",
+                "CONC-1",
+                "CONC-3",
+                "CONC-4",
+                "CONC-7",
+                "END-1",
+                "DEP-1",
+                "TASK-5",
+            ),
+        ),
         ("not-ready", (f"--target-app={SERVICES}:fails_to_start", f"--target-dir={PROJECT}", "--only", "LIFE-10", "DEP-1")),
     ],
 )
@@ -69,6 +83,6 @@ def test_a_target_that_hangs_on_nearly_everything_gets_every_verdict_in_bounded_
     assert finished.status == 1
     assert len(finished.verdicts) == len(finished.record[0]["requirements"])
     assert not finished.ids("ERROR")
-    assert finished.ids("PASS") == {"END-2", "LIFE-10"}, finished.output
-    assert finished.record[-1]["seconds"] < 90
+    assert finished.ids("PASS") == {"END-2", "LIFE-10", "LIFE-9", "TASK-17"}, finished.output
+    assert finished.record[-1]["seconds"] < 150
     assert not left_behind(place)

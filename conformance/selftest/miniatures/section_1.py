@@ -4,14 +4,26 @@
 import asyncio
 import os
 import threading
+import time
 from typing import Any
 
 import asyncpg
 import httpx
+import redis
+from fastapi import HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
-from conformance.selftest.miniatures.service import Receive, Row, Scope, Send, Service, miniature
+from conformance.selftest.miniatures.service import (
+    Receive,
+    Row,
+    Scope,
+    Send,
+    Service,
+    celery_application,
+    completed,
+    miniature,
+)
 
 
 @miniature
@@ -141,3 +153,81 @@ class busy_while_an_outbound_call_is_held(Service):
             return await super().fetch(url)
         finally:
             self.outstanding -= 1
+
+
+@miniature
+class outbound_calls_wait_for_one_of_forty_connections(Service):
+    """The outbound client's pool has forty connections, so the forty-first call waits for an answer to another."""
+
+    limits = httpx.Limits(max_connections=40)
+
+
+@miniature
+class publishing_blocks_the_event_loop(Service):
+    """The coroutine publishes the task itself, and waits for the broker's answer as long as it takes."""
+
+    tasks = celery_application(completed, broker_transport_options={"max_retries": 1, "interval_start": 0})
+
+    async def queued(self, data: Any) -> str:
+        return self.publish(data)
+
+
+@miniature
+class broker_is_waited_for_in_the_event_loop(Service):
+    """A broker that refuses is tried again for eight seconds by the coroutine itself, before a thread publishes."""
+
+    async def queued(self, data: Any) -> str:
+        with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+            for _ in range(16):
+                try:
+                    client.ping()
+                    break
+                except redis.RedisError:
+                    time.sleep(0.5)  # noqa: ASYNC251
+        return await super().queued(data)
+
+
+@miniature
+class clients_that_leave_lower_the_reads_at_once(Service):
+    """Each client that left halves the limit of reads at once, down to one, and each that is answered raises it by one, up to ten."""
+
+    limit = most = 10
+    reading = 0
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.turns = asyncio.Condition()
+
+    async def read_item(self, item_id: int, request: Request) -> Any:  # type: ignore[override]
+        async with self.turns:
+            await self.turns.wait_for(lambda: self.reading < self.limit)
+            self.reading += 1
+        try:
+            found = await super().read_item(item_id)
+            self.limit = max(1, self.limit // 2) if await request.is_disconnected() else min(self.most, self.limit + 1)
+        finally:
+            self.reading -= 1
+            async with self.turns:
+                self.turns.notify_all()
+        return found
+
+
+@miniature
+class refused_submission_stops_outbound_calls(Service):
+    """One circuit breaker serves all: after a submission that the broker refused, no outbound call is made until one is accepted."""
+
+    broken = False
+
+    async def submit(self, data: Any) -> str:
+        try:
+            task_id = await super().submit(data)
+        except HTTPException:
+            self.broken = True
+            raise
+        self.broken = False
+        return task_id
+
+    async def fetch(self, url: str) -> httpx.Response:
+        if self.broken:
+            raise HTTPException(503, "try again later")
+        return await super().fetch(url)

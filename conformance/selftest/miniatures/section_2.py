@@ -105,3 +105,11 @@ class id_beyond_the_range_stops_the_process(Service):
         if item_id > ID_MAX:
             os.kill(os.getpid(), signal.SIGTERM)
         return await super().read_item(item_id)
+
+
+@miniature
+class async_is_a_plain_function(Service):
+    """The endpoint of `/async` is a plain function, and runs in a thread."""
+
+    def read_async(self) -> Any:
+        return {"message": "This is an asynchronous endpoint"}

@@ -1,8 +1,9 @@
 """Section 3 got wrong: rows, ids, sessions."""
 # ruff: noqa: D102, N801 - a method does what the service's does, wrongly; a class has the name that a server is given
 
+import asyncio
 import os
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import asyncpg
@@ -169,3 +170,118 @@ class read_locks_the_row_where_it_may(Service):
         with suppress(asyncpg.InsufficientPrivilegeError):
             return await connection.fetchrow("SELECT * FROM items WHERE id = $1 FOR UPDATE", item_id)
         return await super().select(connection, item_id)
+
+
+@miniature
+class id_column_is_taken_for_a_bigint(Service):
+    """Ids are bounded to 64 bits, where the column has 32."""
+
+    async def read_item(self, item_id: int) -> Any:
+        return {"item": await self.find(item_id) if -(2**63) <= item_id < 2**63 else None}
+
+
+@miniature
+class connection_is_closed_after_one_read(Service):
+    """The pool closes a connection that has served one query, so nearly every read opens another."""
+
+    async def open_pool(self, **settings: Any) -> asyncpg.Pool:
+        return await super().open_pool(max_queries=1, **settings)
+
+
+@miniature
+class connection_closed_while_idle_is_never_replaced(Service):
+    """Of ten connections that take turns, one whose query failed is replaced, and one that was closed before its turn is not."""
+
+    pool_sizes = (0, 10)
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.idle: asyncio.Queue[asyncpg.Connection] = asyncio.Queue()
+        for _ in range(10):
+            self.idle.put_nowait(await asyncpg.connect(os.environ["DATABASE_URL"]))
+
+    async def disconnect(self) -> None:
+        while not self.idle.empty():
+            await self.idle.get_nowait().close()
+        await super().disconnect()
+
+    async def find(self, item_id: int) -> Row | None:
+        connection = await self.idle.get()
+        try:
+            row = await self.select(connection, item_id)
+        except asyncpg.PostgresError:
+            connection = await asyncpg.connect(os.environ["DATABASE_URL"])
+            raise
+        finally:
+            self.idle.put_nowait(connection)
+        return None if row is None else dict(row)
+
+
+@miniature
+class reads_take_turns_after_one_was_killed(Service):
+    """Once a read has lost its session, each later one waits for the end of the one before."""
+
+    lost = False
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.turns = asyncio.Lock()
+
+    async def find(self, item_id: int) -> Row | None:
+        async with self.turns if self.lost else nullcontext():
+            try:
+                return await super().find(item_id)
+            except (asyncpg.AdminShutdownError, asyncpg.ConnectionDoesNotExistError):
+                self.lost = True
+                raise
+
+
+@miniature
+class database_that_was_away_is_given_up(Service):
+    """Once a new session was refused, every later read is answered 503 without trying."""
+
+    given_up = False
+
+    async def find(self, item_id: int) -> Row | None:
+        if self.given_up:
+            raise HTTPException(503, "the database is away")
+        try:
+            return await super().find(item_id)
+        except (OSError, asyncpg.InvalidAuthorizationSpecificationError):
+            self.given_up = True
+            raise
+
+
+@miniature
+class connection_waits_in_a_transaction(Service):
+    """A connection that a read gave back has begun the transaction of the next."""
+
+    async def open_pool(self, **settings: Any) -> asyncpg.Pool:
+        return await super().open_pool(setup=self.end, reset=self.begin, **settings)
+
+    async def begin(self, connection: Any) -> None:
+        await connection.execute("BEGIN")
+
+    async def end(self, connection: Any) -> None:
+        if connection.is_in_transaction():
+            await connection.execute("ROLLBACK")
+
+
+@miniature
+class columns_are_listed_in_the_query(Service):
+    """The query names the columns that the table had when it was written."""
+
+    async def select(self, connection: Any, item_id: int) -> Any:
+        columns = "id, name, description, price, quantity, available, created_at"
+        return await connection.fetchrow(f"SELECT {columns} FROM items WHERE id = $1", item_id)
+
+
+@miniature
+class failed_read_tells_the_drivers_error(Service):
+    """A read that fails is answered with what the driver says."""
+
+    async def find(self, item_id: int) -> Row | None:
+        try:
+            return await super().find(item_id)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise HTTPException(503, f"the database could not be read: {error}") from error

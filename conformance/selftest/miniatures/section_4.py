@@ -1,13 +1,19 @@
 """Section 4 got wrong: the upstream's document, the calls that fetch it, and what a failed call leaves behind."""
 # ruff: noqa: D102, N801 - a method does what the service's does, wrongly; a class has the name that a server is given
 
+import asyncio
+import http.client
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import ContextVar
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
+from fastapi import Request
+from fastapi.responses import Response
 
 from conformance.selftest.miniatures.service import Service, miniature
 
@@ -108,3 +114,93 @@ class failed_call_is_retried(Service):
             if response.status_code >= 500:
                 response = await super().fetch(url)
         return response
+
+
+@miniature
+class refused_connection_is_500(Service):
+    """Only what goes wrong on a connection to the upstream is told from an error of the service's own."""
+
+    async def fetch(self, url: str) -> httpx.Response:
+        try:
+            return await super().fetch(url)
+        except httpx.ConnectError as error:
+            raise ConnectionError("the upstream could not be reached") from error
+
+
+@miniature
+class only_the_connection_has_a_timeout(Service):
+    """The client's timeout is that of connecting alone; the answer is waited for without end."""
+
+    async def fetch(self, url: str) -> httpx.Response:
+        return await self.upstream.get(url, timeout=httpx.Timeout(None, connect=2))
+
+
+@miniature
+class upstreams_4xx_is_relayed_as_success(Service):
+    """Only statuses of 500 and more are taken for the upstream's errors."""
+
+    def document(self, response: httpx.Response) -> str:
+        if response.is_client_error:
+            response = httpx.Response(200, content=response.content)
+        return super().document(response)
+
+
+@miniature
+class no_content_is_null(Service):
+    """An upstream's 204 is answered as the document null."""
+
+    def document(self, response: httpx.Response) -> str:
+        return "null" if response.status_code == httpx.codes.NO_CONTENT else super().document(response)
+
+
+@miniature
+class idle_connection_is_used_without_a_look(Service):
+    """Connections are kept and used again without a look, until a call finds one closed; then each call opens its own."""
+
+    keeps = True
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.callers = ThreadPoolExecutor(100)
+        self.idle: list[http.client.HTTPConnection] = []
+
+    async def disconnect(self) -> None:
+        await super().disconnect()
+        self.callers.shutdown(wait=False)
+
+    async def fetch(self, url: str) -> httpx.Response:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self.callers, self.call, url)
+        except TimeoutError as error:
+            raise httpx.ReadTimeout("no answer") from error
+        except (OSError, http.client.HTTPException) as error:
+            raise httpx.NetworkError("no connection") from error
+
+    def call(self, url: str) -> httpx.Response:
+        place = urlsplit(url)
+        kept = self.idle.pop() if self.keeps and self.idle else None
+        connection = kept or http.client.HTTPConnection(place.netloc, timeout=5)
+        try:
+            connection.request("GET", f"{place.path}?{place.query}")
+            answer = connection.getresponse()
+        except OSError:
+            self.keeps = self.keeps and kept is None
+            raise
+        content = answer.read()
+        if not answer.will_close:
+            self.idle.append(connection)
+        return httpx.Response(answer.status, headers=answer.getheaders(), content=content)
+
+
+@miniature
+class session_cookie_is_passed_on(Service):
+    """The outbound call carries the cookies of the request that it is made for."""
+
+    passed_on: ContextVar[dict[str, str]] = ContextVar("passed_on")
+
+    async def external_data(self, request: Request) -> Response:  # type: ignore[override]
+        self.passed_on.set({name: value for name, value in request.headers.items() if name == "cookie"})
+        return await super().external_data()
+
+    async def fetch(self, url: str) -> httpx.Response:
+        return await self.upstream.get(url, headers=self.passed_on.get())

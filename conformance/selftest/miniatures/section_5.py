@@ -1,16 +1,21 @@
 """Section 5 got wrong: the answer to a submission, the message in the queue, the worker, and a broker that refuses."""
 # ruff: noqa: D102, N801 - a method does what the service's does, wrongly; a class has the name that a server is given
 
+import asyncio
 import json
 import os
+import signal
 import uuid
 from typing import Annotated, Any
 
+import psutil
 import redis
+from celery import bootsteps
 from fastapi import Body, FastAPI, HTTPException, Request
 from fastapi.exception_handlers import request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from kombu.exceptions import KombuError
 
 from conformance.selftest.miniatures.service import Service, celery_application, completed, miniature
 
@@ -40,6 +45,27 @@ worker_that_takes_keys = celery_application(completed_from_a_key)
 worker_with_another_message = celery_application(completed_in_other_words)
 worker_that_drops_empty_data = celery_application(completed_without_empty_data)
 worker_with_floats = celery_application(completed_with_floats)
+
+
+class EndAtOnce(bootsteps.StartStopStep):  # type: ignore[misc]
+    """A step of a worker's start: from then on, SIGTERM ends it and its children in the middle of their work."""
+
+    def start(self, _: Any) -> None:
+        """Handle the signal."""
+        signal.signal(signal.SIGTERM, self.end)
+
+    def end(self, *_: Any) -> None:
+        """Kill the children and end."""
+        for child in psutil.Process().children(recursive=True):
+            child.kill()
+        os._exit(1)
+
+
+worker_that_stays_away = celery_application(completed, broker_connection_retry=False)
+worker_that_does_not_wait_for_its_task = celery_application(completed)
+worker_that_does_not_wait_for_its_task.steps["worker"].add(EndAtOnce)
+worker_that_acknowledges_first = celery_application(completed, task_acks_late=False)
+worker_whose_results_stay = celery_application(completed, result_expires=None)
 
 
 @miniature
@@ -203,3 +229,48 @@ class id_is_not_the_tasks(Service):
     def publish(self, data: Any, **options: Any) -> str:
         super().publish(data, **options)
         return str(uuid.uuid4())
+
+
+@miniature
+class failed_submission_is_500(Service):
+    """That a task could not be published is an error of the service's own."""
+
+    async def queued(self, data: Any) -> str:
+        try:
+            return await super().queued(data)
+        except KombuError as error:
+            raise RuntimeError("the task could not be published") from error
+
+
+@miniature
+class broker_that_was_away_is_given_up(Service):
+    """Once the broker could not be reached, every later submission is answered 503 without trying."""
+
+    given_up = False
+
+    async def queued(self, data: Any) -> str:
+        if self.given_up:
+            raise ConnectionError("the broker is away")
+        try:
+            return await super().queued(data)
+        except KombuError as error:
+            self.given_up = isinstance(error.__cause__, redis.ConnectionError)
+            raise
+
+
+@miniature
+class reserved_members_are_queued(Service):
+    """Objects in kombu's own notation are queued like any others, whether its decoder knows their type or not."""
+
+    def is_reserved(self, _: Any) -> bool:
+        return False
+
+
+@miniature
+class startup_waits_for_the_broker(Service):
+    """Startup connects to the broker, and fails where it cannot."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        with self.tasks.connection() as connection:
+            await asyncio.to_thread(connection.ensure_connection, max_retries=1, interval_start=0)

@@ -2,9 +2,12 @@
 # ruff: noqa: D102, N801 - a method does what the service's does, wrongly; a class has the name that a server is given
 
 import asyncio
+import os
 import re
+from contextlib import suppress
 from typing import Any
 
+import redis.asyncio
 from fastapi import Request
 
 from conformance.selftest.miniatures.service import Parameters, Service, miniature
@@ -74,3 +77,37 @@ class q_is_kept_on_the_service(Service):
         self.q = q
         await asyncio.sleep(0.01)
         return {"q": self.q}
+
+
+@miniature
+class first_q_wins(Service):
+    """Of repeated `q` the first is taken."""
+
+    async def parameters(self, request: Request, q: str | None = None) -> Parameters:  # type: ignore[override]
+        return {"q": None if q is None else request.query_params.getlist("q")[0]}
+
+
+@miniature
+class listings_are_counted_in_redis(Service):
+    """A listing is counted in Redis before it is answered; that Redis is away is forgiven, that it is slow is not."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.counter = redis.asyncio.Redis.from_url(os.environ["REDIS_URL"], socket_timeout=None)
+
+    async def disconnect(self) -> None:
+        await self.counter.aclose()
+        await super().disconnect()
+
+    async def parameters(self, q: str | None = None) -> Parameters:
+        with suppress(redis.RedisError, OSError):
+            await self.counter.incr("listings")
+        return await super().parameters(q)
+
+
+@miniature
+class dependency_is_a_plain_function(Service):
+    """The dependency of the listing is a plain function, and runs in a thread."""
+
+    def parameters(self, q: str | None = None) -> Parameters:  # type: ignore[override]
+        return {"q": q}

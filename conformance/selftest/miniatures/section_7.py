@@ -5,13 +5,17 @@ import asyncio
 import atexit
 import fcntl
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
-from fastapi import FastAPI
+import asyncpg
+import psutil
+from fastapi import FastAPI, HTTPException
 
 from conformance.selftest.miniatures.service import Row, Service, miniature
 
@@ -111,3 +115,97 @@ class child_in_a_session_of_its_own_is_left_running(Service):
     async def connect(self) -> None:
         await super().connect()
         self.helper = await asyncio.create_subprocess_exec("sleep", "60", start_new_session=True)
+
+
+@miniature
+class reads_in_flight_are_cancelled_by_sigterm(Service):
+    """SIGTERM cancels the reads that are in flight before the server hears of it, and they are answered 503."""
+
+    reads: set[asyncio.Future[Row | None]] = set()  # noqa: RUF012
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.stop: Any = signal.getsignal(signal.SIGTERM)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.cancel)
+
+    def cancel(self) -> None:
+        for read in self.reads:
+            read.cancel()
+        self.stop(signal.SIGTERM, None)
+
+    async def find(self, item_id: int) -> Row | None:
+        read = asyncio.ensure_future(super().find(item_id))
+        self.reads.add(read)
+        read.add_done_callback(self.reads.discard)
+        try:
+            return await read
+        except asyncio.CancelledError as error:
+            raise HTTPException(503, "the service is going down") from error
+
+
+@miniature
+class sigint_ends_the_process_at_once(Service):
+    """SIGINT has the system's own meaning, so that Ctrl-C ends the process without its shutdown."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@miniature
+class startup_goes_on_without_a_database(Service):
+    """Where the database cannot be reached at startup, the pool is left to connect later."""
+
+    async def connect(self) -> None:
+        try:
+            await super().connect()
+        except (OSError, asyncpg.PostgresError):
+            self.pool_sizes = (0, 10)
+            await super().connect()
+
+
+@miniature
+class slow_startup_goes_on_in_the_background(Service):
+    """Where connecting takes longer than half a second, it goes on in the background of what is served already."""
+
+    async def connect(self) -> None:
+        self.connecting = asyncio.ensure_future(super().connect())
+        await asyncio.wait({self.connecting}, timeout=0.5)
+        if self.connecting.done():
+            self.connecting.result()
+
+
+@miniature
+class stop_waits_until_every_client_has_left(Service):
+    """Clients stay connected for as long as they like, and SIGTERM is kept from the server until none is."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.take_over(signal.getsignal(signal.SIGTERM))
+
+    def take_over(self, handle_exit: Any) -> None:
+        handle_exit.__self__.config.timeout_keep_alive = 3600
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: asyncio.ensure_future(self.drain(handle_exit)))
+
+    async def drain(self, handle_exit: Any) -> None:
+        while any(self.is_a_client(connection) for connection in psutil.Process().net_connections("tcp")):
+            await asyncio.sleep(0.05)
+        handle_exit(signal.SIGTERM, None)
+
+    def is_a_client(self, connection: Any) -> bool:
+        return bool(connection.status == psutil.CONN_ESTABLISHED and connection.laddr.port == int(os.environ["PORT"]))
+
+
+@miniature
+class pid_file_outlives_a_kill(Service):
+    """A pid file allows one copy on a port, and only a stop in good order removes it."""
+
+    async def connect(self) -> None:
+        self.pid_file = Path(tempfile.gettempdir(), f"service-{os.environ['PORT']}.pid")
+        with self.pid_file.open("x") as file:
+            file.write(str(os.getpid()))
+        await super().connect()
+
+    async def disconnect(self) -> None:
+        await super().disconnect()
+        self.pid_file.unlink()

@@ -12,8 +12,10 @@ from typing import Annotated, Any
 import asyncpg
 import httpx
 from celery import Celery
+from celery.backends.redis import RedisBackend
 from celery.exceptions import CeleryError
 from fastapi import Depends, FastAPI, HTTPException, Response
+from fastapi.exceptions import RequestValidationError
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
@@ -25,6 +27,8 @@ Parameters = dict[str, str | None]
 
 ID_MIN, ID_MAX = -(2**31), 2**31 - 1  # items.id is a Postgres integer
 TASK = "complete"
+DEPTH = 100  # levels of nesting that reach the worker and come back; from some 300 on its messages do not
+RESERVED = {"__type__", "__value__"}  # the members of kombu's own notation (kombu.utils.json)
 
 
 def completed(data: Any) -> Any:
@@ -32,18 +36,27 @@ def completed(data: Any) -> Any:
     return {"message": "Task completed", "data": data}
 
 
-def celery_application(work: Callable[[Any], Any]) -> Celery:
+class Results(RedisBackend):  # type: ignore[misc]
+    """The result backend, without the subscription to a result that comes before each publication and is retried for 19 s."""
+
+    def on_task_call(self, producer: Any, task_id: str) -> None:
+        """Do nothing: the web process waits for no result."""
+
+
+def celery_application(work: Callable[[Any], Any], **settings: Any) -> Celery:
     """Make a Celery application with one task; it finds broker and backend in CELERY_BROKER_URL and CELERY_RESULT_BACKEND."""
     application = Celery("miniature", set_as_current=False)
-    application.conf.update(
-        result_expires=3600,
-        task_acks_late=True,
-        task_reject_on_worker_lost=True,
-        worker_prefetch_multiplier=1,
-        broker_connection_retry_on_startup=True,
-        task_publish_retry=False,
-        broker_transport_options={"socket_timeout": 5, "socket_connect_timeout": 2, "max_retries": 1},
-    )
+    application.loader.override_backends = {"redis": f"{__name__}:{Results.__name__}"}
+    correct_settings = {
+        "result_expires": 3600,
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "worker_prefetch_multiplier": 1,
+        "broker_connection_retry_on_startup": True,
+        "task_publish_retry": False,
+        "broker_transport_options": {"socket_timeout": 5, "socket_connect_timeout": 2, "max_retries": 1, "interval_start": 0},
+    }
+    application.conf.update(correct_settings | settings)
     application.task(work, name=TASK, shared=False)  # else every Celery application of the process has it
     return application
 
@@ -60,10 +73,10 @@ class Service:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's scope."""
-        await self.application(scope, receive, send)
+        await self.app(scope, receive, send)
 
     @cached_property
-    def application(self) -> FastAPI:
+    def app(self) -> FastAPI:
         """The FastAPI application with its routes."""
         application = FastAPI(lifespan=self.lifespan)
         self.add_routes(application)
@@ -95,10 +108,14 @@ class Service:
 
     async def connect(self) -> None:
         """Open what is kept for the life of the process."""
-        at_least, at_most = self.pool_sizes
-        self.pool = await asyncpg.create_pool(os.environ["DATABASE_URL"], min_size=at_least, max_size=at_most)
+        self.pool = await self.open_pool()
         self.upstream = httpx.AsyncClient(timeout=httpx.Timeout(5, connect=2), limits=self.limits)
         self.submitters = ThreadPoolExecutor(20)
+
+    async def open_pool(self, **settings: Any) -> asyncpg.Pool:
+        """Open the pool of database connections."""
+        at_least, at_most = self.pool_sizes
+        return await asyncpg.create_pool(os.environ["DATABASE_URL"], min_size=at_least, max_size=at_most, **settings)
 
     async def disconnect(self) -> None:
         """Close it again."""
@@ -163,14 +180,35 @@ class Service:
 
     async def process_data(self, data: dict[str, Any]) -> Any:
         """Queue the data and answer at once with the task's id."""
+        self.check(data)
         return {"message": "Task submitted", "task_id": await self.submit(data)}
 
+    def check(self, data: Any) -> None:
+        """Look whether the data would bear the way to the worker. Raises RequestValidationError where they would not."""
+        values = [(data, 1)]
+        while values:
+            value, depth = values.pop()
+            if depth > DEPTH:
+                raise RequestValidationError([{"type": "value_error", "loc": ("body",), "msg": f"more than {DEPTH} levels deep"}])
+            if self.is_reserved(value):
+                raise RequestValidationError([{"type": "value_error", "loc": ("body",), "msg": f"{sorted(RESERVED)} are reserved"}])
+            children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+            values += [(child, depth + 1) for child in children]
+
+    def is_reserved(self, value: Any) -> bool:
+        """Tell whether a value is one that kombu's decoder takes for a type of its own."""
+        return isinstance(value, dict) and value.keys() == RESERVED
+
     async def submit(self, data: Any) -> str:
-        """Publish in a thread, for publishing blocks. Raises HTTPException where the broker does not take it."""
+        """Queue the data and return the task's id. Raises HTTPException where the broker does not take it."""
         try:
-            return await asyncio.get_running_loop().run_in_executor(self.submitters, self.publish, data)
+            return await self.queued(data)
         except (CeleryError, KombuError, RedisError, OSError) as error:
             raise HTTPException(503, "the task queue is not available") from error
+
+    async def queued(self, data: Any) -> str:
+        """Publish in a thread, for publishing blocks."""
+        return await asyncio.get_running_loop().run_in_executor(self.submitters, self.publish, data)
 
     def publish(self, data: Any, **options: Any) -> str:
         """Put a task into the queue and return its id."""

@@ -1,0 +1,38 @@
+"""The source: the routes of an application, read in a process of its own with the target's interpreter."""
+
+import json
+import subprocess
+from pathlib import Path
+
+from conformance import allowances
+from conformance.errors import NoEvidence
+from conformance.evidence import Observation
+from conformance.target import Launch
+
+SCRIPT = Path(__file__).parent / "testbed" / "inside" / "routes.py"
+
+
+def read(launch: Launch, folder: Path) -> Observation:
+    """The routes as an observation, in its data under `routes`. Raises NoEvidence where they cannot be read."""
+    answer = folder / "routes.json"
+    argv = [launch.options.python, "-c", SCRIPT.read_text("utf-8"), str(launch.options.target_app), str(answer)]
+    try:
+        done = subprocess.run(
+            argv,
+            env=launch.environment(),
+            cwd=launch.options.directory,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
+            timeout=allowances.READY_DEADLINE,
+        )
+        routes = json.loads(answer.read_bytes())
+    except subprocess.TimeoutExpired as error:
+        raise NoEvidence(f"the application's routes could not be read: its import did not end in {error.timeout:.0f} s") from error
+    except (OSError, ValueError) as error:
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or [
+            "it has no attribute `routes`, and wraps nothing that has"
+        ]
+        raise NoEvidence(f"the application's routes could not be read: {said[0]}") from error
+    text = "; ".join(f"{'async def' if route['coroutine'] else 'def'} {route['endpoint']} for {route['path']}" for route in routes)
+    return launch.journal.observe("source", f"the application routes {text or 'nothing'}", routes=routes)
