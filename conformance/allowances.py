@@ -31,7 +31,7 @@ SIGNAL_DEADLINE = 2.0
 
 # How long a service whose database takes its connection and never answers is watched for an answer that it should not give.
 # It is watched in the background. A service that opens its pool in a background task answers after: TBM.
-SILENCE_WATCHED = 1.0
+SILENCE_WATCHED = 2.0
 
 # A call whose upstream never answers; in the background too. The usual clients give up after 5 s (httpx) to 300 s (aiohttp).
 GIVE_UP_DEADLINE = 30.0

@@ -4,7 +4,6 @@ import json
 import subprocess
 from pathlib import Path
 
-from conformance import allowances
 from conformance.errors import NoEvidence
 from conformance.evidence import Observation
 from conformance.target import Launch
@@ -15,17 +14,8 @@ SCRIPT = Path(__file__).parent / "testbed" / "inside" / "routes.py"
 def read(launch: Launch, folder: Path) -> Observation:
     """The routes as an observation, in its data under `routes`. Raises NoEvidence where they cannot be read."""
     answer = folder / "routes.json"
-    argv = [launch.options.python, "-c", SCRIPT.read_text("utf-8"), str(launch.options.target_app), str(answer)]
     try:
-        done = subprocess.run(
-            argv,
-            env=launch.environment(),
-            cwd=launch.options.directory,
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            check=False,
-            timeout=allowances.READY_DEADLINE,
-        )
+        done = launch.run_inside(SCRIPT.read_text("utf-8"), str(launch.options.target_app), str(answer))
         routes = json.loads(answer.read_bytes())
     except subprocess.TimeoutExpired as error:
         raise NoEvidence(f"the application's routes could not be read: its import did not end in {error.timeout:.0f} s") from error

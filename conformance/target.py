@@ -92,6 +92,18 @@ class Launch:
         command = shlex.split(self.options.target_command or "")
         return [word.replace("{host}", HOST).replace("{port}", str(port)) for word in command]
 
+    def run_inside(self, script: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        """Run a script to its end in the target's interpreter, folder and environment. Raises OSError, subprocess.TimeoutExpired."""
+        return subprocess.run(
+            [self.options.python, "-c", script, *arguments],
+            env=self.environment(),
+            cwd=self.options.directory,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
+            timeout=allowances.READY_DEADLINE,
+        )
+
     def worker(self) -> list[str]:
         """The command that starts the worker."""
         if self.options.worker_app:
@@ -271,18 +283,9 @@ def is_no_application(launch: Launch) -> WrongUsage | None:
 
 
 def _look(launch: Launch) -> str | None:
-    argv: Sequence[str] = [launch.options.python, "-c", _LOOK, str(launch.options.target_app)]
     found: Any = None
     with suppress(OSError, ValueError, subprocess.TimeoutExpired):
-        done = subprocess.run(
-            argv,
-            env=launch.environment(),
-            cwd=launch.options.directory,
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            check=False,
-            timeout=30,
-        )
+        done = launch.run_inside(_LOOK, str(launch.options.target_app))
         found = json.loads(done.stdout.splitlines()[-1]) if done.stdout.strip() else None
     return found if isinstance(found, str) else None
 
