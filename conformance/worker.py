@@ -15,7 +15,8 @@ class Worker:
     def __init__(self, launch: Launch) -> None:
         self._launch = launch
         self._process: Process | None = None
-        self._proven = False
+        self._proven = False  # a worker has done something
+        self._warm = False  # this one has
         self._missed = False
         self._requirement = ""
         self.overdue: Violation | None = None  # a result of the current requirement's that did not come in time
@@ -36,6 +37,7 @@ class Worker:
             )
         try:
             self._process = self._launch.start("worker", self._launch.worker())
+            self._warm = False
         except FileNotFoundError as error:
             raise NoEvidence(f"the worker could not be started: {error}; correct --worker-command or --target-python") from error
 
@@ -49,7 +51,8 @@ class Worker:
         return [signalled, *([] if ended is not None else self.last_lines())]
 
     def kill(self) -> list[Fact]:
-        """SIGKILL the worker and all that it has started."""
+        """SIGKILL the worker and all that it has started; what it has missed is not held against the next."""
+        self.overdue, self._missed = None, False
         if self._process is None:
             return []
         killed = self._process.send(signal.SIGKILL)
@@ -63,14 +66,14 @@ class Worker:
 
     @property
     def deadline(self) -> float:
-        """How long a result may take: longer for the first, which waits for the worker's start; shorter once one was missed."""
+        """How long a result may take: longer for the first of a worker, which waits for its start; shorter once one was missed."""
         if self._missed:
             return allowances.DEADLINE_AFTER_A_MISSED_ONE
-        return allowances.RESULT_DEADLINE if self._proven else allowances.FIRST_RESULT_DEADLINE
+        return allowances.RESULT_DEADLINE if self._warm else allowances.FIRST_RESULT_DEADLINE
 
     def did_its_work(self) -> None:
         """A result came."""
-        self._proven, self._missed = True, False
+        self._proven, self._warm, self._missed = True, True, False
 
     def last_lines(self) -> list[LogLine]:
         """What the worker printed last, as evidence. Raises NoEvidence where it ended before it did anything."""

@@ -24,7 +24,7 @@ celery_app.conf.update(
     broker_connection_retry_on_startup=True,
     # A broker that is away is told to the caller in bounded time, not retried behind its back.
     task_publish_retry=False,
-    broker_transport_options={"socket_timeout": 5, "socket_connect_timeout": 2, "max_retries": 1},
+    broker_transport_options={"socket_timeout": 5, "socket_connect_timeout": 2, "max_retries": 1, "interval_start": 0},
     redis_socket_timeout=5,
     redis_socket_connect_timeout=2,
 )
