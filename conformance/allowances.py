@@ -78,10 +78,10 @@ OWN_LOCK_DEADLINE = 5.0
 # Examples per property. TASK-6 waits for a worker each time, so it gets fewer. Measured: 50 examples cost 0.2 to 0.4 s.
 EXAMPLES = 50
 EXAMPLES_THROUGH_THE_WORKER = 25
-EXAMPLES_OF_AN_OPERATION = 25  # of the contract, six operations for two requirements. Measured: TBM
+EXAMPLES_OF_AN_OPERATION = 15  # of the contract, six operations for two requirements. Measured: TBM
 
 # Programs of CONC-11's search, and the most steps of each. Measured: TBM.
-PROGRAMS = 25
+PROGRAMS = 15
 STEPS_OF_A_PROGRAM = 15
 
 # How long a shorter program is looked for once one has failed.
