@@ -23,32 +23,30 @@ READY_DEADLINE = 20.0
 # From SIGTERM to the end of the process. Worst seen: 0.23 s; an ordinary deployment grants 10 s (docker stop) or more.
 STOP_DEADLINE = 10.0
 
-# How long a copy's start keeps the next one waiting, if it listens no earlier. Worst seen: TBM.
-START_WATCHED = 3.0
-
-# From SIGTERM to a sign that it was taken: nothing listens any more, or the process ended. Worst seen: TBM.
+# From SIGTERM to a sign that it was taken: nothing listens any more, or the process ended. Worst of 12, beside two other runs: 0.1 s.
 SIGNAL_DEADLINE = 2.0
 
 # How long a service whose database takes its connection and never answers is watched for an answer that it should not give.
-# It is watched in the background. A service that opens its pool in a background task answers after: TBM.
+# It is watched in the background. The miniature that goes on without its database does so after 0.5 s.
 SILENCE_WATCHED = 2.0
 
 # A call whose upstream never answers; in the background too. The usual clients give up after 5 s (httpx) to 300 s (aiohttp).
 GIVE_UP_DEADLINE = 30.0
 
-# A submission that the broker refuses. Celery's default publishing takes about 19 s; one that tries once: TBM.
+# A submission that the broker refuses. Celery's default publishing takes about 19 s; one that tries once at most 2.3 s.
 REFUSAL_DEADLINE = 15.0
 
-# From the end of a fault to answers as before; then the target is started anew. Worst seen: TBM.
+# From the end of a fault to answers as before; then the target is started anew. The reference never was.
 HEAL_DEADLINE = 5.0
 
 # Rounds of ten reads at once until all succeed after an outage: a pool may find out one by one which of its connections broke.
 ROUNDS_TO_RECOVER = 5
 
-# An answer that nothing holds back, while a submission that was sent before it waits for a broker that refuses. Worst seen: TBM.
+# An answer that nothing holds back, while a submission that was sent before it waits for a broker that refuses. Worst seen: 0.48 s,
+# beside two other runs.
 UNBLOCKED_DEADLINE = 2.0
 
-# Between two attempts of one reconnection, after which a client waits or gives up. Worst seen: TBM.
+# Between two attempts of one reconnection, after which a client waits or gives up. Celery's two were 4 to 8 ms apart.
 QUIET = 0.1
 
 # A task whose worker finds its broker again. Celery tries after 2 s, then 4 s, and so on by 2 s more.
@@ -78,10 +76,11 @@ OWN_LOCK_DEADLINE = 5.0
 # Examples per property. TASK-6 waits for a worker each time, so it gets fewer. Measured: 50 examples cost 0.2 to 0.4 s.
 EXAMPLES = 50
 EXAMPLES_THROUGH_THE_WORKER = 25
-EXAMPLES_OF_AN_OPERATION = 15  # of the contract, six operations for two requirements. Measured: TBM
+EXAMPLES_OF_AN_OPERATION = 15  # of the contract, six operations for two requirements. Measured: 1.5 to 2 s in all
 
-# Programs of CONC-11's search, and the most steps of each. Measured: TBM.
-PROGRAMS = 15
+# Programs of CONC-11's search, and the most steps of each. Measured: 2 to 3 s, and a fault that takes three steps to see was found
+# for 4 of 6 seeds.
+PROGRAMS = 12
 STEPS_OF_A_PROGRAM = 15
 
 # How long a shorter program is looked for once one has failed.

@@ -45,29 +45,14 @@ class Ending:
 @asynccontextmanager
 async def copy(launch: Launch, name: str, variables: Mapping[str, str], port: int | None = None) -> AsyncIterator[tuple[Target, Client]]:
     """A further copy of the target, which need not be ready, and a client of its own; it is killed in the end."""
-    await asyncio.to_thread(launch.starting.acquire)
-    try:
-        target = await asyncio.to_thread(Target.start, launch, f"server ({name})", variables, port)
-    except BaseException:
-        launch.starting.release()
-        raise
-    started = asyncio.create_task(_started(launch, target))
+    target = await asyncio.to_thread(Target.start, launch, f"server ({name})", variables, port)
     client = Client(target.url, launch.journal)
     await client.open()
     try:
         yield target, client
     finally:
         await asyncio.to_thread(target.kill)
-        await started
         await client.close()
-
-
-async def _started(launch: Launch, target: Target) -> None:
-    """Let the next copy start as soon as this one listens, has ended, or takes longer than copies do."""
-    deadline = time.monotonic() + allowances.START_WATCHED
-    while target.port_is_free() and target.process.status is None and time.monotonic() < deadline:
-        await asyncio.sleep(allowances.POLL_INTERVAL)
-    launch.starting.release()
 
 
 @asynccontextmanager

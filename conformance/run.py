@@ -36,7 +36,7 @@ READINESS = "LIFE-10"
 OUTLIVING_FAULTS = "END-5"
 INSIDE = Path(__file__).parent / "testbed" / "inside" / "sitecustomize.py"
 RESTARTS = 5  # after deaths of its own
-STARTS_AT_ONCE = 2
+LIVES_AT_ONCE = 2  # more would slow the probes
 LONGEST_CURL = 400  # characters of a command that a person pastes
 
 # What to pass so that a channel can be seen.
@@ -70,7 +70,7 @@ class Run:
         self._closing = threading.Event()
         self._processes: list[Process] = []
         self._pool = ThreadPoolExecutor(max_workers=6, thread_name_prefix="testbed")
-        self._copies = ThreadPoolExecutor(max_workers=len(lives.LIVES) + 1, thread_name_prefix="life")
+        self._copies = ThreadPoolExecutor(max_workers=LIVES_AT_ONCE, thread_name_prefix="life")
         self._lives: dict[type[lives.Life], Future[lives.Life]] = {}
         self._urls: set[str] = set()  # of the target, which may be started anew; not of its copies
         self._disturbed: Health | None = None  # how the target was before a probe that disturbed it
@@ -186,9 +186,7 @@ class Run:
         self.services["upstream"] = f"stub at {upstream.url}"
 
     def _open_target(self) -> None:
-        self.launch = Launch(
-            self.options, self._variables(), self.folder / "start", self.journal, self._started, threading.Semaphore(STARTS_AT_ONCE)
-        )
+        self.launch = Launch(self.options, self._variables(), self.folder / "start", self.journal, self._started)
         self.worker = Worker(self.launch)
         self.target = self._start_target()
         self.client = Client(self.target.url, self.journal)

@@ -6,7 +6,6 @@ import shlex
 import signal
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -65,7 +64,6 @@ class Launch:
     stacks: Path  # the folder with the run's sitecustomize
     journal: Journal
     started: Callable[[Process], None]  # told of every process, so that none outlives the run
-    starting: threading.Semaphore  # how many copies may be at their start at once, which is all that costs CPU
 
     def start(self, name: str, argv: Sequence[str], **more: str) -> Process:
         """Start a process of the target's in its folder and environment. Raises FileNotFoundError."""

@@ -191,13 +191,18 @@ class Broker:
         """Let the target's user in no more, and end the connections it has. Raises BrokenTestbed where that does not take hold."""
         await self._set_user("off")
         try:
-            with blaming_the_testbed("end the target's connections"):
-                await self._client.execute_command("CLIENT", "KILL", "USER", self._user)
+            await self.cut()
             await self._check_shut_out()
             yield self._journal.observe("fault", "the broker refuses the service")
         finally:
             await self._set_user("on")
             self._journal.observe("fault", "the broker lets the service in again")
+
+    async def cut(self) -> Observation:
+        """End every connection of the target's user, as a broker does that restarts."""
+        with blaming_the_testbed("end the target's connections"):
+            ended = await self._client.execute_command("CLIENT", "KILL", "USER", self._user)
+        return self._journal.observe("fault", f"the broker ended {ended} connections of the service's", ended=ended)
 
     async def turned_away(self, count: int, until: Callable[[], bool] = lambda: False) -> Observation:
         """Wait until the server has turned the target's user away this many times in all, or something else is so.

@@ -35,15 +35,15 @@ class rejected_submission_is_problem_json(Service):
 
 
 @miniature
-class false_body_is_503(Service):
-    """A body that is zero, false, an empty text or an empty list is taken for one that was lost on the way, and is answered 503."""
+class error_at_position_zero_is_503(Service):
+    """A body that is no JSON from its first character on is answered 503, for the error's position zero is taken for none."""
 
     def add_routes(self, application: FastAPI) -> None:
         super().add_routes(application)
         application.exception_handler(RequestValidationError)(self.reject)
 
     async def reject(self, request: Request, error: RequestValidationError) -> Response:
-        if error.body is not None and not error.body:
+        if not error.errors()[0]["loc"][-1]:
             return JSONResponse({"detail": "try again later"}, 503)
         return await request_validation_exception_handler(request, error)
 

@@ -27,7 +27,7 @@ Parameters = dict[str, str | None]
 
 ID_MIN, ID_MAX = -(2**31), 2**31 - 1  # items.id is a Postgres integer
 TASK = "complete"
-DEPTH = 100  # levels of nesting that reach the worker and come back; from some 300 on its messages do not
+DEPTH = 100  # levels of nesting; at 500 the worker cannot pickle the message, and ends
 RESERVED = {"__type__", "__value__"}  # the members of kombu's own notation (kombu.utils.json)
 
 
