@@ -57,9 +57,10 @@ class Pending:
             self._timeout.reschedule(asyncio.get_running_loop().time() + seconds)
         return await self.task
 
-    def leave(self) -> None:
+    async def leave(self) -> None:
         """Drop the connection without waiting for the answer."""
         self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
 
 
 class InFlight:

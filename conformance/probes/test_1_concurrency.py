@@ -180,12 +180,12 @@ async def test_clients_that_leave_cost_no_capacity(client: Client, items: Databa
         requests = send(*OUTBOUND)
         await held(await upstream.arrived(hold, len(OUTBOUND)), "outbound call", requests)
         for request in requests:
-            request.leave()
+            await request.leave()
     async with client.in_flight() as send, items.locked():
         requests = send(*(f"/items/{items.unused_id()}" for _ in range(READS)))
         await held((await items.waiting(2)).data["waiting"], "read", requests)
         for request in requests:
-            request.leave()
+            await request.leave()
     await test_outbound_calls_overlap(client, upstream, target)
     await test_database_reads_overlap(client, items, target)
 
@@ -227,7 +227,7 @@ async def test_work_of_a_client_that_left(client: Client, upstream: Upstream, ob
     async with client.in_flight() as send, upstream.holding() as hold:
         (request,) = send("/external-data")
         await held(await upstream.arrived(hold, 1), "outbound call", [request])
-        request.leave()
+        await request.leave()
         later = [await client.get("/async") for _ in range(20)]
         became = "had been given up" if hold.given_up else "was outstanding still"
         answered = sum(exchange.answered for exchange in later)

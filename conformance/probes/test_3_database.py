@@ -136,9 +136,13 @@ async def test_connections_are_reused(client: Client, items: Database) -> None:
     before = await items.sessions_by_identity()
     no_evidence_unless(bool(before.data["identities"]), "the service has no session between two reads")
     await client.in_turn([path] * 30)
-    after = await items.sessions_by_identity()
+    async with client.in_flight() as send, items.locked():  # a session that lasts as long as its read is there as long as that is held
+        send(path)
+        waiting = await items.waiting(1)
+        after = await items.sessions_by_identity()
+    no_evidence_unless(waiting.data["waiting"] > 0, "no read waited for the locked table")
     new = set(after.data["identities"]) - set(before.data["identities"])
-    require(not new, "no session after 30 reads that was not there before", f"{len(new)} that were opened since", [before, after])
+    require(not new, "no session in the 31st read that was not there after the first", f"{len(new)} opened since", [before, waiting, after])
 
 
 async def expect_reads_again(client: Client, items: Database, *facts: Fact) -> None:

@@ -285,3 +285,16 @@ class failed_read_tells_the_drivers_error(Service):
             return await super().find(item_id)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise HTTPException(503, f"the database could not be read: {error}") from error
+
+
+@miniature
+class each_read_has_a_session_of_its_own(Service):
+    """Beside a pool that stands idle, each read connects and disconnects."""
+
+    async def find(self, item_id: int) -> Row | None:
+        connection = await asyncpg.connect(os.environ["DATABASE_URL"])
+        try:
+            row = await self.select(connection, item_id)
+        finally:
+            await connection.close()
+        return None if row is None else dict(row)

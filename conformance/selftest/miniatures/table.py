@@ -150,6 +150,7 @@ MINIATURES = (
     Miniature("section_2:async_is_a_plain_function", ("END-6",), r"a coroutine function for /async\na plain function, read_async"),
     Miniature("section_3:id_column_is_taken_for_a_bigint", ("DB-10",), r"^500 ", may_fail=("HTTP-2", "HTTP-3")),
     Miniature("section_3:connection_is_closed_after_one_read", ("DB-11",), r"opened"),
+    Miniature("section_3:each_read_has_a_session_of_its_own", ("DB-11",), r"opened", may_fail=("CONC-11",)),
     Miniature("section_3:connection_closed_while_idle_is_never_replaced", ("DB-12", "DB-14"), r"^500 ", may_fail=("DB-13", "CONC-11")),
     Miniature("section_3:reads_take_turns_after_one_was_killed", ("DB-13",), r"^1 reads wait in pg_locks", may_fail=("CONC-11",)),
     Miniature("section_3:database_that_was_away_is_given_up", ("DB-14",), r"^503 ", may_fail=("CONC-11",)),
