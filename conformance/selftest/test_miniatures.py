@@ -75,13 +75,15 @@ def judge(miniature: Miniature, record: Path, beds: Queue[Bed]) -> Judged:
     target = [f"--target-app={miniature.target_app}", f"--worker-app={miniature.worker_app}"]
     arguments = [*target, *urls, SEED, f"--record={record}", "--only", *judged_by(miniature)]
     command = [sys.executable, "-m", "pytest", "conformance/probes", *arguments]
-    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
-        try:
-            printed, _ = run.communicate(timeout=RUN_DEADLINE)
-        except subprocess.TimeoutExpired:
-            run.terminate()
-            printed, _ = run.communicate(timeout=END_DEADLINE)
-    beds.put(bed)
+    try:
+        with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace") as run:
+            try:
+                printed, _ = run.communicate(timeout=RUN_DEADLINE)
+            except subprocess.TimeoutExpired:
+                run.terminate()
+                printed, _ = run.communicate(timeout=END_DEADLINE)
+    finally:
+        beds.put(bed)
     lines = [json.loads(line) for line in record.read_text("utf-8").splitlines()] if record.exists() else []
     return Judged({line["requirement"]: line for line in lines if line["type"] == "verdict"}, printed)
 
