@@ -1,7 +1,7 @@
 """Every tolerance of the suite, with the measurement that justifies it.
 
-None of them lies on the pass path: a conforming target is waited for by facts, and these only bound how long a defect
-may last. Measured on 2 cores kept busy by two other processes, 15 runs, five of them on the document's own code (the
+A conforming target is waited for by facts, and these only bound how long a defect may last. Two are spent on a pass as well,
+for what should not come has no fact to wait for: QUIET, and SILENCE_WATCHED, which passes in the background. Measured on 2 cores kept busy by two other processes, 15 runs, five of them on the document's own code (the
 slowest target at hand: a client per outbound call costs it about 40 ms of CPU); the figure is the worst seen.
 """
 
@@ -36,10 +36,11 @@ GIVE_UP_DEADLINE = 30.0
 # A submission that the broker refuses. Celery's default publishing takes about 19 s; one that tries once at most 2.3 s.
 REFUSAL_DEADLINE = 15.0
 
-# From the end of a fault to answers as before; then the target is started anew. The reference never was.
+# From the end of a fault to answers as before; then the target is started anew. The reference never was in 17 runs.
 HEAL_DEADLINE = 5.0
 
 # Rounds of ten reads at once until all succeed after an outage: a pool may find out one by one which of its connections broke.
+# asyncpg's pool, of the reference and of the document's own code, needed one round in each of 3 runs.
 ROUNDS_TO_RECOVER = 5
 
 # An answer that nothing holds back, while a submission that was sent before it waits for a broker that refuses. Worst seen: 0.48 s,
@@ -72,6 +73,9 @@ POLL_INTERVAL = 0.005
 
 # How long we wait for a lock on the table for ourselves; nobody else should hold one. Worst seen: less than 0.13 s (CONC-2 whole).
 OWN_LOCK_DEADLINE = 5.0
+
+# Looks at a task before it was done, which must agree on where its message is. A look takes 2 to 5 ms, TASK-14's task at least 50.
+LOOKS = 3
 
 # Examples per property. TASK-6 waits for a worker each time, so it gets fewer. Measured: 50 examples cost 0.2 to 0.4 s.
 EXAMPLES = 50

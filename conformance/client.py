@@ -104,8 +104,9 @@ class Client:
         await self._http.aclose()
 
     def turn_to(self, url: str) -> None:
-        """Send to another address from now on: the target was started again."""
+        """Send to another address from now on: the target was started again, so what was overdue of the former decides no more."""
         self.url = url
+        self._overdue = None
         self._base = httpx.URL(url)
 
     def begin_probe(self, requirement: str) -> None:

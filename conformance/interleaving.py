@@ -4,20 +4,13 @@ A sequence is written as a program of one line, steps apart by semicolons (`add 
 what a search found can be run again as it is.
 """
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-import hypothesis
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
-
 from conformance import allowances
-from conformance.client import InFlight, Pending
+from conformance.client import Client, InFlight, Pending
 from conformance.errors import Violation, WrongUsage
 from conformance.evidence import Exchange, Fact, Journal, Observation
 from conformance.expectations import expect, expect_status
@@ -39,8 +32,9 @@ PLAIN = {
 }
 QUESTIONS = (*PLAIN, *(f"item {slot}" for slot in range(SLOTS)), "external", "submit")
 
-ALONE = ("document 0", "add 0", *(f"ask {question}" for question in QUESTIONS))  # every question by itself, while all is well
 OPENING = ("document 0", "add 0")  # how a search begins each program
+ENDING = ("upstream heals", "broker heals", "release", "unlock", "database heals")  # what is left of these, at the end of each
+ALONE = (*OPENING, *(f"ask {question}" for question in QUESTIONS))  # every question by itself, while all is well
 
 # Every other step with what it takes: a slot, or nothing.
 STEPS = {
@@ -66,6 +60,21 @@ def parse(program: str) -> list[str]:
     return steps
 
 
+def is_program(fact: Fact) -> bool:
+    """Whether a fact is the program that led to a violation."""
+    return isinstance(fact, Observation) and fact.channel == PROGRAM
+
+
+async def reads_again(client: Client, path: str) -> Exchange:
+    """Ten reads at once, again until all succeed, ROUNDS_TO_RECOVER times at most; the first that failed last, or one that did not."""
+    for _ in range(allowances.ROUNDS_TO_RECOVER):
+        exchanges = await client.all(*[path] * 10)
+        failed = [exchange for exchange in exchanges if exchange.status != 200]
+        if not failed:
+            return exchanges[0]
+    return failed[0]
+
+
 @dataclass
 class Asked:
     """A request that is held, and what a fault may have done to it meanwhile."""
@@ -80,6 +89,7 @@ class Asked:
 class Play:
     """A program that is being run on a target, with the world as it should be."""
 
+    client: Client
     send: InFlight
     items: Database
     queue: Broker
@@ -138,14 +148,8 @@ class Play:
 
     async def end(self) -> None:
         """Heal and release everything, and judge what was held."""
-        for step, is_so in (
-            ("upstream heals", self.world.upstream_fails),
-            ("broker heals", self.world.broker_denies),
-            ("release", self.world.calls_are_held),
-            ("unlock", self.world.reads_are_held),
-            ("database heals", self.world.database_refuses),
-        ):
-            if is_so:
+        for step in ENDING:
+            if self.makes_sense(step):
                 await self.do(step)
 
     async def close(self) -> None:
@@ -225,13 +229,8 @@ class Play:
         await self._recovered()
 
     async def _recovered(self) -> None:
-        """Reads succeed again, within the rounds that DB-12 grants."""
-        for left in reversed(range(allowances.ROUNDS_TO_RECOVER)):
-            exchanges = await asyncio.gather(*(request.answer() for request in self.send(*[f"/items/{self.items.unused_id()}"] * 10)))
-            failed = [exchange for exchange in exchanges if exchange.status != 200]
-            if not failed or not left:
-                break
-        expect((failed or exchanges)[0], model.item(None))
+        """Reads succeed again, as DB-12 wants it."""
+        expect(await reads_again(self.client, f"/items/{self.items.unused_id()}"), model.item(None))
 
     async def _upstream_fails(self) -> None:
         await self._leave("document")
@@ -289,14 +288,13 @@ class Play:
         exchange = await asked.request.answer()
         match asked.question:
             case "item":
-                right = model.item(self.world.rows.get(asked.item_id))
-                _expect(exchange, right, disturbed=asked.disturbed or self.world.answer_to_read(asked.item_id) is None)
+                _expect(exchange, self.world.answer_to_read(asked.item_id), disturbed=asked.disturbed or self.world.database_refuses)
             case "external":
-                _expect(exchange, model.external_data(self.world.document), disturbed=self.world.answer_to_call() is None)
-            case "submit" if self.world.takes_submissions():
-                expect_status(exchange, range(200, 300), "a success of a submission")
-            case "submit":
+                _expect(exchange, self.world.answer_to_call(), disturbed=self.world.upstream_fails)
+            case "submit" if self.world.broker_denies:
                 expect_status(exchange, [*range(100, 200), *range(300, 600)], "any answer but 2xx while the broker refuses writes")
+            case "submit":
+                expect_status(exchange, range(200, 300), "a success of a submission")
             case plain:
                 expect(exchange, PLAIN[plain][1])
 
@@ -305,148 +303,3 @@ def _expect(exchange: Exchange, right: model.Answer, *, disturbed: bool) -> None
     """The right answer; of a request that a fault disturbs, any but a false success."""
     if not disturbed or exchange.status == right.status:
         expect(exchange, right)
-
-
-# The search, and what it found made short
-
-
-class Enough(BaseException):
-    """The search ends, whatever Hypothesis would do next."""
-
-
-@dataclass
-class Search:
-    """Looks for a program that fails, by a state machine whose rules choose the steps."""
-
-    play: Callable[[], Play]
-    loop: asyncio.AbstractEventLoop
-    found: Violation | None = None
-    trouble: Exception | None = None  # what ended the search, and is no violation
-    history: list[list[str]] = field(default_factory=list)  # the steps of every program, which one target has all seen
-
-    def run(self, seed: int) -> None:
-        """Search, in a thread of its own; the programs run on the loop."""
-        machine = type("Interleaving", (_Machine,), {"search": self})
-        chosen = settings(
-            max_examples=allowances.PROGRAMS,
-            stateful_step_count=allowances.STEPS_OF_A_PROGRAM,
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        )
-        try:
-            run_state_machine_as_test(hypothesis.seed(seed)(machine), settings=chosen)
-        except Enough:
-            if self.trouble:
-                raise self.trouble from None
-
-    def wait(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run on the loop; the first failure ends the search."""
-        try:
-            asyncio.run_coroutine_threadsafe(work, self.loop).result()
-        except Violation as violation:
-            self.found = self.found or violation
-            raise Enough from violation
-        except Exception as error:
-            self.trouble = error
-            raise Enough from error
-
-
-async def shortened(
-    history: Sequence[Sequence[str]], violation: Violation, run: Callable[[Sequence[str]], Awaitable[Violation | None]]
-) -> Violation:
-    """The violation by the shortest program that is found in SEARCH_DEADLINE seconds, each run on a target of its own.
-
-    The last program of a search alone, if that fails too, or all of them in turn. Where neither fails again, the violation as
-    it was seen, without a program.
-    """
-    until = time.monotonic() + allowances.SEARCH_DEADLINE
-    for steps in (list(history[-1]), [step for program in history for step in program]):
-        if found := await run(steps):
-            break
-    else:
-        return Violation(
-            violation.expected, violation.got, [fact for fact in violation.evidence if not is_program(fact)], violation.look_at
-        )
-    size = len(steps)
-    while size := size // 2:
-        start = 0
-        while start < len(steps) and time.monotonic() < until:
-            fewer = steps[:start] + steps[start + size :]
-            if again := await run(fewer):
-                steps, found = fewer, again
-            else:
-                start += size
-    return found
-
-
-def is_program(fact: Fact) -> bool:
-    """Whether a fact is the program that led to a violation."""
-    return isinstance(fact, Observation) and fact.channel == PROGRAM
-
-
-class _Machine(RuleBasedStateMachine):
-    """The rules: each takes a step that makes sense in the world as it is."""
-
-    search: Search
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.play = self.search.play()
-        self.search.history.append(self.play.done)
-        for step in OPENING:
-            self.step(step)
-
-    def step(self, step: str) -> None:
-        if self.play.makes_sense(step):
-            self.search.wait(self.play.do(step))
-
-    def teardown(self) -> None:
-        try:
-            if not self.search.found and not self.search.trouble:
-                self.search.wait(self.play.end())
-        finally:
-            self.search.wait(self.play.close())
-
-    @rule(what=st.sampled_from(("add", "change", "delete")), slot=st.integers(0, SLOTS - 1))
-    def table(self, what: str, slot: int) -> None:
-        self.step(f"{what} {slot}")
-
-    @rule(number=st.integers(0, SLOTS - 1))
-    def document(self, number: int) -> None:
-        self.step(f"document {number}")
-
-    @rule(questions=st.lists(st.sampled_from(QUESTIONS), min_size=1, max_size=4))
-    def ask(self, questions: list[str]) -> None:
-        self.step("ask " + ", ".join(questions))
-
-    @rule()
-    def ask_each(self) -> None:
-        self.step("ask item 0, external, submit")
-
-    @rule(question=st.sampled_from(("item 0", "external", "submit")))
-    def ask_one(self, question: str) -> None:
-        self.step(f"ask {question}")
-
-    @rule()
-    def lock(self) -> None:
-        self.step("unlock" if self.play.world.reads_are_held else "lock")
-
-    @rule()
-    def database(self) -> None:
-        self.step("database heals" if self.play.world.database_refuses else "database refuses")
-
-    @rule()
-    def sessions(self) -> None:
-        self.step("sessions end")
-
-    @rule()
-    def hold(self) -> None:
-        self.step("release" if self.play.world.calls_are_held else "hold")
-
-    @rule()
-    def upstream(self) -> None:
-        self.step("upstream heals" if self.play.world.upstream_fails else "upstream fails")
-
-    @rule()
-    def broker(self) -> None:
-        self.step("broker heals" if self.play.world.broker_denies else "broker denies")

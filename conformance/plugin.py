@@ -22,7 +22,7 @@ from conformance.run import READINESS, Run
 from conformance.target import Target
 from conformance.testbed import postgres, redis
 from conformance.testbed.upstream import Upstream
-from conformance.verdict import Finding, Outcome, Status
+from conformance.verdict import Finding, Outcome, Status, observed
 from conformance.worker import Worker
 from spec.catalogue import Level, Requirement, catalogue
 
@@ -167,7 +167,7 @@ class RunHooks:
         requirement = _requirement(self.run, item)
         _name_case(item, requirement)
         if call.excinfo is None:
-            status, finding = _passed(item)
+            status, finding = _passed(item) if call.when == "call" else (Status.PASS, None)
             if call.when == "call":
                 self.run.outcomes.append(Outcome(requirement.id, item.nodeid, status, finding, time.monotonic() - item.stash[STARTED]))
             report.status = status  # type: ignore[attr-defined]
@@ -241,12 +241,12 @@ def _order(run: Run, item: pytest.Item) -> tuple[int, bool]:
 
 
 def _passed(item: pytest.Item) -> tuple[Status, Finding | None]:
-    """A pass; or what was seen, where the probe says what it observed."""
+    """A pass; or what was seen, where the probe says what it observed, which it may not forget to."""
     if SEEN not in item.stash:
         return Status.PASS, None
-    seen = item.stash[SEEN]
-    facts = tuple(fact for _, evidence in seen for fact in evidence)
-    return Status.OBSERVED, Finding("nothing: it is observed, not judged", "; ".join(text for text, _ in seen), facts)
+    if not (seen := item.stash[SEEN]):
+        return Status.ERROR, Finding("the probe to say what it observed", "nothing", look_at="the suite, not the target; please report it")
+    return Status.OBSERVED, observed((text for text, _ in seen), (fact for _, evidence in seen for fact in evidence))
 
 
 def _found(error: BaseException) -> tuple[Status, Finding]:

@@ -88,10 +88,14 @@ def judge(requirement: Requirement, collected: Sequence[str], outcomes: Iterable
     return Verdict(requirement, Status.PASS, len(collected), None, seconds)
 
 
+def observed(texts: Iterable[str], evidence: Iterable[Fact]) -> Finding:
+    """What was seen of a MAY."""
+    return Finding("nothing: it is observed, not judged", "; ".join(texts), tuple(evidence))
+
+
 def _together(outcomes: Iterable[Outcome]) -> Finding:
     findings = [outcome.finding for outcome in outcomes if outcome.finding]
-    evidence = tuple(fact for finding in findings for fact in finding.evidence)
-    return Finding("nothing: it is observed, not judged", "; ".join(finding.got for finding in findings), evidence)
+    return observed((finding.got for finding in findings), (fact for finding in findings for fact in finding.evidence))
 
 
 def _lost(requirement: Requirement, probes: int, seconds: float, what: str) -> Verdict:

@@ -124,7 +124,7 @@ def _array_difference(expected: Sequence[Any], got: list[Any], at: str) -> str |
     return next((found for found in differences if found), None)
 
 
-# The service's states: what changes its answers, and the words in which a sequence of such changes is written
+# The service's states
 
 
 @dataclass
@@ -139,14 +139,10 @@ class World:
     upstream_fails: bool = False
     broker_denies: bool = False
 
-    def answer_to_read(self, item_id: int) -> Answer | None:
-        """What a read is answered now, or None where a fault disturbs it."""
-        return None if self.database_refuses else item(self.rows.get(item_id))
+    def answer_to_read(self, item_id: int) -> Answer:
+        """The right answer to a read, where no fault disturbs it."""
+        return item(self.rows.get(item_id))
 
-    def answer_to_call(self) -> Answer | None:
-        """What `/external-data` answers now, or None where a fault disturbs it."""
-        return None if self.upstream_fails else external_data(self.document)
-
-    def takes_submissions(self) -> bool:
-        """Whether a submission succeeds now; where it does not, it must not be answered with a success."""
-        return not self.broker_denies
+    def answer_to_call(self) -> Answer:
+        """The right answer to `GET /external-data`, where no fault disturbs it."""
+        return external_data(self.document)

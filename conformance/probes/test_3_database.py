@@ -7,11 +7,11 @@ from urllib.parse import quote
 import pytest
 from hypothesis import example, given
 
-from conformance import allowances
 from conformance.client import Client
 from conformance.errors import Violation
 from conformance.evidence import Fact
 from conformance.expectations import body_of, expect, expect_status, no_evidence_unless, require
+from conformance.interleaving import reads_again
 from conformance.lives import StoppedLife, goodbyes
 from conformance.run import Run
 from conformance.target import Target
@@ -146,14 +146,9 @@ async def test_connections_are_reused(client: Client, items: Database) -> None:
 
 
 async def expect_reads_again(client: Client, items: Database, *facts: Fact) -> None:
-    """Ten reads at once succeed, within the rounds that a pool of ordinary size needs to find out what is broken."""
+    """Reads succeed, within the rounds that a pool of ordinary size needs to find out what is broken."""
     row = await items.add()
-    for left in reversed(range(allowances.ROUNDS_TO_RECOVER)):
-        exchanges = await client.all(*[f"/items/{row['id']}"] * 10)
-        failed = [exchange for exchange in exchanges if exchange.status != 200]
-        if not failed or not left:
-            break
-    expect((failed or exchanges)[0], model.item(row), *facts)
+    expect(await reads_again(client, f"/items/{row['id']}"), model.item(row), *facts)
 
 
 @pytest.mark.requirement("DB-12")

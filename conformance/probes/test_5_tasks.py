@@ -186,7 +186,6 @@ async def test_no_success_without_a_queued_task(client: Client, queue: Broker) -
 # At the level SHOULD: what becomes of a submission, its message and its worker when something fails
 
 BULK: dict[str, list[dict[str, Any]]] = {"records": [{}] * 150_000}  # long in execution: kombu looks at each object when it decodes them
-LOOKS = 3
 WAITING = 10  # submissions that wait behind it
 HOSTILE = {
     "600 levels of nesting": b'{"deep": ' + b"[" * 600 + b"]" * 600 + b"}",
@@ -201,9 +200,10 @@ async def test_an_unreachable_broker_is_503_in_bounded_time(client: Client, queu
     async with client.in_flight() as send, queue.refusing() as fact:
         exchange = await send.post(PATH, {"reached": False}).answer(allowances.REFUSAL_DEADLINE)
     expect_status(exchange, (503,), f"503 within {allowances.REFUSAL_DEADLINE:.0f} s while the broker refuses the service", fact)
-    if submission := (await run.life(BrokerlessLife)).submission:
-        wanted = f"503 within {allowances.REFUSAL_DEADLINE:.0f} s while nothing listens at the broker's address"
-        expect_status(submission, (503,), wanted)
+    submission = (await run.life(BrokerlessLife)).submission
+    no_evidence_unless(submission is not None, "the service does not start without a broker (TASK-17)")
+    assert submission
+    expect_status(submission, (503,), f"503 within {allowances.REFUSAL_DEADLINE:.0f} s while nothing listens at the broker's address")
 
 
 async def taken(client: Client) -> None:
@@ -236,7 +236,8 @@ async def test_submissions_resume_after_a_broker_outage(client: Client, queue: B
 @pytest.mark.worker("running")
 async def test_the_worker_resumes_after_a_broker_outage(client: Client, queue: Broker, worker: Worker) -> None:
     await works(client, queue, worker)
-    await queue.cut()
+    cut = await queue.cut()
+    no_evidence_unless(cut.data["ended"] > 0, "the worker had no connection to the broker that could be ended")
     await expect_to_go_on(client, queue, worker)
     before = await queue.refusals()
     async with queue.refusing():
@@ -311,9 +312,9 @@ async def looked_at_to_the_end(queue: Broker, task_id: str) -> list[Observation]
     The last count, for a worker holds a message nowhere in Redis between taking it and keeping it as unacknowledged; that
     lasts longer the larger the message is (worst seen: 0.12 s), and is over before the task is in execution.
     """
-    during = [seen async for seen in queue.moments(task_id) if not seen.data["waiting"] and not seen.data["done"]][-LOOKS:]
+    during = [seen async for seen in queue.moments(task_id) if not seen.data["waiting"] and not seen.data["done"]][-allowances.LOOKS :]
     agree = len({seen.data["kept"] for seen in during}) == 1
-    no_evidence_unless(len(during) == LOOKS and agree, "the task was done before it could be looked at")
+    no_evidence_unless(len(during) == allowances.LOOKS and agree, "the task was done before it could be looked at")
     return during
 
 
