@@ -254,17 +254,17 @@ class Run:
         if self.failure:
             raise self.failure
         self._check_channels(requirement)
-        self._revive(requirement)
         self.client.begin_probe(requirement.id)
         self.worker.begin_probe(requirement.id)
         if (worker or disturbs) and (killed := self._lives.get(lives.KilledLife)):
             killed.exception()  # it submits a task while no worker runs
-        if disturbs and self.target.is_ours:
-            self._disturbed = self.target.health()
         if worker == "running":
             self.worker.start()
         elif worker == "stopped":
             self.worker.stop()
+        self._revive(requirement)  # last, for the target may have ended meanwhile
+        if disturbs and self.target.is_ours:
+            self._disturbed = self.target.health()
 
     def start_worker_ahead(self) -> None:
         """Start the worker before it is needed, where there is one; what goes wrong is told when it is needed."""
@@ -297,6 +297,8 @@ class Run:
 
     def _revive(self, requirement: Requirement) -> None:
         """Start the target again where it has died by itself, so that the rest can be judged."""
+        if self.target.is_ours and self.target.port_is_free():  # it is ending, or has ended
+            self.target.process.ended(allowances.DEATH_DEADLINE)
         if self.target.alive:
             return
         process = self.target.process

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpcore  # noqa: F401 - httpx imports it when it is first used, which here is in a thread; see below
 import httpx
 
 from conformance import allowances
@@ -25,6 +26,8 @@ from conformance.options import Options
 from conformance.testbed.embedded import free_port
 from conformance.testbed.processes import Process
 
+# httpcore brings anyio, which parses its own source when it is imported. In a thread that met pytest's parsing of our probes, in
+# two of 120 runs: CPython 3.11 counts the depth of both in one place ("AST constructor recursion depth mismatch").
 HOST = "127.0.0.1"
 TIMEOUTS = ("connect", "read", "write", "pool")  # httpx's kinds
 HIDDEN = ("PYTEST_", "COV_", "COVERAGE_", "HYPOTHESIS_", "CONFORMANCE_", "PYTHONPATH", "PYTHONHOME")

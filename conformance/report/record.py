@@ -5,6 +5,7 @@ import resource
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
@@ -79,7 +80,7 @@ class Record:
                 "exit_status": int(status),
                 "seconds": round(seconds, 3),
                 "timings": {name: round(value, 3) for name, value in timings.items()},
-                "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "linux" else 1024 * 1024),
+                "memory_mb": _peak_memory_kb() // 1024,
             }
         )
 
@@ -96,6 +97,14 @@ class Record:
                 json.dump(line, self._file, ensure_ascii=True, default=_plain)
                 self._file.write("\n")
                 self._file.flush()
+
+
+def _peak_memory_kb() -> int:
+    """Our own peak. On Linux `ru_maxrss` would also be that of the process which started us (getrusage(2))."""
+    with suppress(OSError):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "darwin" else 1)
 
 
 def reference(fact: Fact) -> dict[str, Any]:

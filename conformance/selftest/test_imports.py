@@ -1,6 +1,8 @@
 """Import directions: spec at the bottom, leaves above it, and nothing that looks at what it must not know of."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,12 @@ def test_only_the_root_conftest_loads_the_plugin() -> None:
     files = [path for path in (PROJECT / "conformance").rglob("*.py") if "conformance.plugin" in ours(path)]
     assert not files
     assert "conformance.plugin" in (PROJECT / "conftest.py").read_text("utf-8")
+
+
+def test_what_parses_source_when_imported_is_imported_before_any_thread_begins() -> None:
+    code = "import sys, conformance.plugin; print({'httpcore', 'anyio'} <= set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PROJECT, check=True)
+    assert done.stdout == "True\n"
 
 
 def test_the_reference_is_launched_and_never_imported() -> None:
