@@ -71,6 +71,17 @@ STACK_DEADLINE = 1.0
 # How often a fact is looked up again that cannot be waited for otherwise (pg_locks, a log line, a port).
 POLL_INTERVAL = 0.005
 
+# From asking a standing testbed for itself to its yes, if no other run has it.
+LEASE_DEADLINE = 5.0
+
+# How long a connection to a container's published port must stay open to be a server's; where nothing listens inside, it is closed
+# in TO BE MEASURED.
+LISTENER_SILENCE = 0.1
+
+# How long a container must have been silent before its output is taken for complete: the daemon hands a line on after it was
+# printed. Worst of 200 lines, both cores kept busy: TO BE MEASURED.
+LOG_LAG = 0.1
+
 # How long we wait for a lock on the table for ourselves; nobody else should hold one. Worst seen: less than 0.13 s (CONC-2 whole).
 OWN_LOCK_DEADLINE = 5.0
 

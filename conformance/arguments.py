@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pytest
 
-TAKE_PATHS = ("--target-dir", "--target-python", "--record")
+TAKE_PATHS = ("--target-dir", "--target-python", "--target-command", "--worker-command", "--restart-command", "--testbed", "--record")
 
 
 @pytest.hookimpl(tryfirst=True)

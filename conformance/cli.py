@@ -1,7 +1,8 @@
-"""The command `conformance`: what the requirements are, a run from any folder, and where a run's time goes."""
+"""The command `conformance`: what the requirements are, a run from any folder, a testbed that stands, and where a run's time goes."""
 
 import argparse
 import os
+import signal
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -9,10 +10,13 @@ from pathlib import Path
 from typing import NoReturn
 
 from conformance import __version__
-from conformance.options import COMMAND, PROJECT
+from conformance.errors import BrokenTestbed, WrongUsage
+from conformance.interrupts import SIGNALS
+from conformance.options import COMMAND, FLAGS, PROJECT, read
 from spec.catalogue import Level, Requirement, catalogue, sections
 
 WIDTH = 100
+OF_A_TESTBED = ("--services", "--postgres-image", "--redis-image", "--database-url", "--redis-url", "--upstream-port")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,12 +33,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     explaining.add_argument("id", nargs="+")
     commands.add_parser("run", help="judge a target; takes the options of `pytest` (see `conformance run --help`)")
     commands.add_parser("bench", help="print where the time of a run goes")
+    keeping = commands.add_parser("testbed", help="start the services for a target of yours, and keep them until Ctrl-C")
+    for flag in FLAGS:
+        if flag.name in OF_A_TESTBED:
+            keeping.add_argument(flag.name, metavar=flag.metavar, help=flag.help)
+    keeping.add_argument("--format", choices=("shell", "dotenv", "compose"), default="shell", help="how the environment is printed")
+    keeping.add_argument("--state", metavar="FILE", help="what tells runs of it (default: a file of this user's among the temporary ones)")
     chosen = parser.parse_args(arguments)
     if chosen.command == "list":
         print("\n".join(listed(Level(chosen.level.upper()) if chosen.level else None)))
         return 0
     if chosen.command == "explain":
         return explain(chosen.id)
+    if chosen.command == "testbed":
+        return keep_testbed(chosen)
     from conformance import bench
 
     return bench.main()
@@ -45,6 +57,22 @@ def run(arguments: Sequence[str]) -> NoReturn:
     settings = next(path for path in (PROJECT / "pyproject.toml", Path(__file__).with_name("pyproject.toml")) if path.is_file())
     argv = [sys.executable, "-m", "pytest", "-c", str(settings), "-p", "conformance.plugin", str(Path(__file__).with_name("probes"))]
     os.execve(sys.executable, [*argv, *arguments], {**os.environ, COMMAND: "conformance run"})
+
+
+def keep_testbed(chosen: argparse.Namespace) -> int:
+    """Keep a testbed until an interrupt; the exit status."""
+    from conformance import standing
+
+    for number in SIGNALS:
+        signal.signal(number, signal.default_int_handler)
+    file = Path(chosen.state).absolute() if chosen.state else standing.default_file()
+    given = {name: getattr(chosen, name.removeprefix("--").replace("-", "_")) for name in OF_A_TESTBED}
+    try:
+        standing.keep(read(given, (), Path.cwd(), catalogue()), chosen.format, file)
+    except (WrongUsage, BrokenTestbed) as error:
+        print(f"conformance testbed: {error}", file=sys.stderr)
+        return 4 if isinstance(error, WrongUsage) else 3
+    return 0
 
 
 def listed(level: Level | None) -> list[str]:

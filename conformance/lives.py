@@ -3,14 +3,14 @@
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from conformance import allowances
 from conformance.client import Client, Pending
-from conformance.errors import NoEvidence
+from conformance.errors import NoEvidence, WrongUsage
 from conformance.evidence import Exchange, LogLine, Observation, ProcessEvent
 from conformance.target import HOST, Launch, NotReady, Target
 from conformance.testbed import postgres
@@ -44,8 +44,15 @@ class Ending:
 
 @asynccontextmanager
 async def copy(launch: Launch, name: str, variables: Mapping[str, str], port: int | None = None) -> AsyncIterator[tuple[Target, Client]]:
-    """A further copy of the target, which need not be ready, and a client of its own; it is killed in the end."""
-    target = await asyncio.to_thread(Target.start, launch, f"server ({name})", variables, port)
+    """A further copy of the target, which need not be ready, and a client of its own; it is killed in the end.
+
+    Of a target that somebody else has started there is one alone, on its own settings: it is ended and started again.
+    """
+    if launch.control:
+        await asyncio.to_thread(_end_standing, launch)
+        target = await asyncio.to_thread(Target.again, launch)
+    else:
+        target = await asyncio.to_thread(Target.start, launch, f"server ({name})", variables, port)
     client = Client(target.url, launch.journal)
     await client.open()
     try:
@@ -53,6 +60,18 @@ async def copy(launch: Launch, name: str, variables: Mapping[str, str], port: in
     finally:
         await asyncio.to_thread(target.kill)
         await client.close()
+
+
+def _end_standing(launch: Launch) -> None:
+    """See that a target that somebody else has started does not run."""
+    assert launch.control
+    try:
+        running = launch.control.running()
+    except WrongUsage:
+        return
+    running.send(signal.SIGTERM)
+    running.ended(allowances.STOP_DEADLINE)
+    running.kill()
 
 
 @asynccontextmanager
@@ -247,7 +266,7 @@ class UnansweredLife(Life):
 async def unanswered(launch: Launch, place: postgres.Place) -> UnansweredLife:
     """Live such a life."""
     life = UnansweredLife()
-    async with _silent_server() as (port, connected):
+    async with _silent_server(launch.addresses) as (port, connected):
         url = postgres.at_port(str(place.target_url), port)
         async with copy(launch, "whose database is silent", {"DATABASE_URL": url}) as (target, client):
             with suppress(TimeoutError):
@@ -258,7 +277,7 @@ async def unanswered(launch: Launch, place: postgres.Place) -> UnansweredLife:
 
 
 @asynccontextmanager
-async def _silent_server() -> AsyncIterator[tuple[int, asyncio.Event]]:
+async def _silent_server(addresses: Sequence[str]) -> AsyncIterator[tuple[int, asyncio.Event]]:
     connected = asyncio.Event()
     writers: list[asyncio.StreamWriter] = []
 
@@ -266,9 +285,10 @@ async def _silent_server() -> AsyncIterator[tuple[int, asyncio.Event]]:
         writers.append(writer)
         connected.set()
 
-    server = await asyncio.start_server(accept, HOST, 0)
+    port = free_port()
+    server = await asyncio.start_server(accept, addresses, port)
     try:
-        yield server.sockets[0].getsockname()[1], connected
+        yield port, connected
     finally:
         server.close()
         for writer in writers:
@@ -338,21 +358,27 @@ class PatientLife(Life):
 async def patient(launch: Launch, place: postgres.Place) -> PatientLife:
     """Live such a life."""
     life = PatientLife()
-    upstream = Upstream(launch.journal)
+    upstream = Upstream(launch.journal, None, launch.addresses)
     await asyncio.to_thread(upstream.start)
     try:
         variables = {**on(place), "EXTERNAL_DATA_URL": upstream.url}
-        async with upstream.holding() as life.hold, copy(launch, "whose upstream is silent", variables) as (target, client):
+        async with copy(launch, "whose upstream is silent", variables) as (target, client):
             if failure := await begun(target):
                 life.failure = failure
                 return life
-            async with client.in_flight() as send:
-                (call,) = send("/external-data")
-                await upstream.arrived(life.hold, 1)
-                life.meanwhile = await client.get("/async")
-                life.answer = await call.answer(allowances.GIVE_UP_DEADLINE)
+            await unheard(life, client, upstream)
     finally:
         await asyncio.to_thread(upstream.stop)
+    return life
+
+
+async def unheard(life: PatientLife, client: Client, upstream: Upstream) -> PatientLife:
+    """What becomes of a call that the upstream takes and does not answer."""
+    async with client.in_flight() as send, upstream.holding() as life.hold:
+        (call,) = send("/external-data")
+        await upstream.arrived(life.hold, 1)
+        life.meanwhile = await client.get("/async")
+        life.answer = await call.answer(allowances.GIVE_UP_DEADLINE)
     return life
 
 

@@ -14,18 +14,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from conformance import __version__, allowances, lives, source
+from conformance import __version__, allowances, lives, source, standing
 from conformance.client import Client
+from conformance.control import control, worker_control
 from conformance.errors import BrokenTestbed, NoEvidence, Violation, WrongUsage
 from conformance.evidence import Exchange, Fact, Journal, Observation
 from conformance.interleaving import is_program
 from conformance.options import Options
 from conformance.report.record import Record
 from conformance.report.terminal import Summary
+from conformance.standing import State
 from conformance.target import Health, Launch, NotReady, Target, is_no_application, why_it_did_not_start
-from conformance.testbed import embedded, postgres, redis
+from conformance.testbed import postgres, redis
 from conformance.testbed.embedded import explain_no_space
-from conformance.testbed.processes import Process, kill_all, started_with
+from conformance.testbed.guard import Guard
+from conformance.testbed.processes import Running, kill_all, started_with
+from conformance.testbed.services import Services
 from conformance.testbed.upstream import Upstream
 from conformance.verdict import Exit, Outcome, Status, Verdict, claim, exit_status, judge
 from conformance.worker import Worker
@@ -41,12 +45,14 @@ LONGEST_CURL = 400  # characters of a command that a person pastes
 
 # What to pass so that a channel can be seen.
 REMEDIES = {
-    "postgres": "--database-url with an administrator's URL of the target's own database",
-    "redis": "--redis-url with an administrator's URL of the target's own Redis database",
-    "upstream": "--upstream-port PORT, and start the target with EXTERNAL_DATA_URL=http://127.0.0.1:PORT/posts?userId=1&tag=a%20b&tag=c",
-    "process": "--target-app or --target-command in place of --target-url, so that the suite starts the service itself",
-    "worker": "--worker-app MODULE:ATTR or --worker-command CMD",
-    "source": "--target-app in place of --target-url or --target-command",
+    "postgres": "--testbed FILE of a `conformance testbed`, or --database-url with an administrator's URL of the target's own database",
+    "redis": "--testbed FILE of a `conformance testbed`, or --redis-url with an administrator's URL of the target's own Redis database",
+    "upstream": "--testbed FILE of a `conformance testbed`, or --upstream-port PORT, and start the target with "
+    "EXTERNAL_DATA_URL=http://127.0.0.1:PORT/posts?userId=1&tag=a%20b&tag=c",
+    "process": "--container NAME or --restart-command CMD, so that the suite may stop the service and start it again",
+    "copy": "--target-app, --target-command or --target-image in place of --target-url, so that the suite starts copies on other settings",
+    "worker": "--worker-app MODULE:ATTR, --worker-command CMD or --worker-container NAME",
+    "source": "--target-app in place of --target-url, --target-command or --target-image",
 }
 
 
@@ -59,7 +65,11 @@ class Run:
         self.selected = [catalogue[name] for name in options.only] if options.only else list(catalogue.values())
         self.record = Record(options.record)
         self.journal = Journal(self._saw)
-        self.services: dict[str, str] = {}
+        self.described: dict[str, str] = {}  # the services
+        self.database: postgres.Database | None = None
+        self.queue: redis.Broker | None = None
+        self.upstream: Upstream | None = None
+        self.standing: State | None = None  # the testbed that somebody has left standing for the target
         self.collected: dict[str, list[str]] = {requirement.id: [] for requirement in self.selected}
         self.outcomes: list[Outcome] = []
         self.timings: dict[str, float] = {}
@@ -67,8 +77,9 @@ class Run:
         self.deaths: list[Violation] = []
         self.submissions: dict[str, list[Exchange]] = {}  # by the task id that was answered
         self._cleanup = ExitStack()
+        self._guard: Guard | None = None
         self._closing = threading.Event()
-        self._processes: list[Process] = []
+        self._processes: list[Running] = []
         self._pool = ThreadPoolExecutor(max_workers=6, thread_name_prefix="testbed")
         self._copies = ThreadPoolExecutor(max_workers=LIVES_AT_ONCE, thread_name_prefix="life")
         self._lives: dict[type[lives.Life], Future[lives.Life]] = {}
@@ -82,6 +93,12 @@ class Run:
     def begin(self) -> None:
         """Make the run's folder, and start everything else in the background. Raises WrongUsage."""
         self._open_folder()
+        if self.options.target_url:
+            self.standing = standing.found(self.options)
+        if self.standing:
+            self._cleanup.enter_context(self.standing.leased())
+        self.services = Services(self.options, self.folder, self.journal, self._cleanup, network=bool(self.options.target_image))
+        self.described = self.services.described
         self._opening = self._pool.submit(self._open)
 
     def opened(self, check: Callable[[], None] = lambda: None) -> None:
@@ -97,6 +114,7 @@ class Run:
 
     def _open(self) -> None:
         try:
+            self.services.prepare()
             boot = [self._pool.submit(work) for work in (self._open_postgres, self._open_redis, self._open_upstream)]
             for part in boot:
                 part.result()
@@ -114,6 +132,7 @@ class Run:
         try:
             self.folder = Path(tempfile.mkdtemp(prefix="run-"))
             self._cleanup.callback(shutil.rmtree, self.folder, ignore_errors=True)
+            self._guard = Guard(self.folder)
             self.folder.chmod(0o711)  # the embedded servers may run as another user
             for name in ("start", "tmp"):
                 (self.folder / name).mkdir()
@@ -127,55 +146,48 @@ class Run:
         return str(self.folder / "tmp")
 
     def _open_postgres(self) -> None:
-        self.database: postgres.Database | None = None
-        url = self.options.database_url
-        if self.options.target_url:
-            if url:
-                database = self.database = postgres.Database(asyncio.run(postgres.adopt(url)), self.journal)
-                self._cleanup.callback(lambda: asyncio.run(database.forget()))
-                self.services["postgres"] = asyncio.run(postgres.version(url)) + " (given)"
-            return
-        if url:
-            asyncio.run(postgres.check_rights(url))
-        else:
-            server = embedded.Postgres(self.folder, self.journal)
-            self._cleanup.callback(server.stop)
-            server.ready()
-            url = server.url
-        self._database_url = url
-        self.services["postgres"] = asyncio.run(postgres.version(url)) + (" (given)" if self.options.database_url else " (embedded)")
-        self.database = postgres.Database(self._make_place(url), self.journal)
+        if not self.options.target_url:
+            self.services.open_postgres()
+            self.database = postgres.Database(self.services.make_place(), self.journal)
+        elif place := self.standing.postgres if self.standing else self._adopted():
+            database = self.database = postgres.Database(place, self.journal)
+            self._cleanup.callback(lambda: asyncio.run(database.forget()))
+            self.described["postgres"] = asyncio.run(postgres.version(place.admin_url)) + self._of_whom
 
-    def _make_place(self, url: str, *, may_write: bool = False) -> postgres.Place:
-        place = asyncio.run(postgres.create(url, may_write=may_write))
-        if self.options.database_url:  # an embedded server takes it with it
-            self._cleanup.callback(lambda: asyncio.run(postgres.drop(url, place)))
-        return place
+    def _adopted(self) -> postgres.Place | None:
+        url = self.options.database_url
+        return asyncio.run(postgres.adopt(url)) if url else None
 
     def _open_redis(self) -> None:
-        self.queue: redis.Broker | None = None
-        url = self.options.redis_url
-        if self.options.target_url and not url:
+        place = self._place_in_redis()
+        if place is None:
             return
+        if self.options.target_url:
+            self.described["redis"] = redis.version(place.admin_url) + self._of_whom
+        if self.options.target_url or self.options.redis_url:
+            self._cleanup.callback(lambda: redis.drop(place, set(self.submissions), ours=not self.options.target_url))
+        self.queue = redis.Broker(place, self.journal, shared=bool(self.options.target_url))
+
+    def _place_in_redis(self) -> redis.Place | None:
+        url = self.options.redis_url
+        if not self.options.target_url:
+            self.services.open_redis()
+            return redis.create(self.services.redis_url)
+        if self.standing:
+            return self.standing.redis
         if url:
-            redis.check_rights(url, empty=not self.options.target_url)
-        else:
-            server = embedded.Redis(self.folder, self.journal)
-            self._cleanup.callback(server.stop)
-            server.ready()
-            url = server.url
-        self.services["redis"] = redis.version(url) + (" (given)" if self.options.redis_url else " (embedded)")
-        place = redis.Place(url, None, None) if self.options.target_url else redis.create(url)
-        if self.options.redis_url:
-            self._cleanup.callback(lambda: redis.drop(place, set(self.submissions)))
-        self.queue = redis.Broker(place, self.journal)
+            redis.check_rights(url, empty=False)
+        return redis.Place(url, None, None) if url else None
+
+    @property
+    def _of_whom(self) -> str:
+        return f" (testbed of process {self.standing.pid})" if self.standing else " (given)"
 
     def _open_upstream(self) -> None:
-        self.upstream: Upstream | None = None
-        port = self.options.upstream_port
+        port = self.standing.upstream_port if self.standing else self.options.upstream_port
         if self.options.target_url and not port:
             return
-        upstream = Upstream(self.journal, port)
+        upstream = Upstream(self.journal, port, self.standing.addresses if self.standing else self.services.addresses)
         try:
             upstream.start()
         except OSError as error:
@@ -183,10 +195,20 @@ class Run:
         finally:
             self._cleanup.callback(upstream.stop)
         self.upstream = upstream
-        self.services["upstream"] = f"stub at {upstream.url}"
+        self.described["upstream"] = f"stub at {upstream.url}"
 
     def _open_target(self) -> None:
-        self.launch = Launch(self.options, self._variables(), self.folder / "start", self.journal, self._started)
+        self.launch = Launch(
+            self.options,
+            self._variables(),
+            self.folder / "start",
+            self.journal,
+            self._started,
+            engine=self.services.engine,
+            control=control(self.options, self.journal),
+            worker_control=worker_control(self.options, self.journal),
+            addresses=self.services.addresses,
+        )
         self.worker = Worker(self.launch)
         self.target = self._start_target()
         self.client = Client(self.target.url, self.journal)
@@ -200,8 +222,12 @@ class Run:
             raise mistake
 
     def _start_target(self) -> Target:
-        url = self.options.target_url
-        target = Target(url, self.options.directory, None) if url else Target.start(self.launch)
+        if not self.options.target_url:
+            target = Target.start(self.launch)
+        elif hasattr(self, "target"):
+            target = Target.again(self.launch)
+        else:
+            target = Target.standing(self.launch)
         self._urls.add(target.url)
         return target
 
@@ -219,25 +245,25 @@ class Run:
 
     def _begin_lives(self) -> None:
         """Let further copies of the target live in the background, those that a selected requirement looks at."""
-        if not self.target.is_ours:
+        if self.options.target_url:
             return
         wanted = {requirement.id for requirement in self.selected}
         needed = [kind for kind in lives.LIVES if kind.looked_at_by & wanted]
-        if self.options.target_app and any("source" in requirement.channels for requirement in self.selected):
+        if self._has_source and any("source" in requirement.channels for requirement in self.selected):
             self._source = self._copies.submit(source.read, self.launch, Path(self._scratch))
         if not needed:
             return
-        shared = self._make_place(self._database_url)  # for those that do not look at their database
+        shared = self.services.make_place()  # for those that do not look at their database
         for kind in needed:
             self._lives[kind] = self._copies.submit(self._live, kind, shared)
 
     def _live(self, kind: type[lives.Life], shared: postgres.Place) -> lives.Life:
         place = shared
         if kind in (lives.StoppedLife, lives.RestartedLife):
-            place = self._make_place(self._database_url, may_write=kind is lives.StoppedLife)
+            place = self.services.make_place(may_write=kind is lives.StoppedLife)
         return asyncio.run(lives.LIVES[kind](self.launch, place))
 
-    def _started(self, process: Process) -> None:
+    def _started(self, process: Running) -> None:
         self._processes.append(process)
         if self._closing.is_set():
             process.kill()
@@ -279,12 +305,18 @@ class Run:
             "redis": self.queue is not None,
             "upstream": self.upstream is not None,
             "process": self.target.is_ours,
+            "copy": not self.options.target_url,
             "worker": self.options.has_worker,
-            "source": self.options.target_app is not None,
+            "source": self._has_source,
         }
         missing = [REMEDIES[channel] for channel in requirement.channels if not there[channel]]
         if missing:
             raise NoEvidence("pass " + "; and ".join(missing))
+
+    @property
+    def _has_source(self) -> bool:
+        """Whether the target's application can be looked at by its own interpreter."""
+        return self.options.target_app is not None and self.options.target_image is None
 
     def blame(self, requirement: Requirement, violation: Violation) -> Violation | NoEvidence:
         """What a violation comes to: nothing, where the target died under a probe that is not about that."""
@@ -297,7 +329,7 @@ class Run:
 
     def _revive(self, requirement: Requirement) -> None:
         """Start the target again where it has died by itself, so that the rest can be judged."""
-        if self.target.is_ours and self.target.port_is_free():  # it is ending, or has ended
+        if self.target.is_ours and self.target.is_ending():
             self.target.process.ended(allowances.DEATH_DEADLINE)
         if self.target.alive:
             return
@@ -344,12 +376,22 @@ class Run:
         self._restart()
 
     async def life(self, kind: type[T]) -> T:
-        """Wait for a life that was begun in the background. Raises NoEvidence where it never began."""
+        """Wait for a life that was begun in the background, or live it now where there is one target. Raises NoEvidence where it never began."""
+        if self.launch.control and kind not in self._lives:
+            self._lives[kind] = await self._lived_now(kind)
         life = await asyncio.wrap_future(self._lives[kind])
         assert isinstance(life, kind)
         if life.failure:
             raise lives.never_began(life.failure)
         return life
+
+    async def _lived_now(self, kind: type[lives.Life]) -> Future[lives.Life]:
+        """Let the target itself live, which somebody else has started, and start it again."""
+        assert self.database
+        lived: Future[lives.Life] = Future()
+        lived.set_result(await lives.LIVES[kind](self.launch, self.database.place))
+        await asyncio.to_thread(self._restart)
+        return lived
 
     async def routes(self) -> Observation:
         """The application's routes, as they stand in its source. Raises NoEvidence where they cannot be read."""
@@ -374,7 +416,7 @@ class Run:
         return Summary(
             target=self.options.title,
             url=getattr(getattr(self, "target", None), "url", None),
-            services=self.services,
+            services=self.described,
             seed=self.options.seed,
             level=level,
             verdicts=[self._with_reproduction(verdict) for verdict in verdicts],
@@ -406,7 +448,7 @@ class Run:
             began=datetime.now(UTC),
             target=self.options.title,
             url=getattr(getattr(self, "target", None), "url", None),
-            services=self.services,
+            services=self.described,
             seed=self.options.seed,
             level=self.options.level,
             requirements=[requirement.id for requirement in self.selected],
@@ -443,8 +485,21 @@ class Run:
         for pool in (self._pool, self._copies):
             pool.shutdown(wait=True, cancel_futures=True)
         kill_all(started_with(self._scratch))
+        self._attempt(self._leave_standing)
         self._attempt(self._cleanup.close)
+        if self._guard:
+            self._guard.dismiss()
         self.timings["stop"] = time.monotonic() - began
+
+    def _leave_standing(self) -> None:
+        """See that a service that somebody else has started runs on after us."""
+        target: Target | None = getattr(self, "target", None)
+        if target and self.options.target_url and target.is_ours and not target.alive:
+            with suppress(NoEvidence):
+                Target.again(self.launch)
+        if target and self.options.worker_container:
+            with suppress(NoEvidence):
+                self.worker.start()
 
     def _attempt(self, work: Callable[[], object]) -> None:
         """Clean up as far as can be; what cannot makes the run an ERROR."""

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpcore  # noqa: F401 - httpx imports it when it is first used, which here is in a thread; see below
@@ -20,15 +20,20 @@ import httpx
 
 from conformance import allowances
 from conformance.client import HEADERS
+from conformance.control import Control
 from conformance.errors import NoEvidence, Violation, WrongUsage
 from conformance.evidence import Journal, LogLine, Observation
 from conformance.options import Options
 from conformance.testbed.embedded import free_port
-from conformance.testbed.processes import Process
+from conformance.testbed.processes import Process, Running
+
+if TYPE_CHECKING:
+    from conformance.testbed.containers import Engine
 
 # httpcore brings anyio, which parses its own source when it is imported. In a thread that met pytest's parsing of our probes, in
 # two of 120 runs: CPython 3.11 counts the depth of both in one place ("AST constructor recursion depth mismatch").
 HOST = "127.0.0.1"
+EVERYWHERE, INNER_PORT = "0.0.0.0", 8000  # noqa: S104 - where a service in a container listens
 TIMEOUTS = ("connect", "read", "write", "pool")  # httpx's kinds
 HIDDEN = ("PYTEST_", "COV_", "COVERAGE_", "HYPOTHESIS_", "CONFORMANCE_", "PYTHONPATH", "PYTHONHOME")
 UVICORN_STARTUP_FAILED = 3  # uvicorn.main.STARTUP_FAILURE: the application was found, and its lifespan failed
@@ -66,11 +71,39 @@ class Launch:
     services: Mapping[str, str]  # the variables of the contract
     stacks: Path  # the folder with the run's sitecustomize
     journal: Journal
-    started: Callable[[Process], None]  # told of every process, so that none outlives the run
+    started: Callable[[Running], None]  # told of every process, so that none outlives the run
+    engine: "Engine | None" = None  # where the target is started in containers
+    control: Control | None = None  # over a target that somebody else has started
+    worker_control: Control | None = None  # over its worker
+    addresses: tuple[str, ...] = (HOST,)  # where on this machine a server of ours must listen that targets reach
 
-    def start(self, name: str, argv: Sequence[str], **more: str) -> Process:
-        """Start a process of the target's in its folder and environment. Raises FileNotFoundError."""
+    def serve(self, name: str, port: int, variables: Mapping[str, str]) -> Running:
+        """Start the service. Raises FileNotFoundError."""
+        if self.options.target_image:
+            return self._contain(name, self.options.target_image, self.server(EVERYWHERE, INNER_PORT), port, variables)
+        return self._start(name, self.server(HOST, port), HOST=HOST, PORT=str(port), **variables)
+
+    def work(self) -> Running:
+        """Start the worker. Raises FileNotFoundError."""
+        if self.worker_control:
+            return self.worker_control.start()
+        if self.options.worker_image:
+            return self._contain("worker", self.options.worker_image, self.worker(), None, {})
+        return self._start("worker", self.worker())
+
+    def _start(self, name: str, argv: Sequence[str], **more: str) -> Process:
         process = Process(name, argv, self.journal, env=self.environment(**more), cwd=self.options.directory)
+        self.started(process)
+        return process
+
+    def _contain(self, name: str, image: str, command: Sequence[str], port: int | None, variables: Mapping[str, str]) -> Running:
+        from conformance.testbed import contained  # noqa: PLC0415 - it takes half a second, which not everybody pays
+
+        assert self.engine
+        services = {key: value for key, value in self.services.items() if key != "TMPDIR"}
+        where = {"HOST": EVERYWHERE, "PORT": str(INNER_PORT)} if port else {}
+        environment = {**services, **where, "PYTHONUNBUFFERED": "1", **variables}
+        process = contained.start(self.engine, name, image, command, environment, self.journal, {INNER_PORT: port} if port else {})
         self.started(process)
         return process
 
@@ -85,13 +118,13 @@ class Launch:
         python = {"PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
         return {**kept, **self.services, **python, **more}
 
-    def server(self, port: int) -> list[str]:
-        """The command that starts the service."""
+    def server(self, host: str, port: int) -> list[str]:
+        """The command that starts the service; none where an image has its own."""
         if self.options.target_app:
-            uvicorn = ("-m", "uvicorn", "--host", HOST, "--port", str(port), self.options.target_app)
+            uvicorn = ("-m", "uvicorn", "--host", host, "--port", str(port), self.options.target_app)
             return [self.options.python, *uvicorn]
         command = shlex.split(self.options.target_command or "")
-        return [word.replace("{host}", HOST).replace("{port}", str(port)) for word in command]
+        return [word.replace("{host}", host).replace("{port}", str(port)) for word in command]
 
     def run_inside(self, script: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
         """Run a script to its end in the target's interpreter, folder and environment. Raises OSError, subprocess.TimeoutExpired."""
@@ -106,7 +139,7 @@ class Launch:
         )
 
     def worker(self) -> list[str]:
-        """The command that starts the worker."""
+        """The command that starts the worker; none where an image has its own."""
         if self.options.worker_app:
             celery = ("-m", "celery", "-A", self.options.worker_app, "worker", "--loglevel", "INFO", "--concurrency", "1")
             return [self.options.python, *celery, "--without-gossip", "--without-mingle", "--without-heartbeat"]
@@ -135,7 +168,7 @@ class Health:
 class NotReady(Violation):
     """The target ended or never answered; `status` is the exit status where it ended."""
 
-    def __init__(self, got: str, process: Process | None, status: int | None = None) -> None:
+    def __init__(self, got: str, process: Running | None, status: int | None = None) -> None:
         lines = process.output() if process else []
         said = [line for line in lines if line.text.strip()][-6:]
         super().__init__("an answer to GET /async", got, said, _last_words(said[-3:]))
@@ -146,8 +179,9 @@ class NotReady(Violation):
 class Target:
     """One running copy of the implementation: its address, and its process where the suite started it."""
 
-    def __init__(self, url: str, folder: Path, process: Process | None) -> None:
+    def __init__(self, url: str, folder: Path, process: Running | None, *, contained: bool = False) -> None:
         self.url = url
+        self._contained = contained
         self._folder = folder
         self._process = process
         self._mute: set[str] = set()
@@ -160,7 +194,7 @@ class Target:
         """Start a copy of the implementation, on a free port if none is given. Raises WrongUsage where the command cannot be run."""
         port = port or free_port()
         try:
-            process = launch.start(name, launch.server(port), HOST=HOST, PORT=str(port), **variables)
+            process = launch.serve(name, port, variables)
         except FileNotFoundError as error:
             wanted = (
                 "--target-command wants a command that can be run"
@@ -168,18 +202,31 @@ class Target:
                 else "--target-python wants an interpreter"
             )
             raise WrongUsage(f"{wanted}; {error}") from error
-        return cls(f"http://{HOST}:{port}", launch.options.directory, process)
+        return cls(f"http://{HOST}:{port}", launch.options.directory, process, contained=bool(launch.options.target_image))
+
+    @classmethod
+    def standing(cls, launch: Launch) -> "Target":
+        """The service that somebody else has started; with its process, where there is control over it. Raises WrongUsage."""
+        process = launch.control.running() if launch.control else None
+        return cls(str(launch.options.target_url), launch.options.directory, process, contained=bool(launch.options.container))
+
+    @classmethod
+    def again(cls, launch: Launch) -> "Target":
+        """The same, started again by the control over it, after it has ended. Raises NoEvidence."""
+        assert launch.control
+        process = launch.control.start()
+        return cls(str(launch.options.target_url), launch.options.directory, process, contained=bool(launch.options.container))
 
     @property
-    def process(self) -> Process:
+    def process(self) -> Running:
         """Its process. Raises NoEvidence where somebody else started it."""
         if self._process is None:
-            raise NoEvidence("the suite did not start the target: give --target-app or --target-command")
+            raise NoEvidence("the suite has no control over the target's process")
         return self._process
 
     @property
     def is_ours(self) -> bool:
-        """Whether the suite started it."""
+        """Whether the suite may stop it and start it again."""
         return self._process is not None
 
     @property
@@ -246,10 +293,28 @@ class Target:
         """Where the target's event loop is stuck in the target's own code; None where it is not, or cannot be asked."""
         return self._process.blocking_line(self._folder) if self._process else None
 
+    def is_ending(self) -> bool:
+        """Whether it listens no more, as far as that can be told at once; so it is ending, or has ended."""
+        return not self._contained and self.port_is_free()
+
     def port_is_free(self) -> bool:
-        """Whether nothing listens on its port any more."""
+        """Whether nothing listens on its port any more.
+
+        At the published port of a container something takes connections as long as that is there. Where nothing listens
+        inside, it closes them at once; a server waits for a request.
+        """
         with socket.socket() as probe:
-            return probe.connect_ex((str(urlsplit(self.url).hostname), self.port)) != 0
+            if probe.connect_ex((str(urlsplit(self.url).hostname), self.port)) != 0:
+                return True
+            if not self._contained:
+                return False
+            probe.settimeout(allowances.LISTENER_SILENCE)
+            try:
+                return not probe.recv(1)
+            except TimeoutError:
+                return False
+            except OSError:
+                return True
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -268,6 +333,10 @@ def why_it_did_not_start(launch: Launch, failure: NotReady) -> WrongUsage | None
         )
     if failure.status is None:
         return None
+    if options.target_image and failure.status != UVICORN_STARTUP_FAILED:
+        return WrongUsage(f"--target-image wants an image that goes on serving; {failure.got}. Its last lines: {failure.last_words}")
+    if options.target_image:
+        return None
     if options.target_command:
         return WrongUsage(f"--target-command wants a command that goes on serving; {failure.got}. Its last lines: {failure.last_words}")
     if (reason := _look(launch)) is not None:
@@ -279,7 +348,7 @@ def why_it_did_not_start(launch: Launch, failure: NotReady) -> WrongUsage | None
 
 def is_no_application(launch: Launch) -> WrongUsage | None:
     """Whether what uvicorn serves is no ASGI application at all: it then answers 500 to everything."""
-    reason = _look(launch) if launch.options.target_app else None
+    reason = _look(launch) if launch.options.target_app and not launch.options.target_image else None
     return WrongUsage(f"--target-app wants MODULE:ATTR of an ASGI application; {reason}") if reason else None
 
 

@@ -6,15 +6,16 @@ from conformance import allowances
 from conformance.errors import NoEvidence, Violation
 from conformance.evidence import Fact, LogLine
 from conformance.target import Launch
-from conformance.testbed.processes import Process
+from conformance.testbed.processes import Running
 
 
 class Worker:
     """At most one worker process of the target's."""
 
     def __init__(self, launch: Launch) -> None:
+        """No worker yet, or the one that somebody else has started. Raises WrongUsage where that does not run."""
         self._launch = launch
-        self._process: Process | None = None
+        self._process: Running | None = launch.worker_control.running() if launch.worker_control else None
         self._proven = False  # a worker has done something
         self._warm = False  # this one has
         self._missed = False
@@ -36,7 +37,7 @@ class Worker:
                 f"the worker ended with status {self._process.status} before it did anything: {' / '.join(self._process.last_lines(3))}"
             )
         try:
-            self._process = self._launch.start("worker", self._launch.worker())
+            self._process = self._launch.work()
             self._warm = False
         except FileNotFoundError as error:
             raise NoEvidence(f"the worker could not be started: {error}; correct --worker-command or --target-python") from error

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-CHANNELS = ("http", "postgres", "redis", "upstream", "process", "worker", "source")
+CHANNELS = ("http", "postgres", "redis", "upstream", "process", "copy", "worker", "source")
 PREFIXES = {"CONC": 1, "END": 2, "DB": 3, "UP": 4, "TASK": 5, "DEP": 6, "LIFE": 7, "HTTP": 8}
 
 _HEADING = re.compile(r"### (?P<id>\S+) (?P<sentence>.+)")

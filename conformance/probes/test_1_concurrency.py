@@ -220,7 +220,7 @@ async def test_any_interleaving_answers_as_the_model_says(
         search = Search(play, asyncio.get_running_loop())
         await asyncio.to_thread(search.run, run.options.seed)
         if search.found:
-            raise await shortened(search.history, search.found, violation_of)
+            raise await shortened(search.history, search.found, violation_of) if run.target.is_ours else search.found
 
 
 @pytest.mark.requirement("CONC-12")

@@ -47,6 +47,8 @@ def _header(summary: Summary) -> Iterator[Line]:
     yield from _labelled(
         "services", ", ".join(summary.services[name] for name in ("postgres", "redis", "upstream") if name in summary.services) or "none"
     )
+    if "containers" in summary.services:
+        yield from _labelled("containers", summary.services["containers"])
     yield from _labelled("seed", str(summary.seed))
 
 

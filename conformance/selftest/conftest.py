@@ -1,10 +1,13 @@
-"""One fixture: a place for a run."""
+"""One fixture: a place for a run. Runs use embedded servers, but for those of test_containers."""
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+os.environ["CONFORMANCE_SERVICES"] = "embedded"
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "conformance/arguments.py": set(),
     "conformance/testbed": {"spec"} | TESTBED,
     "conformance/client.py": {"spec"} | LEAVES,
+    "conformance/control.py": TESTBED,
+    "conformance/standing.py": TESTBED | {"conformance.interrupts"},
     "conformance/verdict.py": {"spec"} | LEAVES,
     "conformance/expectations.py": {"spec"} | LEAVES,
     "conformance/report": {"spec", "conformance.verdict", "conformance.report"} | LEAVES,

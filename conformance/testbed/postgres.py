@@ -19,6 +19,7 @@ from spec.catalogue import FOLDER
 from spec.model import COLUMNS, shown
 
 TABLE = (FOLDER / "schema.sql").read_text("utf-8")
+ABANDONED = "SELECT sessions_abandoned FROM pg_stat_database WHERE datname = current_database()"
 OWN = "conformance_"  # every role and database of ours begins with this
 TROUBLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 
@@ -94,6 +95,12 @@ async def drop(admin_url: str, place: Place) -> None:
         await _execute(admin_url, f"DROP DATABASE IF EXISTS {place.database} WITH (FORCE)", f"DROP ROLE IF EXISTS {place.role}")
 
 
+async def heal(place: Place) -> None:
+    """Undo whatever fault a run may have left that was killed."""
+    with blaming_the_testbed("mend what a run has left"):
+        await _execute(place.admin_url, f"ALTER ROLE {place.role} LOGIN", "ALTER TABLE items DROP COLUMN IF EXISTS colour")
+
+
 async def adopt(admin_url: str) -> Place:
     """The database of a target that runs already; only rows of ours are touched. Raises WrongUsage where it lacks something."""
     try:
@@ -136,6 +143,7 @@ class Database:
         with blaming_the_testbed("connect"):
             self._connection = await _connect(self.place.admin_url)
             self._table = await self._connection.fetchval("SELECT 'items'::regclass::oid")
+            self._abandoned = await self._connection.fetchval(ABANDONED)
 
     async def close(self) -> None:
         """Disconnect."""
@@ -255,7 +263,9 @@ class Database:
     def _role(self) -> str:
         """The target's role. Raises NoEvidence where it is not ours to change."""
         if self.place.role is None:
-            raise NoEvidence("the target's role in the database is not ours to change: let the suite start the service")
+            raise NoEvidence(
+                "the target's role in the database is not ours to change: start it on a `conformance testbed`, or let the suite start it"
+            )
         return self.place.role
 
     async def _execute(self, statement: str) -> None:
@@ -318,7 +328,7 @@ class Database:
         """Record how many sessions the target's role has."""
         with blaming_the_testbed("look at pg_stat_activity"):
             async with self._busy:
-                seen = await self._connection.fetchval("SELECT count(*) FROM pg_stat_activity WHERE usename = $1", self.place.role)
+                seen = await self._connection.fetchval("SELECT count(*) FROM pg_stat_activity WHERE usename = $1", self._role)
         return self._journal.observe("session", f"{seen} sessions of the target's role are open", sessions=seen)
 
     async def sessions_by_identity(self) -> Observation:
@@ -337,10 +347,9 @@ class Database:
         deadline = time.monotonic() + allowances.STOP_DEADLINE
         while (left := (await self.sessions()).data["sessions"]) and time.monotonic() < deadline:
             await asyncio.sleep(allowances.POLL_INTERVAL)
-        query = "SELECT sessions_abandoned FROM pg_stat_database WHERE datname = current_database()"
         with blaming_the_testbed("look at pg_stat_database"):
             async with self._busy:
-                counted = await self._connection.fetchval(query)
+                counted = await self._connection.fetchval(ABANDONED)
         abandoned, self._abandoned = counted - self._abandoned, counted
         text = f"of all sessions of the target's, {abandoned} were abandoned, and {left} are open still"
         return self._journal.observe("session", text, abandoned=abandoned, open=left)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import dropwhile, takewhile
 from pathlib import Path
+from typing import Protocol
 
 import psutil
 
@@ -26,12 +27,87 @@ CHUNKS = 4  # of 64 KiB, a pipe's usual capacity, that are read at once
 _FRAME = re.compile(r'  File "(?P<file>.+)", line (?P<line>\d+) in (?P<function>.+)')
 
 
+class Running(Protocol):
+    """What runs as a service or as its worker, wherever it runs: what it printed, how to signal it, and its end."""
+
+    name: str
+    is_heard: bool  # whether what it prints can be read
+
+    @property
+    def status(self) -> int | None:
+        """The exit status, negative for a signal, or None while it runs."""
+
+    @property
+    def children(self) -> Sequence[psutil.Process]:
+        """The processes that it has started and that run still, as far as they can be seen."""
+
+    def output(self) -> list[LogLine]:
+        """Every line printed so far; of a flood, the first and the last LINES_KEPT."""
+
+    def last_lines(self, count: int = 6) -> list[str]:
+        """The last lines that are not empty, as text."""
+
+    def send(self, number: signal.Signals) -> ProcessEvent:
+        """Send a signal to the process alone, as whoever runs a service does."""
+
+    def ended(self, deadline: float) -> int | None:
+        """Wait for the end of the process and of its output; the exit status, or None if the deadline passed."""
+
+    def kill(self) -> None:
+        """SIGKILL all of it and wait until it is gone. The second time, it does nothing."""
+
+    def child_names(self) -> list[str]:
+        """The names of the children, those that can still be told."""
+
+    def blocking_line(self, folder: Path) -> Observation | None:
+        """The line of the code in `folder` in which a main thread's event loop is stuck; None where none is, or none can tell."""
+
+
+class Output:
+    """The lines that two streams carried: of a flood, the first and the last LINES_KEPT."""
+
+    def __init__(self, name: str, journal: Journal) -> None:
+        self._name = name
+        self._journal = journal
+        self._partial: dict[str, bytes] = {"stdout": b"", "stderr": b""}
+        self._head: list[LogLine] = []
+        self._tail: deque[LogLine] = deque(maxlen=allowances.LINES_KEPT)
+
+    def take(self, stream: str, chunk: bytes) -> None:
+        """Take what a stream carried; nothing means that it has ended, perhaps in the middle of a line."""
+        chunk = chunk or b"\n" * bool(self._partial[stream])
+        *lines, rest = (self._partial[stream] + chunk).split(b"\n")
+        self._partial[stream] = rest[:LINE_LIMIT]
+        for line in lines:
+            text = line[:LINE_LIMIT].decode("utf-8", "replace").rstrip("\r")
+            early = len(self._head) < allowances.LINES_KEPT
+            fact = self._journal.record(LogLine, keep=early, process=self._name, stream=stream, text=text)
+            (self._head if early else self._tail).append(fact)
+
+    @property
+    def lines(self) -> list[LogLine]:
+        """All that are kept."""
+        return [*self._head, *self._tail]
+
+    def close(self) -> None:
+        """Let the journal keep the last ones too."""
+        for line in self._tail:
+            self._journal.keep(line)
+
+
+def last_lines(lines: Sequence[LogLine], count: int) -> list[str]:
+    """The last of some lines that are not empty, as text."""
+    return [line.text for line in lines if line.text.strip()][-count:]
+
+
 class Process:
     """One process started by the suite, with all that it prints.
 
     Two streams are read by one thread. `output()` also reads what lies in the pipes at that moment, so that whatever was
     printed before a fact is in the output when the fact is seen.
     """
+
+    is_heard = True
 
     def __init__(
         self, name: str, argv: Sequence[str], journal: Journal, *, env: Mapping[str, str], cwd: Path, user: int | None = None
@@ -43,8 +119,7 @@ class Process:
         self._closed = False
         self._killing = threading.Lock()
         self._family: list[psutil.Process] = []
-        self._head: list[LogLine] = []
-        self._tail: deque[LogLine] = deque(maxlen=allowances.LINES_KEPT)
+        self._output = Output(name, journal)
         try:
             self._popen = subprocess.Popen(
                 self.argv,
@@ -62,7 +137,6 @@ class Process:
             raise FileNotFoundError(f"{self.argv[0]} cannot be started: {error.strerror or error}") from error
         assert self._popen.stdout and self._popen.stderr
         self._streams = {self._popen.stdout.fileno(): "stdout", self._popen.stderr.fileno(): "stderr"}
-        self._partial: dict[int, bytes] = dict.fromkeys(self._streams, b"")
         for descriptor in self._streams:
             os.set_blocking(descriptor, False)
         self.pid = self._popen.pid
@@ -76,11 +150,11 @@ class Process:
         """Every line printed so far; of a flood, the first and the last LINES_KEPT."""
         with self._lock:
             self._drain()
-            return [*self._head, *self._tail]
+            return self._output.lines
 
     def last_lines(self, count: int = 6) -> list[str]:
         """The last lines that are not empty, as text."""
-        return [line.text for line in self.output() if line.text.strip()][-count:]
+        return last_lines(self.output(), count)
 
     def _read(self) -> None:
         with selectors.DefaultSelector() as selector:
@@ -102,20 +176,11 @@ class Process:
             with suppress(BlockingIOError):
                 for _ in range(CHUNKS):  # a flood must not hold the lock for ever
                     chunk = os.read(descriptor, 65536)
-                    self._take(descriptor, stream, chunk or b"\n" * bool(self._partial[descriptor]))
+                    self._output.take(stream, chunk)
                     if not chunk:
                         ended.add(descriptor)
                         break
         return ended
-
-    def _take(self, descriptor: int, stream: str, chunk: bytes) -> None:
-        *lines, rest = (self._partial[descriptor] + chunk).split(b"\n")
-        self._partial[descriptor] = rest[:LINE_LIMIT]
-        for line in lines:
-            text = line[:LINE_LIMIT].decode("utf-8", "replace").rstrip("\r")
-            early = len(self._head) < allowances.LINES_KEPT
-            fact = self._journal.record(LogLine, keep=early, process=self.name, stream=stream, text=text)
-            (self._head if early else self._tail).append(fact)
 
     # Its life
 
@@ -156,8 +221,7 @@ class Process:
         self.output()
         self._closed = True
         self._reader.join()
-        for line in self._tail:
-            self._journal.keep(line)
+        self._output.close()
         for pipe in (self._popen.stdout, self._popen.stderr):
             if pipe:
                 pipe.close()

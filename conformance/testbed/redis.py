@@ -100,10 +100,10 @@ def create(admin_url: str) -> Place:
     return Place(admin_url, target_url, name)
 
 
-def drop(place: Place, task_ids: set[str]) -> None:
-    """Remove the user and what the run left: all keys of a database that was empty, else those of our own tasks."""
+def drop(place: Place, task_ids: set[str], *, ours: bool) -> None:
+    """Remove what a run left: of a place of ours the user and all keys, which there were none of before, else those of our own tasks."""
     with blaming_the_testbed("remove our keys"), redis.Redis.from_url(place.admin_url) as client:
-        if place.user:
+        if ours:
             client.execute_command("ACL", "DELUSER", place.user)
             client.flushdb()
             return
@@ -115,11 +115,19 @@ def drop(place: Place, task_ids: set[str]) -> None:
                     client.execute_command("LREM", key, 1, raw)
 
 
+def heal(place: Place) -> None:
+    """Undo whatever fault a run may have left that was killed."""
+    with blaming_the_testbed("mend what a run has left"), redis.Redis.from_url(place.admin_url) as client:
+        client.execute_command("CLIENT", "UNPAUSE")
+        client.execute_command("ACL", "SETUSER", place.user, "on", *RIGHTS)
+
+
 class Broker:
     """The suite's own session on one place."""
 
-    def __init__(self, place: Place, journal: Journal) -> None:
+    def __init__(self, place: Place, journal: Journal, *, shared: bool = False) -> None:
         self.place = place
+        self.is_shared = shared  # whether somebody else may run a worker on it
         self._journal = journal
         self._backend = Celery("conformance", backend=place.admin_url, broker=place.admin_url, set_as_current=False)
 
@@ -232,7 +240,11 @@ class Broker:
 
     @asynccontextmanager
     async def stalled(self) -> AsyncIterator[Observation]:
-        """Take every write and answer none, until the block ends. Raises BrokenTestbed where that does not take hold."""
+        """Take every write and answer none, until the block ends. Raises BrokenTestbed where that does not take hold.
+
+        Raises NoEvidence where the server is not ours to stall.
+        """
+        assert self._user
         with blaming_the_testbed("pause its clients"):
             await self._client.execute_command("CLIENT", "PAUSE", PAUSE_MS, "WRITE")
         try:
@@ -293,7 +305,9 @@ class Broker:
     def _user(self) -> str:
         """The target's user. Raises NoEvidence where it is not ours to change."""
         if self.place.user is None:
-            raise NoEvidence("the target's Redis user is not ours to restrict: let the suite start the service")
+            raise NoEvidence(
+                "the target's Redis user is not ours to restrict: start it on a `conformance testbed`, or let the suite start it"
+            )
         return self.place.user
 
     async def _waiting_writes(self) -> list[str]:

@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -18,9 +18,11 @@ import h11
 from conformance import allowances
 from conformance.errors import BrokenTestbed
 from conformance.evidence import Journal, Observation, UpstreamRequest
+from conformance.testbed.embedded import free_port
 
 T = TypeVar("T")
 PATH = "/posts"
+LOOPBACK = ("127.0.0.1",)
 
 
 @dataclass(frozen=True)
@@ -71,9 +73,10 @@ class Hold:
 class Upstream:
     """The stub, listening on loopback in a thread of its own, so that it answers whatever the suite is doing."""
 
-    def __init__(self, journal: Journal, port: int | None = None) -> None:
+    def __init__(self, journal: Journal, port: int | None = None, addresses: Sequence[str] = LOOPBACK) -> None:
         self._journal = journal
         self._wanted_port = port
+        self._addresses = addresses
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="upstream stub", daemon=True)
         self._reply = document([])
@@ -91,7 +94,7 @@ class Upstream:
     def start(self) -> None:
         """Listen. Raises OSError where the port is taken."""
         self._thread.start()
-        self._call(self._listen(self._wanted_port or 0))
+        self._call(self._listen(self._wanted_port or (free_port() if len(self._addresses) > 1 else 0)))
 
     def stop(self) -> None:
         """Close every connection and the thread."""
@@ -182,7 +185,7 @@ class Upstream:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(allowances.BOOT_DEADLINE)
 
     async def _listen(self, port: int) -> None:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", port, backlog=1024)
+        self._server = await asyncio.start_server(self._accept, self._addresses, port, backlog=1024)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _close_idle(self) -> int:

@@ -1,0 +1,251 @@
+"""Containers: PostgreSQL and Redis by testcontainers, published on 127.0.0.1 alone, and the network of a run's containers.
+
+Whatever is made carries the label `conformance.run`, by which the guard removes it should the suite be killed. Testcontainers'
+own reaper is not started unless it is asked for (TESTCONTAINERS_RYUK_DISABLED=false): it publishes a port on every interface.
+"""
+
+import errno
+import os
+import re
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+import docker.errors
+import docker.models.containers
+import docker.models.networks
+import requests
+from testcontainers.core.config import testcontainers_config
+from testcontainers.core.container import DockerContainer
+from testcontainers.core.docker_client import DockerClient
+from testcontainers.core.network import Network
+
+from conformance.errors import BrokenTestbed, WrongUsage
+from conformance.testbed import embedded
+from conformance.testbed.guard import LABEL
+
+TROUBLE = (docker.errors.DockerException, requests.RequestException, OSError)
+LOOPBACK = "127.0.0.1"
+# Settings that the embedded server alone has: where it listens, and what PostgreSQL 15 does not know.
+POSTGRES_SETTINGS = {
+    name: value
+    for name, value in embedded.POSTGRES_SETTINGS.items()
+    if name not in ("listen_addresses", "unix_socket_directories", "scram_iterations")
+}
+REDIS_SETTINGS = {"save": "", "appendonly": "no", "loglevel": "warning"}
+
+if "TESTCONTAINERS_RYUK_DISABLED" not in os.environ:
+    testcontainers_config.ryuk_disabled = True
+
+
+class Engine:
+    """The Docker daemon of this machine, and what one run has made there."""
+
+    def __init__(self, run: str) -> None:
+        """Reach the daemon. Raises WrongUsage, in one sentence, where it does not answer."""
+        self.labels = {LABEL: run}
+        self._network: Network | None = None
+        self._published: dict[int, str] = {}  # ports on this machine, and where they lead in the network
+        try:
+            self.client = DockerClient().client
+            self.client.ping()
+        except TROUBLE as error:
+            raise WrongUsage(f"containers want a Docker daemon that answers; {why_not(error)}") from error
+        scheme = urlsplit(self.client.api.base_url).scheme
+        if "unix" not in scheme and "http+docker" not in scheme and "npipe" not in scheme:
+            raise WrongUsage(
+                f"containers want a Docker daemon on this machine, for their ports are published on {LOOPBACK}; "
+                f"DOCKER_HOST is {os.environ.get('DOCKER_HOST')}"
+            )
+
+    def fetch(self, image: str, option: str) -> None:
+        """See that an image is there. Raises WrongUsage where it is not, and cannot be pulled."""
+        try:
+            self.client.images.get(image)
+        except docker.errors.ImageNotFound:
+            try:
+                self.client.images.pull(image, tag=None if re.search("[:@][^/]+$", image) else "latest")
+            except TROUBLE as error:
+                raise WrongUsage(f"{option} wants an image that is there or can be pulled; {image} cannot be: {_said(error)}") from error
+        except TROUBLE as error:
+            raise WrongUsage(f"{option} wants an image; the daemon does not tell of {image}: {_said(error)}") from error
+
+    def open_network(self) -> None:
+        """Make a network that the run's containers share, where they find each other by name."""
+        with blaming_the_testbed("make a network"):
+            self._network = Network(docker_network_kw={"labels": self.labels}).create()
+            network: docker.models.networks.Network = self.client.networks.get(str(self._network.id))
+            self.network_name = str(network.name)
+            self.gateway = str(network.attrs["IPAM"]["Config"][0]["Gateway"])
+
+    def container(
+        self, image: str, command: list[str] | None, environment: dict[str, str], ports: Mapping[int, int | None]
+    ) -> DockerContainer:
+        """A container that is not started yet, whose ports will be published on 127.0.0.1, on free ones where none is given."""
+        container = DockerContainer(image, env=environment, labels=self.labels)
+        bindings: Any = {f"{inner}/tcp": (LOOPBACK, port) if port else (LOOPBACK,) for inner, port in ports.items()}
+        container.ports = bindings
+        if command is not None:
+            container.with_command(command)
+        if self._network:
+            container.with_network(self._network)
+        return container
+
+    def postgres(self, image: str) -> "Postgres":
+        """Start a PostgreSQL."""
+        return Postgres(self, image)
+
+    def redis(self, image: str) -> "Redis":
+        """Start a Redis."""
+        return Redis(self, image)
+
+    def publish(self, port: int, name: str, inner: int) -> None:
+        """Note where a port of this machine leads in the network."""
+        self._published[port] = f"{name}:{inner}"
+
+    def seen_from_inside(self, value: str) -> str:
+        """A text in which addresses on this machine's loopback are written as a container of the network reaches them."""
+
+        def address(match: re.Match[str]) -> str:
+            port = int(match[1])
+            return self._published.get(port, f"{self.gateway}:{port}")
+
+        return re.sub(rf"(?<=[@/]){re.escape(LOOPBACK)}:(\d+)", address, value)
+
+    def close(self) -> None:
+        """Remove the network, when nothing is in it any more."""
+        with blaming_the_testbed("remove a network"):
+            if self._network:
+                self._network.remove()
+        self.client.close()
+
+
+class _Server:
+    """A server in a container of the run's own."""
+
+    name: str
+    inner_port: int
+
+    def __init__(self, engine: Engine, image: str, command: list[str], environment: dict[str, str]) -> None:
+        with blaming_the_testbed(f"start {image}"):
+            self._container = engine.container(image, command, environment, {self.inner_port: None})
+            self._container.with_network_aliases(self.name)
+            self._container.start()
+        self.port = published(self._container.get_wrapped_container(), self.inner_port)
+        engine.publish(self.port, self.name, self.inner_port)
+
+    def status(self) -> int | None:
+        """The exit status where it has ended."""
+        wrapped = self._container.get_wrapped_container()
+        with blaming_the_testbed(f"look after {self.name}"):
+            wrapped.reload()
+        return int(wrapped.attrs["State"]["ExitCode"]) if wrapped.status in ("exited", "dead") else None
+
+    def last_lines(self) -> list[str]:
+        """What it printed last."""
+        with suppress(*TROUBLE):
+            said = self._container.get_wrapped_container().logs(tail=6).decode("utf-8", "replace")
+            return [line for line in said.splitlines() if line.strip()]
+        return []
+
+    def stop(self) -> None:
+        """Remove the container at once, and its volumes; its data is thrown away."""
+        with blaming_the_testbed(f"remove the container of {self.name}"), suppress(docker.errors.NotFound):
+            self._container.stop()
+
+
+class Postgres(_Server):
+    """A PostgreSQL of the run's own."""
+
+    name, inner_port = "postgres", 5432
+
+    def __init__(self, engine: Engine, image: str) -> None:
+        self._password = secrets.token_hex(16)
+        settings = [word for name, value in POSTGRES_SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        environment = {"POSTGRES_PASSWORD": self._password, "POSTGRES_INITDB_ARGS": "--no-sync"}
+        super().__init__(engine, image, ["postgres", *settings], environment)
+
+    @property
+    def url(self) -> str:
+        """The administrator's URL."""
+        return f"postgresql://postgres:{self._password}@{LOOPBACK}:{self.port}/postgres"
+
+    def ready(self) -> None:
+        """Wait until a query answers."""
+        embedded.wait_for_postgres(self)
+
+
+class Redis(_Server):
+    """A Redis of the run's own."""
+
+    name, inner_port = "redis", 6379
+
+    def __init__(self, engine: Engine, image: str) -> None:
+        self._password = secrets.token_hex(16)
+        settings = {**REDIS_SETTINGS, "requirepass": self._password}
+        super().__init__(engine, image, [word for name, value in settings.items() for word in (f"--{name}", value)], {})
+
+    @property
+    def url(self) -> str:
+        """The administrator's URL."""
+        return f"redis://:{self._password}@{LOOPBACK}:{self.port}/0"
+
+    def ready(self) -> None:
+        """Wait until the server answers."""
+        embedded.wait_for_redis(self)
+
+
+def published(container: docker.models.containers.Container, inner: int) -> int:
+    """The port of this machine that leads to a container's."""
+    with blaming_the_testbed("look up a published port"):
+        container.reload()
+        bindings = container.attrs["NetworkSettings"]["Ports"].get(f"{inner}/tcp") or []
+    if not bindings:
+        raise BrokenTestbed(
+            f"the container of {container.attrs['Config']['Image']} ended, or publishes no port {inner}: {_last_words(container)}"
+        )
+    return int(bindings[0]["HostPort"])
+
+
+@contextmanager
+def blaming_the_testbed(work: str) -> Iterator[None]:
+    """Whatever the daemon answers to the suite's own work is the testbed's trouble, never the target's."""
+    try:
+        yield
+    except TROUBLE as error:
+        raise BrokenTestbed(f"Docker did not let the suite {work}: {_said(error)}") from error
+
+
+def _last_words(container: docker.models.containers.Container) -> str:
+    with suppress(*TROUBLE):
+        return " / ".join(container.logs(tail=3).decode("utf-8", "replace").strip().splitlines())
+    return "nothing is known of its output"
+
+
+def why_not(error: BaseException) -> str:
+    """Why the daemon was not reached."""
+    socket = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+    cause = next((each for each in _causes(error) if isinstance(each, OSError) and each.errno), None)
+    reasons: dict[int | None, str] = {
+        errno.ENOENT: f"none listens at {socket}",
+        errno.ECONNREFUSED: f"none listens at {socket}",
+        errno.EACCES: f"this user may not use {socket}, whose group it may join",
+        errno.EPERM: f"this user may not use {socket}, whose group it may join",
+    }
+    return reasons.get(cause.errno if cause else None, f"at {socket}: {_said(error)}")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error, those that it was raised over, and those in their arguments."""
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        yield from (each for argument in seen.args if isinstance(argument, BaseException) for each in _causes(argument))
+        seen = seen.__cause__ or seen.__context__
+
+
+def _said(error: BaseException) -> str:
+    explanation: Callable[[], str] | str | None = getattr(error, "explanation", None)
+    return str(explanation or error).splitlines()[0].strip()
