@@ -33,6 +33,9 @@ class Control(Protocol):
     def start(self) -> Running:
         """Start it again after it has ended. Raises NoEvidence."""
 
+    def close(self) -> None:
+        """Leave it as it is."""
+
 
 def control(options: Options, journal: Journal) -> Control | None:
     """The control that a run was given over its target. Raises WrongUsage."""
@@ -63,6 +66,10 @@ class InContainer:
     def start(self) -> "Contained":
         """Start the container again."""
         return self._standing.start(self._name, self._journal)
+
+    def close(self) -> None:
+        """Leave it as it is."""
+        self._standing.close()
 
 
 class ByCommand:
@@ -117,6 +124,9 @@ class ByCommand:
                 if time.monotonic() > deadline:
                     raise NoEvidence("--restart-command ended, and nothing listens where the service was") from None
                 time.sleep(allowances.POLL_INTERVAL)
+
+    def close(self) -> None:
+        """Leave it as it is."""
 
 
 class Found:

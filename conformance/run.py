@@ -209,6 +209,9 @@ class Run:
             worker_control=worker_control(self.options, self.journal),
             addresses=self.services.addresses,
         )
+        for each in (self.launch.control, self.launch.worker_control):
+            if each:
+                self._cleanup.callback(each.close)
         self.worker = Worker(self.launch)
         self.target = self._start_target()
         self.client = Client(self.target.url, self.journal)
@@ -218,8 +221,26 @@ class Run:
             mistake = None if self._closing.is_set() else why_it_did_not_start(self.launch, failure)
             raise mistake or failure from None
         self.upstream_requests_at_ready = len(self.upstream.requests) if self.upstream else 0
+        if self.standing:
+            self._check_standing()
         if first_status >= 500 and (mistake := is_no_application(self.launch)):
             raise mistake
+
+    def _check_standing(self) -> None:
+        """See that the service stands on the testbed: one that answers well and reaches nothing of it stands elsewhere. Raises WrongUsage."""
+        assert self.upstream
+        assert self.standing
+        health = self.target.health(("GET", "/external-data", None))
+        reached = (
+            bool(self.upstream.requests),
+            asyncio.run(postgres.is_used(self.standing.postgres)),
+            redis.is_used(self.standing.redis),
+        )
+        if health.is_well and not any(reached):
+            raise WrongUsage(
+                f"the service at {self.target.url} answers, and reaches neither Postgres, nor Redis, nor the upstream of the testbed of "
+                f"process {self.standing.pid}: start it with the environment that this has printed, or say --testbed none"
+            )
 
     def _start_target(self) -> Target:
         if not self.options.target_url:

@@ -155,6 +155,11 @@ class Health:
     submission: int | None
 
     @property
+    def is_well(self) -> bool:
+        """Whether all three are successes."""
+        return all(status in range(200, 300) for status in (self.answer, self.read, self.submission))
+
+    @property
     def is_mute(self) -> bool:
         """Whether it does not even answer."""
         return self.answer is None
@@ -271,10 +276,10 @@ class Target:
                     return status
         raise NotReady(f"no answer within {allowances.READY_DEADLINE:.0f} s: {trouble}", self._process)
 
-    def health(self) -> Health:
-        """How it answers now. What did not answer once is not asked again."""
+    def health(self, *more: tuple[str, str, bytes | None]) -> Health:
+        """How it answers now. What did not answer once is not asked again; what becomes of more requests is not told."""
         statuses: list[int | None] = []
-        requests = (("GET", "/async", None), ("GET", "/items/1", None), ("POST", "/process-data/", b"{}"))
+        requests = (("GET", "/async", None), ("GET", "/items/1", None), ("POST", "/process-data/", b"{}"), *more)
         with httpx.Client(trust_env=False, timeout=allowances.DEADLINE_AFTER_A_MISSED_ONE) as http:
             for method, path, content in requests:
                 if path in self._mute:
@@ -287,7 +292,7 @@ class Target:
                 except httpx.HTTPError:
                     statuses.append(None)
                     self._mute.add(path)
-        return Health(*statuses)
+        return Health(*statuses[:3])
 
     def blocking_line(self) -> Observation | None:
         """Where the target's event loop is stuck in the target's own code; None where it is not, or cannot be asked."""

@@ -46,18 +46,20 @@ class Worker:
         """See that no worker runs: ask it to stop by SIGTERM, and kill it if it does not. What was seen of that."""
         if self._process is None or self._process.status is not None:
             return []
-        signalled = self._process.send(signal.SIGTERM)
-        ended = self._process.ended(allowances.STOP_DEADLINE)
-        self._process.kill()
-        return [signalled, *([] if ended is not None else self.last_lines())]
+        process, self._process = self._process, None
+        signalled = process.send(signal.SIGTERM)
+        ended = process.ended(allowances.STOP_DEADLINE)
+        process.kill()
+        return [signalled, *([] if ended is not None else [line for line in process.output() if line.text.strip()][-3:])]
 
     def kill(self) -> list[Fact]:
         """SIGKILL the worker and all that it has started; what it has missed is not held against the next."""
         self.overdue, self._missed = None, False
         if self._process is None:
             return []
-        killed = self._process.send(signal.SIGKILL)
-        self._process.kill()
+        process, self._process = self._process, None
+        killed = process.send(signal.SIGKILL)
+        process.kill()
         return [killed]
 
     @property

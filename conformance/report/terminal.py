@@ -9,6 +9,7 @@ from spec.catalogue import Level, sections
 
 WIDTH = 100
 LABEL = 12
+REMEDY = "pass "  # begins the reason of those that could be judged with other options
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ def _header(summary: Summary) -> Iterator[Line]:
     )
     if "containers" in summary.services:
         yield from _labelled("containers", summary.services["containers"])
+    if unseen := [verdict.requirement.id for verdict in summary.verdicts if _wants_a_channel(verdict)]:
+        yield from _labelled("unseen", f"{', '.join(unseen)}; below is what to pass")
     yield from _labelled("seed", str(summary.seed))
 
 
@@ -101,7 +104,12 @@ def _unseen(verdicts: Sequence[Verdict]) -> Iterator[Line]:
         for verdict in verdicts:
             if verdict.finding and verdict.finding.got == reason:
                 yield _title(verdict)
-        yield from _labelled("to judge" if reason.startswith("pass ") else "because", reason)
+        yield from _labelled("to judge" if reason.startswith(REMEDY) else "because", reason)
+
+
+def _wants_a_channel(verdict: Verdict) -> bool:
+    """Whether nothing is known because the run was not told how to look."""
+    return verdict.status is Status.INCONCLUSIVE and verdict.finding is not None and verdict.finding.got.startswith(REMEDY)
 
 
 def _title(verdict: Verdict) -> Line:

@@ -169,3 +169,10 @@ async def answers_async_alone(scope: dict[str, Any], _receive: Any, send: Any) -
         await anyio.sleep_forever()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
     await send({"type": "http.response.body", "body": b'{"message": "This is an asynchronous endpoint"}'})
+
+
+async def answers_everything(scope: dict[str, Any], _receive: Any, send: Any) -> None:
+    """Answer every request with an empty object, and reach nothing."""
+    if scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
+        await send({"type": "http.response.body", "body": b"{}"})

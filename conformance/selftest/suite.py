@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from conformance.options import PROJECT
 from conformance.testbed import embedded
 
 SERVICES = "conformance.selftest.services"
+GUARD_PATIENCE = 20.0  # seconds from a SIGKILL to an empty place; the longest took TO BE MEASURED
 PATIENCE = 200.0  # seconds for one run; the longest allowed is 150
 
 
@@ -77,6 +79,14 @@ def left_behind(folder: Path) -> list[str]:
             if process.pid != os.getpid() and str(scratch) in " ".join([*process.cmdline(), *process.environ().values()]):
                 found.append(f"{process.pid} {' '.join(process.cmdline())}")
     return found
+
+
+def expect_nothing_left(folder: Path) -> None:
+    """The guard of a run that was killed cleans up after it, within GUARD_PATIENCE."""
+    deadline = time.monotonic() + GUARD_PATIENCE
+    while (left := left_behind(folder)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not left
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from conformance.options import PROJECT
-from conformance.selftest.suite import PATIENCE, SERVICES, command, environment, judge, left_behind, servers
+from conformance.selftest.suite import PATIENCE, SERVICES, command, environment, expect_nothing_left, judge, left_behind, servers
 
 
 def test_after_success(place: Path) -> None:
@@ -48,6 +48,19 @@ def test_after_an_interrupt(place: Path, number: signal.Signals, moment: str) ->
     run.send_signal(number)
     assert run.wait(PATIENCE) == 2, printed(output)
     assert not left_behind(place)
+
+
+@pytest.mark.parametrize("moment", ["while it opens", "while it probes"])
+def test_after_sigkill_which_the_guard_outlives(place: Path, moment: str) -> None:
+    output = place / "output.txt"
+    with output.open("wb") as file:
+        run = subprocess.Popen(command(), cwd=PROJECT, env=environment(place), stdout=file, stderr=file, stdin=subprocess.DEVNULL)
+    deadline = time.monotonic() + PATIENCE
+    while not has_come(moment, place, output) and run.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    run.kill()
+    run.wait()
+    expect_nothing_left(place)
 
 
 def test_on_servers_of_somebody_elses(place: Path) -> None:

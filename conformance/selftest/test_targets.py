@@ -80,7 +80,7 @@ def answering(url: str) -> str:
     while True:
         try:
             httpx.get(url + "/async", trust_env=False)
-        except httpx.ConnectError:
+        except httpx.TransportError:  # the published port of a container takes connections before anything listens inside
             time.sleep(0.02)
         else:
             return url

@@ -1,16 +1,20 @@
 """What runs in a container as a process does elsewhere: its output, its signals, its end, all through the daemon."""
 
+import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import docker.errors
 import docker.models.containers
 import psutil
-from docker.types import CancellableStream
+from docker.api import APIClient
+from docker.utils.socket import STDERR, STDOUT, frames_iter
 from testcontainers.core.docker_client import DockerClient
 
 from conformance import allowances
@@ -37,10 +41,9 @@ class Contained:
         self._killing = threading.Lock()
         self._gone = False
         self._is_ours = ours
+        self._left = False
         with blaming_the_testbed("read a container's output"):
-            self._stream: CancellableStream[tuple[bytes | None, bytes | None]] = container.attach(
-                stdout=True, stderr=True, stream=True, logs=ours, demux=True
-            )
+            self._line: Any = _api(container).attach_socket(str(container.id), {"stdout": 1, "stderr": 1, "stream": 1, "logs": int(ours)})
         self._reader = threading.Thread(target=self._read, name=f"output of {name}", daemon=True)
         self._reader.start()
 
@@ -92,35 +95,39 @@ class Contained:
             with blaming_the_testbed("kill a container"), suppress(docker.errors.APIError):
                 self._container.kill()
             self._reader.join(allowances.STOP_DEADLINE)
-            self._stream.close()
             self._output.close()
             if self._is_ours:
-                self._remove()
+                with blaming_the_testbed("remove a container"), suppress(docker.errors.NotFound):
+                    self._container.remove(force=True, v=True)
+                _api(self._container).close()
+
+    def let_go(self) -> None:
+        """Listen no more, whether it runs on or not."""
+        self._left = True
+        with suppress(OSError, ValueError), socket.socket(fileno=os.dup(self._line.fileno())) as line:
+            line.shutdown(socket.SHUT_RDWR)
+        self._reader.join(allowances.STOP_DEADLINE)
 
     def blocking_line(self, _folder: Path) -> Observation | None:
         """None: a stack cannot be asked for through the daemon."""
         return None
 
-    def _remove(self) -> None:
-        with blaming_the_testbed("remove a container"), suppress(docker.errors.NotFound):
-            self._container.remove(force=True, v=True)
-        if self._container.client:
-            self._container.client.close()
-
     def _read(self) -> None:
         """Take what it prints until it ends, then its status."""
+        names = {STDOUT: "stdout", STDERR: "stderr"}
         with suppress(*TROUBLE):
-            for chunks in self._stream:
+            for stream, chunk in frames_iter(self._line, tty=self._container.attrs["Config"]["Tty"]):
                 self._heard = time.monotonic()
                 with self._lock:
-                    for name, chunk in zip(("stdout", "stderr"), chunks, strict=True):
-                        if chunk:
-                            self._output.take(name, chunk)
+                    self._output.take(names[stream], chunk)
         with self._lock:
             self._output.take("stdout", b"")
             self._output.take("stderr", b"")
-        with suppress(*TROUBLE):
-            self._status = int(self._container.wait()["StatusCode"])
+        if not self._left:
+            with suppress(*TROUBLE):
+                self._status = int(self._container.wait()["StatusCode"])
+        self._line._response.close()  # noqa: SLF001 - docker keeps it there so that somebody closes it
+        self._line.close()
 
     def _event(self, event: str) -> ProcessEvent:
         return self._journal.record(ProcessEvent, process=self.name, event=event)
@@ -147,6 +154,7 @@ class Standing:
 
     def __init__(self, name: str, option: str) -> None:
         """Find it. Raises WrongUsage."""
+        self._heard: list[Contained] = []
         self._wanted = f"{option} wants the name of a container that runs"
         try:
             self._container = DockerClient().client.containers.get(name)
@@ -161,11 +169,26 @@ class Standing:
             self._container.reload()
         if self._container.status != "running":
             raise WrongUsage(f"{self._wanted}; {self._container.name} is {self._container.status}")
-        return Contained(name, self._container, journal, ours=False)
+        return self._hear(name, journal)
 
     def start(self, name: str, journal: Journal) -> Contained:
         """Start it again, and take its output from the first line on."""
-        contained = Contained(name, self._container, journal, ours=False)
+        contained = self._hear(name, journal)
         with blaming_the_testbed("start a container"):
             self._container.start()
         return contained
+
+    def _hear(self, name: str, journal: Journal) -> Contained:
+        self._heard.append(Contained(name, self._container, journal, ours=False))
+        return self._heard[-1]
+
+    def close(self) -> None:
+        """Leave it as it is."""
+        for contained in self._heard:
+            contained.let_go()
+        _api(self._container).close()
+
+
+def _api(container: docker.models.containers.Container) -> APIClient:
+    assert container.client
+    return container.client.api

@@ -95,6 +95,16 @@ async def drop(admin_url: str, place: Place) -> None:
         await _execute(admin_url, f"DROP DATABASE IF EXISTS {place.database} WITH (FORCE)", f"DROP ROLE IF EXISTS {place.role}")
 
 
+async def is_used(place: Place) -> bool:
+    """Whether the target's role has a session."""
+    with blaming_the_testbed("look at pg_stat_activity"):
+        connection = await _connect(place.admin_url)
+        try:
+            return bool(await connection.fetchval("SELECT count(*) FROM pg_stat_activity WHERE usename = $1", place.role))
+        finally:
+            await connection.close()
+
+
 async def heal(place: Place) -> None:
     """Undo whatever fault a run may have left that was killed."""
     with blaming_the_testbed("mend what a run has left"):

@@ -115,11 +115,19 @@ def drop(place: Place, task_ids: set[str], *, ours: bool) -> None:
                     client.execute_command("LREM", key, 1, raw)
 
 
+def is_used(place: Place) -> bool:
+    """Whether the target's user has a connection."""
+    with blaming_the_testbed("list its clients"), redis.Redis.from_url(place.admin_url) as client:
+        return any(each.get("user") == place.user for each in client.client_list())
+
+
 def heal(place: Place) -> None:
-    """Undo whatever fault a run may have left that was killed."""
+    """Undo whatever fault a run may have left that was killed, and remove messages and results; what Celery is bound to stays."""
     with blaming_the_testbed("mend what a run has left"), redis.Redis.from_url(place.admin_url) as client:
         client.execute_command("CLIENT", "UNPAUSE")
         client.execute_command("ACL", "SETUSER", place.user, "on", *RIGHTS)
+        if left := [key for key in client.scan_iter() if not key.startswith(b"_kombu.binding.")]:
+            client.delete(*left)
 
 
 class Broker:

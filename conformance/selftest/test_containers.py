@@ -1,0 +1,148 @@
+"""Containers: the same verdicts as on embedded servers, targets in containers, and nothing left behind.
+
+They run where a Docker daemon has the images that `.ci/engine` makes, and are skipped, with the reason, where none has;
+with CONTAINERS=required that is a failure.
+"""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import docker
+import docker.errors
+import pytest
+import yaml
+
+from conformance.options import PROJECT
+from conformance.selftest.miniatures.table import MINIATURES
+from conformance.selftest.suite import PATIENCE, Finished, command, environment, judge
+from conformance.selftest.test_standing import kept
+from conformance.selftest.test_targets import DOCUMENT, MISSED_BY_THE_DOCUMENT, answering, needing, of_level
+from conformance.testbed.embedded import free_port
+from conformance.testbed.guard import LABEL
+from spec.catalogue import Level
+
+NEWEST = {"CONFORMANCE_POSTGRES_IMAGE": "conformance-ci/postgres:18", "CONFORMANCE_REDIS_IMAGE": "conformance-ci/valkey:9"}
+OLDEST = {"CONFORMANCE_POSTGRES_IMAGE": "conformance-ci/postgres:15", "CONFORMANCE_REDIS_IMAGE": "conformance-ci/redis:7"}
+SERVICE = "conformance-ci/service"
+WORKER = "reference_impl.tasks:celery_app"
+IMAGES = ("--postgres-image", NEWEST["CONFORMANCE_POSTGRES_IMAGE"], "--redis-image", NEWEST["CONFORMANCE_REDIS_IMAGE"])
+FAULTY = ("reads_share_one_connection", "row_is_cached", "work_is_done_by_the_web_process")
+
+
+def why_not() -> str | None:
+    """Why no containers can run here."""
+    try:
+        client = docker.from_env()
+        with_tags = {tag for image in client.images.list() for tag in image.tags}
+        client.close()
+    except docker.errors.DockerException as error:
+        return f"no Docker daemon answers: {str(error)[:80]}"
+    missing = {*NEWEST.values(), *OLDEST.values(), f"{SERVICE}:latest"} - with_tags
+    return f"the daemon has no {', '.join(sorted(missing))}; .ci/engine makes them" if missing else None
+
+
+REASON = why_not()
+if REASON and os.environ.get("CONTAINERS") == "required":
+    pytest.fail(f"containers are required here, and {REASON}", pytrace=False)
+pytestmark = pytest.mark.skipif(REASON is not None, reason=f"containers: {REASON}")
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[docker.DockerClient]:
+    connected = docker.from_env()
+    yield connected
+    connected.close()
+
+
+def left(client: docker.DockerClient) -> list[Any]:
+    """The containers and networks of any run."""
+    chosen: Any = {"label": LABEL}
+    return [*client.containers.list(all=True, filters=chosen), *client.networks.list(filters=chosen)]
+
+
+def expect_the_reference_robust(finished: Finished) -> None:
+    """Every MUST and SHOULD passed, and every MAY was observed, as on embedded servers (test_cleanup.test_after_success)."""
+    assert finished.ids("PASS") == of_level(Level.MUST) | of_level(Level.SHOULD), finished.output
+    assert finished.ids("OBSERVED") == of_level(Level.MAY)
+    assert finished.status == 0
+
+
+@pytest.mark.parametrize("images", [NEWEST, OLDEST], ids=["PostgreSQL 18 and Valkey 9", "PostgreSQL 15 and Redis 7"])
+def test_the_reference_is_robust_on_containers(place: Path, client: docker.DockerClient, images: dict[str, str]) -> None:
+    finished = judge(place, "--services", "containers", env=images)
+    expect_the_reference_robust(finished)
+    assert "(container)" in finished.output
+    assert not left(client)
+
+
+def test_the_documents_own_code_misses_the_same_on_containers(place: Path) -> None:
+    target = ("--target-app", "document.main:app", f"--target-dir={DOCUMENT}", "--worker-app", "document.celery:celery_app")
+    finished = judge(place, "--services", "containers", *target, env=NEWEST)
+    assert finished.ids("FAIL") == MISSED_BY_THE_DOCUMENT, finished.output
+    assert finished.ids("PASS") == of_level(Level.MUST) | of_level(Level.SHOULD) - MISSED_BY_THE_DOCUMENT
+
+
+@pytest.mark.parametrize("name", FAULTY)
+def test_a_miniature_fails_the_same_on_containers(place: Path, name: str) -> None:
+    (miniature,) = (miniature for miniature in MINIATURES if miniature.name == name)
+    target = ("--target-app", miniature.target_app, "--worker-app", miniature.worker_app)
+    arguments = (*target, "--seed=2026", "--only", *of_level(Level.MUST))
+    on_containers = judge(place, "--services", "containers", *arguments, env=NEWEST)
+    embedded = judge(place, "--services", "embedded", *arguments)
+    assert on_containers.verdicts == embedded.verdicts
+    assert on_containers.ids("FAIL") >= set(miniature.must_fail)
+
+
+def test_a_target_in_a_container_is_judged_like_any_other(place: Path, client: docker.DockerClient) -> None:
+    finished = judge(place, "--target-image", SERVICE, "--worker-app", WORKER, env=NEWEST)
+    assert finished.ids("FAIL") | finished.ids("ERROR") == set(), finished.output
+    assert finished.ids("INCONCLUSIVE") == needing("source")
+    assert f"a container of {SERVICE}" in finished.output
+    assert not left(client)
+
+
+def test_a_service_in_a_container_of_somebody_elses(place: Path, client: docker.DockerClient) -> None:
+    with kept(place, "--services", "containers", "--format", "compose", *IMAGES) as testbed:
+        printed = yaml.safe_load(testbed.printed)
+        network = printed["networks"]["conformance"]["name"]
+        port = free_port()
+        names = [f"web-{port}", f"worker-{port}"]
+        inside = printed["services"]["web"]["environment"]
+        more: Any = {"detach": True, "network": network, "environment": inside}
+        celery = ["python3", "-m", "celery", "-A", WORKER, "worker", "--concurrency", "1"]
+        try:
+            client.containers.run(SERVICE, celery, name=names[1], **more)
+            more["environment"] = {**inside, "HOST": "0.0.0.0", "PORT": "8000"}  # noqa: S104 - inside of the container
+            client.containers.run(SERVICE, name=names[0], ports={"8000/tcp": ("127.0.0.1", port)}, **more)
+            url = answering(f"http://127.0.0.1:{port}")
+            finished = judge(place, "--target-url", url, "--container", names[0], "--worker-container", names[1])
+            assert {client.containers.get(name).status for name in names} == {"running"}
+        finally:
+            for name in names:
+                with suppress(docker.errors.NotFound):
+                    client.containers.get(name).remove(force=True)
+    assert finished.ids("FAIL") | finished.ids("ERROR") == set(), finished.output
+    assert finished.ids("INCONCLUSIVE") == needing("copy", "source")
+    assert finished.record[-1]["claim"] == "core"
+    assert not left(client)
+
+
+def test_sigkill_leaves_nothing_and_disturbs_no_other_run(place: Path, client: docker.DockerClient) -> None:
+    output = place / "output.txt"
+    with output.open("wb") as file:
+        argv = command("--target-image", SERVICE, "--worker-app", WORKER)
+        run = subprocess.Popen(argv, cwd=PROJECT, env={**environment(place), **NEWEST}, stdout=file, stderr=file)
+    deadline = time.monotonic() + PATIENCE
+    while ".." not in output.read_text("utf-8", "replace") and run.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert len(left(client)) >= 4  # two servers, the service, the network
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    expect_the_reference_robust(judge(place, "--services", "containers", env=NEWEST))
+    assert not left(client)
