@@ -104,9 +104,11 @@ def _ended(target: Target, signalled: ProcessEvent, lines_at_signal: list[LogLin
     process = target.process
     status = process.ended(allowances.STOP_DEADLINE)
     deadline = time.monotonic() + allowances.STOP_DEADLINE
-    while (process.children or not target.port_is_free()) and time.monotonic() < deadline:
+    while not (is_free := target.port_is_free()) or process.children:
+        if time.monotonic() > deadline:
+            break
         time.sleep(allowances.POLL_INTERVAL)  # what the process started may end a moment after it
-    return Ending(signalled, lines_at_signal, status, process.child_names(), target.port_is_free(), process.output())
+    return Ending(signalled, lines_at_signal, status, process.child_names(), is_free, process.output())
 
 
 def on(place: postgres.Place) -> dict[str, str]:

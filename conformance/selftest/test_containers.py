@@ -23,6 +23,7 @@ from conformance.selftest.miniatures.table import MINIATURES
 from conformance.selftest.suite import PATIENCE, Finished, command, environment, judge
 from conformance.selftest.test_standing import kept
 from conformance.selftest.test_targets import DOCUMENT, MISSED_BY_THE_DOCUMENT, answering, needing, of_level
+from conformance.selftest.test_usage import expect_usage
 from conformance.testbed.embedded import free_port
 from conformance.testbed.guard import LABEL
 from spec.catalogue import Level
@@ -131,6 +132,27 @@ def test_a_service_in_a_container_of_somebody_elses(place: Path, client: docker.
     assert finished.ids("INCONCLUSIVE") == needing("copy", "source")
     assert finished.record[-1]["claim"] == "core"
     assert not left(client)
+
+
+def test_an_image_that_cannot_be_pulled(place: Path) -> None:
+    image = "127.0.0.1:9/postgres:18"  # nothing listens there
+    sentence = rf"--postgres-image wants an image that is there or can be pulled; {image} cannot be: .*"
+    expect_usage(judge(place, "--services", "containers", "--postgres-image", image), sentence, place)
+    finished = judge(place, "--services", "auto", "--postgres-image", image, "--only", "DB-1")
+    assert finished.status == 0
+    assert f"containers  none: --postgres-image wants an image that is there or can be pulled; {image}" in finished.output
+
+
+def test_an_image_that_does_not_go_on_serving(place: Path, client: docker.DockerClient) -> None:
+    sentence = r"--target-image wants an image that goes on serving; the process ended with status 7 before it answered. Its last lines: no licence"
+    arguments = ("--target-image", SERVICE, "--target-command", "sh -c 'echo no licence; exit 7'")
+    expect_usage(judge(place, *arguments, env=NEWEST), sentence, place)
+    assert not left(client)
+
+
+def test_a_container_that_is_not_there(place: Path) -> None:
+    sentence = r"--container wants the name of a container that runs; there is no nobodys"
+    expect_usage(judge(place, "--target-url", "http://127.0.0.1:9", "--container", "nobodys"), sentence, place)
 
 
 def test_sigkill_leaves_nothing_and_disturbs_no_other_run(place: Path, client: docker.DockerClient) -> None:

@@ -10,12 +10,10 @@ import importlib
 import json
 import os
 import re
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Queue
@@ -27,6 +25,7 @@ from conformance.options import PROJECT
 from conformance.selftest.miniatures.service import Service
 from conformance.selftest.miniatures.table import CONTROL, MINIATURES, PACKAGE, Miniature
 from conformance.selftest.suite import servers
+from conformance.selftest.warm import Starter
 from spec.catalogue import Level, catalogue, sections
 
 RUNS_AT_ONCE = 2
@@ -51,7 +50,13 @@ class Judged:
         return f"{finding['expected']}\n{finding['got']}"
 
 
-Bed = tuple[str, str]  # the URLs of a Postgres and a Redis that stay up
+@dataclass(frozen=True)
+class Bed:
+    """A Postgres and a Redis that stay up, and what starts the runs on them."""
+
+    database_url: str
+    redis_url: str
+    starter: Starter
 
 
 WHOLE_CATALOGUE = "WHOLE_CATALOGUE"
@@ -70,20 +75,16 @@ def judged_by(miniature: Miniature) -> list[str]:
 
 def judge(miniature: Miniature, record: Path, beds: Queue[Bed]) -> Judged:
     """Run the suite on a miniature, as its users do. A run that hangs is ended in a way that lets it clean up."""
-    database_url, redis_url = bed = beds.get()
-    urls = [f"--database-url={database_url}", f"--redis-url={redis_url}"]
+    bed = beds.get()
+    urls = [f"--database-url={bed.database_url}", f"--redis-url={bed.redis_url}"]
     target = [f"--target-app={miniature.target_app}", f"--worker-app={miniature.worker_app}"]
     arguments = [*target, *urls, SEED, f"--record={record}", "--only", *judged_by(miniature)]
-    command = [sys.executable, "-m", "pytest", "conformance/probes", *arguments]
+    output = record.with_suffix(".txt")
     try:
-        with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace") as run:
-            try:
-                printed, _ = run.communicate(timeout=RUN_DEADLINE)
-            except subprocess.TimeoutExpired:
-                run.terminate()
-                printed, _ = run.communicate(timeout=END_DEADLINE)
+        bed.starter.run(["conformance/probes", *arguments], PROJECT, output, RUN_DEADLINE, END_DEADLINE)
     finally:
         beds.put(bed)
+    printed = output.read_text("utf-8", "replace")
     lines = [json.loads(line) for line in record.read_text("utf-8").splitlines()] if record.exists() else []
     return Judged({line["requirement"]: line for line in lines if line["type"] == "verdict"}, printed)
 
@@ -100,7 +101,7 @@ def runs(request: pytest.FixtureRequest) -> Iterator[dict[Miniature, Future[Judg
         for number in range(RUNS_AT_ONCE):
             place = folder / str(number)
             place.mkdir(0o711)
-            beds.put(stack.enter_context(servers(place)))
+            beds.put(Bed(*stack.enter_context(servers(place)), stack.enter_context(closing(Starter()))))
         pool = stack.enter_context(ThreadPoolExecutor(RUNS_AT_ONCE))
         yield {miniature: pool.submit(judge, miniature, folder / f"{miniature.name}.jsonl", beds) for miniature in asked}
         pool.shutdown(cancel_futures=True)

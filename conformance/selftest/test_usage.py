@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
+import docker.errors
 import pytest
 import redis
 
@@ -78,6 +79,32 @@ MISTAKES = [
 ]
 
 
+MISTAKES += [
+    Mistake("services of no kind", ("--services", "some"), r"--services wants auto, embedded or containers; got 'some'"),
+    Mistake(
+        "a container without a URL",
+        ("--container", "web"),
+        r"--container goes with a service that runs already; give --target-url as well",
+    ),
+    Mistake(
+        "two kinds of control",
+        ("--target-url", "http://127.0.0.1:9", "--container", "web", "--restart-command", "./start"),
+        r"--container and --restart-command say the same of two kinds of services; leave out one",
+    ),
+    Mistake(
+        "an image beside somebody else's database",
+        ("--target-image", "shop", "--database-url", "postgresql://me@127.0.0.1:9/x"),
+        r"--target-image starts a container beside the suite's own services; leave out --database-url",
+    ),
+    Mistake(
+        "an image beside embedded servers",
+        ("--target-image", "shop", "--services", "embedded"),
+        r"--target-image wants services in containers, for it shares their network; leave out --services embedded",
+    ),
+    Mistake("a worker's image alone", ("--worker-image", "shop"), r"--worker-image goes with --target-image, whose network it shares"),
+]
+
+
 def expect_usage(finished: Finished, sentence: str, folder: Path) -> None:
     """The run ended in this sentence, with status 4, and left nothing."""
     errors = [line.removeprefix("ERROR: ") for line in finished.output.splitlines() if line.startswith("ERROR: ")]
@@ -91,6 +118,33 @@ def expect_usage(finished: Finished, sentence: str, folder: Path) -> None:
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name.replace(" ", "-"))
 def test_a_mistake_gets_one_sentence(place: Path, mistake: Mistake) -> None:
     expect_usage(judge(place, *mistake.arguments), mistake.sentence, place)
+
+
+NO_DAEMON = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
+
+
+def test_containers_without_a_daemon(place: Path) -> None:
+    sentence = r"containers want a Docker daemon that answers; none listens at unix:///nowhere/docker.sock"
+    expect_usage(judge(place, "--services", "containers", env=NO_DAEMON), sentence, place)
+
+
+def test_containers_of_another_machine(place: Path) -> None:
+    sentence = r"containers want a Docker daemon that answers; none listens at tcp://127.0.0.1:9"
+    expect_usage(judge(place, "--services", "containers", env={"DOCKER_HOST": "tcp://127.0.0.1:9"}), sentence, place)
+
+
+def test_auto_goes_on_with_embedded_servers_and_says_why(place: Path) -> None:
+    finished = judge(place, "--services", "auto", "--only", "DB-1", env=NO_DAEMON)
+    assert finished.status == 0, finished.output
+    assert "containers  none: containers want a Docker daemon that answers; none listens at unix:///nowhere/docker.sock" in finished.output
+    assert "(embedded)" in finished.output
+
+
+def test_a_socket_that_this_user_may_not_use() -> None:
+    from conformance.testbed.containers import why_not  # noqa: PLC0415 - it takes half a second
+
+    error = docker.errors.DockerException("Error while fetching server API version", PermissionError(errno.EACCES, "Permission denied"))
+    assert why_not(error) == "this user may not use unix:///var/run/docker.sock, whose group it may join"
 
 
 def test_an_upstream_port_that_is_taken(place: Path) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import dropwhile, takewhile
 from pathlib import Path
@@ -108,6 +108,7 @@ class Process:
     """
 
     is_heard = True
+    spawn: Callable[..., subprocess.Popen[bytes]] = subprocess.Popen  # the suite's own tests start theirs otherwise
 
     def __init__(
         self, name: str, argv: Sequence[str], journal: Journal, *, env: Mapping[str, str], cwd: Path, user: int | None = None
@@ -121,7 +122,7 @@ class Process:
         self._family: list[psutil.Process] = []
         self._output = Output(name, journal)
         try:
-            self._popen = subprocess.Popen(
+            self._popen = self.spawn(
                 self.argv,
                 env=dict(env),
                 cwd=cwd,

@@ -113,6 +113,11 @@ def drop(place: Place, task_ids: set[str], *, ours: bool) -> None:
             for raw in client.lrange(key, 0, -1):
                 if _message(raw)[0] in task_ids:
                     client.execute_command("LREM", key, 1, raw)
+        for key in client.scan_iter(_type="hash"):  # kombu's `unacked`, of a worker that was killed; its index has the same names
+            for name, raw in client.hgetall(key).items():
+                if any(task_id.encode() in raw for task_id in task_ids):
+                    client.hdel(key, name)
+                    client.zrem(key + b"_index", name)
 
 
 def is_used(place: Place) -> bool:

@@ -145,8 +145,9 @@ class Upstream:
         self._loop.call_soon_threadsafe(hold.released.set)
 
     async def arrived(self, hold: Hold, count: int) -> int:
-        """Wait until this many requests are held; how many are when that is so, or when ARRIVAL_DEADLINE has passed."""
-        deadline = time.monotonic() + (allowances.DEADLINE_AFTER_A_MISSED_ONE if self._missed else allowances.ARRIVAL_DEADLINE)
+        """Wait until this many requests are held; how many are when that is so, or when their deadline has passed."""
+        patience = allowances.ARRIVAL_DEADLINE + count * allowances.ARRIVAL_OF_EACH
+        deadline = time.monotonic() + (allowances.DEADLINE_AFTER_A_MISSED_ONE if self._missed else patience)
         while hold.arrived < count and time.monotonic() < deadline:
             await asyncio.sleep(allowances.POLL_INTERVAL)
         self._missed = hold.arrived < count
