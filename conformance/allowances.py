@@ -17,6 +17,9 @@ HANG_UP_DEADLINE = 1.0
 # Requests that must be seen at the upstream or in pg_locks. Worst seen: 1.9 s for the whole of CONC-1, which sends 20.
 ARRIVAL_DEADLINE = 5.0
 
+# When it is looked for what a target's event loop is stuck in, before the usual clients give up (httpx: 5 s). Nothing is judged by it.
+STUCK_AFTER = 2.0
+
 # What each of them adds at the upstream: a client per call costs the document's own code 40 ms of CPU before the first one leaves, and
 # beside five busy processes on the 2 cores none of CONC-7's 64 had arrived after 5 s, in one of some 60 runs.
 ARRIVAL_OF_EACH = 0.1

@@ -63,6 +63,12 @@ class Hold:
     requests: list[UpstreamRequest] = field(default_factory=list)
     released: asyncio.Event = field(default_factory=asyncio.Event)
     given_up: int = 0  # requests whose connection was closed by the target while they were held
+    most: int = 0  # that were held at once
+
+    def add(self, request: UpstreamRequest) -> None:
+        """Hold a request more."""
+        self.requests.append(request)
+        self.most = max(self.most, len(self.requests) - self.given_up)
 
     @property
     def arrived(self) -> int:
@@ -145,13 +151,13 @@ class Upstream:
         self._loop.call_soon_threadsafe(hold.released.set)
 
     async def arrived(self, hold: Hold, count: int) -> int:
-        """Wait until this many requests are held; how many are when that is so, or when their deadline has passed."""
+        """Wait until this many requests are held at once; how many were when that is so, or one was given up, or their deadline passed."""
         patience = allowances.ARRIVAL_DEADLINE + count * allowances.ARRIVAL_OF_EACH
         deadline = time.monotonic() + (allowances.DEADLINE_AFTER_A_MISSED_ONE if self._missed else patience)
-        while hold.arrived < count and time.monotonic() < deadline:
+        while hold.most < count and not hold.given_up and time.monotonic() < deadline:
             await asyncio.sleep(allowances.POLL_INTERVAL)
-        self._missed = hold.arrived < count
-        return hold.arrived
+        self._missed = hold.most < count
+        return hold.most
 
     @contextmanager
     def keeping_alive(self) -> Iterator[None]:
@@ -233,7 +239,7 @@ class Upstream:
         )
         self.requests.append(seen)
         if hold := self._hold:
-            hold.requests.append(seen)
+            hold.add(seen)
             if not await _released(hold, reader):
                 hold.given_up += 1
                 return False
