@@ -43,6 +43,7 @@ class Pending:
         self._timeout = asyncio.timeout(None)
         self._entered = asyncio.Event()
         self.task = asyncio.create_task(client.exchange(wanted, self._timeout, self._entered))
+        self.task.add_done_callback(lambda _: self._entered.set())  # also where it is cancelled before
 
     @property
     def ended(self) -> bool:

@@ -1,6 +1,8 @@
 """Interrupts: Ctrl-C, SIGTERM and SIGHUP end a run in order, wherever it is."""
 
+import asyncio
 import signal
+import sys
 from types import FrameType
 
 import pytest
@@ -12,7 +14,8 @@ class Interrupts:
     """What becomes of the signals that end a run: noted at first, raised while probes run, ignored while it is cleaned up.
 
     They are never raised in the middle of an import: the interpreter would keep the module's lock, and whichever thread
-    imports the same module next would wait for ever.
+    imports the same module next would wait for ever. Nor are they raised while an event loop runs: the task that happens to be
+    at work would keep the exception and raise it a second time, where nobody expects it. Its tasks are cancelled instead.
     """
 
     def __init__(self) -> None:
@@ -33,7 +36,7 @@ class Interrupts:
             raise KeyboardInterrupt(f"ended by {self._received.name}")
 
     def raise_at_once(self) -> None:
-        """From now on a signal is raised where it arrives. Raises KeyboardInterrupt where one was noted before."""
+        """From now on a signal ends what it arrives in. Raises KeyboardInterrupt where one was noted before."""
         self._raising = True
         self.check()
 
@@ -49,10 +52,26 @@ class Interrupts:
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         self._received = signal.Signals(number)
+        sys.unraisablehook = _be_silent  # what is cut short cannot close what it had opened, and pytest would make that an error
         if self._session:
             self._session.shouldstop = f"ended by {self._received.name}"  # should somebody swallow the exception
-        if self._raising and not _imports(frame):
+        if not self._raising or _imports(frame):
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
             self.check()
+        else:
+            loop.call_soon_threadsafe(_cancel_all, loop)
+
+
+def _be_silent(_: object) -> None:
+    """Report nothing."""
+
+
+def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
 
 
 def _imports(frame: FrameType | None) -> bool:

@@ -30,6 +30,11 @@ from typing import IO, Any, NoReturn
 
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2): orphans among the descendants become children of this process
 SERVED = ("uvicorn", "celery")  # modules that targets run
+IMPORTED = (
+    "asyncpg", "celery.app.defaults", "celery.apps.worker", "celery.backends.redis", "celery.bin.celery", "celery.concurrency.prefork",
+    "celery.worker.consumer.consumer", "fastapi", "httpx", "kombu.transport.redis", "pytest", "uvicorn.lifespan.on", "uvicorn.loops.asyncio",
+    "uvicorn.protocols.http.h11_impl", "conformance.contract", "conformance.plugin", "conformance.search",
+)  # fmt: skip
 FIRST_OF_OURS = 3  # file descriptors before it are the standard ones
 
 
@@ -80,27 +85,9 @@ def main() -> None:
 
 
 def _import_what_runs_import() -> None:
-    import asyncpg  # noqa: F401, PLC0415 - here, for only this process is to import them
-    import celery.app.defaults  # noqa: PLC0415
-    import celery.apps.worker  # noqa: PLC0415
-    import celery.backends.redis  # noqa: PLC0415
-    import celery.bin.celery  # noqa: PLC0415
-    import celery.concurrency.prefork  # noqa: PLC0415
-    import celery.worker.consumer.consumer  # noqa: F401, PLC0415
-    import fastapi  # noqa: F401, PLC0415
-    import httpx  # noqa: F401, PLC0415
-    import kombu.transport.redis  # noqa: F401, PLC0415
-    import pytest  # noqa: F401, PLC0415
-    import uvicorn.lifespan.on  # noqa: PLC0415
-    import uvicorn.loops.asyncio  # noqa: PLC0415
-    import uvicorn.protocols.http.h11_impl  # noqa: F401, PLC0415
-
-    import conformance.contract  # noqa: PLC0415
-    import conformance.plugin  # noqa: PLC0415
-    import conformance.probes  # noqa: PLC0415
-    import conformance.search  # noqa: PLC0415
-
-    for probes in pkgutil.iter_modules(conformance.probes.__path__, "conformance.probes."):
+    for module in IMPORTED:
+        importlib.import_module(module)
+    for probes in pkgutil.iter_modules(importlib.import_module("conformance.probes").__path__, "conformance.probes."):
         importlib.import_module(probes.name)
 
 

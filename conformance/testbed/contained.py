@@ -5,7 +5,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,11 @@ import docker.models.containers
 import psutil
 from docker.api import APIClient
 from docker.utils.socket import STDERR, STDOUT, frames_iter
-from testcontainers.core.docker_client import DockerClient
 
 from conformance import allowances
 from conformance.errors import WrongUsage
 from conformance.evidence import Journal, LogLine, Observation, ProcessEvent
-from conformance.testbed.containers import TROUBLE, Engine, blaming_the_testbed, why_not
+from conformance.testbed.containers import TROUBLE, Engine, blaming_the_testbed, reached
 from conformance.testbed.processes import Output, last_lines
 
 
@@ -114,12 +113,11 @@ class Contained:
 
     def _read(self) -> None:
         """Take what it prints until it ends, then its status."""
-        names = {STDOUT: "stdout", STDERR: "stderr"}
         with suppress(*TROUBLE):
-            for stream, chunk in frames_iter(self._line, tty=self._container.attrs["Config"]["Tty"]):
+            for stream, chunk in self._chunks():
                 self._heard = time.monotonic()
                 with self._lock:
-                    self._output.take(names[stream], chunk)
+                    self._output.take(stream, chunk)
         with self._lock:
             self._output.take("stdout", b"")
             self._output.take("stderr", b"")
@@ -128,6 +126,17 @@ class Contained:
                 self._status = int(self._container.wait()["StatusCode"])
         self._line._response.close()  # noqa: SLF001 - docker keeps it there so that somebody closes it
         self._line.close()
+
+    def _chunks(self) -> Iterator[tuple[str, bytes]]:
+        """What it prints, until it ends. The line of a container that had ended before is silent until somebody starts that again."""
+        self._container.reload()
+        if self._is_ours and self._container.status in ("exited", "dead"):
+            yield "stdout", self._container.logs(stderr=False)
+            yield "stderr", self._container.logs(stdout=False)
+        else:
+            names = {STDOUT: "stdout", STDERR: "stderr"}
+            for stream, chunk in frames_iter(self._line, tty=self._container.attrs["Config"]["Tty"]):
+                yield names[stream], chunk
 
     def _event(self, event: str) -> ProcessEvent:
         return self._journal.record(ProcessEvent, process=self.name, event=event)
@@ -157,11 +166,11 @@ class Standing:
         self._heard: list[Contained] = []
         self._wanted = f"{option} wants the name of a container that runs"
         try:
-            self._container = DockerClient().client.containers.get(name)
+            self._container = reached().containers.get(name)
         except docker.errors.NotFound as error:
             raise WrongUsage(f"{self._wanted}; there is no {name}") from error
         except TROUBLE as error:
-            raise WrongUsage(f"{self._wanted}, and a daemon that tells of it; {why_not(error)}") from error
+            raise WrongUsage(f"{self._wanted}, and a daemon that tells of it; {error}") from error
 
     def running(self, name: str, journal: Journal) -> Contained:
         """The container as it runs. Raises WrongUsage where it does not."""

@@ -8,18 +8,20 @@ import errno
 import os
 import re
 import secrets
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+import docker
 import docker.errors
 import docker.models.containers
 import docker.models.networks
 import requests
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
-from testcontainers.core.docker_client import DockerClient
+from testcontainers.core.docker_client import DockerClient, get_docker_host
 from testcontainers.core.network import Network
 
 from conformance.errors import BrokenTestbed, WrongUsage
@@ -28,6 +30,7 @@ from conformance.testbed.guard import LABEL
 
 TROUBLE = (docker.errors.DockerException, requests.RequestException, OSError)
 LOOPBACK = "127.0.0.1"
+DEFAULT_HOST = "unix:///var/run/docker.sock"
 # Settings that the embedded server alone has: where it listens, and what PostgreSQL 15 does not know.
 POSTGRES_SETTINGS = {
     name: value
@@ -48,17 +51,7 @@ class Engine:
         self.labels = {LABEL: run}
         self._network: Network | None = None
         self._published: dict[int, str] = {}  # ports on this machine, and where they lead in the network
-        try:
-            self.client = DockerClient().client
-            self.client.ping()
-        except TROUBLE as error:
-            raise WrongUsage(f"containers want a Docker daemon that answers; {why_not(error)}") from error
-        scheme = urlsplit(self.client.api.base_url).scheme
-        if "unix" not in scheme and "http+docker" not in scheme and "npipe" not in scheme:
-            raise WrongUsage(
-                f"containers want a Docker daemon on this machine, for their ports are published on {LOOPBACK}; "
-                f"DOCKER_HOST is {os.environ.get('DOCKER_HOST')}"
-            )
+        self.client = reached()
 
     def fetch(self, image: str, option: str) -> None:
         """See that an image is there. Raises WrongUsage where it is not, and cannot be pulled."""
@@ -120,6 +113,18 @@ class Engine:
             if self._network:
                 self._network.remove()
         self.client.close()
+
+
+def reached() -> docker.DockerClient:
+    """A client of the daemon of this machine. Raises WrongUsage, in one sentence, where it does not answer."""
+    where = get_docker_host() or DEFAULT_HOST
+    _knock(where)
+    try:
+        client = DockerClient().client
+        client.ping()
+    except TROUBLE as error:
+        raise WrongUsage(f"containers want a Docker daemon that answers; at {where}: {_said(error)}") from error
+    return client
 
 
 class _Server:
@@ -224,26 +229,24 @@ def _last_words(container: docker.models.containers.Container) -> str:
     return "nothing is known of its output"
 
 
-def why_not(error: BaseException) -> str:
-    """Why the daemon was not reached."""
-    socket = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
-    cause = next((each for each in _causes(error) if isinstance(each, OSError) and each.errno), None)
-    reasons: dict[int | None, str] = {
-        errno.ENOENT: f"none listens at {socket}",
-        errno.ECONNREFUSED: f"none listens at {socket}",
-        errno.EACCES: f"this user may not use {socket}, whose group it may join",
-        errno.EPERM: f"this user may not use {socket}, whose group it may join",
-    }
-    return reasons.get(cause.errno if cause else None, f"at {socket}: {_said(error)}")
+def _knock(where: str) -> None:
+    """See that something listens at a daemon's address on this machine. Raises WrongUsage, in one sentence, where it does not."""
+    parts = urlsplit(where)
+    if parts.scheme == "unix":
+        try:
+            with socket.socket(socket.AF_UNIX) as line:
+                line.connect(parts.path)
+        except OSError as error:
+            raise WrongUsage(f"containers want a Docker daemon that answers; {why_not(where, error)}") from error
+    elif parts.scheme != "npipe":
+        raise WrongUsage(f"containers want a Docker daemon on this machine, for their ports are published on {LOOPBACK}; it is at {where}")
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An error, those that it was raised over, and those in their arguments."""
-    seen: BaseException | None = error
-    while seen is not None:
-        yield seen
-        yield from (each for argument in seen.args if isinstance(argument, BaseException) for each in _causes(argument))
-        seen = seen.__cause__ or seen.__context__
+def why_not(where: str, error: OSError) -> str:
+    """Why a socket lets nobody in."""
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"this user may not use {where}, whose group it may join"
+    return f"none listens at {where}"
 
 
 def _said(error: BaseException) -> str:
