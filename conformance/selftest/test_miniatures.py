@@ -89,6 +89,11 @@ def judge(miniature: Miniature, record: Path, beds: Queue[Bed]) -> Judged:
     return Judged({line["requirement"]: line for line in lines if line["type"] == "verdict"}, printed)
 
 
+def expect_empty(folder: Path) -> None:
+    """No run has left anything here."""
+    assert not list(folder.iterdir())
+
+
 @pytest.fixture(scope="session")
 def runs(request: pytest.FixtureRequest) -> Iterator[dict[Miniature, Future[Judged]]]:
     """The runs on every miniature that this session asks for, begun ahead in the order of their tests."""
@@ -101,7 +106,9 @@ def runs(request: pytest.FixtureRequest) -> Iterator[dict[Miniature, Future[Judg
         for number in range(RUNS_AT_ONCE):
             place = folder / str(number)
             place.mkdir(0o711)
-            beds.put(Bed(*stack.enter_context(servers(place)), stack.enter_context(closing(Starter()))))
+            stack.callback(expect_empty, scratch := place / "scratch")
+            scratch.mkdir(0o711)
+            beds.put(Bed(*stack.enter_context(servers(place)), stack.enter_context(closing(Starter(scratch)))))
         pool = stack.enter_context(ThreadPoolExecutor(RUNS_AT_ONCE))
         yield {miniature: pool.submit(judge, miniature, folder / f"{miniature.name}.jsonl", beds) for miniature in asked}
         pool.shutdown(cancel_futures=True)

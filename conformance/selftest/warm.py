@@ -41,9 +41,11 @@ FIRST_OF_OURS = 3  # file descriptors before it are the standard ones
 class Starter:
     """A process that forks runs; one at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, scratch: Path) -> None:
+        """Start it; what its runs make of temporary folders, they make in this one."""
         argv = [sys.executable, "-m", "conformance.selftest.warm"]
-        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        env = {**os.environ, "TMPDIR": str(scratch)}
+        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
 
     def run(self, arguments: Sequence[str], folder: Path, output: Path, deadline: float, patience: float) -> int:
         """Run the suite to its end, or ask it to stop after `deadline` seconds and kill it `patience` later; its exit status."""
@@ -207,6 +209,7 @@ def _become_a_target(words: Sequence[str], environment: Mapping[str, str], folde
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    tempfile.tempdir = None  # it was that of the process before
     places = [place for place in environment.get("PYTHONPATH", "").split(os.pathsep) if place]
     sys.path[:] = [folder, *places, *(place for place in sys.path if place not in (folder, ""))]
     sys.modules.pop("sitecustomize", None)
