@@ -53,23 +53,23 @@ class InContainer:
     """A service in a container that somebody else has made."""
 
     def __init__(self, container: str, name: str, journal: Journal, option: str) -> None:
-        from conformance.testbed.contained import Standing  # noqa: PLC0415 - it takes half a second, which not everybody pays
+        from conformance.testbed.contained import Existing  # noqa: PLC0415 - it takes half a second, which not everybody pays
 
         self._name = name
         self._journal = journal
-        self._standing = Standing(container, option)
+        self._existing = Existing(container, option)
 
     def running(self) -> "Contained":
         """The container as it runs."""
-        return self._standing.running(self._name, self._journal)
+        return self._existing.running(self._name, self._journal)
 
     def start(self) -> "Contained":
         """Start the container again."""
-        return self._standing.start(self._name, self._journal)
+        return self._existing.start(self._name, self._journal)
 
     def close(self) -> None:
         """Leave it as it is."""
-        self._standing.close()
+        self._existing.close()
 
 
 class ByCommand:
@@ -151,17 +151,12 @@ class Found:
     @property
     def children(self) -> Sequence[psutil.Process]:
         """The processes that descend from it, or did when it was sent a signal."""
-        with suppress(psutil.Error):
-            self._family = self._process.children(recursive=True) or self._family
+        self._look_at_family()
         return [child for child in self._family if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
 
-    def child_names(self) -> list[str]:
-        """The names of the children, those that can still be told."""
-        names = []
-        for child in self.children:
-            with suppress(psutil.Error):
-                names.append(child.name())
-        return names
+    def _look_at_family(self) -> None:
+        with suppress(psutil.Error):
+            self._family = self._process.children(recursive=True) or self._family
 
     def output(self) -> list[LogLine]:
         """None: it goes to somebody else."""
@@ -173,7 +168,7 @@ class Found:
 
     def send(self, number: signal.Signals) -> ProcessEvent:
         """Send a signal to the process alone."""
-        assert self.children is not None  # looked at while they can be found
+        self._look_at_family()  # once it has ended, they cannot be found any more
         with suppress(psutil.Error):
             self._process.send_signal(number)
         return self._journal.record(ProcessEvent, process=self.name, event=f"was sent {number.name}")

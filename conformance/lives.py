@@ -15,6 +15,7 @@ from conformance.evidence import Exchange, LogLine, Observation, ProcessEvent
 from conformance.target import HOST, Launch, NotReady, Target
 from conformance.testbed import postgres
 from conformance.testbed.embedded import free_port
+from conformance.testbed.processes import names_of
 from conformance.testbed.upstream import Hold, Upstream
 
 STARTING, STOPPING = "Starting up...", "Shutting down..."
@@ -49,7 +50,7 @@ async def copy(launch: Launch, name: str, variables: Mapping[str, str], port: in
     Of a target that somebody else has started there is one alone, on its own settings: it is ended and started again.
     """
     if launch.control:
-        await asyncio.to_thread(_end_standing, launch)
+        await asyncio.to_thread(_end_existing, launch)
         target = await asyncio.to_thread(Target.again, launch)
     else:
         target = await asyncio.to_thread(Target.start, launch, f"server ({name})", variables, port)
@@ -62,7 +63,7 @@ async def copy(launch: Launch, name: str, variables: Mapping[str, str], port: in
         await client.close()
 
 
-def _end_standing(launch: Launch) -> None:
+def _end_existing(launch: Launch) -> None:
     """See that a target that somebody else has started does not run."""
     assert launch.control
     try:
@@ -108,7 +109,7 @@ def _ended(target: Target, signalled: ProcessEvent, lines_at_signal: list[LogLin
         if time.monotonic() > deadline:
             break
         time.sleep(allowances.POLL_INTERVAL)  # what the process started may end a moment after it
-    return Ending(signalled, lines_at_signal, status, process.child_names(), is_free, process.output())
+    return Ending(signalled, lines_at_signal, status, names_of(process.children), is_free, process.output())
 
 
 def on(place: postgres.Place) -> dict[str, str]:

@@ -28,7 +28,7 @@ from conformance.target import Health, Launch, NotReady, Target, is_no_applicati
 from conformance.testbed import postgres, redis
 from conformance.testbed.embedded import explain_no_space
 from conformance.testbed.guard import Guard
-from conformance.testbed.processes import Running, kill_all, started_with
+from conformance.testbed.processes import Running, kill_all, last_said, started_with
 from conformance.testbed.services import Services
 from conformance.testbed.upstream import Upstream
 from conformance.verdict import Exit, Outcome, Status, Verdict, claim, exit_status, judge
@@ -248,7 +248,7 @@ class Run:
         elif hasattr(self, "target"):
             target = Target.again(self.launch)
         else:
-            target = Target.standing(self.launch)
+            target = Target.existing(self.launch)
         self._urls.add(target.url)
         return target
 
@@ -355,7 +355,7 @@ class Run:
         if self.target.alive:
             return
         process = self.target.process
-        lines = [line for line in process.output() if line.text.strip()][-4:]
+        lines = last_said(process.output(), 4)
         event = self.journal.observe("death", f"the process ended by itself with status {process.status}")
         death = Violation("the process to go on answering until it is asked to stop", event.text, (event, *lines))
         self.deaths.append(death)
@@ -506,13 +506,13 @@ class Run:
         for pool in (self._pool, self._copies):
             pool.shutdown(wait=True, cancel_futures=True)
         kill_all(started_with(self._scratch))
-        self._attempt(self._leave_standing)
+        self._attempt(self._leave_running)
         self._attempt(self._cleanup.close)
         if self._guard:
             self._guard.dismiss()
         self.timings["stop"] = time.monotonic() - began
 
-    def _leave_standing(self) -> None:
+    def _leave_running(self) -> None:
         """See that a service that somebody else has started runs on after us."""
         target: Target | None = getattr(self, "target", None)
         if target and self.options.target_url and target.is_ours and not target.alive:

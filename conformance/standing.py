@@ -136,7 +136,7 @@ def keep(options: Options, form: str, file: Path) -> None:
         state = State(os.getpid(), place, user, upstream.port, services.addresses, str(folder / "lease"))
         cleanup.enter_context(_written(state, file))
         variables = contract(place, user, upstream.url)
-        print(FORMS[form](variables, services), flush=True)
+        print(FORMATS[form](variables, services), flush=True)
         said = ", ".join(services.described[name] for name in ("postgres", "redis"))
         print(
             f"{said}; upstream at {upstream.url}\nIt stands until Ctrl-C; {file} tells runs with --target-url of it.",
@@ -231,4 +231,4 @@ def _compose(variables: Mapping[str, str], services: Services) -> str:
     return "\n".join(lines)
 
 
-FORMS: dict[str, Callable[[Mapping[str, str], Services], str]] = {"shell": _shell, "dotenv": _dotenv, "compose": _compose}
+FORMATS: dict[str, Callable[[Mapping[str, str], Services], str]] = {"shell": _shell, "dotenv": _dotenv, "compose": _compose}

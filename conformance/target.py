@@ -25,7 +25,7 @@ from conformance.errors import NoEvidence, Violation, WrongUsage
 from conformance.evidence import Journal, LogLine, Observation
 from conformance.options import Options
 from conformance.testbed.embedded import free_port
-from conformance.testbed.processes import Process, Running
+from conformance.testbed.processes import Process, Running, last_said
 
 if TYPE_CHECKING:
     from conformance.testbed.containers import Engine
@@ -175,7 +175,7 @@ class NotReady(Violation):
 
     def __init__(self, got: str, process: Running | None, status: int | None = None) -> None:
         lines = process.output() if process else []
-        said = [line for line in lines if line.text.strip()][-6:]
+        said = last_said(lines, 6)
         super().__init__("an answer to GET /async", got, said, _last_words(said[-3:]))
         self.status = status
         self.last_words = _last_words(said)
@@ -210,7 +210,7 @@ class Target:
         return cls(f"http://{HOST}:{port}", launch.options.directory, process, contained=bool(launch.options.target_image))
 
     @classmethod
-    def standing(cls, launch: Launch) -> "Target":
+    def existing(cls, launch: Launch) -> "Target":
         """The service that somebody else has started; with its process, where there is control over it. Raises WrongUsage."""
         process = launch.control.running() if launch.control else None
         return cls(str(launch.options.target_url), launch.options.directory, process, contained=bool(launch.options.container))

@@ -6,7 +6,7 @@ from conformance import allowances
 from conformance.errors import NoEvidence, Violation
 from conformance.evidence import Fact, LogLine
 from conformance.target import Launch
-from conformance.testbed.processes import Running
+from conformance.testbed.processes import Running, last_said
 
 
 class Worker:
@@ -50,7 +50,7 @@ class Worker:
         signalled = process.send(signal.SIGTERM)
         ended = process.ended(allowances.STOP_DEADLINE)
         process.kill()
-        return [signalled, *([] if ended is not None else [line for line in process.output() if line.text.strip()][-3:])]
+        return [signalled, *([] if ended is not None else last_said(process.output(), 3))]
 
     def kill(self) -> list[Fact]:
         """SIGKILL the worker and all that it has started; what it has missed is not held against the next."""
@@ -84,4 +84,4 @@ class Worker:
             return []
         if self._process.status is not None and not self._proven:
             self.start()
-        return [line for line in self._process.output() if line.text.strip()][-3:]
+        return last_said(self._process.output(), 3)

@@ -31,6 +31,17 @@ def has_come(moment: str, place: Path, output: Path) -> bool:
     return any((place / "scratch").glob("run-*")) if moment == "while it opens" else ".." in printed(output)
 
 
+def come_to(moment: str, place: Path) -> "subprocess.Popen[bytes]":
+    """A run that has come so far; what it prints goes to a file in the place."""
+    output = place / "output.txt"
+    with output.open("wb") as file:
+        run = subprocess.Popen(command(), cwd=PROJECT, env=environment(place), stdout=file, stderr=file, stdin=subprocess.DEVNULL)
+    deadline = time.monotonic() + PATIENCE
+    while not has_come(moment, place, output) and run.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return run
+
+
 def printed(path: Path) -> str:
     """What a run has printed so far."""
     return path.read_text("utf-8", "replace") if path.exists() else ""
@@ -39,25 +50,15 @@ def printed(path: Path) -> str:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 @pytest.mark.parametrize("moment", ["while it opens", "while it probes"])
 def test_after_an_interrupt(place: Path, number: signal.Signals, moment: str) -> None:
-    output = place / "output.txt"
-    with output.open("wb") as file:
-        run = subprocess.Popen(command(), cwd=PROJECT, env=environment(place), stdout=file, stderr=file, stdin=subprocess.DEVNULL)
-    deadline = time.monotonic() + PATIENCE
-    while not has_come(moment, place, output) and run.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
+    run = come_to(moment, place)
     run.send_signal(number)
-    assert run.wait(PATIENCE) == 2, printed(output)
+    assert run.wait(PATIENCE) == 2, printed(place / "output.txt")
     assert not left_behind(place)
 
 
 @pytest.mark.parametrize("moment", ["while it opens", "while it probes"])
 def test_after_sigkill_which_the_guard_outlives(place: Path, moment: str) -> None:
-    output = place / "output.txt"
-    with output.open("wb") as file:
-        run = subprocess.Popen(command(), cwd=PROJECT, env=environment(place), stdout=file, stderr=file, stdin=subprocess.DEVNULL)
-    deadline = time.monotonic() + PATIENCE
-    while not has_come(moment, place, output) and run.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
+    run = come_to(moment, place)
     run.kill()
     run.wait()
     expect_nothing_left(place)

@@ -24,7 +24,6 @@ from conformance.testbed.embedded import free_port
 # What is not seen of a process that the suite did not start: what it prints, and the status that it ends with.
 OF_A_PARENT = {"LIFE-1", "LIFE-2", "LIFE-3", "LIFE-5"}
 
-
 LAST_LINES = ("export PYTHONUNBUFFERED", "    name: ")  # of what it prints, for a shell and for Compose
 
 

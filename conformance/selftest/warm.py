@@ -52,7 +52,10 @@ class Starter:
         assert self._process.stdin and self._process.stdout
         print(json.dumps([list(arguments), str(folder), str(output)]), file=self._process.stdin, flush=True)
         pid = int(self._process.stdout.readline())
-        timers = [threading.Timer(after, _send, (pid, number)) for after, number in ((deadline, 15), (deadline + patience, 9))]
+        timers = [
+            threading.Timer(after, _send, (pid, number))
+            for after, number in ((deadline, signal.SIGTERM), (deadline + patience, signal.SIGKILL))
+        ]
         for timer in timers:
             timer.start()
         try:
@@ -140,7 +143,10 @@ class Nursery:
         request = json.dumps([list(argv[2:]), more["env"], str(more["cwd"])]).encode()
         with self._lock:
             socket.send_fds(self._line, [len(request).to_bytes(4) + request], [pipe[1] for pipe in pipes])
-            pid = int.from_bytes(self._line.recv(4))
+            answer = self._line.recv(4)
+        if not answer:  # as a pid it would be 0, which stands for ourselves
+            raise OSError("the process that forks targets has ended")
+        pid = int.from_bytes(answer)
         for _, theirs in pipes:
             os.close(theirs)
         return Forked(pid, *(os.fdopen(ours, "rb", buffering=0) for ours, _ in pipes))

@@ -56,10 +56,6 @@ class Contained:
         """None: what a container's first process has started ends with it."""
         return ()
 
-    def child_names(self) -> list[str]:
-        """None, likewise."""
-        return []
-
     def output(self) -> list[LogLine]:
         """Every line printed so far: the daemon hands them on a moment later, so it is waited for LOG_LAG of silence."""
         while self._status is None and (left := self._heard + allowances.LOG_LAG - time.monotonic()) > 0:
@@ -158,7 +154,7 @@ def start(
     return Contained(name, container.get_wrapped_container(), journal, ours=True)
 
 
-class Standing:
+class Existing:
     """A container that somebody else has made, which is stopped and started and never removed."""
 
     def __init__(self, name: str, option: str) -> None:

@@ -56,9 +56,6 @@ class Running(Protocol):
     def kill(self) -> None:
         """SIGKILL all of it and wait until it is gone. The second time, it does nothing."""
 
-    def child_names(self) -> list[str]:
-        """The names of the children, those that can still be told."""
-
     def blocking_line(self, folder: Path) -> Observation | None:
         """The line of the code in `folder` in which a main thread's event loop is stuck; None where none is, or none can tell."""
 
@@ -95,9 +92,23 @@ class Output:
             self._journal.keep(line)
 
 
+def last_said(lines: Sequence[LogLine], count: int) -> list[LogLine]:
+    """The last of some lines that are not empty."""
+    return [line for line in lines if line.text.strip()][-count:]
+
+
 def last_lines(lines: Sequence[LogLine], count: int) -> list[str]:
-    """The last of some lines that are not empty, as text."""
-    return [line.text for line in lines if line.text.strip()][-count:]
+    """The same as text."""
+    return [line.text for line in last_said(lines, count)]
+
+
+def names_of(processes: Iterable[psutil.Process]) -> list[str]:
+    """The names of processes, those that can still be told."""
+    names = []
+    for process in processes:
+        with suppress(psutil.Error):
+            names.append(process.name())
+    return names
 
 
 class Process:
@@ -243,14 +254,6 @@ class Process:
             found += (child for child in psutil.Process(self.pid).children(recursive=True) if child not in found)
         found += (process for process in _in_group(self.pid) if process not in found and process.pid != self.pid)
         return found
-
-    def child_names(self) -> list[str]:
-        """The names of the children, those that can still be told."""
-        names = []
-        for child in self.children:
-            with suppress(psutil.Error):
-                names.append(child.name())
-        return names
 
     def _event(self, event: str) -> ProcessEvent:
         return self._journal.record(ProcessEvent, process=self.name, event=event)

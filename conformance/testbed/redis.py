@@ -257,7 +257,7 @@ class Broker:
 
         Raises NoEvidence where the server is not ours to stall.
         """
-        assert self._user
+        _ = self._user
         with blaming_the_testbed("pause its clients"):
             await self._client.execute_command("CLIENT", "PAUSE", PAUSE_MS, "WRITE")
         try:
