@@ -18,12 +18,14 @@ import docker.errors
 import pytest
 import yaml
 
+from conformance.errors import WrongUsage
 from conformance.options import PROJECT
 from conformance.selftest.miniatures.table import MINIATURES
 from conformance.selftest.suite import PATIENCE, Finished, command, environment, judge
 from conformance.selftest.test_standing import kept
 from conformance.selftest.test_targets import DOCUMENT, MISSED_BY_THE_DOCUMENT, answering, needing, of_level
 from conformance.selftest.test_usage import expect_usage
+from conformance.testbed.containers import reached
 from conformance.testbed.embedded import free_port
 from conformance.testbed.guard import LABEL
 from spec.catalogue import Level
@@ -39,11 +41,11 @@ FAULTY = ("reads_share_one_connection", "row_is_cached", "work_is_done_by_the_we
 def why_not() -> str | None:
     """Why no containers can run here."""
     try:
-        client = docker.from_env()
-        with_tags = {tag for image in client.images.list() for tag in image.tags}
-        client.close()
-    except docker.errors.DockerException as error:
-        return f"no Docker daemon answers: {str(error)[:80]}"
+        client = reached()  # which leaves nothing open where no daemon answers
+    except WrongUsage as error:
+        return str(error)
+    with_tags = {tag for image in client.images.list() for tag in image.tags}
+    client.close()
     missing = {*NEWEST.values(), *OLDEST.values(), f"{SERVICE}:latest"} - with_tags
     return f"the daemon has no {', '.join(sorted(missing))}; .ci/engine makes them" if missing else None
 
