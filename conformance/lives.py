@@ -377,7 +377,7 @@ async def patient(launch: Launch, place: postgres.Place) -> PatientLife:
 
 async def unheard(life: PatientLife, client: Client, upstream: Upstream) -> PatientLife:
     """What becomes of a call that the upstream takes and does not answer."""
-    async with client.in_flight() as send, upstream.holding() as life.hold:
+    async with client.in_flight() as send, upstream.holding(silent=True) as life.hold:
         (call,) = send("/external-data")
         await upstream.arrived(life.hold, 1)
         life.meanwhile = await client.get("/async")

@@ -23,6 +23,7 @@ from conformance.testbed.embedded import free_port
 T = TypeVar("T")
 PATH = "/posts"
 LOOPBACK = ("127.0.0.1",)
+START = b"HTTP/1.1 "  # of every answer; what a held request may be sent of it
 
 
 @dataclass(frozen=True)
@@ -60,14 +61,17 @@ def compressed(reply: Reply) -> Reply:
 class Hold:
     """Requests that have arrived and are kept waiting, in the order in which they came."""
 
+    silent: bool = False  # sends nothing at all; else a byte of START now and then, so that no client's timeout ends it
     requests: list[UpstreamRequest] = field(default_factory=list)
     released: asyncio.Event = field(default_factory=asyncio.Event)
     given_up: int = 0  # requests whose connection was closed by the target while they were held
     most: int = 0  # that were held at once
+    latest: float | None = None  # when the latest arrived, by the monotonic clock
 
     def add(self, request: UpstreamRequest) -> None:
         """Hold a request more."""
         self.requests.append(request)
+        self.latest = time.monotonic()
         self.most = max(self.most, len(self.requests) - self.given_up)
 
     @property
@@ -136,9 +140,9 @@ class Upstream:
             self._reply = before
 
     @asynccontextmanager
-    async def holding(self) -> AsyncIterator[Hold]:
+    async def holding(self, *, silent: bool = False) -> AsyncIterator[Hold]:
         """Keep every request that arrives waiting until the block ends, or `release` was called."""
-        hold = Hold()
+        hold = Hold(silent)
         self._hold = hold
         try:
             yield hold
@@ -151,10 +155,13 @@ class Upstream:
         self._loop.call_soon_threadsafe(hold.released.set)
 
     async def arrived(self, hold: Hold, count: int) -> int:
-        """Wait until this many requests are held at once; how many were when that is so, or one was given up, or their deadline passed."""
-        patience = allowances.ARRIVAL_DEADLINE + count * allowances.ARRIVAL_OF_EACH
-        deadline = time.monotonic() + (allowances.DEADLINE_AFTER_A_MISSED_ONE if self._missed else patience)
-        while hold.most < count and not hold.given_up and time.monotonic() < deadline:
+        """Wait until this many requests are held at once; how many were when that is so, or one was given up, or no more came in time."""
+        began = time.monotonic()
+        patience = allowances.DEADLINE_AFTER_A_MISSED_ONE if self._missed else allowances.ARRIVAL_DEADLINE
+        first = patience if self._missed else patience + count * allowances.ARRIVAL_OF_EACH
+        while hold.most < count and not hold.given_up:
+            if time.monotonic() > (began + first if hold.latest is None else max(began, hold.latest) + patience):
+                break
             await asyncio.sleep(allowances.POLL_INTERVAL)
         self._missed = hold.most < count
         return hold.most
@@ -238,14 +245,15 @@ class Upstream:
             connection=number,
         )
         self.requests.append(seen)
+        sent: int | None = 0
         if hold := self._hold:
             hold.add(seen)
-            if not await _released(hold, reader):
+            if (sent := await _released(hold, reader, writer)) is None:
                 hold.given_up += 1
                 return False
         reply = self._script.popleft() if self._script else self._reply
         keep_alive = self._keep_alive
-        writer.write(reply.encoded(keep_alive=keep_alive))
+        writer.write(reply.encoded(keep_alive=keep_alive)[sent:])
         await writer.drain()
         return keep_alive and reply.cut is None
 
@@ -268,12 +276,16 @@ class Upstream:
                 return None
 
 
-async def _released(hold: Hold, reader: asyncio.StreamReader) -> bool:
-    """Wait until the held requests are let go, or this one's connection is closed; whether it was the former."""
+async def _released(hold: Hold, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int | None:
+    """Wait until the held requests are let go: how many bytes of START this one was sent by then. None where its connection was closed."""
     tasks = [asyncio.create_task(hold.released.wait()), asyncio.create_task(reader.read(1))]
+    sent = 0
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        return hold.released.is_set()
+        while not (await asyncio.wait(tasks, timeout=allowances.KEPT_AWAKE, return_when=asyncio.FIRST_COMPLETED))[0]:
+            if not hold.silent and sent < len(START):
+                writer.write(START[sent : sent + 1])
+                sent += 1
+        return sent if hold.released.is_set() else None
     finally:
         for task in tasks:
             task.cancel()
