@@ -1,4 +1,4 @@
-"""The command `conformance`: what the requirements are, a run from any folder, a testbed that stands, and where a run's time goes."""
+"""The command `conformance`: what the requirements are, a run from any folder, many runs, a testbed that stands, and where time goes."""
 
 import argparse
 import os
@@ -39,7 +39,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             keeping.add_argument(flag.name, metavar=flag.metavar, help=flag.help)
     keeping.add_argument("--format", choices=("shell", "dotenv", "compose"), default="shell", help="how the environment is printed")
     keeping.add_argument("--state", metavar="FILE", help="what tells runs of it (default: a file of this user's among the temporary ones)")
-    chosen = parser.parse_args(arguments)
+    verifying = commands.add_parser("verify", help="judge a target again and again; takes the options of a run as well")
+    verifying.add_argument("count", type=int, metavar="N", help="how many runs")
+    verifying.add_argument(
+        "--at-once", type=int, metavar="K", help="how many of those that are made beside each other (default: two a core)"
+    )
+    verifying.add_argument("--json", metavar="FILE", type=Path, help="write the figures")
+    chosen, rest = parser.parse_known_args(arguments)
+    if rest and chosen.command != "verify":
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if chosen.command == "verify":
+        from conformance import verify
+
+        return verify.main(chosen.count, chosen.at_once or verify.AT_ONCE, chosen.json, rest)
     if chosen.command == "list":
         print("\n".join(listed(Level(chosen.level.upper()) if chosen.level else None)))
         return 0

@@ -1,5 +1,6 @@
 """The pytest plugin: hooks and the few fixtures; nothing else. Loaded by the root conftest and by `conformance run`."""
 
+import random
 import time
 from collections.abc import AsyncIterator, Callable, Generator
 from pathlib import Path
@@ -54,6 +55,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--allow-inconclusive", action="store_true", help="exit with 0 where a requirement could not be judged (6 otherwise)")
     group.addoption("--steps", metavar="PROGRAM", default=None, help="with --only CONC-11: run this program in place of a search")
+    group.addoption("--shuffle", action="store_true", help="take the probes in an order that is drawn from the seed")
     group.addoption("--record", metavar="FILE", default=None, help="write the run as JSON Lines")
 
 
@@ -134,6 +136,8 @@ class RunHooks:
         items[:] = sorted(
             (item for item in probes if _requirement(self.run, item) in self.run.selected), key=lambda item: _order(self.run, item)
         )
+        if config.getoption("shuffle"):
+            random.Random(self.run.options.seed).shuffle(items)  # noqa: S311 - an order, no secret
         for item in items:
             if getattr(item, "obj", None) and hypothesis.is_hypothesis_test(item.obj):  # type: ignore[attr-defined]
                 hypothesis.seed(self.run.options.seed)(item.obj)  # type: ignore[attr-defined]

@@ -1,0 +1,162 @@
+"""The kill matrix: every miniature judged by the suite, on servers that stay up, by runs forked from processes that are warm.
+
+By default a miniature is judged by what it may fail, by its own sections' MUSTs, and by every other MUST that is cheap to look at:
+neither a property, which tries many examples, nor one that takes further copies of the target. `whole` judges it by the whole catalogue.
+"""
+
+import json
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from queue import Queue
+from typing import Any, TypeVar
+
+from conformance import lives
+from conformance.options import PROJECT
+from conformance.selftest.miniatures.table import Miniature
+from conformance.selftest.suite import servers
+from conformance.selftest.warm import Starter
+from spec.catalogue import Level, catalogue
+
+T = TypeVar("T")
+RUNS_AT_ONCE = 3  # on 2 cores: one of three usually waits for something
+RUN_DEADLINE = 180.0  # seconds; the longest run took 31, on two cores kept busy by others
+END_DEADLINE = 30.0  # seconds from SIGTERM to the end of a run, which cleans up
+SEED = "--seed=2026"  # a search finds what is there for some seeds and not for others; here it must be the same each time
+PROPERTIES = {"DB-3", "DB-5", "UP-2", "TASK-6", "DEP-2"}  # of the MUSTs
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a run came to: its verdicts by requirement, as the record has them, its seconds, and all that it printed."""
+
+    verdicts: dict[str, dict[str, Any]]
+    seconds: float
+    printed: str
+
+    def having(self, status: str) -> set[str]:
+        """The requirements with this status."""
+        return {name for name, verdict in self.verdicts.items() if verdict["status"] == status}
+
+    def finding(self, requirement: str) -> str:
+        """What was expected and what was got, in two lines."""
+        finding = self.verdicts[requirement]["finding"] or {"expected": "", "got": ""}
+        return f"{finding['expected']}\n{finding['got']}"
+
+
+@dataclass(frozen=True)
+class Bed:
+    """A Postgres and a Redis that stay up, and what starts the runs on them."""
+
+    database_url: str
+    redis_url: str
+    starter: Starter
+    place: Path
+
+    def judge(self, *arguments: str, stop_at_first: bool = False) -> Judged:
+        """Run the suite, as its users do. A run that hangs is ended in a way that lets it clean up."""
+        record, output = self.place / "record.jsonl", self.place / "output.txt"
+        record.unlink(missing_ok=True)
+        urls = [f"--database-url={self.database_url}", f"--redis-url={self.redis_url}"]
+        more = ["--maxfail=1"] if stop_at_first else []
+        self.starter.run(
+            ["conformance/probes", *urls, SEED, f"--record={record}", *more, *arguments], PROJECT, output, RUN_DEADLINE, END_DEADLINE
+        )
+        lines = [json.loads(line) for line in record.read_text("utf-8").splitlines()] if record.exists() else []
+        seconds = sum(line["seconds"] for line in lines if line["type"] == "footer")
+        verdicts = {line["requirement"]: line for line in lines if line["type"] == "verdict"}
+        return Judged(verdicts, seconds, output.read_text("utf-8", "replace"))
+
+
+class Beds:
+    """Beds, of which each serves one at a time of those who ask."""
+
+    def __init__(self, beds: Sequence[Bed]) -> None:
+        self._free: Queue[Bed] = Queue()
+        for bed in beds:
+            self._free.put(bed)
+        self._pool = ThreadPoolExecutor(len(beds), thread_name_prefix="bed")
+
+    def submit(self, work: Callable[[Bed], T]) -> Future[T]:
+        """Have the work done on a bed, in the order of asking."""
+        return self._pool.submit(self._on_a_bed, work)
+
+    def close(self) -> None:
+        """Wait for what is being done; the rest is left."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def _on_a_bed(self, work: Callable[[Bed], T]) -> T:
+        bed = self._free.get()
+        try:
+            return work(bed)
+        finally:
+            self._free.put(bed)
+
+
+@contextmanager
+def made(count: int = RUNS_AT_ONCE) -> Iterator[Beds]:
+    """Beds, made and removed. In the end no run has left a temporary file."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder.chmod(0o711)  # Postgres may run as another user
+        beds = []
+        for number in range(count):
+            place, scratch = folder / str(number), folder / str(number) / "scratch"
+            for each in (place, scratch):
+                each.mkdir(0o711)
+            stack.callback(expect_empty, scratch)
+            urls = stack.enter_context(servers(place))
+            beds.append(Bed(*urls, stack.enter_context(closing(Starter(scratch))), place))
+        yield stack.enter_context(closing(Beds(beds)))
+
+
+def expect_empty(folder: Path) -> None:
+    """No run has left anything here."""
+    assert not list(folder.iterdir())
+
+
+@cache
+def costly() -> set[str]:
+    """The MUSTs that are judged only where a miniature's own section has them."""
+    return PROPERTIES | {name for kind in lives.LIVES for name in kind.looked_at_by}
+
+
+def judged_by(miniature: Miniature, *, whole: bool) -> list[str]:
+    """The requirements that a miniature is judged by."""
+    own = {*miniature.must_fail, *miniature.may_fail, *miniature.inconclusive}
+    if whole or not own:
+        return list(catalogue())
+    own_sections = {catalogue()[name].section for name in miniature.must_fail}
+    musts = [requirement for requirement in catalogue().values() if requirement.level is Level.MUST]
+    chosen = own | {must.id for must in musts if must.id not in costly() or must.section in own_sections}
+    return [name for name in catalogue() if name in chosen]
+
+
+def judge(miniature: Miniature, bed: Bed, *, whole: bool) -> Judged:
+    """What the suite says of a miniature."""
+    target = (f"--target-app={miniature.target_app}", f"--worker-app={miniature.worker_app}")
+    return bed.judge(*target, "--only", *judged_by(miniature, whole=whole))
+
+
+def inexact(miniature: Miniature, judged: Judged, *, whole: bool) -> list[str]:
+    """In what the verdicts differ from the table: nothing, where the row is exact."""
+    said: list[str] = []
+    wanted = set(judged_by(miniature, whole=whole))
+    if judged.verdicts.keys() != wanted:
+        return [f"not every requirement was judged:\n{judged.printed}"]
+    failed = judged.having("FAIL")
+    said += [f"{name} fails, unexpectedly: {judged.finding(name)}" for name in failed - {*miniature.must_fail, *miniature.may_fail}]
+    said += [f"{name} does not fail" for name in set(miniature.must_fail) - failed]
+    said += [f"{name} is an ERROR: {judged.finding(name)}" for name in judged.having("ERROR")]
+    unseen, expected = judged.having("INCONCLUSIVE"), set(miniature.inconclusive) & wanted
+    said += [f"{name} is INCONCLUSIVE, unexpectedly: {judged.finding(name)}" for name in unseen - expected]
+    said += [f"{name} is not INCONCLUSIVE" for name in expected - unseen]
+    for name in set(miniature.must_fail[:1]) & failed:
+        if not re.search(miniature.because, judged.finding(name), re.DOTALL | re.MULTILINE):
+            said.append(f"{name} fails for another reason than {miniature.because!r}: {judged.finding(name)}")
+    return said
