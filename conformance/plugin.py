@@ -63,13 +63,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "requirement(id): the requirement of the specification that a probe checks")
     config.addinivalue_line("markers", "worker(state): whether the worker is 'running' or 'stopped' while a probe runs")
     config.addinivalue_line("markers", "disturbs: the probe holds a fault that a target may not recover from; then it is started anew")
-    phases = [Phase.explicit, Phase.generate, Phase.shrink]
-    hypothesis.settings.register_profile(
-        "probe", deadline=None, database=None, max_examples=allowances.EXAMPLES, phases=phases, print_blob=False
-    )
     if not _wants_probes(config):
         return
-    hypothesis.settings.load_profile("probe")
+    set_examples()
     try:
         run = Run(_options(config), catalogue())
     except WrongUsage as error:
@@ -77,6 +73,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.option.tbstyle = "native"  # a traceback is printed for a defect of our own alone
     config.stash[RUN] = run
     config.pluginmanager.register(RunHooks(run), "conformance-run")
+
+
+def set_examples() -> None:
+    """Say how properties are tried. It must be said before the probes are imported, for each takes what is said by then."""
+    phases = [Phase.explicit, Phase.generate, Phase.shrink]
+    hypothesis.settings.register_profile(
+        "probe", deadline=None, database=None, max_examples=allowances.EXAMPLES, phases=phases, print_blob=False
+    )
+    hypothesis.settings.load_profile("probe")
 
 
 def _options(config: pytest.Config) -> options.Options:

@@ -92,6 +92,7 @@ def main() -> None:
 def _import_what_runs_import() -> None:
     for module in IMPORTED:
         importlib.import_module(module)
+    importlib.import_module("conformance.plugin").set_examples()
     for probes in pkgutil.iter_modules(importlib.import_module("conformance.probes").__path__, "conformance.probes."):
         importlib.import_module(probes.name)
 
