@@ -3,15 +3,17 @@
 
 import asyncio
 import os
-from contextlib import nullcontext, suppress
+import time
+from contextlib import AsyncExitStack, nullcontext, suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 
-from conformance.selftest.miniatures.service import Row, Service, miniature
+from conformance.selftest.miniatures.service import Receive, Row, Scope, Send, Service, miniature
 
 
 @miniature
@@ -21,6 +23,15 @@ class false_column_is_left_out(Service):
     async def find(self, item_id: int) -> Row | None:
         row = await super().find(item_id)
         return row and {name: value for name, value in row.items() if value is not False}
+
+
+@miniature
+class description_begins_with_a_capital(Service):
+    """A description is answered with its first letter in upper case."""
+
+    async def find(self, item_id: int) -> Row | None:
+        row = await super().find(item_id)
+        return row and row | {"description": row["description"] and row["description"][:1].upper() + row["description"][1:]}
 
 
 @miniature
@@ -128,10 +139,37 @@ class only_the_first_word_of_an_id_is_checked(Service):
 
 
 @miniature
+class id_stands_between_quotes_in_the_query(Service):
+    """An id is put between quotes in a formatted query, and only what stands before a quote of its own is checked to be an integer."""
+
+    async def read_item(self, item_id: str) -> Any:  # type: ignore[override]
+        try:
+            int(item_id.partition("'")[0])
+            row = await self.pool.fetchrow(f"SELECT * FROM items WHERE id = '{item_id}'")
+        except asyncpg.NumericValueOutOfRangeError:
+            row = None
+        except (ValueError, asyncpg.PostgresError) as error:
+            location = {"type": "int_parsing", "loc": ("path", "item_id"), "msg": "no integer", "input": item_id}
+            raise RequestValidationError([location]) from error
+        return {"item": None if row is None else dict(row)}
+
+
+@miniature
 class pool_connects_lazily(Service):
     """The pool connects when the first item is read."""
 
     pool_sizes = (0, 10)
+
+
+@miniature
+class startup_looks_for_the_database_and_disconnects(Service):
+    """Startup connects to see that the database is there, and disconnects again; the pool connects when the first item is read."""
+
+    pool_sizes = (0, 10)
+
+    async def connect(self) -> None:
+        await (await asyncpg.connect(os.environ["DATABASE_URL"])).close()
+        await super().connect()
 
 
 @miniature
@@ -181,6 +219,15 @@ class id_column_is_taken_for_a_bigint(Service):
 
 
 @miniature
+class id_is_asserted_to_be_positive(Service):
+    """An id that is zero or less fails an assertion."""
+
+    async def read_item(self, item_id: int) -> Any:
+        assert item_id > 0
+        return await super().read_item(item_id)
+
+
+@miniature
 class connection_is_closed_after_one_read(Service):
     """The pool closes a connection that has served one query, so nearly every read opens another."""
 
@@ -218,6 +265,33 @@ class connection_closed_while_idle_is_never_replaced(Service):
 
 
 @miniature
+class session_lost_while_idle_stops_reads_for_ten_seconds(Service):
+    """Once a session was lost while nothing was read, reads are answered 503 for ten seconds without trying."""
+
+    reading = 0
+    stopped_until = 0.0
+
+    async def open_pool(self, **settings: Any) -> asyncpg.Pool:
+        return await super().open_pool(init=self.watch, **settings)
+
+    async def watch(self, connection: Any) -> None:
+        connection.add_termination_listener(self.stop)
+
+    def stop(self, _: Any) -> None:
+        if not self.reading:
+            self.stopped_until = time.monotonic() + 10
+
+    async def find(self, item_id: int) -> Row | None:
+        if time.monotonic() < self.stopped_until:
+            raise HTTPException(503, "the database has gone away")
+        self.reading += 1
+        try:
+            return await super().find(item_id)
+        finally:
+            self.reading -= 1
+
+
+@miniature
 class reads_take_turns_after_one_was_killed(Service):
     """Once a read has lost its session, the next eighteen wait each for the end of the one before."""
 
@@ -239,6 +313,17 @@ class reads_take_turns_after_one_was_killed(Service):
 
 
 @miniature
+class killed_read_has_found_nothing(Service):
+    """A read that loses its session is answered as if there were no such row."""
+
+    async def find(self, item_id: int) -> Row | None:
+        try:
+            return await super().find(item_id)
+        except (asyncpg.AdminShutdownError, asyncpg.ConnectionDoesNotExistError):
+            return None
+
+
+@miniature
 class database_that_was_away_is_given_up(Service):
     """Once a new session was refused, every later read is answered 503 without trying."""
 
@@ -252,6 +337,28 @@ class database_that_was_away_is_given_up(Service):
         except (OSError, asyncpg.InvalidAuthorizationSpecificationError):
             self.given_up = True
             raise
+
+
+@miniature
+class all_but_reads_stop_while_the_database_is_away(Service):
+    """Once a read could not connect, whatever is no read is answered 503 until one succeeds."""
+
+    away = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self.away and not scope["path"].startswith("/items/"):
+            await JSONResponse({"detail": "the database is away"}, 503)(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+    async def find(self, item_id: int) -> Row | None:
+        try:
+            row = await super().find(item_id)
+        except (OSError, asyncpg.InvalidAuthorizationSpecificationError):
+            self.away = True
+            raise
+        self.away = False
+        return row
 
 
 @miniature
@@ -270,12 +377,46 @@ class connection_waits_in_a_transaction(Service):
 
 
 @miniature
+class transaction_ends_after_the_answer(Service):
+    """The transaction in which a row was found ends half a second after it was answered."""
+
+    async def open_pool(self, **settings: Any) -> asyncpg.Pool:
+        return await super().open_pool(statement_cache_size=0, **settings)  # else a transaction fails when the table grows a column
+
+    async def find(self, item_id: int) -> Row | None:
+        async with AsyncExitStack() as stack:
+            connection = await stack.enter_async_context(self.pool.acquire())
+            await stack.enter_async_context(connection.transaction())
+            if (row := await self.select(connection, item_id)) is None:
+                return None
+            asyncio.get_running_loop().call_later(0.5, self.end, stack.pop_all())
+            return dict(row)
+
+    def end(self, stack: AsyncExitStack) -> None:
+        self.ending = asyncio.create_task(stack.aclose())
+
+
+@miniature
 class columns_are_listed_in_the_query(Service):
     """The query names the columns that the table had when it was written."""
 
     async def select(self, connection: Any, item_id: int) -> Any:
         columns = "id, name, description, price, quantity, available, created_at"
         return await connection.fetchrow(f"SELECT {columns} FROM items WHERE id = $1", item_id)
+
+
+@miniature
+class statement_is_prepared_when_a_session_begins(Service):
+    """Each session prepares the query by a `PREPARE` of its own, whose columns are those of that moment."""
+
+    async def open_pool(self, **settings: Any) -> asyncpg.Pool:
+        return await super().open_pool(init=self.prepare, **settings)
+
+    async def prepare(self, connection: Any) -> None:
+        await connection.execute("PREPARE item (integer) AS SELECT * FROM items WHERE id = $1")
+
+    async def select(self, connection: Any, item_id: int) -> Any:
+        return await connection.fetchrow(f"EXECUTE item ({item_id})")
 
 
 @miniature
@@ -287,6 +428,19 @@ class failed_read_tells_the_drivers_error(Service):
             return await super().find(item_id)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise HTTPException(503, f"the database could not be read: {error}") from error
+
+
+@miniature
+class failed_read_tells_all_of_the_url_but_the_password(Service):
+    """A read that fails is answered with the database's URL, in which the password alone is hidden."""
+
+    async def find(self, item_id: int) -> Row | None:
+        try:
+            return await super().find(item_id)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            url = os.environ["DATABASE_URL"]
+            hidden = url.replace(str(urlsplit(url).password), "***")
+            raise HTTPException(503, f"{hidden} could not be read") from error
 
 
 @miniature

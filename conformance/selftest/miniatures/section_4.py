@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
-from fastapi import Request
-from fastapi.responses import Response
+from fastapi import HTTPException, Request
+from fastapi.responses import PlainTextResponse, Response
 
 from conformance.selftest.miniatures.service import Service, miniature
 
@@ -27,6 +27,17 @@ class user_id_is_renamed(Service):
 
     def renamed(self, found: dict[str, Any]) -> dict[str, Any]:
         return {"user_id" if name == "userId" else name: value for name, value in found.items()}
+
+
+@miniature
+class members_that_are_null_are_left_out(Service):
+    """Members of the document that are null are left out, as `response_model_exclude_none` does it."""
+
+    def document(self, response: httpx.Response) -> str:
+        return json.dumps(json.loads(super().document(response), object_hook=self.without_nulls))
+
+    def without_nulls(self, found: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in found.items() if value is not None}
 
 
 @miniature
@@ -75,6 +86,30 @@ class repeated_parameter_of_the_url_is_lost(Service):
 
 
 @miniature
+class every_fifth_call_is_made_twice(Service):
+    """Of every five calls one is made a second time, as a sample of how long the upstream takes."""
+
+    made = 0
+
+    async def fetch(self, url: str) -> httpx.Response:
+        self.made += 1
+        is_sampled = self.made % 5 == 0
+        response = await super().fetch(url)
+        return await super().fetch(url) if is_sampled else response
+
+
+@miniature
+class document_of_the_same_length_is_repeated(Service):
+    """The first document of each length is remembered, and answered in place of every later one of that length."""
+
+    def __init__(self) -> None:
+        self.known: dict[int, str] = {}
+
+    def document(self, response: httpx.Response) -> str:
+        return self.known.setdefault(len(response.content), super().document(response))
+
+
+@miniature
 class upstream_404_is_final(Service):
     """Once the upstream has answered 404, every later call is answered so without being made."""
 
@@ -105,6 +140,26 @@ class broken_gzip_fails_the_next_call_too(Service):
 
 
 @miniature
+class what_came_of_a_cut_off_body_begins_the_next(Service):
+    """Buffers are used again, and one is emptied only after a body that was complete."""
+
+    def __init__(self) -> None:
+        self.buffers: list[bytearray] = []
+
+    async def fetch(self, url: str) -> httpx.Response:
+        buffer = self.buffers.pop() if self.buffers else bytearray()
+        try:
+            async with self.upstream.stream("GET", url) as response:
+                async for chunk in response.aiter_bytes():
+                    buffer += chunk
+            content = bytes(buffer)
+            buffer.clear()
+        finally:
+            self.buffers.append(buffer)
+        return httpx.Response(response.status_code, content=content)
+
+
+@miniature
 class failed_call_is_retried(Service):
     """A call that the upstream fails is made again, twice."""
 
@@ -128,11 +183,33 @@ class refused_connection_is_500(Service):
 
 
 @miniature
+class refused_connection_is_told_in_plain_text(Service):
+    """What is answered where the upstream refuses the connection is a 502 of plain text."""
+
+    async def external_data(self) -> Response:
+        try:
+            return await super().external_data()
+        except HTTPException as error:
+            if not isinstance(error.__cause__, httpx.ConnectError):
+                raise
+            return PlainTextResponse("the upstream could not be reached", 502)
+
+
+@miniature
 class only_the_connection_has_a_timeout(Service):
     """The client's timeout is that of connecting alone; the answer is waited for without end."""
 
     async def fetch(self, url: str) -> httpx.Response:
         return await self.upstream.get(url, timeout=httpx.Timeout(None, connect=2))
+
+
+@miniature
+class total_timeout_is_not_caught(Service):
+    """The call as a whole is limited to ten seconds, by a timeout that is none of the client's and that nobody catches."""
+
+    async def fetch(self, url: str) -> httpx.Response:
+        async with asyncio.timeout(10):
+            return await self.upstream.get(url, timeout=None)
 
 
 @miniature
@@ -146,11 +223,36 @@ class upstreams_4xx_is_relayed_as_success(Service):
 
 
 @miniature
+class last_document_stands_in_for_an_error(Service):
+    """Where the upstream answers an error, the last document that it sent is answered again."""
+
+    last: str | None = None
+
+    def document(self, response: httpx.Response) -> str:
+        if self.last is None or not response.is_error:
+            self.last = super().document(response)
+        return self.last
+
+
+@miniature
 class no_content_is_null(Service):
     """An upstream's 204 is answered as the document null."""
 
     def document(self, response: httpx.Response) -> str:
         return "null" if response.status_code == httpx.codes.NO_CONTENT else super().document(response)
+
+
+@miniature
+class what_is_no_json_becomes_a_text(Service):
+    """A body that is no JSON is answered as a JSON text of its characters."""
+
+    def document(self, response: httpx.Response) -> str:
+        try:
+            return super().document(response)
+        except HTTPException:
+            if response.is_error or not response.content:
+                raise
+            return json.dumps(response.text)
 
 
 @miniature
@@ -193,6 +295,26 @@ class idle_connection_is_used_without_a_look(Service):
 
 
 @miniature
+class calls_fail_while_closed_connections_are_cleared_away(Service):
+    """The first call that finds connections closed clears them away, and calls that come meanwhile are answered 503."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.clearing = asyncio.Lock()
+
+    async def fetch(self, url: str) -> httpx.Response:
+        transport: Any = self.upstream._transport
+        closed = [connection for connection in transport._pool.connections if connection.has_expired()]
+        if closed and self.clearing.locked():
+            raise HTTPException(503, "the upstream has closed its connections")
+        if closed:
+            async with self.clearing:
+                await asyncio.sleep(0.5)
+                await asyncio.gather(*(connection.aclose() for connection in closed))
+        return await super().fetch(url)
+
+
+@miniature
 class session_cookie_is_passed_on(Service):
     """The outbound call carries the cookies of the request that it is made for."""
 
@@ -200,6 +322,23 @@ class session_cookie_is_passed_on(Service):
 
     async def external_data(self, request: Request) -> Response:  # type: ignore[override]
         self.passed_on.set({name: value for name, value in request.headers.items() if name == "cookie"})
+        return await super().external_data()
+
+    async def fetch(self, url: str) -> httpx.Response:
+        return await self.upstream.get(url, headers=self.passed_on.get())
+
+
+@miniature
+class names_of_credentials_are_looked_for_in_another_case(Service):
+    """The outbound call carries the request's headers without credentials, whose names are looked for in another case than they have."""
+
+    passed_on: ContextVar[dict[str, str]] = ContextVar("passed_on")
+
+    async def external_data(self, request: Request) -> Response:  # type: ignore[override]
+        headers = dict(request.headers)
+        for name in ("host", "Authorization", "Cookie"):
+            headers.pop(name, None)
+        self.passed_on.set(headers)
         return await super().external_data()
 
     async def fetch(self, url: str) -> httpx.Response:
