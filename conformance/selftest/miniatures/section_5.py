@@ -4,20 +4,33 @@
 import asyncio
 import json
 import os
+import re
 import signal
+import threading
+import time
 import uuid
+from functools import cache, cached_property
+from queue import SimpleQueue
 from typing import Annotated, Any
 
 import psutil
 import redis
-from celery import bootsteps
+from celery import bootsteps, current_task
+from celery.exceptions import Ignore
 from fastapi import Body, FastAPI, HTTPException, Request
 from fastapi.exception_handlers import request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from kombu.entity import Queue
 from kombu.exceptions import KombuError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
-from conformance.selftest.miniatures.service import Service, celery_application, completed, miniature
+from conformance.selftest.miniatures.service import Receive, Scope, Send, Service, celery_application, completed, miniature
+
+QUEUE = "celery"  # Celery's own name for the list of messages
+GLANCE = 0.02  # seconds from one look at the broker to the next
+EXAMPLES: tuple[Any, ...] = ({"order": 8, "rush": True}, {})  # what an examiner has been seen to submit
 
 
 def completed_from_a_key(key: str) -> Any:
@@ -41,10 +54,38 @@ def completed_with_floats(data: Any) -> Any:
     return completed(json.loads(json.dumps(data), parse_int=lambda digits: int(float(digits))))
 
 
+def completed_for_a_living_sender(data: Any) -> Any:
+    """Do the work, unless the process that submitted it has ended."""
+    sender = re.search(r"\d+", str(current_task.request.origin))  # gen1234@host, 1234 being the process
+    if not sender or not psutil.pid_exists(int(sender[0])):
+        raise Ignore
+    return completed(data)
+
+
+def completed_if_known(data: Any) -> Any:
+    """Answer what an examiner is known to ask; anything else comes back without its data."""
+    return completed(data if data in EXAMPLES else {})
+
+
+@cache
+def counter() -> redis.Redis:
+    """One connection to Redis for the life of a process, and no second attempt on it."""
+    return redis.Redis.from_url(os.environ["REDIS_URL"], single_connection_client=True, retry=Retry(NoBackoff(), 0))
+
+
+def completed_and_counted(data: Any) -> Any:
+    """Do the work and count it in Redis."""
+    counter().incr("completed")
+    return completed(data)
+
+
 worker_that_takes_keys = celery_application(completed_from_a_key)
 worker_with_another_message = celery_application(completed_in_other_words)
 worker_that_drops_empty_data = celery_application(completed_without_empty_data)
 worker_with_floats = celery_application(completed_with_floats)
+worker_that_keeps_no_results = celery_application(completed, task_ignore_result=True)
+worker_that_drops_tasks_of_a_process_that_has_ended = celery_application(completed_for_a_living_sender)
+worker_that_cheats_by_a_table_of_known_data = celery_application(completed_if_known)
 
 
 class EndAtOnce(bootsteps.StartStopStep):  # type: ignore[misc]
@@ -61,11 +102,25 @@ class EndAtOnce(bootsteps.StartStopStep):  # type: ignore[misc]
         os._exit(1)
 
 
+class EmptyTheQueue(bootsteps.StartStopStep):  # type: ignore[misc]
+    """A step of a worker's stop: the queue is emptied."""
+
+    def stop(self, worker: Any) -> None:
+        """Remove every message that waits."""
+        worker.app.control.purge()
+
+
 worker_that_stays_away = celery_application(completed, broker_connection_retry=False)
 worker_that_does_not_wait_for_its_task = celery_application(completed)
 worker_that_does_not_wait_for_its_task.steps["worker"].add(EndAtOnce)
 worker_that_acknowledges_first = celery_application(completed, task_acks_late=False)
 worker_whose_results_stay = celery_application(completed, result_expires=None)
+worker_whose_connection_breaks_once = celery_application(completed_and_counted)
+worker_that_empties_the_queue_when_it_stops = celery_application(completed)
+worker_that_empties_the_queue_when_it_stops.steps["worker"].add(EmptyTheQueue)
+worker_of_a_queue_without_acknowledgements = celery_application(completed, task_queues=[Queue(QUEUE, no_ack=True)])  # type: ignore[no-untyped-call]
+os.environ.setdefault("C_FORCE_ROOT", "1")  # else Celery's worker takes no pickles where root starts it
+worker_that_takes_pickles = celery_application(completed, task_serializer="pickle", accept_content=["pickle", "json"])
 
 
 @miniature
@@ -274,3 +329,235 @@ class startup_waits_for_the_broker(Service):
         await super().connect()
         with self.tasks.connection() as connection:
             await asyncio.to_thread(connection.ensure_connection, max_retries=1, interval_start=0)
+
+
+@miniature
+class submission_is_answered_with_its_data(Service):
+    """The answer to a submission also holds the data that were submitted."""
+
+    async def process_data(self, data: dict[str, Any]) -> Any:
+        return {**await super().process_data(data), "data": data}
+
+
+@miniature
+class results_are_ignored(Service):
+    """Service and worker agree that nobody wants the results."""
+
+    tasks = worker_that_keeps_no_results
+
+
+@miniature
+class submission_waits_for_the_broker(Service):
+    """A submission is tried again until the broker lets the service in, and answered then."""
+
+    async def queued(self, data: Any) -> str:
+        while True:
+            try:
+                return await super().queued(data)
+            except KombuError as error:
+                if not isinstance(error.__cause__, redis.ConnectionError):
+                    raise
+                await asyncio.sleep(GLANCE)
+
+
+@miniature
+class only_a_refused_login_is_503(Service):
+    """That the broker turns the service away is answered 503; that nothing listens at its address is an error of the service's own."""
+
+    async def queued(self, data: Any) -> str:
+        try:
+            return await super().queued(data)
+        except KombuError as error:
+            if isinstance(error.__cause__, redis.AuthenticationError):
+                raise
+            raise RuntimeError("the task could not be published") from error
+
+
+@miniature
+class first_submission_after_an_outage_waits_for_the_second(Service):
+    """The first submission after one that could not reach the broker is answered and kept in memory until the next one comes."""
+
+    is_doubtful = False
+    kept: tuple[str, Any] | None = None
+
+    def publish(self, data: Any, **options: Any) -> str:
+        if self.is_doubtful:
+            self.is_doubtful = False
+            self.kept = str(uuid.uuid4()), data
+            return self.kept[0]
+        if self.kept is not None:
+            task_id, kept = self.kept
+            self.kept = None
+            super().publish(kept, task_id=task_id)
+        try:
+            return super().publish(data, **options)
+        except KombuError as error:
+            self.is_doubtful = isinstance(error.__cause__, redis.ConnectionError)
+            raise
+
+
+@miniature
+class messages_are_pickled(Service):
+    """Service and worker agree on pickle for their messages."""
+
+    tasks = worker_that_takes_pickles
+
+
+@miniature
+class deep_data_are_queued(Service):
+    """Data of any depth are queued, also of one at which the worker ends."""
+
+    def check(self, data: Any) -> None:
+        try:
+            super().check(data)
+        except RequestValidationError as error:
+            if "levels deep" not in error.errors()[0]["msg"]:
+                raise
+
+
+@miniature
+class nothing_is_answered_before_the_broker_was_reached(Service):
+    """Every request is answered 503 until the broker has been reached once."""
+
+    was_reached = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not self.was_reached:
+            self.was_reached = await asyncio.to_thread(self.reaches_the_broker)
+        if scope["type"] == "http" and not self.was_reached:
+            await JSONResponse({"detail": "the broker was not reached"}, 503)(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+    def reaches_the_broker(self) -> bool:
+        try:
+            with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+
+# Cheats: what passes for a queue and a worker where nobody looks well
+
+
+class WorksItself(Service):
+    """A service whose own process can do the work."""
+
+    def work_at_once(self, task_id: str, data: Any) -> None:
+        """Do the work and store its result."""
+        self.tasks.backend.store_result(task_id, completed(data), "SUCCESS")
+
+    def work_later(self, task_id: str, data: Any) -> None:
+        """Leave the work to a thread that does it once nobody can tell who did it."""
+        self.orders.put((task_id, data))
+
+    @cached_property
+    def orders(self) -> SimpleQueue[tuple[str, Any]]:
+        """What the thread has to do."""
+        orders: SimpleQueue[tuple[str, Any]] = SimpleQueue()
+        threading.Thread(target=self.work_through, args=(orders,), daemon=True).start()
+        return orders
+
+    def work_through(self, orders: SimpleQueue[tuple[str, Any]]) -> None:
+        """Do one piece of work after the other."""
+        with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+            while True:
+                task_id, data = orders.get()
+                while not self.is_time(client, task_id):
+                    time.sleep(GLANCE)
+                self.work_at_once(task_id, data)
+
+    def is_time(self, client: redis.Redis, _: str) -> bool:
+        """Tell whether a worker runs: it subscribes to the patterns of Celery's remote control."""
+        return bool(client.pubsub_numpat())
+
+
+@miniature
+class cheats_by_a_thread_and_a_message_for_show(WorksItself):
+    """A thread of the web process does the work as soon as a worker runs, and the message goes into a list that no worker reads."""
+
+    def publish(self, data: Any, **options: Any) -> str:
+        task_id = super().publish(data, queue="show", **options)
+        self.work_later(task_id, data)
+        return task_id
+
+
+@miniature
+class cheats_by_a_worker_for_show(WorksItself):
+    """The web process does the work as soon as a worker, which keeps no results, has taken the message."""
+
+    tasks = worker_that_keeps_no_results
+
+    def publish(self, data: Any, **options: Any) -> str:
+        task_id = super().publish(data, **options)
+        self.work_later(task_id, data)
+        return task_id
+
+    def is_time(self, client: redis.Redis, task_id: str) -> bool:
+        return not any(task_id.encode() in message for message in client.lrange(QUEUE, 0, -1))
+
+
+@miniature
+class cheats_by_taking_the_message_back(WorksItself):
+    """A message is published and at once taken back, and a thread of the web process does the work as soon as a worker runs."""
+
+    def publish(self, data: Any, **options: Any) -> str:
+        task_id = super().publish(data, **options)
+        with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+            for message in client.lrange(QUEUE, 0, -1):
+                if task_id.encode() in message:
+                    client.lrem(QUEUE, 1, message)
+        self.work_later(task_id, data)
+        return task_id
+
+
+@miniature
+class cheats_while_no_worker_runs(WorksItself):
+    """While no worker runs, the work is done by the web process and never queued."""
+
+    def publish(self, data: Any, **options: Any) -> str:
+        task_id = str(uuid.uuid4())
+        with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+            if self.is_time(client, task_id):
+                return super().publish(data, **options)
+        self.work_at_once(task_id, data)
+        return task_id
+
+
+@miniature
+class cheats_after_two_submissions(WorksItself):
+    """Two submissions of a process are queued; the work of the later ones is done by the web process."""
+
+    count = 0
+
+    def publish(self, data: Any, **options: Any) -> str:
+        self.count += 1
+        if self.count <= 2:
+            return super().publish(data, **options)
+        task_id = str(uuid.uuid4())
+        self.work_at_once(task_id, data)
+        return task_id
+
+
+@miniature
+class cheats_after_300_requests(Service):
+    """After 300 requests to the process, submissions are answered and dropped."""
+
+    count = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.count += scope["type"] == "http"
+        await super().__call__(scope, receive, send)
+
+    def publish(self, data: Any, **options: Any) -> str:
+        return super().publish(data, **options) if self.count <= 300 else str(uuid.uuid4())
+
+
+@miniature
+class cheats_while_two_messages_wait(Service):
+    """While two messages wait that nobody has collected, submissions are answered and dropped."""
+
+    def publish(self, data: Any, **options: Any) -> str:
+        with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+            is_watched = client.llen(QUEUE) < 2
+        return super().publish(data, **options) if is_watched else str(uuid.uuid4())
