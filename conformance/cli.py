@@ -45,9 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--at-once", type=int, metavar="K", help="how many of those that are made beside each other (default: two a core)"
     )
     verifying.add_argument("--json", metavar="FILE", type=Path, help="write the figures")
+    proving = commands.add_parser("prove", help="prove the suite itself, and write the figures (from a checkout)")
+    proving.add_argument("part", nargs="*", help="matrix, variants, mutants, peer, repeat (default: all)")
     chosen, rest = parser.parse_known_args(arguments)
     if rest and chosen.command != "verify":
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if chosen.command == "prove":
+        return prove(chosen.part)
     if chosen.command == "verify":
         from conformance import verify
 
@@ -85,6 +89,16 @@ def keep_testbed(chosen: argparse.Namespace) -> int:
         print(f"conformance testbed: {error}", file=sys.stderr)
         return 4 if isinstance(error, WrongUsage) else 3
     return 0
+
+
+def prove(parts: Sequence[str]) -> int:
+    """Run parts of the proof, which a checkout has and an installed package has not; the exit status."""
+    try:
+        from conformance.selftest import prove
+    except ImportError as error:
+        print(f"conformance prove wants a checkout with what its tests need (pip install -e '.[dev]'); {error}", file=sys.stderr)
+        return 4
+    return prove.main(parts)
 
 
 def listed(level: Level | None) -> list[str]:

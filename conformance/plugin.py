@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +34,11 @@ STARTED = pytest.StashKey[float]()
 # For speed alone: probes that want no worker run early, in stage 1, and those that want one in stage 5, so that it starts
 # beside others. TASK-13 starts it twice; while TASK-12 waits for it to find its broker, the lives go on; TASK-14 kills it, so
 # that an outage of the broker after it costs no reconnection.
-LOOKING_ELSEWHERE_TOO = {"DB-9", "TASK-2", "TASK-7", "CONC-9", "TASK-10"}
+LOOKING_ELSEWHERE_TOO = {"DB-9", "TASK-2", "TASK-5", "TASK-7", "CONC-9", "TASK-10"}
 LIVED = frozenset[str]().union(*(kind.looked_at_by for kind in lives.LIVES)) - LOOKING_ELSEWHERE_TOO
 STAGES = {"TASK-13": 2, "TASK-12": 3, "TASK-14": 7, "CONC-9": 8, "TASK-10": 8, **dict.fromkeys(LIVED, 9), READINESS: 10}
+
+LATE = 8  # when no worker runs any more
 
 SEEN = pytest.StashKey[list[tuple[str, tuple[Fact, ...]]]]()
 LETTERS = {Status.PASS: ".", Status.FAIL: "F", Status.INCONCLUSIVE: "?", Status.ERROR: "E", Status.OBSERVED: "o"}
@@ -62,6 +64,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "requirement(id): the requirement of the specification that a probe checks")
     config.addinivalue_line("markers", "worker(state): whether the worker is 'running' or 'stopped' while a probe runs")
+    config.addinivalue_line("markers", "late: the probe looks at what comes after much else")
     config.addinivalue_line("markers", "disturbs: the probe holds a fault that a target may not recover from; then it is started anew")
     if not _wants_probes(config):
         return
@@ -79,7 +82,13 @@ def set_examples() -> None:
     """Say how properties are tried. It must be said before the probes are imported, for each takes what is said by then."""
     phases = [Phase.explicit, Phase.generate, Phase.shrink]
     hypothesis.settings.register_profile(
-        "probe", deadline=None, database=None, max_examples=allowances.EXAMPLES, phases=phases, print_blob=False
+        "probe",
+        deadline=None,
+        database=None,
+        max_examples=allowances.EXAMPLES,
+        phases=phases,
+        print_blob=False,
+        report_multiple_bugs=False,
     )
     hypothesis.settings.load_profile("probe")
 
@@ -181,7 +190,7 @@ class RunHooks:
                 self.run.outcomes.append(Outcome(requirement.id, item.nodeid, status, finding, time.monotonic() - item.stash[STARTED]))
             report.status = status  # type: ignore[attr-defined]
             return report
-        error = call.excinfo.value
+        error = _violation_in(call.excinfo.value)
         if isinstance(error, KeyboardInterrupt | pytest.exit.Exception):
             return report
         status, finding = _found(self.run.blame(requirement, error) if isinstance(error, Violation) else error)
@@ -245,6 +254,8 @@ def _worker(item: pytest.Item) -> str | None:
 def _order(run: Run, item: pytest.Item) -> tuple[int, bool]:
     """For speed alone: the stage of a probe, and whether it disturbs the target, which comes last of each."""
     requirement = _requirement(run, item)
+    if item.get_closest_marker("late"):
+        return LATE, False
     stage = STAGES.get(requirement.id) or {"stopped": 1, "running": 5, None: 0 if requirement.section in (1, 2) else 4}[_worker(item)]
     return stage, item.get_closest_marker("disturbs") is not None
 
@@ -256,6 +267,18 @@ def _passed(item: pytest.Item) -> tuple[Status, Finding | None]:
     if not (seen := item.stash[SEEN]):
         return Status.ERROR, Finding("the probe to say what it observed", "nothing", look_at="the suite, not the target; please report it")
     return Status.OBSERVED, observed((text for text, _ in seen), (fact for _, evidence in seen for fact in evidence))
+
+
+def _violation_in(error: BaseException) -> BaseException:
+    """The violation that Hypothesis saw and could not bring about again, which it reports in a group; else the error itself."""
+    if isinstance(error, BaseExceptionGroup) and (seen := error.subgroup(Violation)):
+        return next(each for each in _leaves(seen) if isinstance(each, Violation))
+    return error
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for each in group.exceptions:
+        yield from _leaves(each) if isinstance(each, BaseExceptionGroup) else (each,)
 
 
 def _found(error: BaseException) -> tuple[Status, Finding]:

@@ -52,7 +52,7 @@ REMEDIES = {
     "process": "--container NAME or --restart-command CMD, so that the suite may stop the service and start it again",
     "copy": "--target-app, --target-command or --target-image in place of --target-url, so that the suite starts copies on other settings",
     "worker": "--worker-app MODULE:ATTR, --worker-command CMD or --worker-container NAME",
-    "source": "--target-app in place of --target-url, --target-command or --target-image",
+    "source": "--target-app in place of --target-url, --target-command or --target-image, where it is a FastAPI application",
 }
 
 

@@ -25,7 +25,7 @@ from conformance.options import NO_TESTBED, Options
 from conformance.testbed import postgres, redis
 from conformance.testbed.guard import Guard
 from conformance.testbed.services import Services
-from conformance.testbed.upstream import Upstream
+from conformance.testbed.upstream import Upstream, url
 
 YOURS = b"yours"
 PRIVATE = 0o600  # the file holds passwords
@@ -41,6 +41,11 @@ class State:
     upstream_port: int
     addresses: tuple[str, ...]  # where the upstream listens
     lease: str  # the path of the keeper's socket
+
+    @property
+    def upstream_url(self) -> str:
+        """The URL that a service on it fetches."""
+        return url(self.upstream_port)
 
     @contextmanager
     def leased(self) -> Iterator[None]:

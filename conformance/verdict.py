@@ -124,18 +124,24 @@ def claim(verdicts: Sequence[Verdict], catalogue: Mapping[str, Requirement]) -> 
     )
     if any(verdict.status is Status.ERROR for verdict in verdicts):
         return Claim(None, "no claim: the suite or its testbed failed, so this run says nothing")
-    passed = {verdict.requirement.id for verdict in verdicts if verdict.status is Status.PASS}
-    judged = {verdict.requirement.id for verdict in verdicts}
-    if not judged.issuperset(musts):
-        return Claim(None, f"no claim: {len(judged)} of {len(catalogue)} requirements were selected")
-    if missed := [name for name in musts if name not in passed]:
-        return Claim(None, f"core is not established: {_counted(missed)} of {len(musts)} MUST did not pass")
+    statuses = {verdict.requirement.id: verdict.status for verdict in verdicts}
+    if not statuses.keys() >= set(musts):
+        return Claim(None, f"no claim: {len(statuses)} of {len(catalogue)} requirements were selected")
+    if missed := _missed(statuses, musts):
+        return Claim(None, f"core is not established: of {len(musts)} MUST {missed}")
     core = f"core is established: all {len(musts)} MUST passed"
-    if not shoulds or not judged.issuperset(shoulds):
+    if not shoulds or not statuses.keys() >= set(shoulds):
         return Claim("core", core)
-    if short := [name for name in shoulds if name not in passed]:
-        return Claim("core", f"{core}; robust is not: {_counted(short)} of {len(shoulds)} SHOULD did not pass")
+    if missed := _missed(statuses, shoulds):
+        return Claim("core", f"{core}; robust is not: of {len(shoulds)} SHOULD {missed}")
     return Claim("robust", f"{core}; robust is established: all {len(shoulds)} SHOULD passed")
+
+
+def _missed(statuses: Mapping[str, Status], names: Sequence[str]) -> str:
+    """How many of them failed, and how many could not be judged; empty where neither is so."""
+    kinds = (("failed", Status.FAIL), ("could not be judged", Status.INCONCLUSIVE))
+    found = ((what, [name for name in names if statuses[name] is status]) for what, status in kinds)
+    return " and ".join(f"{_counted(missed)} {what}" for what, missed in found if missed)
 
 
 def _counted(names: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from conformance import options
+from conformance import options, standing
 from conformance.errors import WrongUsage
 from conformance.evidence import Journal
 from conformance.options import FORMS, Options
@@ -201,32 +201,43 @@ def _run(number: int, kind: Kind, record: Path, arguments: Iterable[str]) -> End
 @contextmanager
 def _standing(chosen: Options, folder: Path) -> Iterator[list[str]]:
     """A testbed and a target on it that outlive a run; the options of a run on them. Raises WrongUsage, NotReady."""
+    with testbed(folder, chosen.services) as (state, variables), served(chosen, variables, folder) as target:
+        workers = {"--worker-app": chosen.worker_app, "--worker-command": chosen.worker_command}
+        own = {"--target-url": target.url, "--testbed": str(state), "--target-dir": str(chosen.directory), **workers}
+        yield [word for name, value in own.items() if value for word in (name, value)]
+
+
+@contextmanager
+def testbed(folder: Path, services: str) -> Iterator[tuple[Path, dict[str, str]]]:
+    """A testbed that stands: its file, and the environment of a target on it. Raises WrongUsage."""
     state = folder / "testbed.json"
-    argv = [sys.executable, "-m", "conformance.cli", "testbed", "--format", "dotenv", "--state", str(state), "--services", chosen.services]
-    testbed = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    argv = [sys.executable, "-m", "conformance.cli", "testbed", "--format", "dotenv", "--state", str(state), "--services", services]
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        assert testbed.stderr
-        assert testbed.stdout
+        assert process.stderr
         said = ""
-        for line in testbed.stderr:
+        for line in process.stderr:
             said += line
             if line.startswith(STANDS):
                 break
         else:
             raise WrongUsage(said.strip())
-        variables = dict(testbed.stdout.readline().rstrip("\n").split("=", 1) for _ in range(5))
-        launch = Launch(chosen, {name: value.strip("'") for name, value in variables.items()}, folder, Journal(), lambda _: None)
-        target = Target.start(launch)
-        try:
-            target.ready()
-            workers = {"--worker-app": chosen.worker_app, "--worker-command": chosen.worker_command}
-            own = {"--target-url": target.url, "--testbed": str(state), "--target-dir": str(chosen.directory), **workers}
-            yield [word for name, value in own.items() if value for word in (name, value)]
-        finally:
-            target.process.kill()
+        place = standing.read(state)
+        yield state, standing.contract(place.postgres, place.redis, place.upstream_url)
     finally:
-        testbed.terminate()
-        testbed.communicate(timeout=STOP_PATIENCE)
+        process.terminate()
+        process.communicate(timeout=STOP_PATIENCE)
+
+
+@contextmanager
+def served(chosen: Options, variables: Mapping[str, str], folder: Path) -> Iterator[Target]:
+    """A target that runs until the block ends. Raises WrongUsage, NotReady."""
+    target = Target.start(Launch(chosen, variables, folder, Journal(), lambda _: None))
+    try:
+        target.ready()
+        yield target
+    finally:
+        target.process.kill()
 
 
 def _without_target(arguments: Sequence[str]) -> list[str]:

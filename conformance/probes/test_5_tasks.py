@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -23,6 +23,7 @@ from spec import model, strategies
 from spec.strategies import AWKWARD_TEXT
 
 PATH = "/process-data/"
+LATE = 20  # submissions at once, after all others of the MUSTs
 NO_OBJECTS = {
     "list": b'[{"a": 1}]', "null": b"null", "text": b'"text"', "number": b"7", "boolean": b"true",
     "broken": b'{"a": ', "empty": b"", "invalid UTF-8": b'{"a": "\xff"}',
@@ -53,8 +54,9 @@ async def message_of(queue: Broker, exchange: Exchange, task_id: str) -> QueuedM
 
 
 @pytest.mark.requirement("TASK-1")
-async def test_a_submission_answers_its_message_and_a_task_id(client: Client) -> None:
-    exchange = await client.post(PATH, {"order": 7})
+@pytest.mark.parametrize("data", [{"order": 7}, {}, {"q": None, "Größe": [1.5, {"nested": True}]}, {"text": "x" * 5000}], ids=range(4))
+async def test_a_submission_answers_its_message_and_a_task_id(client: Client, data: dict[str, Any]) -> None:
+    exchange = await client.post(PATH, data)
     wanted = '200 {"message": "Task submitted", "task_id": a text}'
     expect_status(exchange, (200,), wanted)
     body = body_of(exchange, wanted)
@@ -80,7 +82,21 @@ async def test_every_submission_has_its_own_id(client: Client, target: Target, r
 async def test_the_task_is_in_the_queue_under_that_id_with_that_data(client: Client, queue: Broker) -> None:
     data = {"order": 7, "note": "déjà vu", "lines": [{"sku": "a", "count": 2}], "nothing": None}
     exchange = await client.post(PATH, data)
-    message = await message_of(queue, exchange, task_id_of(exchange))
+    expect_argument(data, exchange, await message_of(queue, exchange, task_id_of(exchange)))
+
+
+@pytest.mark.requirement("TASK-3")
+@pytest.mark.worker("stopped")
+@pytest.mark.late
+async def test_it_is_there_for_the_last_of_many_as_for_the_first(client: Client, queue: Broker) -> None:
+    data = [{"late": number} for number in range(LATE)]
+    exchanges = await asyncio.gather(*(client.post(PATH, each) for each in data))
+    for exchange, each in zip(exchanges, data, strict=True):
+        expect_argument(each, exchange, await message_of(queue, exchange, task_id_of(exchange)))
+
+
+def expect_argument(data: Any, exchange: Exchange, message: QueuedMessage) -> None:
+    """The data are among the arguments of a task. Raises NoEvidence where its message is not one that can be opened."""
     no_evidence_unless(
         message.arguments is not None, f"the message's content type is {message.content_type}, which the suite does not open"
     )
@@ -111,9 +127,19 @@ async def test_the_answer_does_not_wait_for_the_work(client: Client, queue: Brok
 
 @pytest.mark.requirement("TASK-5")
 @pytest.mark.worker("running")
-async def test_the_workers_result_is_the_completion_message_with_the_data(client: Client, queue: Broker, worker: Worker) -> None:
+async def test_the_workers_result_is_the_completion_message_with_the_data(
+    client: Client, queue: Broker, worker: Worker, target: Target, run: Run
+) -> None:
     data = {"order": 8, "rush": True}
     expect_value(model.completed(data), *await completed(await client.post(PATH, data), queue, worker))
+    if not target.is_ours:
+        return
+    with suppress(NoEvidence):  # a copy that does not start is no matter of the worker's
+        life = await run.life(KilledLife)
+        assert life.submission
+        value, seen = await queue.result(task_id_of(life.submission), worker.deadline)
+        if seen.data["state"] == "SUCCESS":  # of a submission that came while no worker ran, so that nobody else has stored it
+            expect_value(model.completed(json.loads(life.submission.sent)), value, life.submission, seen)
 
 
 @pytest.mark.requirement("TASK-6")

@@ -1,12 +1,12 @@
 """Mutants of the reference that nobody chose: cosmic-ray changes one thing in it at a time, and the suite judges what comes out.
 
 A mutant is killed where a requirement fails, or where it does not even start. One that survives is either equivalent, which
-SURVIVORS says of it and why, or shows something that no probe looks at.
+survivors.py says of it and why, or shows something that no probe looks at.
 """
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import ndiff
 from pathlib import Path
@@ -18,9 +18,9 @@ from cosmic_ray.work_db import WorkDB
 
 from conformance.options import PROJECT, REFERENCE_APP, REFERENCE_WORKER
 from conformance.selftest.matrix import Bed, Judged
+from conformance.selftest.survivors import NOT_STARTED
 
 ORIGINAL = PROJECT / "reference_impl"
-NOT_STARTED = "does not start"
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Mutant:
 
     @property
     def name(self) -> str:
-        """The change in words, by which SURVIVORS knows it; it does not change with the lines around it."""
+        """The change in words, by which survivors.py knows it; it does not change with the lines around it."""
         return f"{self.file}: {self.before or 'nothing'} → {self.after or 'nothing'}"
 
 
@@ -85,7 +85,3 @@ def killed_by(judged: Judged) -> str | None:
     if judged.having("ERROR") or judged.having("INCONCLUSIVE") or not judged.verdicts:
         raise RuntimeError(judged.printed)
     return None
-
-
-# Why nothing fails, for each that survives.
-SURVIVORS: Mapping[str, str] = {}

@@ -86,10 +86,10 @@ CORE = "core is established: all 1 MUST passed"
     ("must", "should", "name", "sentence"),
     [
         (Status.PASS, Status.PASS, "robust", f"{CORE}; robust is established: all 1 SHOULD passed"),
-        (Status.PASS, Status.FAIL, "core", f"{CORE}; robust is not: 1 (DB-99) of 1 SHOULD did not pass"),
-        (Status.PASS, Status.INCONCLUSIVE, "core", f"{CORE}; robust is not: 1 (DB-99) of 1 SHOULD did not pass"),
-        (Status.FAIL, Status.PASS, None, "core is not established: 1 (DB-2) of 1 MUST did not pass"),
-        (Status.INCONCLUSIVE, Status.PASS, None, "core is not established: 1 (DB-2) of 1 MUST did not pass"),
+        (Status.PASS, Status.FAIL, "core", f"{CORE}; robust is not: of 1 SHOULD 1 (DB-99) failed"),
+        (Status.PASS, Status.INCONCLUSIVE, "core", f"{CORE}; robust is not: of 1 SHOULD 1 (DB-99) could not be judged"),
+        (Status.FAIL, Status.PASS, None, "core is not established: of 1 MUST 1 (DB-2) failed"),
+        (Status.INCONCLUSIVE, Status.PASS, None, "core is not established: of 1 MUST 1 (DB-2) could not be judged"),
         (Status.PASS, Status.ERROR, None, "no claim: the suite or its testbed failed, so this run says nothing"),
     ],
 )

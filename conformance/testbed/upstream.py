@@ -21,9 +21,14 @@ from conformance.evidence import Journal, Observation, UpstreamRequest
 from conformance.testbed.embedded import free_port
 
 T = TypeVar("T")
-PATH = "/posts"
+TARGET = "/posts?userId=1&tag=a%20b&tag=c"  # the request target of the configured URL; its query has an order and an escape worth keeping
 LOOPBACK = ("127.0.0.1",)
 START = b"HTTP/1.1 "  # of every answer; what a held request may be sent of it
+
+
+def url(port: int) -> str:
+    """The URL that a target is given of an upstream on this port."""
+    return f"http://127.0.0.1:{port}{TARGET}"
 
 
 @dataclass(frozen=True)
@@ -116,14 +121,9 @@ class Upstream:
         self._loop.close()
 
     @property
-    def target(self) -> str:
-        """The request target of the configured URL; its query has an order and an escape worth keeping."""
-        return f"{PATH}?userId=1&tag=a%20b&tag=c"
-
-    @property
     def url(self) -> str:
         """The URL that the target is given."""
-        return f"http://127.0.0.1:{self.port}{self.target}"
+        return url(self.port)
 
     # What probes tell it
 

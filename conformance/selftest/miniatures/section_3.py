@@ -228,11 +228,11 @@ class id_is_asserted_to_be_positive(Service):
 
 
 @miniature
-class connection_is_closed_after_one_read(Service):
-    """The pool closes a connection that has served one query, so nearly every read opens another."""
+class connection_is_closed_after_five_reads(Service):
+    """The pool closes a connection that has served five queries, so reads open others again and again."""
 
     async def open_pool(self, **settings: Any) -> asyncpg.Pool:
-        return await super().open_pool(max_queries=1, **settings)
+        return await super().open_pool(max_queries=5, **settings)
 
 
 @miniature
@@ -454,3 +454,34 @@ class each_read_has_a_session_of_its_own(Service):
         finally:
             await connection.close()
         return None if row is None else dict(row)
+
+
+@miniature
+class only_ascii_is_taken_for_no_integer(Service):
+    """A word for an id is answered null, and one that is no ASCII is rejected at another place: wrong in two ways."""
+
+    async def read_item(self, item_id: str) -> Any:  # type: ignore[override]
+        try:
+            return await super().read_item(int(item_id))
+        except ValueError as error:
+            if item_id.isascii():
+                return {"item": None}
+            wrong = {"type": "int_parsing", "loc": ("path", "id"), "msg": "no integer", "input": item_id}
+            raise RequestValidationError([wrong]) from error
+
+
+@miniature
+class last_row_stands_in_while_the_database_is_away(Service):
+    """A row that was read before is answered again while the database refuses."""
+
+    async def connect(self) -> None:
+        self.seen: dict[int, Row | None] = {}
+        await super().connect()
+
+    async def find(self, item_id: int) -> Row | None:
+        try:
+            self.seen[item_id] = await super().find(item_id)
+        except (OSError, asyncpg.PostgresError):
+            if item_id not in self.seen:
+                raise
+        return self.seen[item_id]

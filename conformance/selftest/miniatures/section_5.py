@@ -561,3 +561,38 @@ class cheats_while_two_messages_wait(Service):
         with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
             is_watched = client.llen(QUEUE) < 2
         return super().publish(data, **options) if is_watched else str(uuid.uuid4())
+
+
+@miniature
+class submission_of_many_members_is_accepted(Service):
+    """Data of another shape than the usual are answered with another message."""
+
+    async def process_data(self, data: dict[str, Any]) -> Any:
+        answer = await super().process_data(data)
+        return answer if "order" in data else answer | {"message": "Task accepted"}
+
+
+@miniature
+class cheats_after_forty_submissions(Service):
+    """Every submission after the fortieth is worked off by the web process itself."""
+
+    count = 0
+
+    def publish(self, data: Any, **options: Any) -> str:
+        self.count += 1
+        if self.count <= 40:
+            return super().publish(data, **options)
+        task_id = str(uuid.uuid4())
+        self.tasks.backend.store_result(task_id, completed(data), "SUCCESS")
+        return task_id
+
+
+@miniature
+class cheats_by_storing_the_result_before_the_worker(Service):
+    """Where a worker runs, the web process stores the result first, and Celery lets what has succeeded be; its worker is wrong."""
+
+    def publish(self, data: Any, **options: Any) -> str:
+        task_id = str(uuid.uuid4())
+        if self.tasks.backend.client.pubsub_numpat():
+            self.tasks.backend.store_result(task_id, completed(data), "SUCCESS")
+        return super().publish(data, task_id=task_id, **options)
