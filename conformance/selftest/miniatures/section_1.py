@@ -10,11 +10,14 @@ from typing import Any
 import asyncpg
 import httpx
 import redis
+from anyio.to_thread import current_default_thread_limiter, run_sync
 from fastapi import HTTPException, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 
 from conformance.selftest.miniatures.service import (
+    ID_MAX,
+    ID_MIN,
     Receive,
     Row,
     Scope,
@@ -231,3 +234,174 @@ class refused_submission_stops_outbound_calls(Service):
         if self.broken:
             raise HTTPException(503, "try again later")
         return await super().fetch(url)
+
+
+@miniature
+class reads_are_gathered_for_one_query_at_a_time(Service):
+    """Reads that come while a query is outstanding are gathered, and one query asks for all of them when it has ended."""
+
+    query: asyncio.Task[dict[int, Row]] | None = None
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.gathered: set[int] = set()
+        self.turn = asyncio.Lock()
+
+    async def find(self, item_id: int) -> Row | None:
+        self.gathered.add(item_id)
+        self.query = self.query or asyncio.create_task(self.find_gathered())
+        return (await asyncio.shield(self.query)).get(item_id)
+
+    async def find_gathered(self) -> dict[int, Row]:
+        async with self.turn:
+            wanted, self.gathered, self.query = self.gathered, set(), None
+            rows = await self.pool.fetch("SELECT * FROM items WHERE id = ANY($1)", wanted)
+        return {row["id"]: dict(row) for row in rows}
+
+
+@miniature
+class outbound_calls_wait_until_no_read_is_outstanding(Service):
+    """Reads go first: an outbound call begins when none of them is outstanding."""
+
+    reading = 0
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.turns = asyncio.Condition()
+
+    async def find(self, item_id: int) -> Row | None:
+        self.reading += 1
+        try:
+            return await super().find(item_id)
+        finally:
+            self.reading -= 1
+            async with self.turns:
+                self.turns.notify_all()
+
+    async def fetch(self, url: str) -> httpx.Response:
+        async with self.turns:
+            await self.turns.wait_for(lambda: not self.reading)
+        return await super().fetch(url)
+
+
+@miniature
+class row_goes_to_the_caller_that_came_last(Service):
+    """Callers wait on one stack, and each row that comes is given to the one on top, whoever asked for it."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.callers: list[asyncio.Future[Row | None]] = []
+
+    async def find(self, item_id: int) -> Row | None:
+        caller: asyncio.Future[Row | None] = asyncio.get_running_loop().create_future()
+        self.callers.append(caller)
+        row = await super().find(item_id)
+        self.callers.pop().set_result(row)
+        return await caller
+
+
+@miniature
+class outbound_calls_take_the_threads_of_plain_functions(Service):
+    """Outbound calls wait in the threads that plain functions are run in, which are made sixty-four, so that `/sync` finds none free."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        current_default_thread_limiter().total_tokens = 64
+        self.caller = httpx.Client(limits=self.limits)
+
+    async def disconnect(self) -> None:
+        await super().disconnect()
+        self.caller.close()
+
+    async def fetch(self, url: str) -> httpx.Response:
+        return await run_sync(self.caller.get, url)
+
+
+@miniature
+class submission_is_counted_until_it_is_published(Service):
+    """The lock of a counter is kept while a submission is published, and `/async` counts under it too."""
+
+    tasks = celery_application(completed, broker_transport_options={"max_retries": 1, "interval_start": 0})
+    count = 0
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.counting = asyncio.Lock()
+
+    async def read_async(self) -> Any:
+        async with self.counting:
+            self.count += 1
+        return await super().read_async()
+
+    async def queued(self, data: Any) -> str:
+        async with self.counting:
+            self.count += 1
+            return await super().queued(data)
+
+
+@miniature
+class async_waits_until_a_submission_has_its_broker(Service):
+    """A thread makes sure of the broker by Celery's own retries before a submission is published, and `/async` waits until it has."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.sure = asyncio.Event()
+        self.sure.set()
+
+    async def read_async(self) -> Any:
+        await self.sure.wait()
+        return await super().read_async()
+
+    async def queued(self, data: Any) -> str:
+        self.sure.clear()
+        try:
+            await asyncio.get_running_loop().run_in_executor(self.submitters, self.make_sure)
+        finally:
+            self.sure.set()
+        return await super().queued(data)
+
+    def make_sure(self) -> None:
+        with self.tasks.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=4, interval_start=1, interval_step=0)
+
+
+@miniature
+class client_that_left_while_it_waited_keeps_its_connection(Service):
+    """A read that gets its turn when its client has left returns at once, and never gives its connection back."""
+
+    pool_sizes = (2, 8)
+
+    async def read_item(self, item_id: int, request: Request) -> Any:  # type: ignore[override]
+        if not ID_MIN <= item_id <= ID_MAX:
+            return {"item": None}
+        connection = await self.pool.acquire()
+        if await request.is_disconnected():
+            return Response(status_code=499)
+        try:
+            row = await self.select(connection, item_id)
+        finally:
+            await self.pool.release(connection)
+        return {"item": None if row is None else dict(row)}
+
+
+@miniature
+class submission_ends_the_outbound_calls(Service):
+    """A submission has precedence, and the outbound calls that are outstanding are given up for it."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.calls: set[asyncio.Task[httpx.Response]] = set()
+
+    async def fetch(self, url: str) -> httpx.Response:
+        call = asyncio.create_task(super().fetch(url))
+        self.calls.add(call)
+        call.add_done_callback(self.calls.discard)
+        await asyncio.wait([call])
+        if call.cancelled():
+            raise HTTPException(503, "given up for a submission")
+        return call.result()
+
+    async def queued(self, data: Any) -> str:
+        for call in self.calls:
+            call.cancel()
+        return await super().queued(data)

@@ -1,13 +1,17 @@
 """Section 2 got wrong: the two messages, the media type, independence, and a process that a request ends."""
 # ruff: noqa: D102, N801 - a method does what the service's does, wrongly; a class has the name that a server is given
 
+import asyncio
 import json
 import os
 import signal
+import sys
+import threading
+import time
 from typing import Any
 
 import httpx
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, HTTPException, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
@@ -113,3 +117,68 @@ class async_is_a_plain_function(Service):
 
     def read_async(self) -> Any:
         return {"message": "This is an asynchronous endpoint"}
+
+
+@miniature
+class sync_is_encoded_twice(Service):
+    """`/sync` returns JSON text, which FastAPI encodes as a string once more."""
+
+    def read_sync(self) -> Any:
+        return json.dumps(super().read_sync())
+
+
+@miniature
+class async_begins_with_a_byte_order_mark(Service):
+    """The body of `/async` is written as UTF-8 with a byte order mark, which JSON must not have."""
+
+    async def read_async(self) -> Any:
+        return Response(json.dumps(await super().read_async()).encode("utf-8-sig"), media_type="application/json")
+
+
+@miniature
+class sync_is_refused_while_another_is_answered(Service):
+    """One `/sync` is answered at a time, and what comes meanwhile is told to come again."""
+
+    answering = threading.Lock()
+
+    def read_sync(self) -> Any:
+        if not self.answering.acquire(blocking=False):
+            raise HTTPException(503, "try again later")
+        try:
+            time.sleep(0.05)  # else they might not meet
+            return super().read_sync()
+        finally:
+            self.answering.release()
+
+
+@miniature
+class second_call_without_an_answer_ends_the_process(Service):
+    """When two outbound calls in a row got no answer, a background task exits, and takes the process with it."""
+
+    unanswered = 0
+
+    async def fetch(self, url: str) -> httpx.Response:
+        try:
+            response = await super().fetch(url)
+        except httpx.TransportError:
+            self.unanswered += 1
+            if self.unanswered == 2:
+                self.ending = asyncio.create_task(self.end())
+            raise
+        self.unanswered = 0
+        return response
+
+    async def end(self) -> None:
+        sys.exit("the upstream is away")
+
+
+@miniature
+class read_item_is_a_plain_function(Service):
+    """The endpoint of `/items/{item_id}` is a plain function, and waits in a thread for what the event loop reads."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.loop = asyncio.get_running_loop()
+
+    def read_item(self, item_id: int) -> Any:
+        return asyncio.run_coroutine_threadsafe(super().read_item(item_id), self.loop).result()

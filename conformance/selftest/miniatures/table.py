@@ -44,6 +44,7 @@ MINIATURES = (
     Miniature("section_1:busy_while_an_outbound_call_is_held", ("CONC-3",), r"^429 ", may_fail=("CONC-4",)),
     Miniature("section_1:outbound_call_blocks_the_event_loop", ("CONC-1", "CONC-3"), r"^1 of them, while the others waited"),
     Miniature("section_1:reads_share_one_connection", ("CONC-2",), r"^1 reads wait in pg_locks"),
+    Miniature("section_1:reads_are_gathered_for_one_query_at_a_time", ("CONC-2",), r"^1 reads wait in pg_locks"),
     Miniature(
         "section_1:outbound_calls_take_the_threads_of_submissions",
         ("CONC-3",),
@@ -56,16 +57,28 @@ MINIATURES = (
         "section_1:invalid_id_is_rejected_with_a_connection_in_hand", ("CONC-4",), r"an answer of /items/abc while 15 reads are outstanding"
     ),
     Miniature("section_1:upstream_is_spared_while_a_read_is_held", ("CONC-5",), r"^a read that waits, and no outbound call"),
+    Miniature(
+        "section_1:outbound_calls_wait_until_no_read_is_outstanding", ("CONC-5", "CONC-4"), r"^a read that waits, and no outbound call"
+    ),
     Miniature("section_1:wanted_id_is_kept_on_the_service", ("CONC-6",), r"\$\.item\.id: wanted \d+, got \d+"),
+    Miniature("section_1:row_goes_to_the_caller_that_came_last", ("CONC-6",), r"\$\.item\.id: wanted \d+, got \d+"),
     Miniature("section_2:sync_has_one_member_more", ("END-1",), r"a member \"status\" that should not be"),
+    Miniature("section_2:sync_is_encoded_twice", ("END-1",), r"\$: wanted \{.*\}, got \""),
     Miniature("section_2:async_message_ends_in_a_full_stop", ("END-2",), r"asynchronous endpoint\."),
+    Miniature("section_2:async_begins_with_a_byte_order_mark", ("END-2",), r"the body is not JSON: .*BOM"),
     Miniature("section_2:upstreams_media_type_is_relayed", ("END-3",), r"text/plain"),
     Miniature("section_2:existing_item_is_text", ("END-3",), r"text/plain"),
     Miniature("section_2:id_beyond_the_range_stops_the_process", ("LIFE-10",), r"ended by itself with status", may_fail=("END-5",)),
     Miniature("section_2:rejection_is_problem_json", ("END-3",), r"application/problem\+json"),
     Miniature("section_2:null_item_is_text", ("END-3",), r"text/plain"),
     Miniature("section_2:listing_remembers_q_for_the_connection", ("END-4",), r"came before: .*200 "),
+    Miniature("section_2:sync_is_refused_while_another_is_answered", ("END-4",), r"the answer of /sync that came before: 200 .*^503 "),
     Miniature("section_2:id_beyond_the_range_ends_the_process", ("END-5", "LIFE-10"), r"ended with status 70"),
+    Miniature(
+        "section_2:second_call_without_an_answer_ends_the_process",
+        ("END-5", "LIFE-10"),
+        r"after an upstream that is not there.*ended with status 1",
+    ),
     Miniature("section_3:false_column_is_left_out", ("DB-1", "DB-3"), r"the member \"available\" is missing"),
     Miniature("section_3:description_begins_with_a_capital", ("DB-1",), r"wanted \"of oak\", got \"Of oak\"", may_fail=("DB-3",)),
     Miniature("section_3:absent_item_is_404", ("DB-2", "DB-4"), r"^404 "),
@@ -167,10 +180,19 @@ MINIATURES = (
     # At the level SHOULD
     Miniature("section_1:outbound_calls_wait_for_one_of_forty_connections", ("CONC-7",), r"^40 of them, while the others waited"),
     Miniature(
+        "section_1:outbound_calls_take_the_threads_of_plain_functions", ("CONC-7",), r"an answer of /sync while 64 outbound calls are held"
+    ),
+    Miniature(
         "section_1:publishing_blocks_the_event_loop",
         ("CONC-8",),
         r"an answer of /async while the broker takes a submission and does not answer",
         may_fail=("CONC-11",),
+    ),
+    Miniature(
+        "section_1:submission_is_counted_until_it_is_published",
+        ("CONC-8",),
+        r"an answer of /async while the broker takes a submission and does not answer",
+        may_fail=("CONC-9",),
     ),
     Miniature(
         "section_1:broker_is_waited_for_in_the_event_loop",
@@ -178,9 +200,19 @@ MINIATURES = (
         r"an answer of /async while the broker refuses the service",
         may_fail=("CONC-11",),
     ),
+    Miniature(
+        "section_1:async_waits_until_a_submission_has_its_broker",
+        ("CONC-9",),
+        r"an answer of /async while the broker refuses the service",
+    ),
     Miniature("section_1:clients_that_leave_lower_the_reads_at_once", ("CONC-10",), r"^1 reads wait in pg_locks", may_fail=("CONC-11",)),
+    Miniature("section_1:client_that_left_while_it_waited_keeps_its_connection", ("CONC-10",), r"^1 reads wait in pg_locks"),
     Miniature("section_1:refused_submission_stops_outbound_calls", ("CONC-11",), r"503 "),
+    Miniature("section_1:submission_ends_the_outbound_calls", ("CONC-11",), r"^503 .*given up"),
     Miniature("section_2:async_is_a_plain_function", ("END-6",), r"a coroutine function for /async\na plain function, read_async"),
+    Miniature(
+        "section_2:read_item_is_a_plain_function", ("END-6",), r"a coroutine function for /items/\{item_id\}\na plain function, read_item"
+    ),
     Miniature("section_3:id_column_is_taken_for_a_bigint", ("DB-10",), r"^500 ", may_fail=("HTTP-2", "HTTP-3")),
     Miniature("section_3:id_is_asserted_to_be_positive", ("DB-10",), r"^500 ", may_fail=("HTTP-3",)),
     Miniature("section_3:connection_is_closed_after_five_reads", ("DB-11",), r"opened"),
