@@ -6,9 +6,11 @@ import os
 import re
 from contextlib import suppress
 from typing import Any
+from urllib.parse import unquote
 
+import asyncpg
 import redis.asyncio
-from fastapi import Request
+from fastapi import Depends, FastAPI, Request
 
 from conformance.selftest.miniatures.service import Parameters, Service, miniature
 
@@ -22,11 +24,27 @@ class absent_q_is_empty(Service):
 
 
 @miniature
+class absent_q_is_left_out(Service):
+    """Without `q` the answer has no member of that name, as where what is null is left out of every answer."""
+
+    async def parameters(self, q: str | None = None) -> Parameters:
+        return {} if q is None else {"q": q}
+
+
+@miniature
 class characters_of_four_bytes_are_replaced(Service):
     """Characters that take four bytes in UTF-8 are replaced, as in a `utf8mb3` column."""
 
     async def parameters(self, q: str | None = None) -> Parameters:
         return {"q": q and re.sub("[\U00010000-\U0010ffff]", "\ufffd", q)}
+
+
+@miniature
+class q_is_decoded_twice(Service):
+    """`q` is percent-decoded once more, which only a text that looks encoded shows."""
+
+    async def parameters(self, q: str | None = None) -> Parameters:
+        return {"q": q and unquote(q)}
 
 
 @miniature
@@ -70,6 +88,14 @@ class item_with_q_is_a_listing(Service):
 
 
 @miniature
+class item_with_q_echoes_it(Service):
+    """An item that is asked for with `q` is answered with `q` beside it, as in FastAPI's own tutorial."""
+
+    async def read_item(self, item_id: int, q: str | None = None) -> Any:
+        return await super().read_item(item_id) | ({} if q is None else {"q": q})
+
+
+@miniature
 class q_is_kept_on_the_service(Service):
     """`q` is kept on the shared service across an `await`."""
 
@@ -80,11 +106,39 @@ class q_is_kept_on_the_service(Service):
 
 
 @miniature
+class listings_at_once_are_told_apart_by_eight_characters(Service):
+    """Equal listings at once share one answer, and the key by which they are equal is the first eight characters of `q`."""
+
+    answers: dict[str, asyncio.Future[Parameters]] = {}  # noqa: RUF012
+
+    async def parameters(self, q: str | None = None) -> Parameters:
+        if q is None:
+            return {"q": None}
+        key = q[:8]
+        if key not in self.answers:
+            self.answers[key] = asyncio.ensure_future(self.answer(q))
+            self.answers[key].add_done_callback(lambda _: self.answers.pop(key))
+        return await self.answers[key]
+
+    async def answer(self, q: str) -> Parameters:
+        await asyncio.sleep(0.01)
+        return {"q": q}
+
+
+@miniature
 class first_q_wins(Service):
     """Of repeated `q` the first is taken."""
 
     async def parameters(self, request: Request, q: str | None = None) -> Parameters:  # type: ignore[override]
         return {"q": None if q is None else request.query_params.getlist("q")[0]}
+
+
+@miniature
+class repeated_q_is_joined(Service):
+    """Repeated `q` are joined by commas."""
+
+    async def parameters(self, request: Request, q: str | None = None) -> Parameters:  # type: ignore[override]
+        return {"q": None if q is None else ",".join(request.query_params.getlist("q"))}
 
 
 @miniature
@@ -106,8 +160,33 @@ class listings_are_counted_in_redis(Service):
 
 
 @miniature
+class listing_with_q_looks_into_the_table(Service):
+    """A listing with `q` reads how many items have that name; that the database is away is forgiven, that it is slow is not."""
+
+    async def parameters(self, q: str | None = None) -> Parameters:
+        if q is not None:
+            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                await self.pool.fetchval("SELECT count(*) FROM items WHERE name = $1", q)
+        return await super().parameters(q)
+
+
+@miniature
 class dependency_is_a_plain_function(Service):
     """The dependency of the listing is a plain function, and runs in a thread."""
 
     def parameters(self, q: str | None = None) -> Parameters:  # type: ignore[override]
         return {"q": q}
+
+
+@miniature
+class listing_takes_q_itself(Service):
+    """`q` is declared on the endpoint of the listing, beside a dependency that does not take it."""
+
+    def add_routes(self, application: FastAPI) -> None:
+        super().add_routes(application)
+        routes = application.router.routes
+        routes[:] = [route for route in routes if getattr(route, "path", None) != "/items/"]
+        application.get("/items/", dependencies=[Depends(self.admit)])(self.parameters)
+
+    async def admit(self) -> None:
+        """Let every caller in."""

@@ -6,10 +6,12 @@ import atexit
 import fcntl
 import os
 import signal
+import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,22 @@ class shutting_down_is_printed_twice(Service):
     async def disconnect(self) -> None:
         await super().disconnect()
         print("Shutting down...", flush=True)
+
+
+@miniature
+class both_lines_are_printed_before_the_lifespan(Service):
+    """Both lines are printed when the application is made, and by no hook, so that they say nothing of startup and shutdown."""
+
+    @cached_property
+    def app(self) -> FastAPI:
+        print("Starting up...", "Shutting down...", sep="\n", flush=True)
+        return super().app
+
+    @asynccontextmanager
+    async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        await self.connect()
+        yield
+        await self.disconnect()
 
 
 @miniature
@@ -144,12 +162,52 @@ class reads_in_flight_are_cancelled_by_sigterm(Service):
 
 
 @miniature
+class sigterm_over_a_read_leaves_the_sessions_open(Service):
+    """Where SIGTERM comes over a read, that is answered, and then nothing is closed, for the time that the read took."""
+
+    late = False
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.stop: Any = signal.getsignal(signal.SIGTERM)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.note)
+
+    def note(self) -> None:
+        self.late = self.pool.get_idle_size() < self.pool.get_size()
+        self.stop(signal.SIGTERM, None)
+
+    async def disconnect(self) -> None:
+        if not self.late:
+            await super().disconnect()
+
+
+@miniature
 class sigint_ends_the_process_at_once(Service):
     """SIGINT has the system's own meaning, so that Ctrl-C ends the process without its shutdown."""
 
     async def connect(self) -> None:
         await super().connect()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@miniature
+class sigint_leaves_the_sessions_open(Service):
+    """After SIGINT, which is for developers, the shutdown prints its line and closes nothing."""
+
+    interrupted = False
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.interrupt: Any = signal.getsignal(signal.SIGINT)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self.note)
+
+    def note(self) -> None:
+        self.interrupted = True
+        self.interrupt(signal.SIGINT, None)
+
+    async def disconnect(self) -> None:
+        if not self.interrupted:
+            await super().disconnect()
 
 
 @miniature
@@ -165,6 +223,18 @@ class startup_goes_on_without_a_database(Service):
 
 
 @miniature
+class startup_without_a_database_ends_with_success(Service):
+    """Where the database cannot be reached at startup, the process says so and ends with status 0."""
+
+    async def connect(self) -> None:
+        try:
+            await super().connect()
+        except (OSError, asyncpg.PostgresError) as error:
+            print("not started:", error, flush=True)
+            os._exit(0)
+
+
+@miniature
 class slow_startup_goes_on_in_the_background(Service):
     """Where connecting takes longer than half a second, it goes on in the background of what is served already."""
 
@@ -173,6 +243,25 @@ class slow_startup_goes_on_in_the_background(Service):
         await asyncio.wait({self.connecting}, timeout=0.5)
         if self.connecting.done():
             self.connecting.result()
+
+
+@miniature
+class slow_startup_is_covered_by_a_listener_of_its_own(Service):
+    """Where connecting takes longer than half a second, a second listener answers 200 on the port until it is done."""
+
+    async def connect(self) -> None:
+        connecting = asyncio.ensure_future(super().connect())
+        await asyncio.wait({connecting}, timeout=0.5)
+        if not connecting.done():
+            async with await asyncio.start_server(self.answer, os.environ["HOST"], int(os.environ["PORT"])):
+                await asyncio.wait({connecting})
+        connecting.result()
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\nConnection: close\r\n\r\nstarting")
+        writer.close()
 
 
 @miniature
@@ -197,6 +286,26 @@ class stop_waits_until_every_client_has_left(Service):
 
 
 @miniature
+class every_client_delays_the_stop(Service):
+    """Each client that is connected at SIGTERM is granted five seconds, one after the other, though the server has sent it away."""
+
+    clients = 0
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.stop: Any = signal.getsignal(signal.SIGTERM)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.count)
+
+    def count(self) -> None:
+        self.clients = len(self.stop.__self__.server_state.connections)
+        self.stop(signal.SIGTERM, None)
+
+    async def disconnect(self) -> None:
+        await super().disconnect()
+        await asyncio.sleep(5 * self.clients)
+
+
+@miniature
 class pid_file_outlives_a_kill(Service):
     """A pid file allows one copy on a port, and only a stop in good order removes it."""
 
@@ -209,3 +318,13 @@ class pid_file_outlives_a_kill(Service):
     async def disconnect(self) -> None:
         await super().disconnect()
         self.pid_file.unlink()
+
+
+@miniature
+class old_connections_count_as_users_of_the_port(Service):
+    """Startup sees whether the port is free by a socket without `SO_REUSEADDR`, which connections of the last run in TIME_WAIT forbid."""
+
+    async def connect(self) -> None:
+        with socket.socket() as listener:
+            listener.bind((os.environ["HOST"], int(os.environ["PORT"])))
+        await super().connect()
