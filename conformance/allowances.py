@@ -44,6 +44,14 @@ SIGNAL_DEADLINE = 2.0
 # It is watched in the background. The miniature that goes on without its database does so after 0.5 s.
 SILENCE_WATCHED = 2.0
 
+# How long a read in flight is held on after a service took SIGTERM: one that does not wait for it drops it by then. In the background.
+# uvicorn, told to wait for 1 ms, drops it after 0.1 s.
+GRACE_WATCHED = 0.5
+
+# How long a service that has not answered a submission is asked for other answers, where nothing listens at its broker. In the background,
+# and the reference, which tries once, is never watched that long.
+RETRIES_WATCHED = 2.0
+
 # A call whose upstream never answers; in the background too. The usual clients give up after 5 s (httpx) to 300 s (aiohttp).
 GIVE_UP_DEADLINE = 30.0
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from conformance import allowances
-from conformance.client import Client, Pending
+from conformance.client import Client, InFlight, Pending
 from conformance.errors import NoEvidence, WrongUsage
 from conformance.evidence import Exchange, LogLine, Observation, ProcessEvent
 from conformance.target import HOST, Launch, NotReady, Target
@@ -20,7 +20,6 @@ from conformance.testbed.upstream import Hold, Upstream
 
 STARTING, STOPPING = "Starting up...", "Shutting down..."
 IDLE_CLIENTS = 3
-ANSWERS_MEANWHILE = 3
 
 
 @dataclass
@@ -221,6 +220,7 @@ async def _terminate_over_a_read(life: RestartedLife, database: postgres.Databas
             lines = target.process.output()
             signalled = target.process.send(signal.SIGTERM)
             await _taken(target, read)
+            await asyncio.sleep(allowances.GRACE_WATCHED)
         life.in_flight = await read.answer()
         life.terminated = await asyncio.to_thread(_ended, target, signalled, lines)
     life.sessions_at_end = await database.sessions_ended()
@@ -335,16 +335,30 @@ async def brokerless(launch: Launch, place: postgres.Place) -> BrokerlessLife:
             life.answer = await client.get("/async")
             async with client.in_flight() as send:
                 submission = send.post("/process-data/", {"reached": False})
-                for _ in range(ANSWERS_MEANWHILE):  # after the first, the service has begun with the submission
-                    (request,) = send("/async")
-                    exchange = await request.answer(allowances.UNBLOCKED_DEADLINE)
-                    if not submission.ended:
-                        life.meanwhile = exchange
-                    if not exchange.answered:
-                        life.stack = await asyncio.to_thread(target.blocking_line)
-                        break
+                life.meanwhile = await answered_meanwhile(send, submission)
+                if life.meanwhile and not life.meanwhile.answered:
+                    life.stack = await asyncio.to_thread(target.blocking_line)
                 life.submission = await submission.answer(allowances.REFUSAL_DEADLINE)
     return life
+
+
+async def answered_meanwhile(send: InFlight, submission: Pending) -> Exchange | None:
+    """An answer of /async while a submission has none: the first that did not come in time, or the last. None where it was over at once.
+
+    The service may begin with the submission after the first of them, and be stuck in a later attempt of several.
+    """
+    meanwhile = None
+    until = time.monotonic() + allowances.RETRIES_WATCHED
+    while time.monotonic() < until:
+        (request,) = send("/async")
+        exchange = await request.answer(allowances.UNBLOCKED_DEADLINE)
+        if submission.ended:
+            break
+        meanwhile = exchange
+        if not exchange.answered:
+            break
+        await asyncio.sleep(allowances.POLL_INTERVAL)
+    return meanwhile
 
 
 @dataclass

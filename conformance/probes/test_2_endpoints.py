@@ -68,8 +68,9 @@ async def test_answers_depend_on_nothing_that_went_before(client: Client) -> Non
     paths = [path for number in range(10) for path in ("/sync", "/async", f"/items/?q={number}", INVALID_ID, "/items/")]
     alone = {path: await client.get(path) for path in dict.fromkeys(paths)}
     at_once = await client.all(*paths)
-    on_one_connection = await client.in_turn(paths)
-    for path, exchange in zip(paths * 2, at_once + on_one_connection, strict=True):
+    back = paths[::-1]
+    on_one_connection = await client.in_turn(paths + back)
+    for path, exchange in zip(paths * 2 + back, at_once + on_one_connection, strict=True):
         expect_same(exchange, alone[path])
 
 
@@ -79,6 +80,10 @@ async def _an_id_that_is_no_integer(client: Client, _: Upstream) -> None:
 
 async def _an_id_beyond_every_integer(client: Client, _: Upstream) -> None:
     await client.get("/items/" + "9" * 400)
+
+
+async def _an_id_below_every_integer(client: Client, _: Upstream) -> None:
+    await client.get("/items/-" + "9" * 400)
 
 
 async def _a_body_that_is_no_object(client: Client, _: Upstream) -> None:
@@ -126,6 +131,7 @@ async def _an_upstream_that_is_not_there(client: Client, upstream: Upstream) -> 
 FAULTS = [
     _an_id_that_is_no_integer,
     _an_id_beyond_every_integer,
+    _an_id_below_every_integer,
     _a_body_that_is_no_object,
     _a_body_that_is_no_json,
     _a_path_that_is_not_there,

@@ -1,7 +1,8 @@
 """Probes of section 8: what the service says of itself, and how it says no."""
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ OPERATIONS = [
     ("/external-data", "get"),
     ("/process-data/", "post"),
 ]
+VERSION = re.compile(r"3\.\d+\.\d+")
 PATHS = [path for path, _ in OPERATIONS]
 OBSERVED = [
     Wanted("GET", "/sync/"),
@@ -39,7 +41,12 @@ async def test_the_openapi_document_declares_the_operations_and_parameters(clien
     wanted = "200 and an OpenAPI 3 document"
     expect_status(exchange, (200,), wanted)
     document = body_of(exchange, wanted)
-    require(isinstance(document, dict) and str(document.get("openapi")).startswith("3."), wanted, exchange.outcome, [exchange])
+    require(isinstance(document, dict) and bool(VERSION.fullmatch(str(document.get("openapi")))), wanted, exchange.outcome, [exchange])
+    info = document.get("info")
+    told = isinstance(info, dict) and all(isinstance(info.get(name), str) for name in ("title", "version"))
+    require(told, "an info with title and version", json.dumps(info), [exchange])
+    dangling = [reference for reference in references(document) if not resolves(reference, document)]
+    require(not dangling, "references that lead somewhere", f"{' and '.join(dangling[:3])} in vain", [exchange])
     for path, method in OPERATIONS:
         operation = document.get("paths", {}).get(path, {}).get(method)
         require(
@@ -59,11 +66,36 @@ async def test_the_openapi_document_declares_the_operations_and_parameters(clien
     )
 
 
+def references(value: Any) -> Iterator[str]:
+    """Every `$ref` in a document."""
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    if isinstance(value, dict) and isinstance(value.get("$ref"), str):
+        yield value["$ref"]
+    for child in children:
+        yield from references(child)
+
+
+def resolves(reference: str, document: Any) -> bool:
+    """Whether a reference within the document (RFC 6901) leads to something; another document's is not looked up."""
+    if not reference.startswith("#"):
+        return True
+    for part in reference.removeprefix("#").split("/")[1:]:
+        name = part.replace("~1", "/").replace("~0", "~")
+        if not isinstance(document, dict) or name not in document:
+            return False
+        document = document[name]
+    return True
+
+
 def expect_parameter(exchange: Exchange, document: dict[str, Any], path: str, where: str, name: str) -> None:
     """The operation declares a parameter."""
     declared = document["paths"][path]["get"].get("parameters", [])
-    found = any(isinstance(each, dict) and (each.get("in"), each.get("name")) == (where, name) for each in declared)
-    require(found, f"the {where} parameter {name} of GET {path}", json.dumps(declared), [exchange])
+    found = any(
+        isinstance(each, dict) and (each.get("in"), each.get("name"), bool(each.get("required"))) == (where, name, where == "path")
+        for each in declared
+    )
+    kind = "required" if where == "path" else "optional"
+    require(found, f"the {kind} {where} parameter {name} of GET {path}", json.dumps(declared), [exchange])
 
 
 SUPPRESSED = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]  # they judge Schemathesis's strategies
