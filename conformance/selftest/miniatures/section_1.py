@@ -5,6 +5,7 @@ import asyncio
 import os
 import threading
 import time
+from contextlib import nullcontext
 from typing import Any
 
 import asyncpg
@@ -405,3 +406,73 @@ class submission_ends_the_outbound_calls(Service):
         for call in self.calls:
             call.cancel()
         return await super().queued(data)
+
+
+@miniature
+class reads_of_rows_that_are_known_take_turns(Service):
+    """A lock is held around the read of a row that was read before."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.turn = asyncio.Lock()
+        self.known: set[int] = set()
+
+    async def find(self, item_id: int) -> Row | None:
+        async with self.turn if item_id in self.known else nullcontext():
+            row = await super().find(item_id)
+        if row:
+            self.known.add(item_id)
+        return row
+
+
+@miniature
+class reads_at_once_are_told_apart_by_their_last_digit(Service):
+    """A read that comes while another is outstanding whose id ends in the same digit takes its row."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.outstanding: dict[int, asyncio.Task[Row | None]] = {}
+
+    async def find(self, item_id: int) -> Row | None:
+        task = self.outstanding.get(item_id % 10)
+        if task is None or task.done():
+            task = self.outstanding[item_id % 10] = asyncio.create_task(super().find(item_id))
+        return await asyncio.shield(task)
+
+
+@miniature
+class document_goes_to_every_call_that_waits(Service):
+    """The first document that comes is the answer of every call that is outstanding then."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.outstanding: list[asyncio.Future[httpx.Response]] = []
+
+    async def fetch(self, url: str) -> httpx.Response:
+        answer: asyncio.Future[httpx.Response] = asyncio.get_running_loop().create_future()
+        self.outstanding.append(answer)
+        try:
+            response = await super().fetch(url)
+        except httpx.HTTPError:
+            self.outstanding.remove(answer)
+            raise
+        waiting, self.outstanding = self.outstanding, []
+        for each in waiting:
+            each.set_result(response)
+        return await answer
+
+
+@miniature
+class client_that_left_keeps_a_slot_of_eighty_eight(Service):
+    """Outbound calls take one of 88 slots, which a client that left never gives back."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.slots = asyncio.Semaphore(88)
+
+    async def external_data(self, request: Request) -> Any:  # type: ignore[override]
+        await self.slots.acquire()
+        answer = await super().external_data()
+        if not await request.is_disconnected():
+            self.slots.release()
+        return answer

@@ -13,10 +13,11 @@ from typing import Any
 import httpx
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.encoders import jsonable_encoder
+from fastapi.exception_handlers import request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 
-from conformance.selftest.miniatures.service import ID_MAX, Parameters, Service, miniature
+from conformance.selftest.miniatures.service import ID_MAX, ID_MIN, Parameters, Service, miniature
 
 
 @miniature
@@ -182,3 +183,32 @@ class read_item_is_a_plain_function(Service):
 
     def read_item(self, item_id: int) -> Any:
         return asyncio.run_coroutine_threadsafe(super().read_item(item_id), self.loop).result()
+
+
+@miniature
+class id_below_the_range_ends_the_process(Service):
+    """An id that is too small for any integer column is taken for a fatal error."""
+
+    async def read_item(self, item_id: int) -> Any:
+        if item_id < 10 * ID_MIN:
+            os._exit(70)
+        return await super().read_item(item_id)
+
+
+@miniature
+class listing_after_a_rejection_takes_the_rejected_path(Service):
+    """The path that was rejected last is taken for `q` by the next listing that has none."""
+
+    last: str | None = None
+
+    def add_routes(self, application: FastAPI) -> None:
+        super().add_routes(application)
+        application.exception_handler(RequestValidationError)(self.reject)
+
+    async def reject(self, request: Request, error: RequestValidationError) -> Response:
+        self.last = request.url.path if request.method == "GET" else None
+        return await request_validation_exception_handler(request, error)
+
+    async def parameters(self, q: str | None = None) -> Parameters:
+        last, self.last = self.last, None
+        return {"q": last if q is None else q}

@@ -190,3 +190,44 @@ class listing_takes_q_itself(Service):
 
     async def admit(self) -> None:
         """Let every caller in."""
+
+
+@miniature
+class q_is_cut_after_4096_characters(Service):
+    """A long `q` is cut."""
+
+    async def parameters(self, q: str | None = None) -> Parameters:
+        return {"q": q and q[:4096]}
+
+
+@miniature
+class byte_order_mark_of_q_is_dropped(Service):
+    """A byte order mark that `q` begins with is dropped, as `utf-8-sig` does."""
+
+    async def parameters(self, q: str | None = None) -> Parameters:
+        return {"q": q and q.removeprefix("\ufeff")}
+
+
+@miniature
+class item_id_of_the_query_wins(Service):
+    """An `item_id` in the query is taken in place of the path's."""
+
+    async def read_item(self, item_id: int, request: Request) -> Any:  # type: ignore[override]
+        return await super().read_item(int(request.query_params.get("item_id", item_id)))
+
+
+@miniature
+class greatest_q_wins(Service):
+    """Of repeated `q` the greatest is taken."""
+
+    async def parameters(self, request: Request, q: str | None = None) -> Parameters:  # type: ignore[override]
+        return {"q": None if q is None else max(request.query_params.getlist("q"))}
+
+
+@miniature
+class dependency_begins_a_transaction(Service):
+    """The dependency takes a connection of the pool, as one does that all endpoints share."""
+
+    async def parameters(self, q: str | None = None) -> Parameters:
+        async with self.pool.acquire() as connection, connection.transaction():
+            return await super().parameters(q)

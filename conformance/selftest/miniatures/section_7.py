@@ -328,3 +328,13 @@ class old_connections_count_as_users_of_the_port(Service):
         with socket.socket() as listener:
             listener.bind((os.environ["HOST"], int(os.environ["PORT"])))
         await super().connect()
+
+
+@miniature
+class stop_waits_for_no_request(Service):
+    """The server is told to wait for a millisecond for what is in flight."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        stop: Any = signal.getsignal(signal.SIGTERM)
+        stop.__self__.config.timeout_graceful_shutdown = 0.001

@@ -2,6 +2,8 @@
 # ruff: noqa: D102, N801 - a method does what the service's does, wrongly; a class has the name that a server is given
 
 import json
+from copy import deepcopy
+from functools import cached_property
 from typing import Annotated, Any
 
 from fastapi import FastAPI, HTTPException, Query, Request
@@ -137,3 +139,33 @@ class refused_method_loses_its_allow_header(Service):
 
     async def refuse(self, _: Request, error: HTTPException) -> Response:
         return JSONResponse({"detail": error.detail}, error.status_code)
+
+
+@miniature
+class openapi_document_refers_to_what_it_has_not(Service):
+    """The OpenAPI document comes without its components, to which it refers."""
+
+    @cached_property
+    def app(self) -> FastAPI:
+        application = super().app
+        complete = application.openapi
+        application.openapi = lambda: {name: value for name, value in complete().items() if name != "components"}  # type: ignore[method-assign]
+        return application
+
+
+@miniature
+class id_is_an_optional_parameter_in_the_openapi_document(Service):
+    """The OpenAPI document declares the id in the path as one that may be left out."""
+
+    @cached_property
+    def app(self) -> FastAPI:
+        application = super().app
+        complete = application.openapi
+
+        def document() -> dict[str, Any]:
+            said = deepcopy(complete())
+            said["paths"]["/items/{item_id}"]["get"]["parameters"][0]["required"] = False
+            return said
+
+        application.openapi = document  # type: ignore[method-assign]
+        return application
