@@ -41,10 +41,18 @@ def dependencies(dependant: Any) -> Iterator[dict[str, Any]]:
         yield from dependencies(child)
 
 
+def below(application: Any) -> Any:
+    """What an application or a route holds: routes, or what newer FastAPI keeps of an included router (`_IncludedRouter`)."""
+    candidates = getattr(application, "effective_candidates", None)
+    if candidates is None:
+        return getattr(application, "routes", None) or ()
+    return [getattr(candidate, "starlette_route", None) or candidate for candidate in candidates()]
+
+
 def routes(application: Any, prefix: str = "") -> Iterator[dict[str, Any]]:
     """Every route, those of mounted and included applications too."""
-    for route in getattr(application, "routes", None) or ():
-        path = prefix + getattr(route, "path", "")
+    for route in below(application):
+        path = prefix + (getattr(route, "path", None) or "")
         endpoint = getattr(route, "endpoint", None)
         if endpoint is None:
             yield from routes(route, path)

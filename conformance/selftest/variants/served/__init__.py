@@ -1,0 +1,1 @@
+"""An application factory for other servers than one uvicorn process."""

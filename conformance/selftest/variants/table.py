@@ -1,0 +1,135 @@
+"""The variants: correct services that share no habit, each with how it is started and what it does not claim."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+VARIANTS_FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Unclaimed:
+    """A requirement that a variant does not meet, and why."""
+
+    requirement: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A correct service in a style of its own, and exactly what a run on it comes to.
+
+    `arguments` are flags of the command line, in which `{python}` is this interpreter and `{variants}` this folder;
+    `{host}` and `{port}` are left to the suite.
+    """
+
+    name: str
+    folder: str  # the one of `variants/` that its code is in; variants may share one
+    habit: str  # in which it differs from the others, in a sentence
+    arguments: tuple[str, ...]
+    not_claimed: tuple[Unclaimed, ...] = ()  # of level SHOULD
+    outside: tuple[Unclaimed, ...] = ()  # of any level: what the specification asks of a service that is one process, where this is none
+    inconclusive: tuple[str, ...] = ()
+
+    def command_line(self, python: str) -> tuple[str, ...]:
+        """Its flags on this machine."""
+        return tuple(word.replace("{python}", python).replace("{variants}", str(VARIANTS_FOLDER)) for word in self.arguments)
+
+
+HERE = "--target-dir={variants}"
+ROUTES = ("END-6", "DEP-9")  # are read of an application, never of a command
+
+SAME_CLIENT = "its client's exceptions are not caught, so that they are a 500"
+OTHER_QUEUES_WORKER = (
+    "--worker-command={python} -m celery -A other_queue.crunching:hub worker --pool threads --concurrency 4 --queues crunch"
+    " --without-gossip --without-mingle --loglevel WARNING"
+)
+SERVED_WORKER = "--worker-app=served.queue:celery"
+
+VARIANTS = (
+    Variant(
+        name="document",
+        folder="document",
+        habit="The tutorial's own code, nearly as it stands: `databases`, `on_event`, a client per call, `delay` in the coroutine.",
+        arguments=(HERE, "--target-app=document.main:app", "--worker-app=document.celery:celery_app"),
+        not_claimed=(
+            Unclaimed("CONC-8", "`delay` waits for the broker in the event loop's thread"),
+            Unclaimed("CONC-9", "`delay` retries in the event loop's thread"),
+            Unclaimed("DB-10", "an id beyond 32 bits is the driver's error"),
+            Unclaimed("UP-5", SAME_CLIENT),
+            Unclaimed("UP-6", "its client gives up after 5 s, and nobody catches that"),
+            Unclaimed("UP-7", "the upstream's status is not looked at"),
+            Unclaimed("UP-8", "the parser's error is not caught"),
+            Unclaimed("TASK-10", "Celery's own retries, some 19 s, and no 503"),
+            Unclaimed("TASK-14", "Celery's default: a task is acknowledged when it begins"),
+            Unclaimed("TASK-16", "it publishes what it is given"),
+        ),
+    ),
+    Variant(
+        name="orm",
+        folder="orm",
+        habit="SQLAlchemy's ORM over asyncpg, a session per request, response models, included routers, pydantic's settings.",
+        arguments=(HERE, "--target-app=orm.main:app", "--worker-app=orm.tasks:queue"),
+        not_claimed=(
+            Unclaimed("DB-16", "a mapped class and a response model list their columns; a new one is shown after a deployment"),
+            Unclaimed("TASK-16", "it publishes what it is given"),
+        ),
+    ),
+    Variant(
+        name="psycopg_aiohttp",
+        folder="psycopg_aiohttp",
+        habit="Psycopg's pool and aiohttp's client, dependencies that are classes, a task that is one too, a worker that works alone.",
+        arguments=(
+            HERE,
+            "--target-app=psycopg_aiohttp.main:app",
+            "--worker-command={python} -m celery -A psycopg_aiohttp.jobs:jobs worker --pool solo --loglevel WARNING",
+        ),
+    ),
+    Variant(
+        name="starlette_alone",
+        folder="starlette_alone",
+        habit="Starlette without FastAPI: validation by hand, OpenAPI from docstrings, rows in Postgres's own JSON, `send_task` by name.",
+        arguments=(HERE, "--target-app=starlette_alone.web:app", "--worker-app=starlette_alone.worker:app"),
+        not_claimed=(Unclaimed("DEP-9", "Starlette has no `Depends`; its endpoints read the query themselves"),),
+    ),
+    Variant(
+        name="other_queue",
+        folder="other_queue",
+        habit="A queue, an exchange, a prefix and a result serializer of its own, workers that are threads; SQLAlchemy's Core over psycopg.",
+        arguments=(
+            HERE,
+            "--target-app=other_queue.api:app",
+            OTHER_QUEUES_WORKER,
+        ),
+    ),
+    Variant(
+        name="hypercorn",
+        folder="served",
+        habit="An application from a factory, its lines by a logger, its answers plain responses, under hypercorn in one process.",
+        arguments=(
+            HERE,
+            "--target-command={python} -m hypercorn --workers 0 --graceful-timeout 15 --bind {host}:{port} served.app:app",
+            SERVED_WORKER,
+        ),
+        inconclusive=ROUTES,
+    ),
+    Variant(
+        name="granian",
+        folder="served",
+        habit="The same under granian, a server that is no Python and serves from a process below its own.",
+        arguments=(HERE, "--target-command={python} -m granian --interface asgi --host {host} --port {port} served.app:app", SERVED_WORKER),
+        inconclusive=ROUTES,
+    ),
+    Variant(
+        name="workers",
+        folder="served",
+        habit="The same under uvicorn with two processes, which section 7 leaves out: it asks for one, and all the rest holds of two.",
+        arguments=(HERE, "--target-command={python} -m uvicorn --workers 2 --host {host} --port {port} served.app:app", SERVED_WORKER),
+        not_claimed=(Unclaimed("LIFE-6", "uvicorn's parent stops with status 0 where a child could not start"),),
+        outside=(
+            Unclaimed("LIFE-1", "each process has a lifespan, and its line"),
+            Unclaimed("LIFE-2", "the same"),
+            Unclaimed("LIFE-5", "SIGINT ends it cleanly, with a line of each process"),
+        ),
+        inconclusive=ROUTES,
+    ),
+)
