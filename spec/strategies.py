@@ -60,7 +60,7 @@ def is_no_integer(text: str) -> bool:
 no_integers = st.one_of(
     unicode_text,
     st.sampled_from(["abc", "null", "true", "NaN", "0x1f", "1a", "one", "1 2 x", "%", "\x00a", "id=1", "[1]", "{}", "😀"]),
-).filter(is_no_integer)
+).filter(lambda text: is_no_integer(text) and "\n" not in text)  # by which routers of regular expressions end a path
 
 query_texts = st.one_of(
     unicode_text,

@@ -132,16 +132,18 @@ async def test_an_integer_that_no_id_can_be_is_answered(client: Client, number: 
 @pytest.mark.requirement("DB-11")
 async def test_connections_are_reused(client: Client, items: Database) -> None:
     path = f"/items/{items.unused_id()}"
-    await client.get(path)
-    before = await items.sessions_by_identity()
-    no_evidence_unless(bool(before.data["identities"]), "the service has no session between two reads")
-    await client.in_turn([path] * 30)
-    async with client.in_flight() as send, items.locked():  # a session that lasts as long as its read is there as long as that is held
-        send(path)
-        waiting = await items.waiting(1)
-        after = await items.sessions_by_identity()
-    no_evidence_unless(waiting.data["waiting"] > 0, "no read waited for the locked table")
-    new = set(after.data["identities"]) - set(before.data["identities"])
+    for _ in range(allowances.ROUNDS_TO_REST):
+        await client.get(path)
+        before = await items.sessions_by_identity()
+        no_evidence_unless(bool(before.data["identities"]), "the service has no session between two reads")
+        await client.in_turn([path] * 30)
+        async with client.in_flight() as send, items.locked():  # a session that lasts as long as its read is there as long as that is held
+            send(path)
+            waiting = await items.waiting(1)
+            after = await items.sessions_by_identity()
+        no_evidence_unless(waiting.data["waiting"] > 0, "no read waited for the locked table")
+        if not (new := set(after.data["identities"]) - set(before.data["identities"])):
+            break
     require(not new, "no session in the 31st read that was not there after the first", f"{len(new)} opened since", [before, waiting, after])
 
 

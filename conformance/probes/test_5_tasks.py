@@ -267,7 +267,7 @@ async def test_submissions_resume_after_a_broker_outage(client: Client, queue: B
 @pytest.mark.disturbs
 @pytest.mark.worker("running")
 async def test_the_worker_resumes_after_a_broker_outage(client: Client, queue: Broker, worker: Worker) -> None:
-    await works(client, queue, worker)
+    await works(client, queue, worker)  # the task is done with, so that what breaks is the connection and not the task
     cut = await queue.cut()
     no_evidence_unless(cut.data["ended"] > 0, "the worker had no connection to the broker that could be ended")
     await expect_to_go_on(client, queue, worker)
@@ -283,6 +283,7 @@ async def expect_to_go_on(client: Client, queue: Broker, worker: Worker) -> None
     no_evidence_unless(exchange.status in range(200, 300), f"the submission fails after the outage (TASK-11): {exchange.summary}")
     try:
         await completed(exchange, queue, worker, allowances.RECONNECT_DEADLINE)
+        await queue.acknowledged(task_id_of(exchange))
     except Violation:
         worker.kill()  # whether it hangs or has ended, it is not what the next probe is about
         raise
@@ -291,7 +292,9 @@ async def expect_to_go_on(client: Client, queue: Broker, worker: Worker) -> None
 async def works(client: Client, queue: Broker, worker: Worker) -> None:
     """The worker is there and does its work. Raises NoEvidence where it does not; that is another requirement's to say."""
     try:
-        await completed(await client.post(PATH, {"ready": True}), queue, worker)
+        exchange = await client.post(PATH, {"ready": True})
+        await completed(exchange, queue, worker)
+        await queue.acknowledged(task_id_of(exchange))
     except Violation as violation:
         worker.overdue = None
         raise NoEvidence(f"the worker does not do its work even so (TASK-5): {violation.got}") from violation

@@ -131,7 +131,7 @@ def heal(place: Place) -> None:
     with blaming_the_testbed("mend what a run has left"), redis.Redis.from_url(place.admin_url) as client:
         client.execute_command("CLIENT", "UNPAUSE")
         client.execute_command("ACL", "SETUSER", place.user, "on", *RIGHTS)
-        if left := [key for key in client.scan_iter() if not key.startswith(b"_kombu.binding.")]:
+        if left := [key for key in client.scan_iter() if b"_kombu.binding." not in key]:
             client.delete(*left)
 
 
@@ -295,6 +295,12 @@ class Broker:
             yield seen
             if seen.data["done"]:
                 return
+
+    async def acknowledged(self, task_id: str) -> None:
+        """Wait until the message of a task that is done is kept nowhere; one that stays is not waited for longer than a result."""
+        deadline = time.monotonic() + allowances.RESULT_DEADLINE
+        while (await self.whereabouts(task_id)).data["kept"] and time.monotonic() < deadline:
+            await asyncio.sleep(allowances.POLL_INTERVAL)
 
     async def remove(self, task_id: str) -> None:
         """Remove every message of a task, from lists and from what kombu keeps of those that were taken (`unacked`)."""

@@ -118,7 +118,7 @@ worker_whose_results_stay = celery_application(completed, result_expires=None)
 worker_whose_connection_breaks_once = celery_application(completed_and_counted)
 worker_that_empties_the_queue_when_it_stops = celery_application(completed)
 worker_that_empties_the_queue_when_it_stops.steps["worker"].add(EmptyTheQueue)
-worker_of_a_queue_without_acknowledgements = celery_application(completed, task_queues=[Queue(QUEUE, no_ack=True)])  # type: ignore[no-untyped-call]
+worker_of_a_queue_without_acknowledgements = celery_application(completed, task_queues=[Queue(QUEUE, no_ack=True)])
 os.environ.setdefault("C_FORCE_ROOT", "1")  # else Celery's worker takes no pickles where root starts it
 worker_that_takes_pickles = celery_application(completed, task_serializer="pickle", accept_content=["pickle", "json"])
 

