@@ -7,6 +7,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import example, given
 
+from conformance import allowances
 from conformance.client import Client
 from conformance.errors import Violation
 from conformance.evidence import Fact
