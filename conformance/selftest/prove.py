@@ -9,45 +9,59 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 from conformance import verify
 from conformance.selftest import matrix, mutants, peer, proof_page
 from conformance.selftest.matrix import Judged
-from conformance.selftest.miniatures.table import MINIATURES
+from conformance.selftest.miniatures.table import MINIATURES, Miniature
+from conformance.selftest.peer import Bench
 from conformance.selftest.variants import judging
 from conformance.selftest.variants.table import VARIANTS
 
-RUNS = 200
+BENCHES = 2  # for Schemathesis, which waits more than it works
 Figures = dict[str, Any]
 
 
-def main(parts: Sequence[str]) -> int:
-    """Run the parts, write their figures, and render the pages; 0 where the proof holds, 1 where it does not."""
-    if unknown := [part for part in parts if part not in PARTS]:
-        print(f"conformance prove wants parts of the proof; {unknown[0]!r} is none of {', '.join(PARTS)}", file=sys.stderr)
+def main(parts: Sequence[str], *, whole: bool, runs: int) -> int:
+    """Run the parts, write their figures, and render the pages; 0 where the proof holds, 1 where it does not, 4 for wrong usage."""
+    works: dict[str, Callable[[], Figures]] = {
+        "matrix": partial(_matrix, whole=whole),
+        "variants": _variants,
+        "mutants": _mutants,
+        "peer": _peer,
+        "repeat": partial(_repeat, runs),
+    }
+    if unknown := [part for part in parts if part not in works]:
+        print(f"conformance prove wants parts of the proof; {unknown[0]!r} is none of {', '.join(works)}", file=sys.stderr)
         return 4
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started is ended
-    for part in parts or PARTS:
+    for part in parts or works:
         began = time.monotonic()
-        figures = PARTS[part]()
+        figures = works[part]()
         figures["seconds"] = round(time.monotonic() - began)
         proof_page.FIGURES.mkdir(exist_ok=True)
         (proof_page.FIGURES / f"{part}.json").write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", "utf-8")
         print(f"{part}: {figures['seconds']} s")
+    if missing := [part for part in works if not (proof_page.FIGURES / f"{part}.json").exists()]:
+        print(f"there are no figures yet of {', '.join(missing)}")
+        return 1
     proof_page.write()
     wrong = list(proof_page.wrong(proof_page.read()))
     print("\n".join(wrong) or "the proof holds")
     return 1 if wrong else 0
 
 
-def _matrix() -> Figures:
-    """Every miniature, by the whole catalogue."""
+def _matrix(*, whole: bool) -> Figures:
+    """Every miniature, by the whole catalogue or by what `matrix.judged_by` says."""
     with matrix.made() as beds:
-        begun = [(each, beds.submit(partial(matrix.judge, each, whole=True))) for each in MINIATURES]
+        begun = [(each, beds.submit(partial(matrix.judge, each, whole=whole))) for each in MINIATURES]
         rows: list[Figures] = []
         for miniature, future in begun:
             judged = future.result()
@@ -57,11 +71,11 @@ def _matrix() -> Figures:
                     "made_for": miniature.must_fail[:1],
                     "failed": sorted(judged.having("FAIL")),
                     "seconds": round(judged.seconds, 1),
-                    "inexact": matrix.inexact(miniature, judged, whole=True),
+                    "inexact": matrix.inexact(miniature, judged, whole=whole),
                 }
             )
             _tell(miniature.name, judged, rows[-1]["inexact"])
-    return {"rows": rows}
+    return {"rows": rows, "whole": whole}
 
 
 def _variants() -> Figures:
@@ -97,25 +111,34 @@ def _mutants() -> Figures:
     return {"rows": rows}
 
 
-def _repeat() -> Figures:
-    """The reference, RUNS times."""
+def _repeat(runs: int) -> Figures:
+    """The reference, judged again and again."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "figures.json"
-        verify.main(RUNS, verify.AT_ONCE, file, ["--services", "embedded"])
+        verify.main(runs, verify.AT_ONCE, file, ["--services", "embedded"])
         return dict(json.loads(file.read_text("utf-8")))
 
 
 def _peer() -> Figures:
     """Every miniature, by Schemathesis alone."""
-    rows: list[Figures] = []
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o711)
-        with peer.bench(Path(folder)) as bench:
-            for miniature in MINIATURES:
+    with ExitStack() as stack:
+        benches: Queue[Bench] = Queue()
+        for _ in range(BENCHES):
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            folder.chmod(0o711)
+            benches.put(stack.enter_context(peer.bench(folder)))
+
+        def judge(miniature: Miniature) -> Figures:
+            bench = benches.get()
+            try:
                 peered = bench.judge(miniature)
-                rows.append({"name": miniature.name, "found": peered.found, "seconds": round(peered.seconds, 1)})
-                print(f"  {miniature.name}: {', '.join(peered.found) or 'nothing'} ({peered.seconds:.1f} s)", flush=True)
-    return {"rows": rows, "version": peer.version()}
+            finally:
+                benches.put(bench)
+            print(f"  {miniature.name}: {', '.join(peered.found) or 'nothing'} ({peered.seconds:.1f} s)", flush=True)
+            return {"name": miniature.name, "found": peered.found, "seconds": round(peered.seconds, 1)}
+
+        with ThreadPoolExecutor(BENCHES) as pool:
+            return {"rows": list(pool.map(judge, MINIATURES)), "version": peer.version()}
 
 
 def _tell(name: str, judged: Judged, inexact: Sequence[str]) -> None:
@@ -123,12 +146,3 @@ def _tell(name: str, judged: Judged, inexact: Sequence[str]) -> None:
     print(f"  {name}: {', '.join(sorted(judged.having('FAIL'))) or 'fails nothing'} ({judged.seconds:.1f} s)", flush=True)
     for said in inexact:
         print(f"    INEXACT: {said}", flush=True)
-
-
-PARTS: Mapping[str, Callable[[], Figures]] = {
-    "matrix": _matrix,
-    "variants": _variants,
-    "mutants": _mutants,
-    "peer": _peer,
-    "repeat": _repeat,
-}
