@@ -86,7 +86,7 @@ def expect_nothing_left(folder: Path) -> None:
     deadline = time.monotonic() + GUARD_PATIENCE
     while (left := left_behind(folder)) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not left
+    assert not left, left
 
 
 @contextmanager

@@ -193,10 +193,10 @@ class broker_is_waited_for_in_the_event_loop(Service):
 
 @miniature
 class clients_that_leave_lower_the_reads_at_once(Service):
-    """Each client that left halves the limit of reads at once, down to one, and each that is answered raises it by one, up to ten."""
+    """Each client that left halves the limit of reads at once, down to one, and each fiftieth answer raises it by one, up to ten."""
 
     limit = most = 10
-    reading = 0
+    reading = answered = 0
 
     async def connect(self) -> None:
         await super().connect()
@@ -208,7 +208,9 @@ class clients_that_leave_lower_the_reads_at_once(Service):
             self.reading += 1
         try:
             found = await super().read_item(item_id)
-            self.limit = max(1, self.limit // 2) if await request.is_disconnected() else min(self.most, self.limit + 1)
+            self.answered += 1
+            raised = min(self.most, self.limit + (self.answered % 50 == 0))
+            self.limit = max(1, self.limit // 2) if await request.is_disconnected() else raised
         finally:
             self.reading -= 1
             async with self.turns:

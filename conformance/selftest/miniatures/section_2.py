@@ -5,7 +5,6 @@ import asyncio
 import json
 import os
 import signal
-import sys
 import threading
 import time
 from typing import Any
@@ -150,27 +149,6 @@ class sync_is_refused_while_another_is_answered(Service):
             return super().read_sync()
         finally:
             self.answering.release()
-
-
-@miniature
-class second_call_without_an_answer_ends_the_process(Service):
-    """When two outbound calls in a row got no answer, a background task exits, and takes the process with it."""
-
-    unanswered = 0
-
-    async def fetch(self, url: str) -> httpx.Response:
-        try:
-            response = await super().fetch(url)
-        except httpx.TransportError:
-            self.unanswered += 1
-            if self.unanswered == 2:
-                self.ending = asyncio.create_task(self.end())
-            raise
-        self.unanswered = 0
-        return response
-
-    async def end(self) -> None:
-        sys.exit("the upstream is away")
 
 
 @miniature

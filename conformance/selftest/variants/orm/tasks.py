@@ -14,6 +14,7 @@ class Configuration:
     result_backend = settings.celery_result_backend
     result_expires = 1800
     task_acks_late = True
+    worker_prefetch_multiplier = 1
     task_reject_on_worker_lost = True
     task_publish_retry = False
     broker_transport_options = {"socket_connect_timeout": 3, "socket_timeout": 5, "max_retries": 1}  # noqa: RUF012 - Celery's own form

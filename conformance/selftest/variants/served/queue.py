@@ -15,6 +15,7 @@ def make(environment: Mapping[str, str] = os.environ) -> Celery:
     celery.conf.update(
         {
             "task_acks_late": True,
+            "worker_prefetch_multiplier": 1,
             "task_reject_on_worker_lost": True,
             "task_publish_retry": False,
             "result_expires": 600,
