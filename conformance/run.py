@@ -27,7 +27,7 @@ from conformance.standing import State
 from conformance.target import Health, Launch, NotReady, Target, is_no_application, why_it_did_not_start
 from conformance.testbed import postgres, redis
 from conformance.testbed.embedded import explain_no_space
-from conformance.testbed.guard import Guard
+from conformance.testbed.guard import Guard, guarded_folder
 from conformance.testbed.processes import Running, kill_all, last_said, started_with
 from conformance.testbed.services import Services
 from conformance.testbed.upstream import Upstream
@@ -130,9 +130,8 @@ class Run:
     def _open_folder(self) -> None:
         place = Path(tempfile.gettempdir())
         try:
-            self.folder = Path(tempfile.mkdtemp(prefix="run-"))
+            self.folder, self._guard = guarded_folder()
             self._cleanup.callback(shutil.rmtree, self.folder, ignore_errors=True)
-            self._guard = Guard(self.folder)
             self.folder.chmod(0o711)  # the embedded servers may run as another user
             for name in ("start", "tmp"):
                 (self.folder / name).mkdir()

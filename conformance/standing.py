@@ -23,7 +23,7 @@ from conformance.evidence import Journal
 from conformance.interrupts import SIGNALS
 from conformance.options import NO_TESTBED, Options
 from conformance.testbed import postgres, redis
-from conformance.testbed.guard import Guard
+from conformance.testbed.guard import guarded_folder
 from conformance.testbed.services import Services
 from conformance.testbed.upstream import Upstream, url
 
@@ -173,9 +173,8 @@ def _let_signals_be() -> None:
 @contextmanager
 def _folder() -> Iterator[str]:
     """A folder for the servers, guarded like a run's."""
-    folder = Path(tempfile.mkdtemp(prefix="run-"))
+    folder, guard = guarded_folder()
     folder.chmod(0o711)
-    guard = Guard(folder)
     try:
         yield str(folder)
     finally:

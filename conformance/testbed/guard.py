@@ -4,8 +4,10 @@ It reads its standard input, which ends when the suite does, however that comes.
 does nothing. It is started by its path with Python's `-I`, and imports what it needs when it needs it.
 """
 
+import secrets
 import subprocess
 import sys
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,18 @@ class Guard:
         """Say that all is done, and see the guard end."""
         with suppress(OSError):
             self._process.communicate(DONE)
+
+
+def guarded_folder() -> tuple[Path, Guard]:
+    """A new folder among the temporary ones, and its guard, which is there before it. Raises OSError."""
+    folder = Path(tempfile.gettempdir()) / f"run-{secrets.token_hex(4)}"
+    guard = Guard(folder)
+    try:
+        folder.mkdir(mode=0o700)
+    except OSError:
+        guard.dismiss()
+        raise
+    return folder, guard
 
 
 def main() -> None:
