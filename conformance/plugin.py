@@ -173,8 +173,11 @@ class RunHooks:
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_teardown(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
-        """Once the last probe that wants no worker is done, let it start beside the next ones."""
-        if _worker(item) == "stopped" and nextitem and _worker(nextitem) != "stopped":
+        """Once the last probe that wants no worker is done, let one that others want start beside the next ones."""
+        if _worker(item) != "stopped" or nextitem is None or _worker(nextitem) == "stopped":
+            return
+        later = item.session.items[item.session.items.index(nextitem) :]
+        if any(_worker(each) == "running" for each in later):
             self.run.start_worker_ahead()
 
     @pytest.hookimpl(wrapper=True)
