@@ -1,7 +1,7 @@
 """What the figures of the proof say: PROOF.md, the README's table, and whether the proof holds. It starts nothing."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -20,8 +20,8 @@ Figures = Mapping[str, Any]
 
 
 def read() -> dict[str, Figures]:
-    """The figures of each part, as `conformance prove` has written them."""
-    return {part: json.loads((FIGURES / f"{part}.json").read_text("utf-8")) for part in PARTS}
+    """The figures of each part that `conformance prove` has written."""
+    return {part: json.loads((FIGURES / f"{part}.json").read_text("utf-8")) for part in PARTS if (FIGURES / f"{part}.json").exists()}
 
 
 def write() -> None:
@@ -33,133 +33,139 @@ def write() -> None:
 
 
 def wrong(figures: Mapping[str, Figures]) -> Iterator[str]:
-    """Where the proof does not hold, a sentence each."""
-    for part, names in (("matrix", [each.name for each in MINIATURES]), ("peer", [each.name for each in MINIATURES]),
-                        ("variants", [each.name for each in VARIANTS])):  # fmt: skip
-        if [row["name"] for row in figures[part]["rows"]] != names:
+    """Where the proof does not hold, a sentence each; of the parts that there are figures of."""
+    tables = {
+        "matrix": [each.name for each in MINIATURES],
+        "peer": [each.name for each in MINIATURES],
+        "variants": [each.name for each in VARIANTS],
+    }
+    for part in tables.keys() & figures.keys():
+        if [row["name"] for row in figures[part]["rows"]] != tables[part]:
             yield f"{part}: the figures are of another table; run `conformance prove {part}` again"
         yield from (f"{part}: {row['name']}: {said}" for row in figures[part]["rows"] for said in row.get("inexact", ()))
-    yield from (f"mutants: {name} survived, and nothing says why" for name in _survivors(figures) if name not in SURVIVORS)
-    yield from (f"repeat: {flip['requirement']} was not always the same for {flip['target']}" for flip in figures["repeat"]["flips"])
+    if "mutants" in figures:
+        yield from (f"mutants: {name} survived, and nothing says why" for name in _survivors(figures["mutants"]) if name not in SURVIVORS)
+    if "repeat" in figures:
+        yield from (f"repeat: {flip['requirement']} was not always the same for {flip['target']}" for flip in figures["repeat"]["flips"])
 
 
 def summary(figures: Mapping[str, Figures]) -> str:
-    """The README's table."""
-    faults = [row for row in figures["matrix"]["rows"] if row["made_for"]]
-    exact = [row for row in faults if not row["inexact"]]
-    peered = _peered(figures)
-    variants = figures["variants"]["rows"]
-    mutants = figures["mutants"]["rows"]
-    survivors = _survivors(figures)
-    unstarted = sum(row["killed_by"] == NOT_STARTED for row in mutants)
-    judged = sum(requirement.level is not Level.MAY for requirement in catalogue().values())
-    repeat = figures["repeat"]
-    rows = [
-        (
-            f"{len(faults)} services with one fault each, at least two for each of the {judged} requirements that are judged",
-            f"{len(exact)} found, each for its own reason, and nothing else failed",
-            "matrix",
-        ),
-        (
-            f"the same, given to Schemathesis {figures['peer']['version']} alone (the contract, all phases)",
-            f"{sum(bool(peered[row['name']]['found']) for row in faults)} found",
-            "peer",
-        ),
-        (
-            f"{len(variants)} correct services that share no habit",
-            f"{sum(not row['inexact'] for row in variants)} pass every MUST, and every SHOULD that they claim",
-            "variants",
-        ),
-        (
-            f"{len(mutants)} mutants of the reference, which cosmic-ray made",
-            f"{len(mutants) - len(survivors)} found ({unstarted} do not start); {len(survivors)} survive, each explained",
-            "mutants",
-        ),
-        (
-            f"{repeat['runs']} runs of the reference: fresh and re-used, alone and beside others, in any order",
-            f"{len(repeat['flips']) or 'none'} of {repeat['verdicts']:,} verdicts differed",
-            "repeat",
-        ),
-    ]
+    """The README's table: a line for each part that there are figures of."""
     lines = ["| given | result | again by |", "| --- | --- | --- |"]
-    return "\n".join([*lines, *(f"| {given} | {result} | `conformance prove {part}` |" for given, result, part in rows)]) + "\n"
+    for part, line in (
+        ("matrix", _of_matrix),
+        ("peer", _of_peer),
+        ("variants", _of_variants),
+        ("mutants", _of_mutants),
+        ("repeat", _of_repeat),
+    ):
+        if part in figures:
+            given, result = line(figures[part])
+            lines.append(f"| {given} | {result} | `conformance prove {part}` |")
+    return "\n".join(lines) + "\n"
+
+
+def _of_matrix(matrix: Figures) -> tuple[str, str]:
+    faults = [row for row in matrix["rows"] if row["made_for"]]
+    judged = sum(requirement.level is not Level.MAY for requirement in catalogue().values())
+    exact = sum(not row["inexact"] for row in faults)
+    return (
+        f"{len(faults)} services with one fault each, at least two for each of the {judged} requirements that are judged",
+        f"{exact} found, each for its own reason, and nothing else failed",
+    )
+
+
+def _of_peer(peer: Figures) -> tuple[str, str]:
+    found = sum(bool(row["found"]) for row in peer["rows"])
+    return f"the same, given to Schemathesis {peer['version']} alone (the contract, all phases)", f"{found} found"
+
+
+def _of_variants(variants: Figures) -> tuple[str, str]:
+    exact = sum(not row["inexact"] for row in variants["rows"])
+    return f"{len(variants['rows'])} correct services that share no habit", f"{exact} pass every MUST, and every SHOULD that they claim"
+
+
+def _of_mutants(mutants: Figures) -> tuple[str, str]:
+    rows = mutants["rows"]
+    unstarted = sum(row["killed_by"] == NOT_STARTED for row in rows)
+    survivors = len(_survivors(mutants))
+    return (
+        f"{len(rows)} mutants of the reference, which cosmic-ray made",
+        f"{len(rows) - survivors} found ({unstarted} of them do not start); {survivors} survive, each explained",
+    )
+
+
+def _of_repeat(repeat: Figures) -> tuple[str, str]:
+    return (
+        f"{repeat['runs']} runs of the reference: fresh and re-used, alone and beside others, in any order",
+        f"{len(repeat['flips']) or 'none'} of {repeat['verdicts']:,} verdicts differed",
+    )
 
 
 def page(figures: Mapping[str, Figures]) -> str:
     """PROOF.md."""
-    return (
-        "\n\n".join(
-            [
-                "# The proof\n\nWritten by `conformance prove` from `figures/`; do not edit. Seconds are of this machine: 2 cores, three runs at once.",
-                summary(figures).rstrip(),
-                _costs(figures),
-                _matrix(figures),
-                _variants(figures),
-                _mutants(figures),
-                _repeat(figures),
-            ]
-        )
-        + "\n"
+    begin = "# The proof\n\nWritten by `conformance prove` from `figures/`; do not edit. Seconds are of 2 cores, three runs at once."
+    parts = [begin, summary(figures).rstrip()]
+    parts += [f"There are no figures yet of: {', '.join(missing)}."] if (missing := [part for part in PARTS if part not in figures]) else []
+    parts += [_matrix(figures["matrix"], figures.get("peer"))] if "matrix" in figures else []
+    parts += [_variants(figures["variants"])] if "variants" in figures else []
+    parts += [_mutants(figures["mutants"])] if "mutants" in figures else []
+    parts += [_repeat(figures["repeat"])] if "repeat" in figures else []
+    return "\n\n".join(parts) + "\n"
+
+
+def _matrix(matrix: Figures, peer: Figures | None) -> str:
+    peered = {row["name"]: row for row in peer["rows"]} if peer else {}
+    rows = matrix["rows"]
+    scope = (
+        "the whole catalogue" if matrix["whole"] else "its own requirements, its sections' MUSTs and every MUST that is cheap to look at"
     )
-
-
-def _costs(figures: Mapping[str, Figures]) -> str:
-    rows = figures["matrix"]["rows"]
-    ours, theirs = (round(median(row["seconds"] for row in figures[part]["rows"]), 1) for part in ("matrix", "peer"))
-    each = figures["matrix"]["seconds"] / len(rows)
-    scope = "the whole catalogue" if figures["matrix"]["whole"] else "its own requirements, its sections' MUSTs and all cheap MUSTs"
-    return (
-        "## What it costs\n\n"
-        f"A miniature judged by {scope} takes {ours} s (median); {len(rows)} of them, three at once, took {figures['matrix']['seconds']} s, "
-        f"{each:.1f} s each, and it grows by that much with each more. Schemathesis takes {theirs} s (median), two at a time. `.ci/run` runs the matrix and the variants, each once."
-    )
-
-
-def _matrix(figures: Mapping[str, Figures]) -> str:
-    peered = _peered(figures)
     lines = [
         "## Miniatures\n",
-        "What each fails, and what Schemathesis finds of it.\n",
-        "| made for | miniature | fails as well | s | Schemathesis finds | s |",
-        "| --- | --- | --- | --- | --- | --- |",
+        f"Each judged by {scope}: {_median(rows)} s (median). {len(rows)} of them, three at once, took {matrix['seconds']} s, which is",
+        f"{matrix['seconds'] / len(rows):.1f} s each, and grows by that much with each more."
+        + (f" Schemathesis takes {_median(peer['rows'])} s (median), two at a time." if peer else ""),
+        "",
+        "| made for | miniature | fails as well | s |" + (" Schemathesis finds | s |" if peer else ""),
+        "| --- | --- | --- | --- |" + (" --- | --- |" if peer else ""),
     ]
-    for row in figures["matrix"]["rows"]:
+    for row in rows:
         also = ", ".join(name for name in row["failed"] if name not in row["made_for"])
-        found = ", ".join(peered[row["name"]]["found"]) or "nothing"
-        cells = ("".join(row["made_for"]) or "none", f"`{row['name']}`", also, row["seconds"], _cell(found), peered[row["name"]]["seconds"])
-        lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
+        cells = ["".join(row["made_for"]) or "none", f"`{row['name']}`", also, str(row["seconds"])]
+        if theirs := peered.get(row["name"]):
+            cells += [_cell(", ".join(theirs["found"]) or "nothing"), str(theirs["seconds"])]
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def _variants(figures: Mapping[str, Figures]) -> str:
+def _variants(variants: Figures) -> str:
     lines = ["## Variants\n", "| variant | habit | does not claim | cannot be looked at | s |", "| --- | --- | --- | --- | --- |"]
     lines += [
         f"| `{row['name']}` | {_cell(row['habit'])} | {', '.join(row['failed'])} | {', '.join(row['unseen'])} | {row['seconds']} |"
-        for row in figures["variants"]["rows"]
+        for row in variants["rows"]
     ]
     return "\n".join(lines)
 
 
-def _mutants(figures: Mapping[str, Figures]) -> str:
+def _mutants(mutants: Figures) -> str:
     lines = ["## Mutants that survive\n", "| mutant | why nothing fails |", "| --- | --- |"]
-    lines += [f"| `{_cell(name)}` | {SURVIVORS.get(name, 'UNEXPLAINED')} |" for name in _survivors(figures)]
+    lines += [f"| `{_cell(name)}` | {SURVIVORS.get(name, 'UNEXPLAINED')} |" for name in _survivors(mutants)]
     return "\n".join(lines)
 
 
-def _repeat(figures: Mapping[str, Figures]) -> str:
-    repeat = figures["repeat"]
+def _repeat(repeat: Figures) -> str:
     lines = ["## Repeatability\n", "| kind of run | runs | s (mean) |", "| --- | --- | --- |"]
     lines += [f"| {kind} | {count} | {repeat['seconds'][kind]} |" for kind, count in sorted(repeat["kinds"].items())]
     flips = [f"- {flip['requirement']}, {flip['target']}: {flip['runs']}" for flip in repeat["flips"]]
-    return "\n".join(lines) + "\n\nVerdicts that differed:\n\n" + ("\n".join(flips) or "none.")
+    return "\n".join(lines) + "\n\nVerdicts that differed: " + ("\n\n" + "\n".join(flips) if flips else "none.")
 
 
-def _peered(figures: Mapping[str, Figures]) -> dict[str, Figures]:
-    return {row["name"]: row for row in figures["peer"]["rows"]}
+def _survivors(mutants: Figures) -> list[str]:
+    return [row["name"] for row in mutants["rows"] if row["killed_by"] is None]
 
 
-def _survivors(figures: Mapping[str, Figures]) -> list[str]:
-    return [row["name"] for row in figures["mutants"]["rows"] if row["killed_by"] is None]
+def _median(rows: Sequence[Figures]) -> float:
+    return round(float(median(row["seconds"] for row in rows)), 1)
 
 
 def _cell(text: str) -> str:

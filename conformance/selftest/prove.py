@@ -49,9 +49,6 @@ def main(parts: Sequence[str], *, whole: bool, runs: int) -> int:
         proof_page.FIGURES.mkdir(exist_ok=True)
         (proof_page.FIGURES / f"{part}.json").write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", "utf-8")
         print(f"{part}: {figures['seconds']} s")
-    if missing := [part for part in works if not (proof_page.FIGURES / f"{part}.json").exists()]:
-        print(f"there are no figures yet of {', '.join(missing)}")
-        return 1
     proof_page.write()
     wrong = list(proof_page.wrong(proof_page.read()))
     print("\n".join(wrong) or "the proof holds")
