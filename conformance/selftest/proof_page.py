@@ -82,7 +82,10 @@ def _of_peer(peer: Figures) -> tuple[str, str]:
 
 def _of_variants(variants: Figures) -> tuple[str, str]:
     exact = sum(not row["inexact"] for row in variants["rows"])
-    return f"{len(variants['rows'])} correct services that share no habit", f"{exact} pass every MUST, and every SHOULD that they claim"
+    return (
+        f"{len(variants['rows'])} correct services, each in a style of its own",
+        f"{exact} pass every MUST that is asked of them, and every SHOULD that they claim",
+    )
 
 
 def _of_mutants(mutants: Figures) -> tuple[str, str]:

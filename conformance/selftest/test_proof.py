@@ -1,0 +1,60 @@
+"""The proof's pages are those of its figures, its figures are of the tables as they are, and what does not hold is said."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from conformance.selftest import proof_page
+from conformance.selftest.miniatures.table import MINIATURES
+from conformance.selftest.proof_page import BEGIN, END, PAGE, README
+from conformance.selftest.variants.table import VARIANTS
+
+ROWS: dict[str, Any] = {"inexact": [], "made_for": ["DB-1"], "failed": ["DB-1"], "found": [], "habit": "", "unseen": [], "seconds": 1.0}
+MADE_UP: dict[str, Any] = {
+    "matrix": {"rows": [{"name": each.name, **deepcopy(ROWS)} for each in MINIATURES], "whole": False, "seconds": 9},
+    "peer": {"rows": [{"name": each.name, **deepcopy(ROWS)} for each in MINIATURES], "version": "1", "seconds": 9},
+    "variants": {"rows": [{"name": each.name, **deepcopy(ROWS)} for each in VARIANTS], "seconds": 9},
+    "mutants": {"rows": [{"name": "app.py: 1 → 2", "killed_by": "DB-1", "seconds": 1.0}], "seconds": 9},
+    "repeat": {"runs": 2, "verdicts": 180, "kinds": {"alone": 2}, "seconds": {"alone": 3.0}, "flips": []},
+}
+
+
+def test_the_proof_holds() -> None:
+    assert list(proof_page.wrong(proof_page.read())) == []
+
+
+def test_the_pages_are_rendered_from_the_figures() -> None:
+    figures = proof_page.read()
+    assert PAGE.read_text("utf-8") == proof_page.page(figures)
+    assert README.read_text("utf-8").partition(BEGIN)[2].partition(END)[0] == proof_page.summary(figures)
+
+
+def test_every_part_has_a_line_of_the_summary_and_a_part_of_the_page() -> None:
+    assert list(proof_page.wrong(MADE_UP)) == []
+    assert all(f"`conformance prove {part}`" in proof_page.summary(MADE_UP) for part in MADE_UP)
+    page = proof_page.page(MADE_UP)
+    assert [line for line in page.splitlines() if line.startswith("## ")] == [
+        "## Miniatures", "## Variants", "## Mutants that survive", "## Repeatability",
+    ]  # fmt: skip
+    assert "no figures yet" not in page
+    assert "no figures yet of: peer, repeat." in proof_page.page({part: MADE_UP[part] for part in ("matrix", "variants", "mutants")})
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "said"),
+    [
+        ("matrix", lambda part: part["rows"][3]["inexact"].append("DB-1 fails"), "DB-1 fails"),
+        ("matrix", lambda part: part["rows"].pop(), "run `conformance prove matrix` again"),
+        ("variants", lambda part: part["rows"][0]["inexact"].append("DB-1 fails"), "DB-1 fails"),
+        ("peer", lambda part: part["rows"].pop(), "run `conformance prove peer` again"),
+        ("mutants", lambda part: part["rows"].append({"name": "a → b", "killed_by": None}), "a → b survived, and nothing says why"),
+        ("repeat", lambda part: part["flips"].append({"requirement": "DB-1", "target": "a fresh target"}), "DB-1 was not always the same"),
+    ],
+)
+def test_what_does_not_hold_is_said(part: str, change: Callable[[Any], None], said: str) -> None:
+    figures = deepcopy(MADE_UP)
+    change(figures[part])
+    (sentence,) = proof_page.wrong(figures)
+    assert said in sentence
