@@ -18,7 +18,7 @@ from cosmic_ray.work_db import WorkDB
 
 from conformance.options import PROJECT, REFERENCE_APP, REFERENCE_WORKER
 from conformance.selftest.matrix import Bed, Judged
-from conformance.selftest.survivors import NOT_STARTED
+from conformance.selftest.survivors import FAILED, NOT_STARTED
 
 ORIGINAL = PROJECT / "reference_impl"
 
@@ -72,16 +72,27 @@ def judge(mutant: Mutant, bed: Bed) -> Judged:
         folder.chmod(0o711)
         shutil.copytree(ORIGINAL, folder / ORIGINAL.name, ignore=shutil.ignore_patterns("__pycache__"))
         (folder / ORIGINAL.name / mutant.file).write_text(mutant.source, "utf-8")
-        target = (f"--target-app={REFERENCE_APP}", f"--worker-app={REFERENCE_WORKER}", f"--target-dir={folder}", "--level=should")
+        target = (
+            f"--target-app={REFERENCE_APP}",
+            f"--worker-app={REFERENCE_WORKER}",
+            f"--target-dir={folder}",
+            "--level=should",
+            "--allow-inconclusive",
+        )
         return bed.judge(*target, stop_at_first=True)
 
 
 def killed_by(judged: Judged) -> str | None:
-    """The requirement that failed, or that it does not start; None where it survived. Raises RuntimeError where the suite failed."""
+    """What tells it from the reference: a requirement that failed or could not be judged, or that it does not start. None: it survived.
+
+    `FAILED` where the suite itself did.
+    """
     if failed := judged.having("FAIL"):
         return min(failed)
     if not judged.verdicts and "wants" in judged.printed:
         return NOT_STARTED
-    if judged.having("ERROR") or judged.having("INCONCLUSIVE") or not judged.verdicts:
-        raise RuntimeError(judged.printed)
+    if judged.having("ERROR") or not judged.verdicts:
+        return FAILED
+    if unseen := judged.having("INCONCLUSIVE"):
+        return f"{min(unseen)} cannot be judged"
     return None

@@ -8,7 +8,7 @@ from typing import Any
 
 from conformance.options import PROJECT
 from conformance.selftest.miniatures.table import MINIATURES
-from conformance.selftest.survivors import NOT_STARTED, SURVIVORS
+from conformance.selftest.survivors import FAILED, NOT_STARTED, SURVIVORS
 from conformance.selftest.variants.table import VARIANTS
 from spec.catalogue import Level, catalogue
 
@@ -44,6 +44,7 @@ def wrong(figures: Mapping[str, Figures]) -> Iterator[str]:
             yield f"{part}: the figures are of another table; run `conformance prove {part}` again"
         yield from (f"{part}: {row['name']}: {said}" for row in figures[part]["rows"] for said in row.get("inexact", ()))
     if "mutants" in figures:
+        yield from (f"mutants: the suite failed over {row['name']}" for row in figures["mutants"]["rows"] if row["killed_by"] == FAILED)
         yield from (f"mutants: {name} survived, and nothing says why" for name in _survivors(figures["mutants"]) if name not in SURVIVORS)
     if "repeat" in figures:
         yield from (f"repeat: {flip['requirement']} was not always the same for {flip['target']}" for flip in figures["repeat"]["flips"])

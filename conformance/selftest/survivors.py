@@ -3,5 +3,6 @@
 from collections.abc import Mapping
 
 NOT_STARTED = "does not start"
+FAILED = "the suite failed"
 
 SURVIVORS: Mapping[str, str] = {}
