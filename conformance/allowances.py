@@ -48,8 +48,8 @@ SILENCE_WATCHED = 2.0
 # uvicorn, told to wait for 1 ms, drops it after 0.1 s.
 GRACE_WATCHED = 0.5
 
-# How long a service that has not answered a submission is asked for other answers, where nothing listens at its broker. In the background,
-# and the reference, which tries once, is never watched that long.
+# How long a service that has not answered a submission, for its broker refuses it or is not there, is asked for other answers. The reference,
+# which tries once, is never watched that long.
 RETRIES_WATCHED = 2.0
 
 # A call whose upstream never answers; in the background too. The usual clients give up after 5 s (httpx) to 300 s (aiohttp).

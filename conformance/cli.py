@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.command == "verify":
         from conformance import verify
 
-        return verify.main(chosen.count, chosen.at_once or verify.AT_ONCE, chosen.json, rest)
+        return verify.main(chosen.count, verify.AT_ONCE if chosen.at_once is None else chosen.at_once, chosen.json, rest)
     if chosen.command == "list":
         print("\n".join(listed(Level(chosen.level.upper()) if chosen.level else None)))
         return 0

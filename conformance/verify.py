@@ -55,7 +55,6 @@ class Ended:
 
     number: int
     kind: Kind
-    status: int
     claim: str
     seconds: float
     verdicts: Mapping[str, Mapping[str, Any]]
@@ -94,9 +93,9 @@ class Series:
 
 
 def main(count: int, at_once: int, figures: Path | None, arguments: Sequence[str]) -> int:
-    """Make the runs, a line each, then what differed; 0 where nothing did, 1 where something did, 4 for wrong usage."""
+    """Make the runs, a line each, then what differed; 0 where nothing did, 1 where something did, 3 where a run has no verdicts."""
     try:
-        chosen = _read(arguments)
+        chosen = _read(min(count, at_once), arguments)
         series = _made(count, at_once, chosen, arguments)
     except WrongUsage as error:
         print(f"conformance verify: {error}", file=sys.stderr)
@@ -116,11 +115,16 @@ def main(count: int, at_once: int, figures: Path | None, arguments: Sequence[str
     )
     if figures:
         figures.write_text(json.dumps(series.figures(), indent=1) + "\n", "utf-8")
+    if silent := [run for run in series.runs if not run.verdicts]:
+        print(f"{len(silent)} runs ended without verdicts, the first of them run {silent[0].number}: they are evidence of nothing")
+        return Exit.ERROR
     return Exit.FAILED if found else Exit.PASSED
 
 
-def _read(arguments: Sequence[str]) -> Options:
+def _read(fewest: int, arguments: Sequence[str]) -> Options:
     """The options of the runs, as far as the target is concerned. Raises WrongUsage."""
+    if fewest < 1:
+        raise WrongUsage(f"N and --at-once want a number of runs from 1 on; {fewest} is none")
     known = {flag.name for flag in options.FLAGS}
     words = [part for word in arguments for part in (word.split("=", 1) if word.startswith("--") else [word])]
     given = {name: value for name, value in pairwise(words) if name in known}
@@ -195,7 +199,7 @@ def _run(number: int, kind: Kind, record: Path, arguments: Iterable[str]) -> End
     verdicts = {line["requirement"]: line for line in lines if line["type"] == "verdict"}
     footer: dict[str, Any] = next((line for line in lines if line["type"] == "footer"), {"claim": None, "seconds": 0.0})
     claim = str(footer["claim"] or f"no claim, exit status {done.returncode}")
-    return Ended(number, kind, done.returncode, claim, float(footer["seconds"]), verdicts)
+    return Ended(number, kind, claim, float(footer["seconds"]), verdicts)
 
 
 @contextmanager

@@ -308,7 +308,7 @@ async def test_a_stopping_worker_loses_nothing(client: Client, queue: Broker, wo
     for _ in range(allowances.LOOKED_AWAY):
         exchanges += [await client.post(PATH, BULK), *[await client.post(PATH, {"waits": number}) for number in range(WAITING)]]
         worker.start()
-        seen = await in_hand(queue, *(task_id_of(exchange) for exchange in exchanges[-WAITING - 1 :]))
+        seen = await in_hand(queue, task_id_of(exchanges[-WAITING - 1]), task_id_of(exchanges[-WAITING]))
         worker.did_its_work()
         if not seen[0].data["done"]:
             break
@@ -322,7 +322,7 @@ async def test_a_stopping_worker_loses_nothing(client: Client, queue: Broker, wo
         require(result.data["state"] == "SUCCESS", "a result of each task once a worker runs again", result.text, evidence)
 
 
-async def in_hand(queue: Broker, long: str, next_one: str, *_: str) -> list[Observation]:
+async def in_hand(queue: Broker, long: str, next_one: str) -> list[Observation]:
     """Where two tasks are as soon as the first is in execution, or done. Raises NoEvidence where the worker takes none.
 
     A worker that has a message still to decode holds it nowhere in Redis; it is past that once it keeps it, or has taken the next.

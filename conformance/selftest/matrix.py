@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from queue import Queue
@@ -42,10 +42,6 @@ class Judged:
     def having(self, status: str) -> set[str]:
         """The requirements with this status."""
         return {name for name, verdict in self.verdicts.items() if verdict["status"] == status}
-
-    def without(self, *names: str) -> "Judged":
-        """The same but for these requirements."""
-        return replace(self, verdicts={name: verdict for name, verdict in self.verdicts.items() if name not in names})
 
     def finding(self, requirement: str) -> str:
         """What was expected and what was got, in two lines."""

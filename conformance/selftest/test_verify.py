@@ -56,3 +56,14 @@ def test_a_target_that_cannot_be_started_is_wrong_usage(place: Path) -> None:
     done = verify(place, "1", "--target-app", "nowhere:app")
     assert done.returncode == 4
     assert "nowhere does not import" in done.stderr
+
+
+def test_runs_without_verdicts_are_evidence_of_nothing(place: Path) -> None:
+    done = verify(place, "1", "--only", "DEP-1", "-p", "no:conformance-run")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert done.stdout.endswith("1 runs ended without verdicts, the first of them run 0: they are evidence of nothing\n")
+
+
+def test_no_run_at_all_is_wrong_usage(place: Path) -> None:
+    done = verify(place, "0")
+    assert (done.returncode, done.stderr) == (4, "conformance verify: N and --at-once want a number of runs from 1 on; 0 is none\n")
