@@ -20,6 +20,7 @@ from conformance.testbed.postgres import Database
 from spec import model, strategies
 from spec.strategies import AWKWARD_TEXT
 
+EDGES = (-(2**31), -1, 0, 2**31 - 1)  # of the column's type, and where signs change
 INJECTIONS = ["1 OR 1=1", "1--", "(SELECT 2)", "1;DROP TABLE items", "1; DROP TABLE items; --", "1\tOR\t1=1", "1' OR '1'='1", "null::int"]
 
 
@@ -28,6 +29,13 @@ async def test_an_existing_item_is_its_row(client: Client, items: Database) -> N
     row = await items.add(name="Chair", description="of oak", price=49.5, quantity=3, available=False)
     check = await items.check_row(row["id"])
     expect(await client.get(f"/items/{row['id']}"), model.item(row), check)
+
+
+@pytest.mark.requirement("DB-1")
+@pytest.mark.parametrize("item_id", EDGES)
+async def test_an_item_may_have_any_id_of_the_columns_type(client: Client, items: Database, item_id: int) -> None:
+    row = await items.add_unless_there(item_id)
+    expect(await client.get(f"/items/{item_id}"), model.item(row), await items.check_row(item_id))
 
 
 @pytest.mark.requirement("DB-2")

@@ -185,6 +185,11 @@ class Database:
         self._made.add(stored["id"])
         return stored
 
+    async def add_unless_there(self, item_id: int) -> dict[str, Any]:
+        """The row under an id that need not be ours to give: the one that somebody else has there, or a new one."""
+        there = await self._row("SELECT * FROM items WHERE id = $1", item_id)
+        return there or await self.add(id=item_id)
+
     def unused_id(self, apart: int = 1) -> int:
         """An id of ours that has no row, this far from the one before."""
         self._next_id += apart

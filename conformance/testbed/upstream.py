@@ -156,11 +156,10 @@ class Upstream:
 
     async def arrived(self, hold: Hold, count: int) -> int:
         """Wait until this many requests are held at once; how many were when that is so, or one was given up, or no more came in time."""
-        began = time.monotonic()
         patience = allowances.DEADLINE_AFTER_A_MISSED_ONE if self._missed else allowances.ARRIVAL_DEADLINE
-        first = patience if self._missed else patience + count * allowances.ARRIVAL_OF_EACH
+        first = time.monotonic() + (0.0 if self._missed else (count - hold.most) * allowances.ARRIVAL_OF_EACH)
         while hold.most < count and not hold.given_up:
-            if time.monotonic() > (began + first if hold.latest is None else max(began, hold.latest) + patience):
+            if time.monotonic() > max(first, hold.latest or first) + patience:
                 break
             await asyncio.sleep(allowances.POLL_INTERVAL)
         self._missed = hold.most < count

@@ -13,7 +13,7 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 
-from conformance.selftest.miniatures.service import Receive, Row, Scope, Send, Service, miniature
+from conformance.selftest.miniatures.service import ID_MAX, Receive, Row, Scope, Send, Service, miniature
 
 
 @miniature
@@ -32,6 +32,22 @@ class description_begins_with_a_capital(Service):
     async def find(self, item_id: int) -> Row | None:
         row = await super().find(item_id)
         return row and row | {"description": row["description"] and row["description"][:1].upper() + row["description"][1:]}
+
+
+@miniature
+class row_of_a_negative_id_is_null(Service):
+    """An id below one is taken for absent, row or not."""
+
+    async def find(self, item_id: int) -> Row | None:
+        return await super().find(item_id) if item_id > 0 else None
+
+
+@miniature
+class row_of_the_largest_id_is_null(Service):
+    """The range of ids ends one too early."""
+
+    async def find(self, item_id: int) -> Row | None:
+        return await super().find(item_id) if item_id < ID_MAX else None
 
 
 @miniature
