@@ -13,6 +13,7 @@ from conformance import __version__
 from conformance.errors import BrokenTestbed, WrongUsage
 from conformance.interrupts import SIGNALS
 from conformance.options import COMMAND, FLAGS, PROJECT, read
+from conformance.report import reading, views
 from spec.catalogue import Level, Requirement, catalogue, sections
 
 WIDTH = 100
@@ -39,6 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             keeping.add_argument(flag.name, metavar=flag.metavar, help=flag.help)
     keeping.add_argument("--format", choices=("shell", "dotenv", "compose"), default="shell", help="how the environment is printed")
     keeping.add_argument("--state", metavar="FILE", help="what tells runs of it (default: a file of this user's among the temporary ones)")
+    reporting = commands.add_parser("report", help="show records that runs have written, in the forms that are asked for")
+    reporting.add_argument("record", nargs="+", type=Path, metavar="RECORD", help="what --record has written; several are compared")
+    for form, what in views.FORMS.items():
+        reporting.add_argument(f"--{form}", metavar="FILE", help=f"write {what.help} (- for the standard output)")
     verifying = commands.add_parser("verify", help="judge a target again and again; takes the options of a run as well")
     verifying.add_argument("count", type=int, metavar="N", help="how many runs")
     verifying.add_argument(
@@ -63,6 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if chosen.command == "explain":
         return explain(chosen.id)
+    if chosen.command == "report":
+        return report(chosen)
     if chosen.command == "testbed":
         return keep_testbed(chosen)
     from conformance import bench
@@ -75,6 +82,17 @@ def run(arguments: Sequence[str]) -> NoReturn:
     settings = next(path for path in (PROJECT / "pyproject.toml", Path(__file__).with_name("pyproject.toml")) if path.is_file())
     argv = [sys.executable, "-m", "pytest", "-c", str(settings), "-p", "conformance.plugin", str(Path(__file__).with_name("probes"))]
     os.execve(sys.executable, [*argv, *arguments], {**os.environ, COMMAND: "conformance run"})
+
+
+def report(chosen: argparse.Namespace) -> int:
+    """Show records; the exit status."""
+    wanted = {form: getattr(chosen, form) for form in views.FORMS if getattr(chosen, form)}
+    try:
+        views.write([reading.read(path) for path in chosen.record], wanted or {views.DEFAULT: "-"})
+    except WrongUsage as error:
+        print(f"conformance report: {error}", file=sys.stderr)
+        return 4
+    return 0
 
 
 def keep_testbed(chosen: argparse.Namespace) -> int:

@@ -1,7 +1,6 @@
 """The pytest plugin: hooks and the few fixtures; nothing else. Loaded by the root conftest and by `conformance run`."""
 
 import random
-import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -169,7 +168,7 @@ class RunHooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        item.stash[STARTED] = time.monotonic()
+        item.stash[STARTED] = self.run.journal.now()
         disturbs = item.get_closest_marker("disturbs") is not None
         self.run.prepare(_requirement(self.run, item), _worker(item), disturbs=disturbs)
 
@@ -192,7 +191,7 @@ class RunHooks:
         if call.excinfo is None:
             status, finding = _passed(item) if call.when == "call" else (Status.PASS, None)
             if call.when == "call":
-                self.run.outcomes.append(Outcome(requirement.id, item.nodeid, status, finding, time.monotonic() - item.stash[STARTED]))
+                self._note(item, requirement, status, finding)
             report.status = status  # type: ignore[attr-defined]
             return report
         error = _violation_in(call.excinfo.value)
@@ -202,8 +201,7 @@ class RunHooks:
         if requirement.level is Level.MAY and status is Status.FAIL:
             status = Status.OBSERVED
         # A later phase's outcome replaces an earlier one of the same probe: a teardown that breaks is an ERROR.
-        seconds = time.monotonic() - item.stash.get(STARTED, time.monotonic())
-        self.run.outcomes.append(Outcome(requirement.id, item.nodeid, status, finding, seconds))
+        self._note(item, requirement, status, finding)
         report.status = status  # type: ignore[attr-defined]
         if status is not Status.ERROR or isinstance(error, BrokenTestbed):
             report.longrepr = f"{requirement.id} {status}: {requirement.sentence}\nexpected  {finding.expected}\ngot       {finding.got}"
@@ -211,6 +209,11 @@ class RunHooks:
             report.outcome = "skipped"
             report.longrepr = (str(item.path), 0, f"INCONCLUSIVE: {finding.got}")
         return report
+
+    def _note(self, item: pytest.Item, requirement: Requirement, status: Status, finding: Finding | None) -> None:
+        ended = self.run.journal.now()
+        began = item.stash.get(STARTED, ended)
+        self.run.outcomes.append(Outcome(requirement.id, item.nodeid, status, finding, ended - began, (began, ended)))
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:

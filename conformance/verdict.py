@@ -1,5 +1,7 @@
 """Verdicts: from what became of the probes to one verdict per requirement, a claim, and an exit status. Pure functions."""
 
+import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
@@ -39,6 +41,11 @@ class Finding:
     look_at: str | None = None
     reproduce: tuple[str, ...] = ()
 
+    @property
+    def fingerprint(self) -> str:
+        """Eight hexadecimal digits that are the same for the same defect: what differs from run to run is left out of both sides."""
+        return hashlib.sha256(_CHANGING.sub("#", f"{self.expected}\n{self.got}").encode()).hexdigest()[:8]
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -49,6 +56,7 @@ class Outcome:
     status: Status
     finding: Finding | None = None
     seconds: float = 0.0
+    span: tuple[float, float] | None = None  # when it began and ended, in seconds since the run began
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,11 @@ class Verdict:
     probes: int
     finding: Finding | None = None
     seconds: float = 0.0
+    span: tuple[float, float] | None = None  # of the probe that decided
 
+
+# What a finding has of one run alone: identities of tasks, ids and ports, times and counts of digits that no status has.
+_CHANGING = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b\d{4,}\b|\b\d+\.\d+\b")
 
 # Of several outcomes the first in this order decides: a violation is one whatever else passed.
 _DECIDING = (Status.FAIL, Status.INCONCLUSIVE)
@@ -72,7 +84,7 @@ def judge(requirement: Requirement, collected: Sequence[str], outcomes: Iterable
     seconds = sum(outcome.seconds for outcome in by_probe.values())
     for outcome in by_probe.values():
         if outcome.status is Status.ERROR:
-            return Verdict(requirement, Status.ERROR, len(collected), outcome.finding, seconds)
+            return Verdict(requirement, Status.ERROR, len(collected), outcome.finding, seconds, outcome.span)
     if not collected:
         return _lost(requirement, 0, seconds, "no probe of this requirement was collected")
     if unreported := [probe for probe in collected if probe not in by_probe]:
@@ -82,7 +94,7 @@ def judge(requirement: Requirement, collected: Sequence[str], outcomes: Iterable
     for status in _DECIDING:
         for outcome in by_probe.values():
             if outcome.status is status:
-                return Verdict(requirement, status, len(collected), outcome.finding, seconds)
+                return Verdict(requirement, status, len(collected), outcome.finding, seconds, outcome.span)
     if requirement.level is Level.MAY:
         return Verdict(requirement, Status.OBSERVED, len(collected), _together(by_probe.values()), seconds)
     return Verdict(requirement, Status.PASS, len(collected), None, seconds)

@@ -59,6 +59,7 @@ class Record:
                 "status": verdict.status,
                 "probes": verdict.probes,
                 "seconds": round(verdict.seconds, 3),
+                "span": verdict.span,
                 "finding": finding
                 and {
                     "expected": finding.expected,
@@ -66,6 +67,7 @@ class Record:
                     "evidence": [{**reference(fact), "summary": fact.summary} for fact in finding.evidence],
                     "look_at": finding.look_at or verdict.requirement.usual_cause,
                     "reproduce": list(finding.reproduce),
+                    "fingerprint": finding.fingerprint,
                 },
             }
         )

@@ -1,0 +1,10 @@
+"""Markdown: a page for a pull request's comment or a step's summary."""
+
+from collections.abc import Sequence
+
+from conformance.report.reading import Report
+
+
+def render(reports: Sequence[Report]) -> str:
+    """The page."""
+    return "".join(f"## {report.target}\n\n{report.sentence}\n" for report in reports)

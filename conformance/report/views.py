@@ -1,0 +1,41 @@
+"""Views: the forms in which records are shown. Each is a function from reports to a text, and starts nothing."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from conformance.errors import WrongUsage
+from conformance.report import markdown
+from conformance.report.reading import Report
+
+DEFAULT = "markdown"
+
+
+@dataclass(frozen=True)
+class Form:
+    """One form: what it is, what makes it, and whether it shows several records beside each other."""
+
+    help: str
+    render: Callable[[Sequence[Report]], str]
+    takes_several: bool = False
+
+
+FORMS = {
+    "markdown": Form("a page in Markdown, for a comment or a summary", markdown.render, takes_several=True),
+}
+
+
+def write(reports: Sequence[Report], wanted: Mapping[str, str]) -> None:
+    """Write each form that is wanted to its file, or to the standard output. Raises WrongUsage."""
+    for form, file in wanted.items():
+        if len(reports) > 1 and not FORMS[form].takes_several:
+            raise WrongUsage(f"--{form} shows one record; {len(reports)} were given")
+        text = FORMS[form].render(reports)
+        if file == "-":
+            sys.stdout.write(text)
+            continue
+        try:
+            Path(file).write_text(text, "utf-8")
+        except OSError as error:
+            raise WrongUsage(f"--{form} wants a file that can be written; {file} cannot: {error.strerror}") from error
