@@ -14,7 +14,7 @@ from conformance.errors import BrokenTestbed, WrongUsage
 from conformance.interrupts import SIGNALS
 from conformance.options import COMMAND, FLAGS, PROJECT, read
 from conformance.report import reading, views
-from spec.catalogue import Level, Requirement, catalogue, sections
+from spec.catalogue import Language, Level, Requirement, catalogue, sections
 
 WIDTH = 100
 OF_A_TESTBED = ("--services", "--postgres-image", "--redis-image", "--database-url", "--redis-url", "--upstream-port")
@@ -44,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reporting.add_argument("record", nargs="+", type=Path, metavar="RECORD", help="what --record has written; several are compared")
     for form, what in views.FORMS.items():
         reporting.add_argument(f"--{form}", metavar="FILE", help=f"write {what.help} (- for the standard output)")
+    reporting.add_argument("--lang", choices=list(Language), type=Language, default=Language.EN, help="the language (default: en)")
     verifying = commands.add_parser("verify", help="judge a target again and again; takes the options of a run as well")
     verifying.add_argument("count", type=int, metavar="N", help="how many runs")
     verifying.add_argument(
@@ -88,7 +89,7 @@ def report(chosen: argparse.Namespace) -> int:
     """Show records; the exit status."""
     wanted = {form: getattr(chosen, form) for form in views.FORMS if getattr(chosen, form)}
     try:
-        views.write([reading.read(path) for path in chosen.record], wanted or {views.DEFAULT: "-"})
+        views.write([reading.read(path) for path in chosen.record], wanted or {views.DEFAULT: "-"}, chosen.lang)
     except WrongUsage as error:
         print(f"conformance report: {error}", file=sys.stderr)
         return 4

@@ -25,6 +25,13 @@ class Level(StrEnum):
     MAY = "MAY"
 
 
+class Language(StrEnum):
+    """A language that the specification is written in; ids and levels are the same in each."""
+
+    EN = "en"
+    ZH = "zh"
+
+
 class CatalogueError(Exception):
     """A specification document that cannot be read; the message begins with file and line."""
 
@@ -60,30 +67,39 @@ class Section:
     document: str
 
 
-@cache
-def catalogue() -> dict[str, Requirement]:
+def catalogue(language: Language = Language.EN) -> dict[str, Requirement]:
     """Every requirement by id, in the order of the documents. Raises CatalogueError."""
-    return read(FOLDER)
+    return _catalogue(language)
 
 
 @cache
-def sections() -> tuple[Section, ...]:
+def _catalogue(language: Language) -> dict[str, Requirement]:
+    return read(folder(language))
+
+
+@cache
+def sections(language: Language = Language.EN) -> tuple[Section, ...]:
     """The sections in order, titled as their documents are."""
     return tuple(
         Section(int(path.name.split("-", 1)[0]), path.read_text("utf-8").split("\n", 1)[0].split(" ", 2)[2], path.name)
-        for path in documents(FOLDER)
+        for path in documents(folder(language))
     )
 
 
-def documents(folder: Path) -> list[Path]:
+def folder(language: Language) -> Path:
+    """Where the documents of a language are."""
+    return FOLDER if language is Language.EN else FOLDER / language
+
+
+def documents(place: Path) -> list[Path]:
     """The numbered documents of a folder, in order."""
-    return sorted(folder.glob("[1-9]-*.md"))
+    return sorted(place.glob("[1-9]-*.md"))
 
 
-def read(folder: Path) -> dict[str, Requirement]:
+def read(place: Path) -> dict[str, Requirement]:
     """Read the requirements of all numbered documents in a folder. Raises CatalogueError for a wrong or repeated id."""
     found: dict[str, Requirement] = {}
-    for path in documents(folder):
+    for path in documents(place):
         for requirement in _requirements(path):
             if earlier := found.get(requirement.id):
                 raise CatalogueError(

@@ -8,6 +8,7 @@ from pathlib import Path
 from conformance.errors import WrongUsage
 from conformance.report import markdown
 from conformance.report.reading import Report
+from spec.catalogue import Language
 
 DEFAULT = "markdown"
 
@@ -17,7 +18,7 @@ class Form:
     """One form: what it is, what makes it, and whether it shows several records beside each other."""
 
     help: str
-    render: Callable[[Sequence[Report]], str]
+    render: Callable[[Sequence[Report], Language], str]
     takes_several: bool = False
 
 
@@ -26,12 +27,12 @@ FORMS = {
 }
 
 
-def write(reports: Sequence[Report], wanted: Mapping[str, str]) -> None:
+def write(reports: Sequence[Report], wanted: Mapping[str, str], language: Language) -> None:
     """Write each form that is wanted to its file, or to the standard output. Raises WrongUsage."""
     for form, file in wanted.items():
         if len(reports) > 1 and not FORMS[form].takes_several:
             raise WrongUsage(f"--{form} shows one record; {len(reports)} were given")
-        text = FORMS[form].render(reports)
+        text = FORMS[form].render(reports, language)
         if file == "-":
             sys.stdout.write(text)
             continue
