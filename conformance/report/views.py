@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conformance.errors import WrongUsage
-from conformance.report import markdown
+from conformance.report import html, markdown
 from conformance.report.reading import Report
 from spec.catalogue import Language
 
@@ -23,6 +23,7 @@ class Form:
 
 
 FORMS = {
+    "html": Form("one page that needs nothing else, to look at and to print", html.render, takes_several=True),
     "markdown": Form("a page in Markdown, for a comment or a summary", markdown.render, takes_several=True),
 }
 
@@ -36,7 +37,16 @@ def write(reports: Sequence[Report], wanted: Mapping[str, str], language: Langua
         if file == "-":
             sys.stdout.write(text)
             continue
-        try:
-            Path(file).write_text(text, "utf-8")
-        except OSError as error:
-            raise WrongUsage(f"--{form} wants a file that can be written; {file} cannot: {error.strerror}") from error
+        _put(form, Path(file), text)
+
+
+def claim(form: str, file: Path) -> None:
+    """See early that a form can be written to a file; one of an earlier run is emptied, for it is of that run. Raises WrongUsage."""
+    _put(form, file, "")
+
+
+def _put(form: str, file: Path, text: str) -> None:
+    try:
+        file.write_text(text, "utf-8")
+    except OSError as error:
+        raise WrongUsage(f"--{form} wants a file that can be written; {file} cannot: {error.strerror}") from error
