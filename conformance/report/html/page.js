@@ -40,6 +40,11 @@
     one("#nothing").hidden = items.some((item) => !item.hidden);
   }
 
+  function clear() {
+    form.reset();
+    filter();
+  }
+
   // What a link leads to is not to stand under the filter, whose height depends on the window.
   new ResizeObserver(() => {
     const covers = getComputedStyle(form).position === "sticky";
@@ -47,7 +52,7 @@
   }).observe(form);
 
   form.addEventListener("input", filter);
-  form.addEventListener("reset", () => setTimeout(filter));
+  one("#clear").addEventListener("click", clear);
   form.addEventListener("submit", (event) => event.preventDefault());
 
   const toggle = one("#open");
@@ -65,7 +70,7 @@
     try { name = decodeURIComponent(name); } catch { return; }
     const item = document.getElementById(name) ?? document.getElementById(name.toUpperCase());
     if (!item) return;
-    if (item.hidden || item.closest("[hidden]")) { form.reset(); filter(); }
+    if (item.hidden || item.closest("[hidden]")) clear();
     if (item.tagName === "DETAILS") item.open = true;
     item.scrollIntoView();
     if (item.matches(".item")) handle(item).focus({ preventScroll: true });

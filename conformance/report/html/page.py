@@ -120,7 +120,7 @@ def _filter(shown: Sequence[Shown], say: Say, *, compares: bool = False) -> Mark
         element("label", element("input", type="checkbox", name="differs"), say("only what differs"), class_="choice")
         if compares
         else None,
-        element("button", say("Clear"), type="reset"),
+        element("button", say("Clear"), type="button", id="clear"),
         element("button", say("Open all"), type="button", id="open", data_other=say("Close all")),
         element("output", data_text=say("{shown} of {all} shown", shown="{shown}", all="{all}")),
         id="filter",

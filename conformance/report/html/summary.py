@@ -59,7 +59,7 @@ def about(report: Report, say: Say) -> dict[str, Content]:
         say("seed"): element("code", str(header["seed"])),
         say("began"): when(str(header["began"])),
         say("duration"): time(float(seconds)),
-        say("required"): say("every {level}", level=str(header["level"])) if header["level"] == "MUST" else say("every MUST and SHOULD"),
+        say("required"): say("every MUST") if header["level"] == "MUST" else say("every MUST and SHOULD"),
         say("exit status"): str(footer["exit_status"]) if footer else say("none, it was cut short"),
         say("suite"): str(header["suite"]),
     }
