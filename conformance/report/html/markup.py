@@ -4,12 +4,13 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
-from itertools import groupby
+from itertools import accumulate, groupby
 
 from conformance.report.words import said
 from spec.catalogue import Language
 
 VOID = {"meta", "link", "input"}
+ESCAPED = 8  # letters, about
 _JOINT = re.compile(r"(?<=[.:/_])(?=\w)")
 _LINK = re.compile(r"\[([^]]+)]\([^)]+\)")
 
@@ -35,9 +36,10 @@ class Say:
 
     def cut(self, text: str, limit: int) -> list[Markup | str]:
         """No more of a text than the limit; what was cut has its length said."""
-        if len(text) <= limit:
+        fits = _fitting(text, limit)
+        if fits == len(text):
             return [text]
-        return [text[:limit], element("span", self("… cut, of {count} characters", count=f"{len(text):,}"), class_="cut")]
+        return [text[:fits], element("span", self("… cut, of {count} characters", count=f"{len(text):,}"), class_="cut")]
 
     def name(self, text: str, limit: int) -> Content:
         """A name, cut likewise, that may break where its parts meet."""
@@ -70,6 +72,14 @@ def facts(pairs: Mapping[str, Content], **attributes: str) -> Markup:
     """Terms and what is known of them; those of which nothing is are left out."""
     told = [element("div", element("dt", term), element("dd", value)) for term, value in pairs.items() if value]
     return element("dl", told, **attributes)
+
+
+def _fitting(text: str, limit: int) -> int:
+    """How many letters of a text fit, where one that is shown as its escape takes as much room as that."""
+    if text[:limit].isprintable():
+        return min(len(text), limit)
+    ends = accumulate(1 if letter.isprintable() else ESCAPED for letter in text[:limit])
+    return sum(end <= limit for end in ends)
 
 
 def plain(text: str) -> str:

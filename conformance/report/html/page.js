@@ -46,10 +46,12 @@
   }
 
   // What a link leads to is not to stand under the filter, whose height depends on the window.
-  new ResizeObserver(() => {
+  function leaveRoom() {
     const covers = getComputedStyle(form).position === "sticky";
     document.documentElement.style.scrollPaddingTop = `${covers ? form.offsetHeight + 8 : 8}px`;
-  }).observe(form);
+  }
+
+  addEventListener("resize", leaveRoom);
 
   form.addEventListener("input", filter);
   one("#clear").addEventListener("click", clear);
@@ -72,6 +74,7 @@
     if (!item) return;
     if (item.hidden || item.closest("[hidden]")) clear();
     if (item.tagName === "DETAILS") item.open = true;
+    leaveRoom();
     item.scrollIntoView();
     if (item.matches(".item")) handle(item).focus({ preventScroll: true });
   }
@@ -172,5 +175,6 @@
   });
 
   filter();
-  follow();
+  leaveRoom();
+  addEventListener("load", follow); // not before: the browser goes to the fragment itself first, and takes the focus away
 })();

@@ -127,6 +127,6 @@ def _colophon(shown: Shown, judged: Judged, requirement: Requirement | None) -> 
     if judged.status:
         parts += [say("probes: {count}, {time}", count=judged.probes, time=time(judged.seconds))]
     if judged.found and judged.status is Status.FAIL:
-        parts += [say("fingerprint {digits}", digits=judged.found.fingerprint)]
+        parts += [say("fingerprint {digits}", digits=judged.found.fingerprint[:8])]
     for number, part in enumerate(parts):
         yield [" · " if number else None, part]

@@ -61,7 +61,7 @@ def about(report: Report, say: Say) -> dict[str, Content]:
         say("duration"): time(float(seconds)),
         say("required"): say("every MUST") if header["level"] == "MUST" else say("every MUST and SHOULD"),
         say("exit status"): str(footer["exit_status"]) if footer else say("none, it was cut short"),
-        say("suite"): str(header["suite"]),
+        say("suite"): say.cut(str(header["suite"]), LENGTH),
     }
 
 
@@ -70,7 +70,7 @@ def when(text: str) -> Markup:
     try:
         return element("time", datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M %Z"), datetime=text)
     except ValueError:
-        return element("span", text)
+        return element("span", text[:LENGTH])
 
 
 def incomplete(report: Report, say: Say, name: str = "incomplete") -> Content:
