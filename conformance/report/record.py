@@ -91,6 +91,8 @@ class Record:
     def text(self) -> str:
         """All that is written so far. Raises OSError."""
         with self._lock:
+            if self._path and not self._path.is_file():
+                raise OSError(f"{self._path} is a record that cannot be read again")
             if self._path:
                 return self._path.read_text("utf-8")
             assert self._file

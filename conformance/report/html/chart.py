@@ -57,7 +57,9 @@ def _legend(timeline: Timeline, say: Say) -> Markup:
 
 def time(seconds: float) -> str:
     """A length of time for a person."""
-    return f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.4g} s"
+    if seconds < 0.9995:  # which 3 digits would show as 1e+03
+        return f"{seconds * 1000:.3g} ms"
+    return f"{seconds:.4g} s" if seconds < 1000 else f"{seconds:.0f} s"
 
 
 def _lane(name: str, marks: Sequence[tuple[int, Mark]], began: float, length: float, steps: Sequence[float]) -> Markup:

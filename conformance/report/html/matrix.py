@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from conformance.report.html.chart import time
-from conformance.report.html.markup import Content, Markup, Say, element, prose
+from conformance.report.html.markup import Content, Markup, element, prose
 from conformance.report.html.requirement import NOT_JUDGED, Shown, entry, sentence, verdict
-from conformance.report.html.summary import LENGTH, claim, counts, incomplete, sectioned, when
+from conformance.report.html.summary import LENGTH, ORDER, claim, counts, incomplete, sectioned, when
 from conformance.report.reading import Judged
 from conformance.verdict import Status
 from spec.catalogue import sections
@@ -42,18 +42,18 @@ def matrix(shown: Sequence[Shown]) -> Markup:
         element("th", element("b", f"{number}"), " ", say.name(each.report.target, NAME), scope="col")
         for number, each in enumerate(shown, 1)
     )
-    rows = [_row(shown, each) for each in _all(shown)]
-    different = sum("data-differs" in row.split(">", 1)[0] for _, row in rows)
-    caption = say("{count} of {all} requirements differ; their rows are marked with ≠", count=different, all=len(rows))
+    everything = _all(shown)
+    different = sum(len(_statuses(shown, each.id)) > 1 for each in everything)
+    caption = say("{count} of {all} requirements differ; their rows are marked with ≠", count=different, all=len(everything))
     bodies = (
         element(
             "tbody",
             element("tr", element("th", f"{number or ''} {title}".strip(), scope="rowgroup", colspan=len(shown) + 2)),
-            (row for each, row in rows if each.section == number),
+            (_row(shown, each) for each in found),
             class_="group",
             id=f"section-{number}",
         )
-        for number, title, _ in sectioned((each for each, _ in rows), sections(say.language), say)
+        for number, title, found in sectioned(everything, sections(say.language), say)
     )
     first = (element("th", say(text), scope="col") for text in ("requirement", "level"))
     table = element("table", element("caption", caption), element("thead", element("tr", first, heads)), bodies)
@@ -70,37 +70,33 @@ def _all(shown: Sequence[Shown]) -> list[Judged]:
     return sorted(first.values(), key=lambda judged: order.get(judged.id, len(order)))
 
 
-def _row(shown: Sequence[Shown], first: Judged) -> tuple[Judged, Markup]:
-    say = shown[0].say
-    verdicts = [each.report.by_id.get(first.id) for each in shown]
-    statuses = {judged.status for judged in verdicts if judged}
-    differs = len(statuses) > 1
+def _statuses(shown: Sequence[Shown], name: str) -> list[Status | None]:
+    """The verdicts that a requirement has in the records that asked for it, each once."""
+    found = {each.report.by_id[name].status for each in shown if name in each.report.by_id}
+    return [status for status in ORDER if status in found]
+
+
+def _row(shown: Sequence[Shown], first: Judged) -> Markup:
+    statuses = _statuses(shown, first.id)
     known = shown[0].known.get(first.id)
     level = known.level if known else first.level
-    head = element(
-        "th",
-        element("a", first.id, href=f"#{first.id}", class_="id"),
-        " ",
-        prose(sentence(shown[0], first)),
-        scope="row",
-    )
-    cells = (_cell(each, judged, say) for each, judged in zip(shown, verdicts, strict=True))
-    row = element(
+    link = element("a", first.id, href=f"#{first.id}", class_="id")
+    return element(
         "tr",
-        head,
+        element("th", link, " ", prose(sentence(shown[0], first)), scope="row"),
         element("td", level, class_="level"),
-        cells,
+        (_cell(each, each.report.by_id.get(first.id)) for each in shown),
         class_="item",
         id=first.id,
         data_status="|".join(status or NOT_JUDGED for status in statuses),
         data_level=level,
         data_section=first.section,
-        data_differs=differs,
+        data_differs=len(statuses) > 1,
     )
-    return first, row
 
 
-def _cell(shown: Shown, judged: Judged | None, say: Say) -> Markup:
+def _cell(shown: Shown, judged: Judged | None) -> Markup:
+    say = shown.say
     if judged is None:
         return element("td", element("span", say("not asked"), class_="none"))
     if judged.status in SETTLED or judged.status is None:

@@ -86,7 +86,8 @@ def told(line: Line) -> str:
 
 def _is_elsewhere(judged: Judged, named: Sequence[Line]) -> bool:
     """Whether what the verdict is built on was seen at another time than its probe ran, as with the lives of copies."""
-    return bool(judged.span and named) and all(line["at"] < judged.span[0] for line in named)  # type: ignore[index]
+    began = judged.span[0] if judged.span else 0.0
+    return bool(named) and all(float(line["at"]) < began for line in named)
 
 
 def _chosen(lines: Sequence[Line], named: set[tuple[str, int]], limit: int) -> list[Line]:
