@@ -82,7 +82,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _add_language(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--lang", choices=list(Language), type=Language, default=Language.EN, help="the language (default: en)")
+    languages = ", ".join(Language)
+    parser.add_argument("--lang", type=_language, default=Language.EN, metavar="LANGUAGE", help=f"one of {languages} (default: en)")
+
+
+def _language(text: str) -> Language:
+    try:
+        return Language(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"wanted one of {', '.join(Language)}, got {text!r}") from error
 
 
 def run(arguments: Sequence[str]) -> NoReturn:

@@ -210,6 +210,15 @@ def test_the_command_line_lists_and_explains_in_chinese(capsys: pytest.CaptureFi
     assert max(width(line) for line in explained.splitlines() if line not in titles) <= cli.WIDTH
 
 
+@pytest.mark.parametrize("command", [("list",), ("explain", "DB-2"), ("report", "record.jsonl")])
+def test_a_language_that_there_is_not_is_answered_by_those_that_there_are(
+    command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        cli.main([*command, "--lang", "de"])
+    assert capsys.readouterr().err.endswith("error: argument --lang: wanted one of en, zh, got 'de'\n")
+
+
 @pytest.mark.parametrize(
     ("text", "lines"),
     [
