@@ -4,7 +4,6 @@ import argparse
 import os
 import signal
 import sys
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -14,7 +13,9 @@ from conformance.errors import BrokenTestbed, WrongUsage
 from conformance.interrupts import SIGNALS
 from conformance.options import COMMAND, FLAGS, PROJECT, read
 from conformance.report import reading, views
-from spec.catalogue import Language, Level, Requirement, catalogue, sections
+from conformance.report.columns import filled
+from conformance.report.words import said
+from spec.catalogue import FOLDER, Language, Level, Requirement, catalogue, folder, sections
 
 WIDTH = 100
 OF_A_TESTBED = ("--services", "--postgres-image", "--redis-image", "--database-url", "--redis-url", "--upstream-port")
@@ -30,8 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     listing = commands.add_parser("list", help="list the requirements")
     listing.add_argument("--level", choices=[level.lower() for level in Level], help="those of one level")
+    _add_language(listing)
     explaining = commands.add_parser("explain", help="explain requirements: what, why, and the usual cause of failing")
     explaining.add_argument("id", nargs="+")
+    _add_language(explaining)
     commands.add_parser("run", help="judge a target; takes the options of `pytest` (see `conformance run --help`)")
     commands.add_parser("bench", help="print where the time of a run goes")
     keeping = commands.add_parser("testbed", help="start the services for a target of yours, and keep them until Ctrl-C")
@@ -44,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reporting.add_argument("record", nargs="+", type=Path, metavar="RECORD", help="what --record has written; several are compared")
     for form, what in views.FORMS.items():
         reporting.add_argument(f"--{form}", metavar="FILE", help=f"write {what.help} (- for the standard output)")
-    reporting.add_argument("--lang", choices=list(Language), type=Language, default=Language.EN, help="the language (default: en)")
+    _add_language(reporting)
     verifying = commands.add_parser("verify", help="judge a target again and again; takes the options of a run as well")
     verifying.add_argument("count", type=int, metavar="N", help="how many runs")
     verifying.add_argument(
@@ -65,10 +68,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return verify.main(chosen.count, verify.AT_ONCE if chosen.at_once is None else chosen.at_once, chosen.json, rest)
     if chosen.command == "list":
-        print("\n".join(listed(Level(chosen.level.upper()) if chosen.level else None)))
+        print("\n".join(listed(Level(chosen.level.upper()) if chosen.level else None, chosen.lang)))
         return 0
     if chosen.command == "explain":
-        return explain(chosen.id)
+        return explain(chosen.id, chosen.lang)
     if chosen.command == "report":
         return report(chosen)
     if chosen.command == "testbed":
@@ -76,6 +79,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from conformance import bench
 
     return bench.main()
+
+
+def _add_language(parser: argparse.ArgumentParser) -> None:
+    languages = ", ".join(Language)
+    parser.add_argument("--lang", type=_language, default=Language.EN, metavar="LANGUAGE", help=f"one of {languages} (default: en)")
+
+
+def _language(text: str) -> Language:
+    try:
+        return Language(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"wanted one of {', '.join(Language)}, got {text!r}") from error
 
 
 def run(arguments: Sequence[str]) -> NoReturn:
@@ -122,39 +137,40 @@ def prove(parts: Sequence[str], *, whole: bool, runs: int) -> int:
     return prove.main(parts, whole=whole, runs=runs)
 
 
-def listed(level: Level | None) -> list[str]:
+def listed(level: Level | None, language: Language = Language.EN) -> list[str]:
     """The requirements, a line each, under their sections."""
     lines: list[str] = []
-    for section in sections():
-        chosen = [item for item in catalogue().values() if item.section == section.number and level in (None, item.level)]
+    for section in sections(language):
+        chosen = [item for item in catalogue(language).values() if item.section == section.number and level in (None, item.level)]
         if chosen:
             lines += ["", f"{section.number} {section.title}"]
         lines += [f"  {item.id:<8} {item.level:<7} {item.sentence}" for item in chosen]
     return lines[1:]
 
 
-def explain(names: Sequence[str]) -> int:
+def explain(names: Sequence[str], language: Language) -> int:
     """Print what is known of each requirement; 4 where one does not exist."""
-    known = catalogue()
+    known = catalogue(language)
     if unknown := [name for name in names if name.upper() not in known]:
         print(f"conformance explain wants ids of requirements; there is no {unknown[0]!r}. See 'conformance list'", file=sys.stderr)
         return 4
-    print("\n\n".join(explained(known[name.upper()]) for name in names))
+    print("\n\n".join(explained(known[name.upper()], language) for name in names))
     return 0
 
 
-def explained(requirement: Requirement) -> str:
+def explained(requirement: Requirement, language: Language = Language.EN) -> str:
     """A requirement as a few paragraphs."""
+    where = f"{(folder(language) / requirement.document).relative_to(FOLDER.parent)}:{requirement.line}"
     paragraphs = [
         requirement.text,
-        f"Why it matters: {requirement.why}",
-        f"Usual cause of failing: {requirement.usual_cause}",
-        *([f"To mend it: {requirement.mend}"] if requirement.mend else []),
-        f"Seen through: {', '.join(requirement.channels)}. Written in spec/{requirement.document}:{requirement.line}.",
-        f"Check it alone: pytest --only {requirement.id}",
+        said("Why it matters: {}", language).format(requirement.why),
+        said("Usual cause of failing: {}", language).format(requirement.usual_cause),
+        *([said("To mend it: {}", language).format(requirement.mend)] if requirement.mend else []),
+        said("Seen through: {}. Written in {}.", language).format(", ".join(requirement.channels), where),
+        said("Check it alone: {}", language).format(f"pytest --only {requirement.id}"),
     ]
     title = f"{requirement.id}  {requirement.level}  {requirement.sentence}  {requirement.source}"
-    return "\n\n".join([title, *(textwrap.fill(paragraph, WIDTH) for paragraph in paragraphs)])
+    return "\n\n".join([title, *(filled(paragraph, WIDTH) for paragraph in paragraphs)])
 
 
 if __name__ == "__main__":

@@ -116,11 +116,87 @@ def _lost(requirement: Requirement, probes: int, seconds: float, what: str) -> V
 
 
 @dataclass(frozen=True)
-class Claim:
-    """What a run establishes: the name of the claim, or None, and why in one sentence."""
+class Tally:
+    """How many requirements of a level there are, and which of them did not pass."""
 
-    name: str | None
-    sentence: str
+    level: Level
+    total: int
+    failed: tuple[str, ...] = ()
+    unjudged: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether all of them did."""
+        return not self.failed and not self.unjudged
+
+
+@dataclass(frozen=True)
+class Phrases:
+    """What the sentence of a claim is made of, in one language: in English, where nothing else is said."""
+
+    broken: str = "no claim: the suite or its testbed failed, so this run says nothing"
+    partial: str = "no claim: {selected} of {known} requirements were selected"
+    established: str = "{claim} is established: all {total} {level} passed"
+    no_core: str = "core is not established: of {total} {level} {missed}"
+    no_robust: str = "robust is not: of {total} {level} {missed}"
+    failed: str = "{count} ({names}) failed"
+    unjudged: str = "{count} ({names}) could not be judged"
+    together: str = " and "
+    then: str = "; "
+    comma: str = ", "
+    more: str = ", …"
+
+
+ENGLISH = Phrases()
+LISTED = 5  # names that a claim lists before it says "…"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a run establishes. Without a tally of the MUSTs nothing: it broke, or not all were selected; one of the SHOULDs may lack."""
+
+    selected: int
+    known: int
+    broken: bool = False
+    musts: Tally | None = None
+    shoulds: Tally | None = None
+
+    @property
+    def name(self) -> str | None:
+        """`core`, `robust` or None."""
+        if self.musts is None or not self.musts.passed:
+            return None
+        return "robust" if self.shoulds and self.shoulds.passed else "core"
+
+    @property
+    def sentence(self) -> str:
+        """The claim and why, in one English sentence."""
+        return self.said(ENGLISH)
+
+    def said(self, phrases: Phrases) -> str:
+        """The claim and why, in one sentence of these phrases."""
+        if self.broken:
+            return phrases.broken
+        if self.musts is None:
+            return phrases.partial.format(selected=self.selected, known=self.known)
+        if not self.musts.passed:
+            return _said(phrases, phrases.no_core, self.musts)
+        core = phrases.established.format(claim="core", total=self.musts.total, level=self.musts.level)
+        if self.shoulds is None:
+            return core
+        robust = phrases.established.format(claim="robust", total=self.shoulds.total, level=self.shoulds.level)
+        return core + phrases.then + (robust if self.shoulds.passed else _said(phrases, phrases.no_robust, self.shoulds))
+
+
+def _said(phrases: Phrases, template: str, tally: Tally) -> str:
+    """How many of a level failed, and how many could not be judged."""
+    kinds = ((phrases.failed, tally.failed), (phrases.unjudged, tally.unjudged))
+    missed = phrases.together.join(kind.format(count=len(names), names=_listed(phrases, names)) for kind, names in kinds if names)
+    return template.format(total=tally.total, level=tally.level, missed=missed)
+
+
+def _listed(phrases: Phrases, names: Sequence[str]) -> str:
+    return phrases.comma.join(names[:LISTED]) + (phrases.more if len(names) > LISTED else "")
 
 
 def required(verdicts: Iterable[Verdict], level: Level) -> list[Verdict]:
@@ -131,34 +207,24 @@ def required(verdicts: Iterable[Verdict], level: Level) -> list[Verdict]:
 
 def claim(verdicts: Sequence[Verdict], catalogue: Mapping[str, Requirement]) -> Claim:
     """The highest claim that the verdicts establish; a run that leaves out a MUST establishes none, one without the SHOULDs no more than core."""
-    musts, shoulds = (
-        [name for name, requirement in catalogue.items() if requirement.level is level] for level in (Level.MUST, Level.SHOULD)
-    )
-    if any(verdict.status is Status.ERROR for verdict in verdicts):
-        return Claim(None, "no claim: the suite or its testbed failed, so this run says nothing")
-    statuses = {verdict.requirement.id: verdict.status for verdict in verdicts}
-    if not statuses.keys() >= set(musts):
-        return Claim(None, f"no claim: {len(statuses)} of {len(catalogue)} requirements were selected")
-    if missed := _missed(statuses, musts):
-        return Claim(None, f"core is not established: of {len(musts)} MUST {missed}")
-    core = f"core is established: all {len(musts)} MUST passed"
-    if not shoulds or not statuses.keys() >= set(shoulds):
-        return Claim("core", core)
-    if missed := _missed(statuses, shoulds):
-        return Claim("core", f"{core}; robust is not: of {len(shoulds)} SHOULD {missed}")
-    return Claim("robust", f"{core}; robust is established: all {len(shoulds)} SHOULD passed")
+    return claimed({verdict.requirement.id: verdict.status for verdict in verdicts}, catalogue)
 
 
-def _missed(statuses: Mapping[str, Status], names: Sequence[str]) -> str:
-    """How many of them failed, and how many could not be judged; empty where neither is so."""
-    kinds = (("failed", Status.FAIL), ("could not be judged", Status.INCONCLUSIVE))
-    found = ((what, [name for name in names if statuses[name] is status]) for what, status in kinds)
-    return " and ".join(f"{_counted(missed)} {what}" for what, missed in found if missed)
+def claimed(statuses: Mapping[str, Status], catalogue: Mapping[str, Requirement]) -> Claim:
+    """The same of statuses by id, as a record has them."""
+    if Status.ERROR in statuses.values():
+        return Claim(len(statuses), len(catalogue), broken=True)
+    musts, shoulds = (_tally(level, statuses, catalogue) for level in (Level.MUST, Level.SHOULD))
+    return Claim(len(statuses), len(catalogue), musts=musts, shoulds=shoulds if shoulds and shoulds.total else None)
 
 
-def _counted(names: Sequence[str]) -> str:
-    listed = ", ".join(names[:5])
-    return f"{len(names)} ({listed}{', …' if len(names) > 5 else ''})"
+def _tally(level: Level, statuses: Mapping[str, Status], catalogue: Mapping[str, Requirement]) -> Tally | None:
+    """The tally of a level; None where not all of it was selected."""
+    names = [name for name, requirement in catalogue.items() if requirement.level is level]
+    if not statuses.keys() >= set(names):
+        return None
+    failed, unjudged = (tuple(name for name in names if statuses[name] is status) for status in (Status.FAIL, Status.INCONCLUSIVE))
+    return Tally(level, len(names), failed, unjudged)
 
 
 def exit_status(verdicts: Iterable[Verdict], level: Level, *, allow_inconclusive: bool = False) -> Exit:

@@ -10,8 +10,9 @@ from typing import Any
 
 from conformance.errors import WrongUsage
 from conformance.report.record import VERSION
-from conformance.verdict import Status
-from spec.catalogue import PREFIXES, Level
+from conformance.report.words import CLAIMS, INCOMPLETE, said
+from conformance.verdict import Status, claimed
+from spec.catalogue import PREFIXES, Language, Level, catalogue
 
 Line = Mapping[str, Any]
 Key = tuple[str, int]  # of a line of evidence: its kind (an observation's channel), and its number among those
@@ -79,7 +80,14 @@ class Report:
         """The claim in a sentence."""
         if self.footer:
             return str(self.footer["sentence"])
-        return "no claim: the record is incomplete, for the run did not come to its end"
+        return INCOMPLETE
+
+    def sentence_in(self, language: Language) -> str:
+        """The same in a language, made of the statuses; the record's own where this catalogue would not make it of them."""
+        if self.footer is None:
+            return said(INCOMPLETE, language)
+        made = claimed({each.id: each.status for each in self.judged if each.status}, catalogue())
+        return made.said(CLAIMS[language]) if made.sentence == self.sentence else self.sentence
 
     @property
     def counts(self) -> Counter[Status | None]:
@@ -116,8 +124,8 @@ def read(path: Path) -> Report:
     try:
         return _report(path, _lines(path.read_text("utf-8").splitlines()))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        said = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
-        raise WrongUsage(f"a report wants a record, as --record writes it, of version {VERSION}; {path} is none: {said}") from error
+        why = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise WrongUsage(f"a report wants a record, as --record writes it, of version {VERSION}; {path} is none: {why}") from error
 
 
 def _lines(texts: Sequence[str]) -> list[Line]:
