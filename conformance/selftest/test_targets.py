@@ -32,7 +32,16 @@ MISSED_BY_THE_DOCUMENT = THE_DOCUMENT.missed
 
 
 # What is seen by restricting the target's role in the database or its Redis user, which are somebody else's where they were given.
-RESTRICTING = {"CONC-8", "CONC-11", "DEP-8", "TASK-9", "TASK-11", "TASK-12", "TASK-13", *(f"DB-{number}" for number in (11, 12, 13, 14, 15, 17, 18))}
+RESTRICTING = {
+    "CONC-8",
+    "CONC-11",
+    "DEP-8",
+    "TASK-9",
+    "TASK-11",
+    "TASK-12",
+    "TASK-13",
+    *(f"DB-{number}" for number in (11, 12, 13, 14, 15, 17, 18)),
+}
 
 
 def needing(*channels: str) -> set[str]:
