@@ -1,6 +1,7 @@
 """The pytest plugin: hooks and the few fixtures; nothing else. Loaded by the root conftest and by `conformance run`."""
 
 import random
+import sys
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from _pytest.junitxml import xml_key
 from hypothesis import Phase
 from hypothesis.configuration import set_hypothesis_home_dir
 
-from conformance import allowances, interleaving, lives, options
+from conformance import allowances, interleaving, lives, options, progress
 from conformance.client import Client
 from conformance.errors import BrokenTestbed, NoEvidence, Violation, WrongUsage
 from conformance.evidence import Fact
@@ -78,6 +79,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.option.tbstyle = "native"  # a traceback is printed for a defect of our own alone
     config.stash[RUN] = run
     config.pluginmanager.register(RunHooks(run), "conformance-run")
+    if progress.is_wanted(config, sys.stdout):
+        config.pluginmanager.register(progress.Progress(run), "conformance-progress")
 
 
 def set_examples() -> None:
