@@ -136,8 +136,7 @@ def read(given: Mapping[str, Any], only: Sequence[str], directory: Path, catalog
     folder = directory / flags.get("--target-dir", ".")
     if not folder.is_dir():
         raise WrongUsage(f"--target-dir wants a folder that exists; {folder} is none")
-    keys = {flag.key: flag.name for flag in FLAGS if flag.name != "--target-dir"}
-    file = settings.read(folder, keys, catalogue)
+    file = settings.read(folder, {flag.key: flag.name for flag in FLAGS if flag.name != "--target-dir"}, catalogue)
     values = _with_file(flags, file.values)
     forms = [form for form in FORMS if form in values]
     if len(forms) > 1:
@@ -237,8 +236,7 @@ def _check_words(values: Mapping[str, str]) -> None:
 
 
 def _url(values: Mapping[str, str], name: str, schemes: Sequence[str], example: str) -> str | None:
-    value = values.get(name)
-    if value is None:
+    if (value := values.get(name)) is None:
         return None
     try:
         parts = urlsplit(value)
@@ -260,8 +258,7 @@ def _public(value: str) -> str:
 
 
 def _number(values: Mapping[str, str], name: str, low: int, high: int) -> int | None:
-    value = values.get(name)
-    if value is None:
+    if (value := values.get(name)) is None:
         return None
     if not value.isascii() or not value.isdigit() or not low <= int(value) <= high:
         raise WrongUsage(f"{name} wants a whole number from {low} to {high}; got {value!r}")

@@ -44,6 +44,13 @@ def place(requirement: Requirement) -> str:
     return f"{requirement.section} {title}  {requirement.id} {requirement.sentence}"
 
 
+def news(status: str | None, requirement: Requirement) -> str | None:
+    """What a status tells of, once: each failure; of errors, which come in crowds, the first; nothing of what passed or is known."""
+    if status == Status.FAIL:
+        return requirement.id
+    return "the suite" if status == Status.ERROR else None
+
+
 class Line:
     """The last line of a terminal. A thread of its own writes it, so that its seconds go on while a probe waits."""
 
@@ -118,7 +125,7 @@ class Progress:
         self._done = 0
         self._all = 0
         self._current: Requirement | None = None
-        self._told: set[str] = set()  # the requirements whose failure stands above the line
+        self._told: set[str] = set()  # what stands above the line
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
@@ -144,15 +151,13 @@ class Progress:
         self._line.show(place(self._current), f"{self._done}/{self._all}")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Tell of a failure at once, and once."""
-        status = getattr(report, "status", Status.PASS)
-        requirement = self._current
-        if requirement is None or requirement.id in self._told or not status.startswith((Status.FAIL, Status.ERROR)):
+        """Tell of a failure at once."""
+        status, requirement = getattr(report, "status", None), self._current
+        if requirement is None or not (subject := news(status, requirement)) or subject in self._told:
             return
-        self._told.add(requirement.id)
-        colour = {"red" if status in (Status.FAIL, Status.ERROR) else "yellow": True}
+        self._told.add(subject)
         with self._line.aside():
-            self._reporter.write_line(f"{status}  {requirement.id}  {requirement.sentence}", **colour)
+            self._reporter.write_line(f"{status}  {requirement.id}  {requirement.sentence}", red=True)
             self._reporter.flush()
 
     def pytest_runtest_logfinish(self) -> None:
