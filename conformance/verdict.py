@@ -151,12 +151,11 @@ def excused(known: Known | None, finding: Finding | None, today: date) -> bool:
 def with_known(verdicts: Iterable[Verdict], listed: Iterable[Known], today: date) -> list[Verdict]:
     """The verdicts, of which each that fails as it is listed has its entry."""
     by_id = {known.id: known for known in listed}
-    return [
-        replace(verdict, known=known)
-        if verdict.status is Status.FAIL and excused(known := by_id.get(verdict.requirement.id), verdict.finding, today)
-        else verdict
-        for verdict in verdicts
-    ]
+    return [replace(verdict, known=_entry_of(verdict, by_id.get(verdict.requirement.id), today)) for verdict in verdicts]
+
+
+def _entry_of(verdict: Verdict, listed: Known | None, today: date) -> Known | None:
+    return listed if verdict.status is Status.FAIL and excused(listed, verdict.finding, today) else None
 
 
 def wrong_entries(verdicts: Iterable[Verdict], listed: Iterable[Known], today: date) -> Iterator[WrongEntry]:

@@ -290,3 +290,9 @@ def test_a_list_that_is_wrong_gives_status_1_and_says_why(place: Path) -> None:
     assert [(each["requirement"], each["mistake"]) for each in footer["wrong_entries"]] == [("DEP-1", "changed"), ("END-2", "stale")]
     assert "\nstale       END-2 is listed as a known failure and passed: take the entry out\n" in finished.output
     assert f"\nchanged     {footer['wrong_entries'][0]['sentence']}\n" in finished.output
+
+
+def test_a_mistake_in_the_list_is_wrong_usage(place: Path) -> None:
+    finished = run(place, [("DB-77", "")])
+    assert (finished.status, finished.record) == (4, []), finished.output
+    assert f"ERROR: {place / 'conformance.toml'}: known-failures wants the id of a requirement" in finished.output

@@ -3,7 +3,7 @@
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,11 @@ ENDING = re.compile(r"  (\d+\.\d) s$")
 def waits(screen: Screen) -> bool:
     """Whether a probe waits for the answer that never comes."""
     return "DEP-1" in screen.rows[-1]
+
+
+def opens(screen: Screen) -> bool:
+    """Whether the testbed is on its way."""
+    return OPENING in screen.rows[-1]
 
 
 def seconds(screen: Screen, beginning: str) -> list[float]:
@@ -106,8 +111,9 @@ def test_in_a_narrow_terminal_the_line_is_cut_and_fills_no_second_row(narrow: Se
     expect_nothing_of_the_line(narrow)
 
 
-def test_ctrl_c_ends_the_line_too(place: Path) -> None:
-    seen = watch(place, 100, *HANGS, interrupt=waits)
+@pytest.mark.parametrize("when", [opens, waits])
+def test_ctrl_c_ends_the_line_too(place: Path, when: Callable[[Screen], bool]) -> None:
+    seen = watch(place, 100, *HANGS, interrupt=when)
     assert seen.status == 2, seen.output
     assert any("ended by SIGINT" in row for row in seen.screen.rows), seen.output
     expect_nothing_of_the_line(seen)
