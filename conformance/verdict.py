@@ -2,11 +2,13 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
 from enum import IntEnum, StrEnum
 
 from conformance.evidence import Fact
+from conformance.known import Known
 from spec.catalogue import Level, Requirement
 
 
@@ -69,6 +71,12 @@ class Verdict:
     finding: Finding | None = None
     seconds: float = 0.0
     span: tuple[float, float] | None = None  # of the probe that decided
+    known: Known | None = None  # the entry by which a FAIL does not count
+
+    @property
+    def counts_as_failed(self) -> bool:
+        """Whether it is a failure that nobody has listed."""
+        return self.status is Status.FAIL and self.known is None
 
 
 # What a finding has of one run alone: identities of tasks, ids and ports, times and counts of digits that no status has.
@@ -115,88 +123,62 @@ def _lost(requirement: Requirement, probes: int, seconds: float, what: str) -> V
     return Verdict(requirement, Status.ERROR, probes, finding, seconds)
 
 
-@dataclass(frozen=True)
-class Tally:
-    """How many requirements of a level there are, and which of them did not pass."""
+# Known failures
 
-    level: Level
-    total: int
-    failed: tuple[str, ...] = ()
-    unjudged: tuple[str, ...] = ()
 
-    @property
-    def passed(self) -> bool:
-        """Whether all of them did."""
-        return not self.failed and not self.unjudged
+class Mistake(StrEnum):
+    """In what way an entry of the known failures is wrong."""
+
+    STALE = "stale"
+    EXPIRED = "expired"
+    CHANGED = "changed"
 
 
 @dataclass(frozen=True)
-class Phrases:
-    """What the sentence of a claim is made of, in one language: in English, where nothing else is said."""
+class WrongEntry:
+    """An entry of the known failures that the run has shown to be wrong, and what to do about it in a sentence."""
 
-    broken: str = "no claim: the suite or its testbed failed, so this run says nothing"
-    partial: str = "no claim: {selected} of {known} requirements were selected"
-    established: str = "{claim} is established: all {total} {level} passed"
-    no_core: str = "core is not established: of {total} {level} {missed}"
-    no_robust: str = "robust is not: of {total} {level} {missed}"
-    failed: str = "{count} ({names}) failed"
-    unjudged: str = "{count} ({names}) could not be judged"
-    together: str = " and "
-    then: str = "; "
-    comma: str = ", "
-    more: str = ", …"
+    requirement: str
+    mistake: Mistake
+    sentence: str
 
 
-ENGLISH = Phrases()
-LISTED = 5  # names that a claim lists before it says "…"
+def excused(known: Known | None, finding: Finding | None, today: date) -> bool:
+    """Whether an entry speaks of this failure, today."""
+    return known is not None and not known.has_expired(today) and known.means(finding.fingerprint if finding else None)
 
 
-@dataclass(frozen=True)
-class Claim:
-    """What a run establishes. Without a tally of the MUSTs nothing: it broke, or not all were selected; one of the SHOULDs may lack."""
-
-    selected: int
-    known: int
-    broken: bool = False
-    musts: Tally | None = None
-    shoulds: Tally | None = None
-
-    @property
-    def name(self) -> str | None:
-        """`core`, `robust` or None."""
-        if self.musts is None or not self.musts.passed:
-            return None
-        return "robust" if self.shoulds and self.shoulds.passed else "core"
-
-    @property
-    def sentence(self) -> str:
-        """The claim and why, in one English sentence."""
-        return self.said(ENGLISH)
-
-    def said(self, phrases: Phrases) -> str:
-        """The claim and why, in one sentence of these phrases."""
-        if self.broken:
-            return phrases.broken
-        if self.musts is None:
-            return phrases.partial.format(selected=self.selected, known=self.known)
-        if not self.musts.passed:
-            return _said(phrases, phrases.no_core, self.musts)
-        core = phrases.established.format(claim="core", total=self.musts.total, level=self.musts.level)
-        if self.shoulds is None:
-            return core
-        robust = phrases.established.format(claim="robust", total=self.shoulds.total, level=self.shoulds.level)
-        return core + phrases.then + (robust if self.shoulds.passed else _said(phrases, phrases.no_robust, self.shoulds))
+def with_known(verdicts: Iterable[Verdict], listed: Iterable[Known], today: date) -> list[Verdict]:
+    """The verdicts, of which each that fails as it is listed has its entry."""
+    by_id = {known.id: known for known in listed}
+    return [replace(verdict, known=_entry_of(verdict, by_id.get(verdict.requirement.id), today)) for verdict in verdicts]
 
 
-def _said(phrases: Phrases, template: str, tally: Tally) -> str:
-    """How many of a level failed, and how many could not be judged."""
-    kinds = ((phrases.failed, tally.failed), (phrases.unjudged, tally.unjudged))
-    missed = phrases.together.join(kind.format(count=len(names), names=_listed(phrases, names)) for kind, names in kinds if names)
-    return template.format(total=tally.total, level=tally.level, missed=missed)
+def _entry_of(verdict: Verdict, listed: Known | None, today: date) -> Known | None:
+    return listed if verdict.status is Status.FAIL and excused(listed, verdict.finding, today) else None
 
 
-def _listed(phrases: Phrases, names: Sequence[str]) -> str:
-    return phrases.comma.join(names[:LISTED]) + (phrases.more if len(names) > LISTED else "")
+def wrong_entries(verdicts: Iterable[Verdict], listed: Iterable[Known], today: date) -> Iterator[WrongEntry]:
+    """The entries that are wrong, as far as their requirements were judged."""
+    by_id = {known.id: known for known in listed}
+    for verdict in verdicts:
+        name = verdict.requirement.id
+        if (known := by_id.get(name)) and (wrong := _mistake(known, verdict, today)):
+            yield WrongEntry(name, wrong[0], f"{name} is listed as a known failure{wrong[1]}")
+
+
+def _mistake(known: Known, verdict: Verdict, today: date) -> tuple[Mistake, str] | None:
+    if verdict.status is Status.PASS:
+        return Mistake.STALE, " and passed: take the entry out"
+    if known.has_expired(today):
+        return Mistake.EXPIRED, f" until {known.expires}, which has passed: mend it, or give the entry another date"
+    if verdict.status is Status.FAIL and not excused(known, verdict.finding, today):
+        now = verdict.finding.fingerprint if verdict.finding else "none"
+        return Mistake.CHANGED, f" with the fingerprint {known.fingerprint}, and has {now}: see what else fails, and give the entry that"
+    return None
+
+
+# What a run comes to
 
 
 def required(verdicts: Iterable[Verdict], level: Level) -> list[Verdict]:
@@ -205,36 +187,15 @@ def required(verdicts: Iterable[Verdict], level: Level) -> list[Verdict]:
     return [verdict for verdict in verdicts if verdict.requirement.level in levels]
 
 
-def claim(verdicts: Sequence[Verdict], catalogue: Mapping[str, Requirement]) -> Claim:
-    """The highest claim that the verdicts establish; a run that leaves out a MUST establishes none, one without the SHOULDs no more than core."""
-    return claimed({verdict.requirement.id: verdict.status for verdict in verdicts}, catalogue)
-
-
-def claimed(statuses: Mapping[str, Status], catalogue: Mapping[str, Requirement]) -> Claim:
-    """The same of statuses by id, as a record has them."""
-    if Status.ERROR in statuses.values():
-        return Claim(len(statuses), len(catalogue), broken=True)
-    musts, shoulds = (_tally(level, statuses, catalogue) for level in (Level.MUST, Level.SHOULD))
-    return Claim(len(statuses), len(catalogue), musts=musts, shoulds=shoulds if shoulds and shoulds.total else None)
-
-
-def _tally(level: Level, statuses: Mapping[str, Status], catalogue: Mapping[str, Requirement]) -> Tally | None:
-    """The tally of a level; None where not all of it was selected."""
-    names = [name for name, requirement in catalogue.items() if requirement.level is level]
-    if not statuses.keys() >= set(names):
-        return None
-    failed, unjudged = (tuple(name for name in names if statuses[name] is status) for status in (Status.FAIL, Status.INCONCLUSIVE))
-    return Tally(level, len(names), failed, unjudged)
-
-
-def exit_status(verdicts: Iterable[Verdict], level: Level, *, allow_inconclusive: bool = False) -> Exit:
-    """The exit status, derived from the verdicts alone."""
+def exit_status(verdicts: Iterable[Verdict], level: Level, *, allow_inconclusive: bool = False, wrong: Collection[WrongEntry] = ()) -> Exit:
+    """The exit status, derived from the verdicts alone; a failure that is known does not count, a list of them that is wrong does."""
     verdicts = list(verdicts)
-    statuses = {verdict.status for verdict in required(verdicts, level)}
+    needed = required(verdicts, level)
     if any(verdict.status is Status.ERROR for verdict in verdicts):
         return Exit.ERROR
-    if Status.FAIL in statuses:
+    if wrong or any(verdict.counts_as_failed for verdict in needed):
         return Exit.FAILED
-    if (Status.INCONCLUSIVE in statuses and not allow_inconclusive) or not statuses:
+    unseen = any(verdict.status is Status.INCONCLUSIVE for verdict in needed)
+    if (unseen and not allow_inconclusive) or not needed:
         return Exit.NOT_ESTABLISHED
     return Exit.PASSED

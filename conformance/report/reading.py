@@ -4,14 +4,17 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from conformance.claim import claimed
 from conformance.errors import WrongUsage
+from conformance.known import Known
 from conformance.report.record import VERSION
 from conformance.report.words import CLAIMS, INCOMPLETE, said
-from conformance.verdict import Status, claimed
+from conformance.verdict import Status
 from spec.catalogue import PREFIXES, Language, Level, catalogue
 
 Line = Mapping[str, Any]
@@ -43,6 +46,7 @@ class Judged:
     probes: int = 0
     found: Found | None = None
     span: tuple[float, float] | None = None
+    known: Known | None = None  # of a FAIL that does not count
 
     @property
     def section(self) -> int:
@@ -86,8 +90,23 @@ class Report:
         """The same in a language, made of the statuses; the record's own where this catalogue would not make it of them."""
         if self.footer is None:
             return said(INCOMPLETE, language)
-        made = claimed({each.id: each.status for each in self.judged if each.status}, catalogue())
+        made = claimed({each.id: each.status for each in self.judged if each.status}, self.exceptions, catalogue())
         return made.said(CLAIMS[language]) if made.sentence == self.sentence else self.sentence
+
+    @property
+    def exceptions(self) -> tuple[str, ...]:
+        """The known failures, which the exit status leaves out and the claim does not."""
+        return tuple(each.id for each in self.judged if each.known)
+
+    @property
+    def claim_but_for_exceptions(self) -> str | None:
+        """What the verdicts would establish but for those: `core`, `robust` or None."""
+        return self.footer.get("claim_but_for_exceptions", self.claim) if self.footer else None
+
+    @property
+    def wrong_entries(self) -> Sequence[Line]:
+        """The entries of the known failures that are wrong: their requirement, mistake and sentence."""
+        return self.footer.get("wrong_entries", ()) if self.footer else ()
 
     @property
     def counts(self) -> Counter[Status | None]:
@@ -167,7 +186,12 @@ def _judged(name: str, line: Line | None) -> Judged:
         int(line["probes"]),
         _found(line["finding"]) if line["finding"] else None,
         (float(span[0]), float(span[1])) if span else None,
+        _known(name, line["known"]) if line.get("known") else None,
     )
+
+
+def _known(name: str, line: Line) -> Known:
+    return Known(name, str(line["reason"]), date.fromisoformat(line["expires"]) if line["expires"] else None)
 
 
 def _found(finding: Line) -> Found:

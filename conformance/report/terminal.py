@@ -4,11 +4,15 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from conformance.verdict import Claim, Exit, Status, Verdict
+from conformance.claim import Claim
+from conformance.known import Known
+from conformance.verdict import Exit, Status, Verdict, WrongEntry
 from spec.catalogue import Level, sections
 
 WIDTH = 100
 LABEL = 12
+KNOWN = "FAIL (known)"
+SAID = (Status.FAIL, KNOWN, Status.INCONCLUSIVE, Status.ERROR, Status.OBSERVED)
 REMEDY = "pass "  # begins the reason of those that could be judged with other options
 
 
@@ -23,6 +27,7 @@ class Summary:
     level: Level
     verdicts: Sequence[Verdict]
     claim: Claim
+    wrong: Sequence[WrongEntry]  # of the known failures
     status: Exit
     seconds: float
     timings: Mapping[str, float]
@@ -38,7 +43,7 @@ class Line:
 
 def page(summary: Summary) -> list[Line]:
     """The whole page."""
-    return [*_header(summary), Line(""), *_sections(summary), *_findings(summary), Line(""), *_closing(summary)]
+    return [*_header(summary), Line(""), *_sections(summary), *_findings(summary), *_wrong(summary), Line(""), *_closing(summary)]
 
 
 def _header(summary: Summary) -> Iterator[Line]:
@@ -60,18 +65,29 @@ def _sections(summary: Summary) -> Iterator[Line]:
         verdicts = [verdict for verdict in summary.verdicts if verdict.requirement.section == section.number]
         if not verdicts:
             continue
-        counts = Counter(verdict.status for verdict in verdicts)
+        counts = Counter(_said(verdict) for verdict in verdicts)
+        tones = {_tone(verdict) for verdict in verdicts}
         judged = len(verdicts) - counts[Status.OBSERVED]
-        others = [f"{counts[status]} {status}" for status in Status if status is not Status.PASS and counts[status]]
-        worst = next((status for status in (Status.ERROR, Status.FAIL, Status.INCONCLUSIVE) if counts[status]), Status.PASS)
+        others = [f"{counts[said]} {said}" for said in SAID if counts[said]]
+        worst = next((status for status in (Status.ERROR, Status.FAIL, Status.INCONCLUSIVE) if status in tones), Status.PASS)
         text = f"{section.number} {section.title:<14} {counts[Status.PASS]:>2} of {judged:>2} passed"
         yield Line("  " + ", ".join([text, *others]), worst)
 
 
+def _said(verdict: Verdict) -> str:
+    """The status as the page says it."""
+    return KNOWN if verdict.known else verdict.status
+
+
+def _tone(verdict: Verdict) -> Status:
+    """What a verdict tells; a known failure is as good as unknown."""
+    return Status.INCONCLUSIVE if verdict.known else verdict.status
+
+
 def _findings(summary: Summary) -> Iterator[Line]:
-    for verdict in summary.verdicts:
-        if verdict.status is Status.FAIL:
-            yield from _finding(verdict)
+    failed = [verdict for verdict in summary.verdicts if verdict.status is Status.FAIL]
+    for verdict in sorted(failed, key=lambda verdict: verdict.known is not None):
+        yield from _finding(verdict)
     for status in (Status.ERROR, Status.INCONCLUSIVE):
         yield from _unseen([verdict for verdict in summary.verdicts if verdict.status is status])
     for verdict in summary.verdicts:
@@ -84,16 +100,25 @@ def _findings(summary: Summary) -> Iterator[Line]:
 def _finding(verdict: Verdict) -> Iterator[Line]:
     yield Line("")
     yield _title(verdict)
+    if verdict.known:
+        yield from _labelled("known", _entry(verdict.known))
     if (finding := verdict.finding) is None:
         return
     yield from _labelled("expected", finding.expected)
     yield from _labelled("got", finding.got)
     yield from _labelled("evidence", *(fact.summary for fact in finding.evidence))
     yield from _labelled("reproduce", *finding.reproduce)
+    yield from _labelled("fingerprint", finding.fingerprint)
+    if verdict.known:
+        return
     yield from _labelled("look at", finding.look_at or verdict.requirement.usual_cause)
     if verdict.requirement.level is Level.SHOULD:
         yield from _labelled("why", verdict.requirement.why)
         yield from _labelled("to mend it", verdict.requirement.mend)
+
+
+def _entry(known: Known) -> str:
+    return f"{known.reason} (until {known.expires})" if known.expires else known.reason
 
 
 def _unseen(verdicts: Sequence[Verdict]) -> Iterator[Line]:
@@ -115,8 +140,16 @@ def _wants_a_channel(verdict: Verdict) -> bool:
 def _title(verdict: Verdict) -> Line:
     requirement = verdict.requirement
     left = f"{requirement.id:<8}{requirement.level:<8}{requirement.sentence}"
-    right = f"{verdict.status}  {requirement.source}"
-    return Line(f"{left:<{WIDTH - len(right) - 1}} {right}", verdict.status)
+    right = f"{_said(verdict)}  {requirement.source}"
+    return Line(f"{left:<{WIDTH - len(right) - 1}} {right}", _tone(verdict))
+
+
+def _wrong(summary: Summary) -> Iterator[Line]:
+    """What is wrong with the list of known failures."""
+    if summary.wrong:
+        yield Line("")
+    for entry in summary.wrong:
+        yield Line(f"{entry.mistake:<{LABEL}}{entry.sentence}", Status.FAIL)
 
 
 def _closing(summary: Summary) -> Iterator[Line]:

@@ -1,6 +1,6 @@
 """Words: what the reports themselves say, in each language. English texts are their own keys; what the run has seen stays as it is."""
 
-from conformance.verdict import ENGLISH, Phrases
+from conformance.claim import ENGLISH, Phrases
 from spec.catalogue import Language
 
 INCOMPLETE = "no claim: the record is incomplete, for the run did not come to its end"
@@ -28,12 +28,19 @@ CLAIMS = {
     Language.EN: ENGLISH,
     Language.ZH: Phrases(
         broken="不作声明：本套件或其测试环境出错，本次运行说明不了任何问题",
-        partial="不作声明：{known} 条要求中只选择了 {selected} 条",
-        established="{claim} 成立：{total} 条 {level} 全部通过",
+        partial="不作声明：{catalogued} 条要求中只选择了 {selected} 条",
+        not_counted="{known}不计入",
+        established="{claim} 成立：{passed}通过",
+        but_for="{claim} 除{known}之外成立：{passed}通过",
+        every="{total} 条 {level} 全部",
+        others="其余 {total} 条 {level} ",
+        one_known=" 1 条已知未通过项（{names}）",
+        many_known=" {count} 条已知未通过项（{names}）",
         no_core="core 不成立：{total} 条 {level} 中，{missed}",
         no_robust="robust 不成立：{total} 条 {level} 中，{missed}",
         failed="{count} 条（{names}）未通过",
         unjudged="{count} 条（{names}）无法判定",
+        as_known="{count} 条（{names}）为已知的未通过",
         together="，",
         then="；",
         comma="、",

@@ -10,11 +10,12 @@ from string import Formatter
 import pytest
 
 from conformance import cli
+from conformance.claim import Phrases, claimed
 from conformance.options import PROJECT
 from conformance.report.columns import filled, width
 from conformance.report.reading import Judged, Report
 from conformance.report.words import CLAIMS, INCOMPLETE, ZH
-from conformance.verdict import Phrases, Status, claimed
+from conformance.verdict import Status
 from spec.catalogue import FOLDER, Language, Level, catalogue, documents, folder, sections
 
 README = {Language.EN: PROJECT / "README.md", Language.ZH: PROJECT / "README.zh.md"}
@@ -160,7 +161,7 @@ PASSED = dict.fromkeys([*NAMES[Level.MUST], *NAMES[Level.SHOULD]], Status.PASS)
 
 def judged(statuses: dict[str, Status], sentence: str | None = None) -> Report:
     """A record of these verdicts, whose footer says what is made of them, or something else."""
-    footer = {"claim": None, "sentence": claimed(statuses, catalogue()).sentence if sentence is None else sentence}
+    footer = {"claim": None, "sentence": claimed(statuses, (), catalogue()).sentence if sentence is None else sentence}
     each = tuple(Judged(name, catalogue()[name].level, "", status) for name, status in statuses.items())
     return Report(Path("record.jsonl"), {"target": "t"}, each, footer, ())
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from conformance.verdict import Exit, Finding, Outcome, Status, Verdict, claim, exit_status, judge
+from conformance.claim import claim
+from conformance.verdict import Exit, Finding, Outcome, Status, Verdict, exit_status, judge
 from spec.catalogue import Level, Requirement, catalogue
 
 DB_2 = catalogue()["DB-2"]
