@@ -1,4 +1,4 @@
-"""The command `conformance`: what the requirements are, a run from any folder, many runs, a testbed that stands, and where time goes."""
+"""The command `conformance`: what the requirements are, a run from any folder, many runs, their reports, a testbed that stands."""
 
 import argparse
 import os
@@ -13,7 +13,8 @@ from conformance import __version__
 from conformance.errors import BrokenTestbed, WrongUsage
 from conformance.interrupts import SIGNALS
 from conformance.options import COMMAND, FLAGS, PROJECT, read
-from conformance.report import reading, views
+from conformance.report import diff_views, reading, views
+from conformance.report.diff import WORSE, compare
 from spec.catalogue import Language, Level, Requirement, catalogue, sections
 
 WIDTH = 100
@@ -45,6 +46,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for form, what in views.FORMS.items():
         reporting.add_argument(f"--{form}", metavar="FILE", help=f"write {what.help} (- for the standard output)")
     reporting.add_argument("--lang", choices=list(Language), type=Language, default=Language.EN, help="the language (default: en)")
+    comparing = commands.add_parser(
+        "diff", help="say what changed from one record to another; status 1 where it got worse", description=WORSE
+    )
+    for name, which in (("old", "older"), ("new", "newer")):
+        comparing.add_argument(name, type=Path, metavar=name.upper(), help=f"the {which} record")
+    for form, (help_text, _) in diff_views.FORMS.items():
+        comparing.add_argument(f"--{form}", metavar="FILE", help=f"write {help_text} (- for the standard output)")
+    comparing.add_argument("--lang", choices=list(Language), type=Language, default=Language.EN, help="the language (default: en)")
     verifying = commands.add_parser("verify", help="judge a target again and again; takes the options of a run as well")
     verifying.add_argument("count", type=int, metavar="N", help="how many runs")
     verifying.add_argument(
@@ -71,6 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return explain(chosen.id)
     if chosen.command == "report":
         return report(chosen)
+    if chosen.command == "diff":
+        return diff(chosen)
     if chosen.command == "testbed":
         return keep_testbed(chosen)
     from conformance import bench
@@ -94,6 +105,21 @@ def report(chosen: argparse.Namespace) -> int:
         print(f"conformance report: {error}", file=sys.stderr)
         return 4
     return 0
+
+
+def diff(chosen: argparse.Namespace) -> int:
+    """Say what changed from one record to another; 1 where it got worse."""
+    wanted = {form: getattr(chosen, form) for form in diff_views.FORMS if getattr(chosen, form)}
+    try:
+        found = compare(reading.read(chosen.old), reading.read(chosen.new))
+        for form, file in wanted.items():
+            views.put(form, file, diff_views.FORMS[form][1](found, chosen.lang))
+    except WrongUsage as error:
+        print(f"conformance diff: {error}", file=sys.stderr)
+        return 4
+    if "-" not in wanted.values():
+        print(diff_views.text(found, chosen.lang), end="")
+    return int(found.worse)
 
 
 def keep_testbed(chosen: argparse.Namespace) -> int:
