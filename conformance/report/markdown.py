@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from conformance.report import requirements
-from conformance.report.markup import block, cell, code, html, shown
+from conformance.report.markup import block, cell, code, html, shown, some
 from conformance.report.reading import Judged, Report
+from conformance.report.terminal import labelled
 from conformance.report.words import said
 from conformance.verdict import Status
 from spec.catalogue import Language, Requirement
@@ -17,10 +18,12 @@ COLUMNS = (*Status, None)
 def render(reports: Sequence[Report], language: Language) -> str:
     """The page."""
     page = _compared(reports, language) if len(reports) > 1 else ""
+    parts: list[str] = []
     for left, report in zip(range(len(reports), 0, -1), reports, strict=True):
-        one = _one(report, language, (LIMIT - len(page)) // left)
-        page += one if len(page) + len(one) <= LIMIT - RESERVED or len(reports) == 1 else ""
-    return page
+        taken = len(page) + sum(map(len, parts)) + RESERVED
+        parts.append(_one(report, language, (LIMIT - taken) // left))
+    text, left_out = fitting(parts, LIMIT - len(page) - RESERVED)
+    return page + text + (_left_out(reports[-left_out], left_out, language) if left_out else "")
 
 
 def fitting(pieces: Sequence[str], room: int) -> tuple[str, int]:
@@ -56,11 +59,11 @@ def failure(judged: Judged, language: Language) -> str:
     requirement, found = requirements.of(judged, language), judged.found
     parts = [f"<details>{summary(requirement, language)}"]
     if found:
-        seen = [("expected", (found.expected,)), ("got", (found.got,)), ("evidence", found.summaries), ("look at", (found.look_at,))]
-        parts += [f"{said(label, language)}\n{block(*texts)}" for label, texts in seen if texts]
-        parts += [f"{said('reproduce', language)}\n{block(*found.reproduce, language='sh')}"] if found.reproduce else []
-    parts += [f"{said('why', language)}: {requirement.why}"] if requirement.why else []
-    parts += [f"{said('to mend it', language)}: {requirement.mend}"] if requirement.mend else []
+        seen = {"expected": [found.expected], "got": [found.got], "evidence": some(found.summaries), "look at": [found.look_at]}
+        parts.append(block(*(line.text for label, texts in seen.items() for line in labelled(said(label, language), *texts))))
+        parts += [block(*some(found.reproduce), language="sh")] if found.reproduce else []
+    told = {"why": requirement.why, "to mend it": requirement.mend}
+    parts += [f"**{said(label, language)}** {text}" for label, text in told.items() if text]
     return "\n\n".join([*parts, "</details>"]) + "\n\n"
 
 
@@ -74,10 +77,8 @@ def _one(report: Report, language: Language, room: int) -> str:
 
 def _head(report: Report, language: Language) -> str:
     claim = said(f"{report.claim} is established" if report.claim else "no claim", language)
-    lines = [f"## {said('Conformance', language)}: {claim}", f"{code(report.target)}: {shown(said_of(report, language))}"]
-    if not report.is_complete:
-        lines.append(f"> {said('The record is incomplete: what stands below is as far as the run came.', language)}")
-    return "\n\n".join([*lines, _counts(report, language)]) + "\n\n"
+    title_line = f"## {said('Conformance', language)}: {claim}"
+    return "\n\n".join([title_line, f"{code(report.target)}: {shown(said_of(report, language))}", _counts(report, language)]) + "\n\n"
 
 
 def said_of(report: Report, language: Language) -> str:
@@ -126,7 +127,7 @@ def _left_out(report: Report, left: int, language: Language) -> str:
 def _foot(report: Report, language: Language) -> str:
     header = report.header
     services = [header["services"][name] for name in ("postgres", "redis", "upstream") if name in header["services"]]
-    about = {"services": ", ".join(services), "seed": str(header["seed"]), "suite": header["suite"], "seconds": f"{report.seconds:.1f}"}
+    about = {"services": ", ".join(services), "seed": str(header["seed"]), "suite": header["suite"], "took": f"{report.seconds:.1f} s"}
     return "\n" + " · ".join(f"{said(name, language)} {shown(text)}" for name, text in about.items() if text) + "\n\n"
 
 

@@ -1,12 +1,13 @@
 """Markup: text that somebody else has made, in Markdown, as text that ends nothing, links nothing and calls nobody."""
 
 import re
+from collections.abc import Sequence
 from html import escape
 
 from conformance.report.terminal import one_line
 
 LIMIT = 1_000  # characters of one text; the rest is counted, not shown
-LINES = 20  # of one block
+LINES = 12  # of evidence, or of ways to reproduce
 
 # Letters, digits and marks that mean nothing to Markdown, HTML or GitHub within a sentence.
 _HARMLESS = re.compile(r"[\w ,.;:()…§/-]*", re.ASCII)
@@ -31,10 +32,14 @@ def cell(text: str) -> str:
 
 def block(*texts: str, language: str = "text") -> str:
     """Texts as a block of code, a line each, in a fence that none of them can end."""
-    lines = [_cut(one_line(text)) for text in texts[:LINES]]
-    lines += [f"… ({len(texts) - LINES} more lines)"] if len(texts) > LINES else []
+    lines = [_cut(one_line(text)) for text in texts]
     fence = "`" * max(3, _longest_run("\n".join(lines)) + 1)
     return "\n".join([f"{fence}{language}", *lines, fence])
+
+
+def some(texts: Sequence[str]) -> list[str]:
+    """The first of many texts, and how many there are besides."""
+    return [*texts[:LINES], *([f"… ({len(texts) - LINES} more)"] if len(texts) > LINES else [])]
 
 
 def html(text: str) -> str:

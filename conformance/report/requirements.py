@@ -25,8 +25,10 @@ def of(judged: Judged, language: Language) -> Requirement:
 
 
 def by_section(report: Report, language: Language) -> list[tuple[str, list[Judged]]]:
-    """What was judged under each section's number and title, in order; under no title what this specification does not have."""
-    titles = {section.number: f"{section.number} {section.title}" for section in (*sections(), *sections(language))} | {0: ""}
+    """What was judged under each section's number and title, in order; last what this specification does not have."""
+    titles = {section.number: f"{section.number} {section.title}" for section in (*sections(), *sections(language))} | {
+        0: said("other", language)
+    }
     grouped = ((title, [each for each in report.judged if each.section == number]) for number, title in titles.items())
     return [(title, judged) for title, judged in grouped if judged]
 

@@ -52,14 +52,14 @@ def body(summary: Summary) -> list[Line]:
 def _header(summary: Summary) -> Iterator[Line]:
     language, services = summary.language, summary.services
     place = f"{summary.target} at {summary.url}" if summary.url and summary.url != summary.target else summary.target
-    yield from _labelled(said("target", language), place)
+    yield from labelled(said("target", language), place)
     seen = [services[name] for name in ("postgres", "redis", "upstream") if name in services]
-    yield from _labelled(said("services", language), ", ".join(seen) or said("none", language))
+    yield from labelled(said("services", language), ", ".join(seen) or said("none", language))
     if "containers" in services:
-        yield from _labelled(said("containers", language), services["containers"])
+        yield from labelled(said("containers", language), services["containers"])
     if unseen := [verdict.requirement.id for verdict in summary.verdicts if _wants_a_channel(verdict)]:
-        yield from _labelled(said("unseen", language), said("{ids}; below is what to pass", language).format(ids=", ".join(unseen)))
-    yield from _labelled(said("seed", language), str(summary.seed))
+        yield from labelled(said("unseen", language), said("{ids}; below is what to pass", language).format(ids=", ".join(unseen)))
+    yield from labelled(said("seed", language), str(summary.seed))
 
 
 def _sections(summary: Summary) -> Iterator[Line]:
@@ -86,7 +86,7 @@ def _findings(summary: Summary) -> Iterator[Line]:
         if verdict.status is Status.OBSERVED and verdict.finding:
             yield Line("")
             yield _title(verdict)
-            yield from _labelled(said("seen", language), *verdict.finding.got.split("; "))
+            yield from labelled(said("seen", language), *verdict.finding.got.split("; "))
 
 
 def _finding(verdict: Verdict, language: Language) -> Iterator[Line]:
@@ -94,14 +94,14 @@ def _finding(verdict: Verdict, language: Language) -> Iterator[Line]:
     yield _title(verdict)
     if (finding := verdict.finding) is None:
         return
-    yield from _labelled(said("expected", language), finding.expected)
-    yield from _labelled(said("got", language), finding.got)
-    yield from _labelled(said("evidence", language), *(fact.summary for fact in finding.evidence))
-    yield from _labelled(said("reproduce", language), *finding.reproduce)
-    yield from _labelled(said("look at", language), finding.look_at or verdict.requirement.usual_cause)
+    yield from labelled(said("expected", language), finding.expected)
+    yield from labelled(said("got", language), finding.got)
+    yield from labelled(said("evidence", language), *(fact.summary for fact in finding.evidence))
+    yield from labelled(said("reproduce", language), *finding.reproduce)
+    yield from labelled(said("look at", language), finding.look_at or verdict.requirement.usual_cause)
     if verdict.requirement.level is Level.SHOULD:
-        yield from _labelled(said("why", language), verdict.requirement.why)
-        yield from _labelled(said("to mend it", language), verdict.requirement.mend)
+        yield from labelled(said("why", language), verdict.requirement.why)
+        yield from labelled(said("to mend it", language), verdict.requirement.mend)
 
 
 def _unseen(verdicts: Sequence[Verdict], language: Language) -> Iterator[Line]:
@@ -112,7 +112,7 @@ def _unseen(verdicts: Sequence[Verdict], language: Language) -> Iterator[Line]:
         for verdict in verdicts:
             if verdict.finding and verdict.finding.got == reason:
                 yield _title(verdict)
-        yield from _labelled(said("to judge", language) if reason.startswith(REMEDY) else said("because", language), reason)
+        yield from labelled(said("to judge", language) if reason.startswith(REMEDY) else said("because", language), reason)
 
 
 def _wants_a_channel(verdict: Verdict) -> bool:
@@ -133,7 +133,8 @@ def _closing(summary: Summary) -> Iterator[Line]:
     yield Line(f"{one_line(summary.claim.sentence)} {took}", tone)
 
 
-def _labelled(label: str, *texts: str) -> Iterator[Line]:
+def labelled(label: str, *texts: str) -> Iterator[Line]:
+    """Texts as lines, the first of them labelled."""
     for index, text in enumerate(texts):
         yield Line(f"{padded(label if index == 0 else '', LABEL)}{one_line(text)}")
 

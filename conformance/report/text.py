@@ -52,7 +52,7 @@ def _page(report: Report, language: Language) -> list[Line]:
     if report.is_complete:
         return page(summary(report, language))
     counted = said("({count} of {all} requirements were not judged)", language).format(count=report.counts[None], all=len(report.judged))
-    return [*body(summary(report, language)), Line(""), Line(f"{said(report.sentence, language)} {counted}")]
+    return [*body(summary(report, language)), Line(f"{said(report.sentence, language)} {counted}")]
 
 
 def _verdict(judged: Judged, language: Language) -> Verdict | None:
