@@ -6,7 +6,7 @@ from typing import Any
 
 from conformance.report import data, requirements
 from conformance.report.diff import Change, Diff, Kind, counted
-from conformance.report.markdown import LIMIT, RESERVED, failure, fitting, title
+from conformance.report.markdown import LIMIT, RESERVED, Piece, failure, fitting, title
 from conformance.report.markup import code, shown
 from conformance.report.reading import Judged, Report
 from conformance.report.terminal import one_line, padded
@@ -35,9 +35,10 @@ def markdown(diff: Diff, language: Language) -> str:
         f"- {said(name, language)}: {code(report.target)}, {shown(_standing(report, language))}\n"
         for name, report in (("old", diff.old), ("new", diff.new))
     )
-    page, left = fitting(list(_pieces(diff, language)), LIMIT - RESERVED - len(head))
+    page, told = fitting(_pieces(diff, language), LIMIT - RESERVED - len(head))
     command = code(f"conformance diff {diff.old.path} {diff.new.path}")
     cut = said("{left} more are left out here, for want of room; {command} shows them all.", language)
+    left = len(diff.changes) - told
     return head + page + (f"\n{cut.format(left=left, command=command)}\n" if left else "")
 
 
@@ -91,13 +92,13 @@ def _lines(change: Change, language: Language) -> Iterator[str]:
         yield "  " + padded(said("because", language), 10) + change.new.found.got
 
 
-def _pieces(diff: Diff, language: Language) -> Iterator[str]:
+def _pieces(diff: Diff, language: Language) -> Iterator[Piece]:
     for kind in Kind:
         for number, change in enumerate(changes := diff.of(kind)):
             heading = f"\n### {said(kind, language)} ({len(changes)})\n\n" if number == 0 else ""
             moved = f"{_status(change.old, language)} → {_status(change.new, language)}"
             item = f"- {title(requirements.of(change.judged, language), language)} ({moved})\n"
-            yield heading + (failure(change.judged, language) if kind in SHOWING else item)
+            yield heading + (failure(change.judged, language) if kind in SHOWING else item), 1
 
 
 def _status(judged: Judged | None, language: Language) -> str:

@@ -1,6 +1,6 @@
 """Markdown: a page for a pull request's comment or a step's summary, which is cut where it would not fit."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from conformance.report import requirements
 from conformance.report.markup import block, cell, code, html, shown, some
@@ -15,25 +15,28 @@ RESERVED = 1_500  # of them, for what says that something is left out and where 
 COLUMNS = (*Status, None)
 
 
+Piece = tuple[str, int]  # a part of a page that is shown whole or left out, and of how many requirements (or records) it tells
+
+
 def render(reports: Sequence[Report], language: Language) -> str:
     """The page."""
     page = _compared(reports, language) if len(reports) > 1 else ""
-    parts: list[str] = []
-    for left, report in zip(range(len(reports), 0, -1), reports, strict=True):
-        taken = len(page) + sum(map(len, parts)) + RESERVED
-        parts.append(_one(report, language, (LIMIT - taken) // left))
-    text, left_out = fitting(parts, LIMIT - len(page) - RESERVED)
-    return page + text + (_left_out(reports[-left_out], left_out, language) if left_out else "")
+    for told, report in enumerate(reports):
+        one = _one(report, language, (LIMIT - RESERVED - len(page)) // (len(reports) - told))
+        if len(page) + len(one) > LIMIT - RESERVED:
+            return page + _more_records(len(reports) - told, language)
+        page += one
+    return page
 
 
-def fitting(pieces: Sequence[str], room: int) -> tuple[str, int]:
-    """As many pieces from the first as there is room for, and how many are left out."""
-    text, taken = "", 0
-    for piece in pieces:
+def fitting(pieces: Iterable[Piece], room: int) -> tuple[str, int]:
+    """As many pieces from the first as there is room for, and of how many requirements they tell."""
+    text, told = "", 0
+    for piece, count in pieces:
         if len(text) + len(piece) > room:
             break
-        text, taken = text + piece, taken + 1
-    return text, len(pieces) - taken
+        text, told = text + piece, told + count
+    return text, told
 
 
 def title(requirement: Requirement, language: Language) -> str:
@@ -59,8 +62,8 @@ def failure(judged: Judged, language: Language) -> str:
     requirement, found = requirements.of(judged, language), judged.found
     parts = [f"<details>{summary(requirement, language)}"]
     if found:
-        seen = {"expected": [found.expected], "got": [found.got], "evidence": some(found.summaries), "look at": [found.look_at]}
-        parts.append(block(*(line.text for label, texts in seen.items() for line in labelled(said(label, language), *texts))))
+        seen = {"expected": [found.expected], "got": [found.got], "evidence": found.summaries, "look at": [found.look_at]}
+        parts.append(block(*(line.text for label, texts in seen.items() for line in labelled(said(label, language), *some(texts)))))
         parts += [block(*some(found.reproduce), language="sh")] if found.reproduce else []
     told = {"why": requirement.why, "to mend it": requirement.mend}
     parts += [f"**{said(label, language)}** {text}" for label, text in told.items() if text]
@@ -70,8 +73,8 @@ def failure(judged: Judged, language: Language) -> str:
 def _one(report: Report, language: Language, room: int) -> str:
     head = _head(report, language)
     foot = _foot(report, language)
-    pieces = list(_pieces(report, language))
-    text, left = fitting(pieces, room - RESERVED - len(head) - len(foot))
+    text, told = fitting(_pieces(report, language), room - RESERVED - len(head) - len(foot))
+    left = sum(each.status not in (Status.PASS, None) for each in report.judged) - told
     return head + text + (_left_out(report, left, language) if left else "") + foot
 
 
@@ -96,32 +99,36 @@ def _counts(report: Report, language: Language) -> str:
     return "\n".join(lines)
 
 
-def _pieces(report: Report, language: Language) -> Iterator[str]:
+def _pieces(report: Report, language: Language) -> Iterator[Piece]:
     """What is told of single requirements, the most urgent first."""
     by_status = {status: [each for each in report.judged if each.status is status] for status in COLUMNS}
     for status in (Status.FAIL, Status.ERROR):
         for number, each in enumerate(by_status[status]):
             heading = f"### {status} ({len(by_status[status])})\n\n" if number == 0 else ""
-            yield heading + failure(each, language)
+            yield heading + failure(each, language), 1
     yield from _reasons(by_status[Status.INCONCLUSIVE])
     for number, each in enumerate(by_status[Status.OBSERVED]):
         heading = f"### OBSERVED ({len(by_status[Status.OBSERVED])})\n\n" if number == 0 else ""
-        yield f"{heading}- {title(requirements.of(each, language), language)}: {shown(each.found.got) if each.found else ''}\n"
+        yield f"{heading}- {title(requirements.of(each, language), language)}: {shown(each.found.got) if each.found else ''}\n", 1
 
 
-def _reasons(judged: Sequence[Judged]) -> Iterator[str]:
+def _reasons(judged: Sequence[Judged]) -> Iterator[Piece]:
     """What could not be judged, those with the same reason together."""
     reasons = dict.fromkeys(each.found.got if each.found else "" for each in judged)
     for number, reason in enumerate(reasons):
         names = [shown(each.id) for each in judged if (each.found.got if each.found else "") == reason]
         heading = f"### INCONCLUSIVE ({len(judged)})\n\n" if number == 0 else ""
-        yield f"{heading}- {shown(reason)}: {', '.join(names)}\n"
-    yield from ["\n"] if judged else []
+        yield f"{heading}- {shown(reason)}: {', '.join(names)}\n", len(names)
+    yield "\n" if judged else "", 0
 
 
 def _left_out(report: Report, left: int, language: Language) -> str:
     text = said("{left} more are left out here, for want of room; {command} shows them all.", language)
     return "\n" + text.format(left=left, command=code(f"conformance report {report.path}")) + "\n"
+
+
+def _more_records(left: int, language: Language) -> str:
+    return "\n" + said("{left} more records are left out here, for want of room.", language).format(left=left) + "\n"
 
 
 def _foot(report: Report, language: Language) -> str:
@@ -133,14 +140,15 @@ def _foot(report: Report, language: Language) -> str:
 
 def _compared(reports: Sequence[Report], language: Language) -> str:
     """Several records beside each other: what each establishes, and what differs."""
-    legend = [f"{number}. {code(report.target)}: {shown(said_of(report, language))}\n" for number, report in enumerate(reports, 1)]
+    legend = [(f"{number}. {code(report.target)}: {shown(said_of(report, language))}\n", 1) for number, report in enumerate(reports, 1)]
     lines = [f"## {said('Conformance', language)}: {len(reports)} {said('records', language)}", "", fitting(legend, LIMIT // 4)[0]]
     rows = requirements.differing(reports)
     if not rows:
         return "\n".join([*lines, "", said("Every requirement has the same verdict in each.", language), "", ""])
     head = f"\n| {said('what differs', language)} |{''.join(f' {number} |' for number in range(1, len(reports) + 1))}\n"
     head += f"| --- |{' --- |' * len(reports)}\n"
-    cells = [f"| {cell(name)} | {' | '.join(cell(requirements.verdict(each, language)) for each in row)} |\n" for name, row in rows]
+    cells = [(f"| {cell(name)} | {' | '.join(cell(requirements.verdict(each, language)) for each in row)} |\n", 1) for name, row in rows]
     text = "\n".join(lines) + "\n" + head
-    table, left = fitting(cells, LIMIT // 2 - len(text))
-    return text + table + (f"\n{said('{left} more rows are left out here.', language).format(left=left)}\n" if left else "") + "\n"
+    table, told = fitting(cells, LIMIT // 2 - len(text))
+    more = said("{left} more rows are left out here.", language).format(left=len(rows) - told)
+    return text + table + (f"\n{more}\n" if told < len(rows) else "") + "\n"

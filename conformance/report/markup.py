@@ -10,17 +10,17 @@ LIMIT = 1_000  # characters of one text; the rest is counted, not shown
 LINES = 12  # of evidence, or of ways to reproduce
 
 # Letters, digits and marks that mean nothing to Markdown, HTML or GitHub within a sentence.
-_HARMLESS = re.compile(r"[\w ,.;:()…§/-]*", re.ASCII)
+_HARMLESS = re.compile(r"(?!.*(//|www\.|gh-))[a-z0-9 ,.;:()…§/-]*", re.IGNORECASE)
 
 
 def shown(text: str) -> str:
     """A text within a sentence: as it is where nothing in it could mean anything, else as code."""
-    return text if _HARMLESS.fullmatch(text) and "__" not in text and "//" not in text else code(text)
+    return text if _HARMLESS.fullmatch(text) and len(text) <= LIMIT else code(text)
 
 
 def code(text: str) -> str:
     """A text as a span of code, between more backticks than it has in a row."""
-    text = _cut(one_line(text)) or " "
+    text = cut(text) or " "
     ticks = "`" * (_longest_run(text) + 1)
     return f"{ticks} {text} {ticks}" if text.startswith(("`", " ")) or text.endswith(("`", " ")) else f"{ticks}{text}{ticks}"
 
@@ -32,14 +32,14 @@ def cell(text: str) -> str:
 
 def block(*texts: str, language: str = "text") -> str:
     """Texts as a block of code, a line each, in a fence that none of them can end."""
-    lines = [_cut(one_line(text)) for text in texts]
+    lines = [one_line(text) for text in texts]
     fence = "`" * max(3, _longest_run("\n".join(lines)) + 1)
     return "\n".join([f"{fence}{language}", *lines, fence])
 
 
 def some(texts: Sequence[str]) -> list[str]:
     """The first of many texts, and how many there are besides."""
-    return [*texts[:LINES], *([f"… ({len(texts) - LINES} more)"] if len(texts) > LINES else [])]
+    return [*map(cut, texts[:LINES]), *([f"… ({len(texts) - LINES} more)"] if len(texts) > LINES else [])]
 
 
 def html(text: str) -> str:
@@ -48,8 +48,10 @@ def html(text: str) -> str:
     return "".join(part if index % 2 == 0 else f"<code>{part}</code>" for index, part in enumerate(parts))
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= LIMIT else f"{text[:LIMIT]}… ({len(text)} characters)"
+def cut(text: str) -> str:
+    """As much of a text as is shown of one, in a line."""
+    line = one_line(text[: LIMIT + 1])
+    return line if len(line) <= LIMIT else f"{line[:LIMIT]}… ({len(text)} characters)"
 
 
 def _longest_run(text: str) -> int:

@@ -146,4 +146,4 @@ def padded(text: str, width: int) -> str:
 
 def one_line(text: str) -> str:
     """Text of a target's making, as one line that no control character can leave."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

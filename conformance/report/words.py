@@ -45,6 +45,7 @@ ZH: dict[str, str] = {
     "what differs": "不同之处",
     "Every requirement has the same verdict in each.": "每项要求在各记录中的判定都相同。",
     "{left} more are left out here, for want of room; {command} shows them all.": "因篇幅所限，此处省略 {left} 项；运行 {command} 可查看全部。",
+    "{left} more records are left out here, for want of room.": "因篇幅所限，此处省略 {left} 份记录。",
     "{left} more rows are left out here.": "此处省略 {left} 行。",
     # From one record to another
     "old": "旧记录",

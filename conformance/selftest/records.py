@@ -1,0 +1,66 @@
+"""Records as runs write them, made without a run: for the tests of what is made of records."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from conformance.evidence import Fact, Journal
+from conformance.report import reading
+from conformance.report.reading import Report
+from conformance.report.record import Record
+from conformance.report.terminal import Summary
+from conformance.verdict import Finding, Status, Verdict, claim, exit_status
+from spec.catalogue import Level, catalogue
+
+BEGAN = datetime(2026, 7, 1, 12, 30, tzinfo=UTC)
+SERVICES = {"postgres": "PostgreSQL 18.6 (embedded)", "redis": "Valkey 9.1.2 (embedded)", "containers": "none: no daemon answers"}
+HOSTILE = "\x1b[31m</script></summary></details>|`` ``` ````\n```\n~~~\n# h\n@octocat <img src=x onerror=alert(1)> ![x](http://h/x) ]]>&amp;\0\ud800"
+
+
+def fact(text: str) -> Fact:
+    """Something that was seen."""
+    return Journal().observe("row", text)
+
+
+def wrong(got: str = "404", *evidence: str, reproduce: tuple[str, ...] = ("pytest --only DB-2 --seed 7",)) -> Finding:
+    """What a probe found."""
+    return Finding("200", got, tuple(fact(text) for text in evidence), "the branch that handles a missing row", reproduce)
+
+
+def verdicts(found: Mapping[str, tuple[Status, Finding | None]] = {}) -> list[Verdict]:
+    """A verdict on each requirement: what is found, and for the rest what a correct service gets."""
+    return [
+        Verdict(each, *_split(found.get(each.id) or _correct(each.level)), seconds=0.25, span=(1.0, 1.25)) for each in catalogue().values()
+    ]
+
+
+def summary(judged: list[Verdict], *, allow_inconclusive: bool = False, **about: Any) -> Summary:
+    """What a run with these verdicts has to say at its end."""
+    status = exit_status(judged, Level.MUST, allow_inconclusive=allow_inconclusive)
+    said = {"target": "shop.main:app", "url": "http://127.0.0.1:1", "services": SERVICES, "seed": 7, **about}
+    return Summary(
+        **said, level=Level.MUST, verdicts=judged, claim=claim(judged, catalogue()), status=status, seconds=18.5, timings={"boot": 1.5}
+    )
+
+
+def written(path: Path, run: Summary, *, killed: bool = False) -> Report:
+    """The record of a run, read again; of one that was killed before it judged anything, where that is so."""
+    record = Record(path)
+    about = {"target": run.target, "url": run.url, "services": run.services, "seed": run.seed, "level": run.level}
+    record.header(suite="0.1.0", began=BEGAN, requirements=[each.requirement.id for each in run.verdicts], **about)
+    Journal(record.fact).observe("row", "items has no row 1")
+    if not killed:
+        for verdict in run.verdicts:
+            record.verdict(verdict)
+        record.footer(run.claim, run.status, run.seconds, run.timings)
+    record.close()
+    return reading.read(path)
+
+
+def _split(found: tuple[Status, Finding | None]) -> tuple[Status, int, Finding | None]:
+    return found[0], 1, found[1]
+
+
+def _correct(level: Level) -> tuple[Status, Finding | None]:
+    return (Status.OBSERVED, Finding("nothing", "a redirect is followed; NaN: 422")) if level is Level.MAY else (Status.PASS, None)
