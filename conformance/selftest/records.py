@@ -15,7 +15,7 @@ from spec.catalogue import Level, catalogue
 
 BEGAN = datetime(2026, 7, 1, 12, 30, tzinfo=UTC)
 SERVICES = {"postgres": "PostgreSQL 18.6 (embedded)", "redis": "Valkey 9.1.2 (embedded)", "containers": "none: no daemon answers"}
-HOSTILE = "\x1b[31m</script></summary></details>|`` ``` ````\n```\n~~~\n# h\n@octocat <img src=x onerror=alert(1)> ![x](http://h/x) ]]>&amp;\0\ud800"
+HOSTILE = "\x1b[31m</script></summary></details>|` `` ``` ````\n```\n~~~\n# h\n@octocat <img src=x onerror=alert(1)> ![x](http://h/x) ]]>&amp;\0\ud800"
 
 
 def fact(text: str) -> Fact:

@@ -38,8 +38,9 @@ FOUND: dict[str, tuple[Status, Finding | None]] = {
     "TASK-6": (Status.INCONCLUSIVE, UNSEEN),
 }
 ALL = {name: (Status.FAIL, wrong(f"{name}: " + "x" * 10**5, *["y" * 5_000] * 50)) for name in catalogue()}
+MANY = {name: (Status.FAIL, wrong("x" * 700)) for name in catalogue()}
 NASTY: dict[str, tuple[Status, Finding | None]] = {
-    "DB-2": (Status.FAIL, Finding(HOSTILE, HOSTILE, wrong("", HOSTILE).evidence, HOSTILE, (HOSTILE,))),
+    "DB-2": (Status.FAIL, Finding(HOSTILE, HOSTILE, wrong("", HOSTILE).evidence, HOSTILE, ("```", HOSTILE))),
     "DB-3": (Status.INCONCLUSIVE, Finding("evidence", HOSTILE)),
     "DB-4": (Status.ERROR, Finding(HOSTILE, HOSTILE)),
     "HTTP-6": (Status.OBSERVED, Finding(HOSTILE, HOSTILE)),
@@ -162,8 +163,9 @@ def test_markdown_of_a_failure_reads_as_the_page_does(mixed: Report) -> None:
     assert f"**to mend it** {catalogue()['UP-5'].mend}" in shown
 
 
-def test_markdown_fits_a_comment_and_says_what_it_leaves_out(place: Path) -> None:
-    report = written(place / "all.jsonl", summary(verdicts(ALL)))
+@pytest.mark.parametrize("found", [ALL, MANY])
+def test_markdown_fits_a_comment_and_says_what_it_leaves_out(place: Path, found: dict[str, Any]) -> None:
+    report = written(place / "all.jsonl", summary(verdicts(found), target="t" * 5_000, services={"redis": "r" * 5_000}))
     shown = markdown.render([report], EN)
     assert len(shown) <= 65_536
     told = rendered(shown).tags["details"]
