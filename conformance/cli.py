@@ -41,19 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             keeping.add_argument(flag.name, metavar=flag.metavar, help=flag.help)
     keeping.add_argument("--format", choices=("shell", "dotenv", "compose"), default="shell", help="how the environment is printed")
     keeping.add_argument("--state", metavar="FILE", help="what tells runs of it (default: a file of this user's among the temporary ones)")
-    reporting = commands.add_parser("report", help="show records that runs have written, in the forms that are asked for")
-    reporting.add_argument("record", nargs="+", type=Path, metavar="RECORD", help="what --record has written; several are compared")
-    for form, what in views.FORMS.items():
-        reporting.add_argument(f"--{form}", metavar="FILE", help=f"write {what.help} (- for the standard output)")
-    reporting.add_argument("--lang", choices=list(Language), type=Language, default=Language.EN, help="the language (default: en)")
-    comparing = commands.add_parser(
-        "diff", help="say what changed from one record to another; status 1 where it got worse", description=WORSE
-    )
-    for name, which in (("old", "older"), ("new", "newer")):
-        comparing.add_argument(name, type=Path, metavar=name.upper(), help=f"the {which} record")
-    for form, (help_text, _) in diff_views.FORMS.items():
-        comparing.add_argument(f"--{form}", metavar="FILE", help=f"write {help_text} (- for the standard output)")
-    comparing.add_argument("--lang", choices=list(Language), type=Language, default=Language.EN, help="the language (default: en)")
+    _add_reports(commands)
     verifying = commands.add_parser("verify", help="judge a target again and again; takes the options of a run as well")
     verifying.add_argument("count", type=int, metavar="N", help="how many runs")
     verifying.add_argument(
@@ -87,6 +75,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from conformance import bench
 
     return bench.main()
+
+
+def _add_reports(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The subcommands that show records."""
+    reporting = commands.add_parser("report", help="show records that runs have written, in the forms that are asked for")
+    reporting.add_argument("record", nargs="+", type=Path, metavar="RECORD", help="what --record has written; several are compared")
+    for form, what in views.FORMS.items():
+        reporting.add_argument(f"--{form}", metavar="FILE", help=f"write {what.help} (- for the standard output)")
+    reporting.add_argument("--lang", choices=list(Language), type=Language, default=Language.EN, help="the language (default: en)")
+    comparing = commands.add_parser(
+        "diff", help="say what changed from one record to another; status 1 where it got worse", description=WORSE
+    )
+    for name, which in (("old", "older"), ("new", "newer")):
+        comparing.add_argument(name, type=Path, metavar=name.upper(), help=f"the {which} record")
+    for form, (help_text, _) in diff_views.FORMS.items():
+        comparing.add_argument(f"--{form}", metavar="FILE", help=f"write {help_text} (- for the standard output)")
+    comparing.add_argument("--lang", choices=list(Language), type=Language, default=Language.EN, help="the language (default: en)")
 
 
 def run(arguments: Sequence[str]) -> NoReturn:

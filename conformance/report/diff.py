@@ -42,7 +42,8 @@ class Change:
     @property
     def judged(self) -> Judged:
         """The requirement as the newer record has it, or as the older one has what the newer did not come to."""
-        return self.new if self.new and (self.new.status or not self.old) else self.old or Judged("", None, "", None)
+        told = [each for each in (self.new, self.old) if each]
+        return next((each for each in told if each.status), told[0])
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ def text(diff: Diff, language: Language) -> str:
 
 def markdown(diff: Diff, language: Language) -> str:
     """The page for a comment."""
-    head = f"## {said('worse' if diff.worse else 'not worse', language)}\n\n{outcome(diff, language)}\n\n"
+    head = f"## {said('Conformance', language)}: {outcome(diff, language)}\n\n"
     head += "".join(
         f"- {said(name, language)}: {code(report.target)}, {shown(_standing(report, language))}\n"
         for name, report in (("old", diff.old), ("new", diff.new))

@@ -174,7 +174,7 @@ def test_the_exit_status_says_whether_it_got_worse(
     assert cli.main(["diff", str(old.path), str(newer.path), "--json", str(place / "d.json"), "--markdown", str(place / "d.md")]) == status
     assert capsys.readouterr().out.splitlines()[-1] == end
     assert json.loads((place / "d.json").read_text("utf-8"))["worse"] is bool(status)
-    assert (place / "d.md").read_text("utf-8").startswith(f"## {end.split(':', maxsplit=1)[0]}\n\n{end}\n")
+    assert (place / "d.md").read_text("utf-8").startswith(f"## Conformance: {end}\n")
 
 
 def test_what_goes_to_the_standard_output_goes_there_alone(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
