@@ -1,5 +1,6 @@
 """Records as runs write them, made without a run: for the tests of what is made of records."""
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +27,22 @@ def fact(text: str) -> Fact:
 def wrong(got: str = "404", *evidence: str, reproduce: tuple[str, ...] = ("pytest --only DB-2 --seed 7",)) -> Finding:
     """What a probe found."""
     return Finding("200", got, tuple(fact(text) for text in evidence), "the branch that handles a missing row", reproduce)
+
+
+UNSEEN = Finding("evidence", "pass --worker-app MODULE:ATTR")
+BROKEN = Finding("the testbed to work", "Redis is gone", look_at="the testbed, not the target; please report it")
+FOUND: dict[str, tuple[Status, Finding | None]] = {
+    "DB-2": (Status.FAIL, wrong("404", "GET /items/1 → 404 (exchange 1)")),
+    "UP-5": (Status.FAIL, wrong("500")),
+    "TASK-5": (Status.INCONCLUSIVE, UNSEEN),
+    "TASK-6": (Status.INCONCLUSIVE, UNSEEN),
+}
+NASTY: dict[str, tuple[Status, Finding | None]] = {
+    "DB-2": (Status.FAIL, Finding(HOSTILE, HOSTILE, wrong("", HOSTILE).evidence, HOSTILE, ("```", HOSTILE))),
+    "DB-3": (Status.INCONCLUSIVE, Finding("evidence", HOSTILE)),
+    "DB-4": (Status.ERROR, Finding(HOSTILE, HOSTILE)),
+    "HTTP-6": (Status.OBSERVED, Finding(HOSTILE, HOSTILE)),
+}
 
 
 def verdicts(found: Mapping[str, tuple[Status, Finding | None]] = {}) -> list[Verdict]:
@@ -55,6 +72,34 @@ def written(path: Path, run: Summary, *, killed: bool = False) -> Report:
             record.verdict(verdict)
         record.footer(run.claim, run.status, run.seconds, run.timings)
     record.close()
+    return reading.read(path)
+
+
+def mixed(place: Path) -> Report:
+    """A record with failures, and with what could not be judged."""
+    return written(place / "mixed.jsonl", summary(verdicts(FOUND)))
+
+
+def correct(place: Path) -> Report:
+    """A record of a robust service."""
+    return written(place / "correct.jsonl", summary(verdicts()))
+
+
+def killed(place: Path) -> Report:
+    """A record of a run that was killed before it judged anything."""
+    return written(place / "killed.jsonl", summary(verdicts()), killed=True)
+
+
+def nasty(place: Path) -> Report:
+    """A record in which everything that can be hostile is, its header and an id that nobody knows too."""
+    path = place / "nasty.jsonl"
+    written(path, summary(verdicts(NASTY), target=HOSTILE, url=HOSTILE, services={"postgres": HOSTILE}))
+    lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    strange = next(line for line in lines if line.get("requirement") == "DB-2") | {"requirement": HOSTILE, "sentence": HOSTILE}
+    lines[0]["requirements"].append(HOSTILE)
+    lines.insert(-1, strange)
+    lines[-1]["sentence"] = HOSTILE
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
     return reading.read(path)
 
 

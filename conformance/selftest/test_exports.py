@@ -4,7 +4,6 @@ import ast
 import json
 from collections import Counter
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -13,103 +12,46 @@ import jsonschema
 import pytest
 import resvg_py
 import xmlschema
-from markdown_it import MarkdownIt
 
 from conformance import cli
 from conformance.errors import WrongUsage
 from conformance.options import PROJECT
-from conformance.report import badge, ctrf, data, junit, markdown, reading, text, views
+from conformance.report import badge, ctrf, data, junit, reading, text, views
 from conformance.report.reading import Report
 from conformance.report.terminal import page
 from conformance.report.words import ZH
-from conformance.selftest.records import HOSTILE, summary, verdicts, written, wrong
-from conformance.verdict import Finding, Status
+from conformance.selftest import records
+from conformance.selftest.records import BROKEN, FOUND, UNSEEN, summary, verdicts, written, wrong
+from conformance.verdict import Status
 from spec.catalogue import Language, Level, catalogue
 
 EN = Language.EN
 OURS = PROJECT / "conformance" / "report"
 OTHERS = Path(__file__).parent / "schemas"
-UNSEEN = Finding("evidence", "pass --worker-app MODULE:ATTR")
-BROKEN = Finding("the testbed to work", "Redis is gone", look_at="the testbed, not the target; please report it")
-FOUND: dict[str, tuple[Status, Finding | None]] = {
-    "DB-2": (Status.FAIL, wrong("404", "GET /items/1 → 404 (exchange 1)")),
-    "UP-5": (Status.FAIL, wrong("500")),
-    "TASK-5": (Status.INCONCLUSIVE, UNSEEN),
-    "TASK-6": (Status.INCONCLUSIVE, UNSEEN),
-}
-ALL = {name: (Status.FAIL, wrong(f"{name}: " + "x" * 10**5, *["y" * 5_000] * 50)) for name in catalogue()}
-MANY = {name: (Status.FAIL, wrong("x" * 700)) for name in catalogue()}
-NASTY: dict[str, tuple[Status, Finding | None]] = {
-    "DB-2": (Status.FAIL, Finding(HOSTILE, HOSTILE, wrong("", HOSTILE).evidence, HOSTILE, ("```", HOSTILE))),
-    "DB-3": (Status.INCONCLUSIVE, Finding("evidence", HOSTILE)),
-    "DB-4": (Status.ERROR, Finding(HOSTILE, HOSTILE)),
-    "HTTP-6": (Status.OBSERVED, Finding(HOSTILE, HOSTILE)),
-}
 
 
 @pytest.fixture
 def mixed(place: Path) -> Report:
     """A record with failures, and with what could not be judged."""
-    return written(place / "mixed.jsonl", summary(verdicts(FOUND)))
+    return records.mixed(place)
 
 
 @pytest.fixture
 def correct(place: Path) -> Report:
     """A record of a robust service."""
-    return written(place / "correct.jsonl", summary(verdicts()))
+    return records.correct(place)
 
 
 @pytest.fixture
 def killed(place: Path) -> Report:
     """A record of a run that was killed before it judged anything."""
-    return written(place / "killed.jsonl", summary(verdicts()), killed=True)
+    return records.killed(place)
 
 
 @pytest.fixture
 def nasty(place: Path) -> Report:
-    """A record in which everything that can be hostile is, its header and an id that nobody knows too."""
-    path = place / "nasty.jsonl"
-    written(path, summary(verdicts(NASTY), target=HOSTILE, url=HOSTILE, services={"postgres": HOSTILE}))
-    lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-    strange = next(line for line in lines if line.get("requirement") == "DB-2") | {"requirement": HOSTILE, "sentence": HOSTILE}
-    lines[0]["requirements"].append(HOSTILE)
-    lines.insert(-1, strange)
-    lines[-1]["sentence"] = HOSTILE
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
-    return reading.read(path)
-
-
-class Shown(HTMLParser):
-    """What a browser makes of a page: its tags, and which of its text is no code."""
-
-    def __init__(self, source: str) -> None:
-        super().__init__()
-        self.tags: Counter[str] = Counter()
-        self.attributes: list[tuple[str, str | None]] = []
-        self.prose: list[str] = []
-        self.code: list[str] = []
-        self._open: list[str] = []
-        self.feed(source)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """A tag begins."""
-        self.tags[tag] += 1
-        self.attributes += attrs
-        self._open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        """A tag ends, which must be the last that began."""
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        """Text."""
-        (self.code if "code" in self._open else self.prose).append(data)
-
-
-def rendered(source: str) -> Shown:
-    """A page as GitHub's Markdown has it, with tables and HTML."""
-    return Shown(MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(source))
+    """A record in which everything that can be hostile is."""
+    return records.nasty(place)
 
 
 # The page
@@ -139,84 +81,6 @@ def test_no_control_character_of_a_target_reaches_a_terminal(nasty: Report, lang
     shown = text.render([nasty, nasty], language)
     assert all(letter.isprintable() or letter == "\n" for letter in shown)
     assert shown.encode("utf-8")
-
-
-# Markdown
-
-
-def test_markdown_begins_with_the_claim_and_counts_the_verdicts(mixed: Report) -> None:
-    shown = markdown.render([mixed], EN)
-    assert shown.startswith("## Conformance: no claim\n\n`shop.main:app`: core is not established: of 43 MUST 1 (DB-2) failed")
-    assert "| section | PASS | FAIL | INCONCLUSIVE | OBSERVED |\n" in shown
-    assert "| 3 Database | 16 | 1 |  | 1 |\n" in shown
-    assert rendered(shown).tags["details"] == 2
-    assert "- pass --worker-app MODULE:ATTR: TASK-5, TASK-6\n" in shown.replace("`", "")
-
-
-def test_markdown_of_a_failure_reads_as_the_page_does(mixed: Report) -> None:
-    shown = markdown.render([mixed], EN)
-    failure = page(summary(verdicts(FOUND)))
-    lines = [line.text for line in failure]
-    start = lines.index("expected    200")
-    assert "\n".join(lines[start : start + 3]) in shown
-    assert "```sh\npytest --only DB-2 --seed 7\n```" in shown
-    assert f"**to mend it** {catalogue()['UP-5'].mend}" in shown
-
-
-@pytest.mark.parametrize("found", [ALL, MANY])
-def test_markdown_fits_a_comment_and_says_what_it_leaves_out(place: Path, found: dict[str, Any]) -> None:
-    report = written(place / "all.jsonl", summary(verdicts(found), target="t" * 5_000, services={"redis": "r" * 5_000}))
-    shown = markdown.render([report], EN)
-    assert len(shown) <= 65_536
-    told = rendered(shown).tags["details"]
-    assert told > 0
-    assert f"\n{len(ALL) - told} more are left out here, for want of room; `conformance report {report.path}` shows them all.\n" in shown
-
-
-@pytest.mark.parametrize("count", [2, 9, 200])
-def test_markdown_of_many_records_fits_a_comment(place: Path, mixed: Report, count: int) -> None:
-    report = written(place / "all.jsonl", summary(verdicts(ALL)))
-    shown = markdown.render([mixed, *[report] * (count - 1)], EN)
-    assert len(shown) <= 65_536
-    assert rendered(shown).tags["table"] >= 1
-    assert ("left out" in shown) is (count > 1)
-
-
-def test_markdown_of_several_records_begins_with_what_differs(mixed: Report, correct: Report) -> None:
-    shown = markdown.render([mixed, correct], EN)
-    assert f"| what differs | 1 | 2 |\n| --- | --- | --- |\n| DB-2 | FAIL {wrong('404').fingerprint} | PASS |\n" in shown
-    assert "Every requirement has the same verdict in each." in markdown.render([correct, correct], EN)
-
-
-@pytest.mark.parametrize("language", Language)
-def test_hostile_text_breaks_out_of_nothing_in_markdown(nasty: Report, correct: Report, language: Language) -> None:
-    for shown in (rendered(markdown.render([nasty], language)), rendered(markdown.render([nasty, correct], language))):
-        expected = {
-            "h2",
-            "h3",
-            "p",
-            "table",
-            "thead",
-            "tbody",
-            "tr",
-            "th",
-            "td",
-            "details",
-            "summary",
-            "b",
-            "i",
-            "pre",
-            "code",
-            "strong",
-            "ul",
-            "ol",
-            "li",
-        }
-        assert set(shown.tags) <= expected
-        assert {name for name, _ in shown.attributes} <= {"class", "style"}
-        assert not any(mark in part for part in shown.prose for mark in ("@", "octocat", "<", "onerror", "![", "~~~", "```"))
-        assert shown.tags["details"] == shown.tags["summary"] == 3
-        assert any("@octocat <img src=x onerror=alert(1)>" in part for part in shown.code)
 
 
 # JSON
