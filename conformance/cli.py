@@ -1,4 +1,4 @@
-"""The command `conformance`: what the requirements are, a run from any folder, many runs, a testbed that stands, and where time goes."""
+"""The command `conformance`: what the requirements are, a run from any folder, many runs, their reports, a testbed that stands."""
 
 import argparse
 import os
@@ -12,8 +12,9 @@ from conformance import __version__
 from conformance.errors import BrokenTestbed, WrongUsage
 from conformance.interrupts import SIGNALS
 from conformance.options import COMMAND, FLAGS, PROJECT, read
-from conformance.report import reading, views
+from conformance.report import diff_views, reading, views
 from conformance.report.columns import filled
+from conformance.report.diff import WORSE, compare
 from conformance.report.words import said
 from spec.catalogue import FOLDER, Language, Level, Requirement, catalogue, folder, sections
 
@@ -43,11 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             keeping.add_argument(flag.name, metavar=flag.metavar, help=flag.help)
     keeping.add_argument("--format", choices=("shell", "dotenv", "compose"), default="shell", help="how the environment is printed")
     keeping.add_argument("--state", metavar="FILE", help="what tells runs of it (default: a file of this user's among the temporary ones)")
-    reporting = commands.add_parser("report", help="show records that runs have written, in the forms that are asked for")
-    reporting.add_argument("record", nargs="+", type=Path, metavar="RECORD", help="what --record has written; several are compared")
-    for form, what in views.FORMS.items():
-        reporting.add_argument(f"--{form}", metavar="FILE", help=f"write {what.help} (- for the standard output)")
-    _add_language(reporting)
+    _add_reports(commands)
     verifying = commands.add_parser("verify", help="judge a target again and again; takes the options of a run as well")
     verifying.add_argument("count", type=int, metavar="N", help="how many runs")
     verifying.add_argument(
@@ -74,6 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return explain(chosen.id, chosen.lang)
     if chosen.command == "report":
         return report(chosen)
+    if chosen.command == "diff":
+        return diff(chosen)
     if chosen.command == "testbed":
         return keep_testbed(chosen)
     from conformance import bench
@@ -93,6 +92,23 @@ def _language(text: str) -> Language:
         raise argparse.ArgumentTypeError(f"wanted one of {', '.join(Language)}, got {text!r}") from error
 
 
+def _add_reports(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The subcommands that show records."""
+    reporting = commands.add_parser("report", help="show records that runs have written, in the forms that are asked for")
+    reporting.add_argument("record", nargs="+", type=Path, metavar="RECORD", help="what --record has written; several are compared")
+    for form, what in views.FORMS.items():
+        reporting.add_argument(f"--{form}", metavar="FILE", help=f"write {what.help} (- for the standard output)")
+    _add_language(reporting)
+    comparing = commands.add_parser(
+        "diff", help="say what changed from one record to another; status 1 where it got worse", description=WORSE
+    )
+    for name, which in (("old", "older"), ("new", "newer")):
+        comparing.add_argument(name, type=Path, metavar=name.upper(), help=f"the {which} record")
+    for form, (help_text, _) in diff_views.FORMS.items():
+        comparing.add_argument(f"--{form}", metavar="FILE", help=f"write {help_text} (- for the standard output)")
+    _add_language(comparing)
+
+
 def run(arguments: Sequence[str]) -> NoReturn:
     """Become pytest on the probes, with the project's own settings, wherever we are."""
     settings = next(path for path in (PROJECT / "pyproject.toml", Path(__file__).with_name("pyproject.toml")) if path.is_file())
@@ -109,6 +125,21 @@ def report(chosen: argparse.Namespace) -> int:
         print(f"conformance report: {error}", file=sys.stderr)
         return 4
     return 0
+
+
+def diff(chosen: argparse.Namespace) -> int:
+    """Say what changed from one record to another; 1 where it got worse."""
+    wanted = {form: getattr(chosen, form) for form in diff_views.FORMS if getattr(chosen, form)}
+    try:
+        found = compare(reading.read(chosen.old), reading.read(chosen.new))
+        for form, file in wanted.items():
+            views.put(form, file, diff_views.FORMS[form][1](found, chosen.lang))
+    except WrongUsage as error:
+        print(f"conformance diff: {error}", file=sys.stderr)
+        return 4
+    if "-" not in wanted.values():
+        print(diff_views.text(found, chosen.lang), end="")
+    return int(found.worse)
 
 
 def keep_testbed(chosen: argparse.Namespace) -> int:

@@ -452,7 +452,7 @@ class Run:
             seed=self.options.seed,
             level=level,
             verdicts=[self._with_reproduction(verdict) for verdict in verdicts],
-            claim=claim(verdicts, self.catalogue),
+            sentence=claim(verdicts, self.catalogue).sentence,
             wrong=wrong,
             status=exit_status(verdicts, level, allow_inconclusive=self.options.allow_inconclusive, wrong=wrong),
             seconds=time.monotonic() - self._began,
@@ -493,7 +493,7 @@ class Run:
         """Write the verdicts and the footer of the record."""
         for verdict in summary.verdicts:
             self.record.verdict(verdict)
-        self.record.footer(summary.claim, summary.wrong, summary.status, summary.seconds, summary.timings)
+        self.record.footer(claim(summary.verdicts, self.catalogue), summary.wrong, summary.status, summary.seconds, summary.timings)
         self.record.close()
 
     def _took(self, what: str) -> None:

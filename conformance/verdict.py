@@ -46,7 +46,7 @@ class Finding:
     @property
     def fingerprint(self) -> str:
         """Eight hexadecimal digits that are the same for the same defect: what differs from run to run is left out of both sides."""
-        return hashlib.sha256(_CHANGING.sub("#", f"{self.expected}\n{self.got}").encode()).hexdigest()[:8]
+        return hashlib.sha256(_CHANGING.sub("#", f"{self.expected}\n{self.got}").encode("utf-8", "backslashreplace")).hexdigest()[:8]
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
 """Reading: a record as the reports have it, whole or as far as a run came that was killed. It starts nothing, and trusts nothing it reads."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from conformance.errors import WrongUsage
 from conformance.known import Known
 from conformance.report.record import VERSION
 from conformance.report.words import CLAIMS, INCOMPLETE, said
-from conformance.verdict import Status
+from conformance.verdict import Exit, Status
 from spec.catalogue import PREFIXES, Language, Level, catalogue
 
 Line = Mapping[str, Any]
@@ -109,6 +110,11 @@ class Report:
         return self.footer.get("wrong_entries", ()) if self.footer else ()
 
     @property
+    def seconds(self) -> float:
+        """How long the run took; of one that did not come to its end, when the last was seen."""
+        return float(self.footer["seconds"]) if self.footer else max((float(line["at"]) for line in self.evidence), default=0.0)
+
+    @property
     def counts(self) -> Counter[Status | None]:
         """How many requirements have each status."""
         return Counter(each.status for each in self.judged)
@@ -162,15 +168,39 @@ def _lines(texts: Sequence[str]) -> list[Line]:
 
 
 def _report(path: Path, lines: Sequence[Line]) -> Report:
-    header = lines[0]
+    header = _header(lines[0])
     verdicts = {str(line["requirement"]): line for line in lines if line["type"] == "verdict"}
     return Report(
         path,
         header,
         tuple(_judged(str(name), verdicts.get(name)) for name in header["requirements"]),
-        next((line for line in lines if line["type"] == "footer"), None),
+        next((_footer(line) for line in lines if line["type"] == "footer"), None),
         tuple(line for line in lines if line["type"] == "evidence"),
     )
+
+
+def _header(line: Line) -> Line:
+    """The header, as what its members are. Raises ValueError or TypeError."""
+    texts = {name: str(line[name]) for name in ("suite", "target")}
+    url, services = line["url"], {str(name): str(text) for name, text in dict(line["services"]).items()}
+    known = {"began": datetime.fromisoformat(line["began"]).isoformat(), "seed": int(line["seed"]), "level": Level(line["level"])}
+    return {**line, **texts, **known, "url": None if url is None else str(url), "services": services}
+
+
+def _footer(line: Line) -> Line:
+    """The footer, as what its members are. Raises ValueError or TypeError."""
+    if line["claim"] not in (None, "core", "robust"):
+        raise ValueError(f"no run claims {line['claim']!r}")
+    numbers = {"seconds": _finite(line["seconds"]), "memory_mb": int(line["memory_mb"]), "exit_status": int(Exit(line["exit_status"]))}
+    timings = {str(name): _finite(value) for name, value in dict(line["timings"]).items()}
+    return {**line, **numbers, "sentence": str(line["sentence"]), "timings": timings}
+
+
+def _finite(value: Any) -> float:
+    """A number that JSON can write. Raises ValueError or TypeError."""
+    if not math.isfinite(number := float(value)):
+        raise ValueError(f"{number} is no time")
+    return number
 
 
 def _judged(name: str, line: Line | None) -> Judged:
@@ -182,10 +212,10 @@ def _judged(name: str, line: Line | None) -> Judged:
         Level(line["level"]),
         str(line["sentence"]),
         Status(line["status"]),
-        float(line["seconds"]),
+        _finite(line["seconds"]),
         int(line["probes"]),
         _found(line["finding"]) if line["finding"] else None,
-        (float(span[0]), float(span[1])) if span else None,
+        (_finite(span[0]), _finite(span[1])) if span else None,
         _known(name, line["known"]) if line.get("known") else None,
     )
 
@@ -197,11 +227,11 @@ def _known(name: str, line: Line) -> Known:
 def _found(finding: Line) -> Found:
     evidence = finding["evidence"]
     return Found(
-        finding["expected"],
-        finding["got"],
-        finding["look_at"],
-        tuple(finding["reproduce"]),
-        finding["fingerprint"],
-        tuple(each["summary"] for each in evidence),
+        str(finding["expected"]),
+        str(finding["got"]),
+        str(finding["look_at"]),
+        tuple(str(each) for each in finding["reproduce"]),
+        str(finding["fingerprint"]),
+        tuple(str(each["summary"]) for each in evidence),
         tuple(key(each) for each in evidence),
     )

@@ -52,6 +52,10 @@ def test_a_verdict_keeps_the_finding_that_decided_it() -> None:
     assert judge(DB_2, ["a", "b"], [outcome("a", Status.PASS), outcome("b", Status.FAIL, WRONG)]).finding == WRONG
 
 
+def test_a_lone_surrogate_breaks_no_fingerprint() -> None:
+    assert Finding("200", "\ud800").fingerprint != Finding("200", "\ud801").fingerprint
+
+
 def verdicts(must: Status, should: Status) -> list[Verdict]:
     """A verdict on a MUST and one on a SHOULD."""
     return [Verdict(DB_2, must, 1, WRONG), Verdict(SHOULD, should, 1, WRONG)]
