@@ -5,7 +5,7 @@ take a value (pytest's manual, "Initialization: determining rootdir and configfi
 hides this project's own settings and conftest. So the flags that take paths are tied to their values, and pytest begins anew.
 """
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 
 import pytest
 
@@ -21,13 +21,17 @@ TAKE_PATHS = (
 )
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
-    """Begin anew with the given arguments tied. Ends in SystemExit with the status of the run that was begun."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> Generator[None, None, None]:
+    """Begin anew with the given arguments tied. Ends in SystemExit with the status of the run that was begun.
+
+    It encloses pytest's own wrapper, which captures the output: a run in there would say all that it says at its end.
+    """
     given = list(early_config.invocation_params.args)
     tied = tie(given)
     if tied != given and args:
         raise SystemExit(pytest.main(tied))
+    return (yield)
 
 
 def tie(arguments: Sequence[str]) -> list[str]:

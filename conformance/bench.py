@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -53,7 +54,7 @@ def _print_run() -> int:
 
 
 def _print_examples() -> None:
-    run = Run(options.read({}, ["DEP-2"], PROJECT, catalogue()), catalogue())
+    run = Run(options.read({}, ["DEP-2"], PROJECT, catalogue()), catalogue(), datetime.now(UTC).date())
     run.begin()
     try:
         run.opened()

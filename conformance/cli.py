@@ -1,10 +1,9 @@
-"""The command `conformance`: what the requirements are, a run from any folder, many runs, a testbed that stands, and where time goes."""
+"""The command `conformance`: what the requirements are, a run from any folder, many runs, their reports, a testbed that stands."""
 
 import argparse
 import os
 import signal
 import sys
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -13,8 +12,11 @@ from conformance import __version__
 from conformance.errors import BrokenTestbed, WrongUsage
 from conformance.interrupts import SIGNALS
 from conformance.options import COMMAND, FLAGS, PROJECT, read
-from conformance.report import reading, views
-from spec.catalogue import Language, Level, Requirement, catalogue, sections
+from conformance.report import diff_views, reading, views
+from conformance.report.columns import filled
+from conformance.report.diff import WORSE, compare
+from conformance.report.words import said
+from spec.catalogue import FOLDER, Language, Level, Requirement, catalogue, folder, sections
 
 WIDTH = 100
 OF_A_TESTBED = ("--services", "--postgres-image", "--redis-image", "--database-url", "--redis-url", "--upstream-port")
@@ -30,8 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     listing = commands.add_parser("list", help="list the requirements")
     listing.add_argument("--level", choices=[level.lower() for level in Level], help="those of one level")
+    _add_language(listing)
     explaining = commands.add_parser("explain", help="explain requirements: what, why, and the usual cause of failing")
     explaining.add_argument("id", nargs="+")
+    _add_language(explaining)
     commands.add_parser("run", help="judge a target; takes the options of `pytest` (see `conformance run --help`)")
     commands.add_parser("bench", help="print where the time of a run goes")
     keeping = commands.add_parser("testbed", help="start the services for a target of yours, and keep them until Ctrl-C")
@@ -40,11 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             keeping.add_argument(flag.name, metavar=flag.metavar, help=flag.help)
     keeping.add_argument("--format", choices=("shell", "dotenv", "compose"), default="shell", help="how the environment is printed")
     keeping.add_argument("--state", metavar="FILE", help="what tells runs of it (default: a file of this user's among the temporary ones)")
-    reporting = commands.add_parser("report", help="show records that runs have written, in the forms that are asked for")
-    reporting.add_argument("record", nargs="+", type=Path, metavar="RECORD", help="what --record has written; several are compared")
-    for form, what in views.FORMS.items():
-        reporting.add_argument(f"--{form}", metavar="FILE", help=f"write {what.help} (- for the standard output)")
-    reporting.add_argument("--lang", choices=list(Language), type=Language, default=Language.EN, help="the language (default: en)")
+    _add_reports(commands)
     verifying = commands.add_parser("verify", help="judge a target again and again; takes the options of a run as well")
     verifying.add_argument("count", type=int, metavar="N", help="how many runs")
     verifying.add_argument(
@@ -65,17 +65,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return verify.main(chosen.count, verify.AT_ONCE if chosen.at_once is None else chosen.at_once, chosen.json, rest)
     if chosen.command == "list":
-        print("\n".join(listed(Level(chosen.level.upper()) if chosen.level else None)))
+        print("\n".join(listed(Level(chosen.level.upper()) if chosen.level else None, chosen.lang)))
         return 0
     if chosen.command == "explain":
-        return explain(chosen.id)
+        return explain(chosen.id, chosen.lang)
     if chosen.command == "report":
         return report(chosen)
+    if chosen.command == "diff":
+        return diff(chosen)
     if chosen.command == "testbed":
         return keep_testbed(chosen)
     from conformance import bench
 
     return bench.main()
+
+
+def _add_language(parser: argparse.ArgumentParser) -> None:
+    languages = ", ".join(Language)
+    parser.add_argument("--lang", type=_language, default=Language.EN, metavar="LANGUAGE", help=f"one of {languages} (default: en)")
+
+
+def _language(text: str) -> Language:
+    try:
+        return Language(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"wanted one of {', '.join(Language)}, got {text!r}") from error
+
+
+def _add_reports(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The subcommands that show records."""
+    reporting = commands.add_parser("report", help="show records that runs have written, in the forms that are asked for")
+    reporting.add_argument("record", nargs="+", type=Path, metavar="RECORD", help="what --record has written; several are compared")
+    for form, what in views.FORMS.items():
+        reporting.add_argument(f"--{form}", metavar="FILE", help=f"write {what.help} (- for the standard output)")
+    _add_language(reporting)
+    comparing = commands.add_parser(
+        "diff", help="say what changed from one record to another; status 1 where it got worse", description=WORSE
+    )
+    for name, which in (("old", "older"), ("new", "newer")):
+        comparing.add_argument(name, type=Path, metavar=name.upper(), help=f"the {which} record")
+    for form, (help_text, _) in diff_views.FORMS.items():
+        comparing.add_argument(f"--{form}", metavar="FILE", help=f"write {help_text} (- for the standard output)")
+    _add_language(comparing)
 
 
 def run(arguments: Sequence[str]) -> NoReturn:
@@ -94,6 +125,21 @@ def report(chosen: argparse.Namespace) -> int:
         print(f"conformance report: {error}", file=sys.stderr)
         return 4
     return 0
+
+
+def diff(chosen: argparse.Namespace) -> int:
+    """Say what changed from one record to another; 1 where it got worse."""
+    wanted = {form: getattr(chosen, form) for form in diff_views.FORMS if getattr(chosen, form)}
+    try:
+        found = compare(reading.read(chosen.old), reading.read(chosen.new))
+        for form, file in wanted.items():
+            views.put(form, file, diff_views.FORMS[form][1](found, chosen.lang))
+    except WrongUsage as error:
+        print(f"conformance diff: {error}", file=sys.stderr)
+        return 4
+    if "-" not in wanted.values():
+        print(diff_views.text(found, chosen.lang), end="")
+    return int(found.worse)
 
 
 def keep_testbed(chosen: argparse.Namespace) -> int:
@@ -122,39 +168,40 @@ def prove(parts: Sequence[str], *, whole: bool, runs: int) -> int:
     return prove.main(parts, whole=whole, runs=runs)
 
 
-def listed(level: Level | None) -> list[str]:
+def listed(level: Level | None, language: Language = Language.EN) -> list[str]:
     """The requirements, a line each, under their sections."""
     lines: list[str] = []
-    for section in sections():
-        chosen = [item for item in catalogue().values() if item.section == section.number and level in (None, item.level)]
+    for section in sections(language):
+        chosen = [item for item in catalogue(language).values() if item.section == section.number and level in (None, item.level)]
         if chosen:
             lines += ["", f"{section.number} {section.title}"]
         lines += [f"  {item.id:<8} {item.level:<7} {item.sentence}" for item in chosen]
     return lines[1:]
 
 
-def explain(names: Sequence[str]) -> int:
+def explain(names: Sequence[str], language: Language) -> int:
     """Print what is known of each requirement; 4 where one does not exist."""
-    known = catalogue()
+    known = catalogue(language)
     if unknown := [name for name in names if name.upper() not in known]:
         print(f"conformance explain wants ids of requirements; there is no {unknown[0]!r}. See 'conformance list'", file=sys.stderr)
         return 4
-    print("\n\n".join(explained(known[name.upper()]) for name in names))
+    print("\n\n".join(explained(known[name.upper()], language) for name in names))
     return 0
 
 
-def explained(requirement: Requirement) -> str:
+def explained(requirement: Requirement, language: Language = Language.EN) -> str:
     """A requirement as a few paragraphs."""
+    where = f"{(folder(language) / requirement.document).relative_to(FOLDER.parent)}:{requirement.line}"
     paragraphs = [
         requirement.text,
-        f"Why it matters: {requirement.why}",
-        f"Usual cause of failing: {requirement.usual_cause}",
-        *([f"To mend it: {requirement.mend}"] if requirement.mend else []),
-        f"Seen through: {', '.join(requirement.channels)}. Written in spec/{requirement.document}:{requirement.line}.",
-        f"Check it alone: pytest --only {requirement.id}",
+        said("Why it matters: {}", language).format(requirement.why),
+        said("Usual cause of failing: {}", language).format(requirement.usual_cause),
+        *([said("To mend it: {}", language).format(requirement.mend)] if requirement.mend else []),
+        said("Seen through: {}. Written in {}.", language).format(", ".join(requirement.channels), where),
+        said("Check it alone: {}", language).format(f"pytest --only {requirement.id}"),
     ]
     title = f"{requirement.id}  {requirement.level}  {requirement.sentence}  {requirement.source}"
-    return "\n\n".join([title, *(textwrap.fill(paragraph, WIDTH) for paragraph in paragraphs)])
+    return "\n\n".join([title, *(filled(paragraph, WIDTH) for paragraph in paragraphs)])
 
 
 if __name__ == "__main__":

@@ -5,14 +5,15 @@ import random
 import re
 import shlex
 import sys
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from conformance import settings
 from conformance.errors import WrongUsage
+from conformance.known import Known
 from spec.catalogue import PREFIXES, Level, Requirement
 
 REFERENCE_APP = "reference_impl.app:app"
@@ -100,6 +101,7 @@ class Options:
     record: Path | None
     html: Path | None
     steps: str | None  # CONC-11's program, in place of a search
+    known_failures: tuple[Known, ...]
     flags: tuple[str, ...]  # the command line that gives the same target again
 
     @property
@@ -135,7 +137,8 @@ def read(given: Mapping[str, Any], only: Sequence[str], directory: Path, catalog
     folder = directory / flags.get("--target-dir", ".")
     if not folder.is_dir():
         raise WrongUsage(f"--target-dir wants a folder that exists; {folder} is none")
-    values = _with_file(flags, _from_file(folder))
+    file = settings.read(folder, {flag.key: flag.name for flag in FLAGS if flag.name != "--target-dir"}, catalogue)
+    values = _with_file(flags, file.values)
     forms = [form for form in FORMS if form in values]
     if len(forms) > 1:
         raise WrongUsage(f"a run has one target; {' and '.join(forms)} were given, so leave out all but one")
@@ -179,27 +182,12 @@ def read(given: Mapping[str, Any], only: Sequence[str], directory: Path, catalog
         record=Path(given["--record"]).absolute() if given.get("--record") else None,
         html=Path(given["--html"]).absolute() if given.get("--html") else None,
         steps=given.get("--steps"),
+        known_failures=() if reference else file.known_failures,  # the list is another target's
         flags=tuple(word for name, value in flags.items() if name not in ("--seed", "--level") for word in (name, _public(value))),
     )
 
 
-def _from_file(folder: Path) -> dict[str, str]:
-    own, project = folder / "conformance.toml", folder / "pyproject.toml"
-    path = own if own.is_file() else project
-    if not path.is_file():
-        return {}
-    try:
-        content = tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise WrongUsage(f"{path} is not TOML: {error}") from error
-    table = content if path == own else content.get("tool", {}).get("conformance", {})
-    known = {flag.key: flag.name for flag in FLAGS if flag.name != "--target-dir"}
-    if unknown := [key for key in table if key not in known]:
-        raise WrongUsage(f"{path} has no use for {', '.join(unknown)}; it may say {', '.join(known)}")
-    return {known[key]: str(value) for key, value in table.items()}
-
-
-def _with_file(flags: dict[str, str], file: dict[str, str]) -> dict[str, str]:
+def _with_file(flags: dict[str, str], file: Mapping[str, str]) -> dict[str, str]:
     """Flags win; a target or worker given by flag replaces every form of it in the file."""
     kinds = ((*FORMS, "--target-image"), ("--worker-app", "--worker-command", "--worker-image", "--worker-container"))
     replaced = {name for kind in kinds if any(name in flags for name in kind) for name in kind}
@@ -250,8 +238,7 @@ def _check_words(values: Mapping[str, str]) -> None:
 
 
 def _url(values: Mapping[str, str], name: str, schemes: Sequence[str], example: str) -> str | None:
-    value = values.get(name)
-    if value is None:
+    if (value := values.get(name)) is None:
         return None
     try:
         parts = urlsplit(value)
@@ -273,8 +260,7 @@ def _public(value: str) -> str:
 
 
 def _number(values: Mapping[str, str], name: str, low: int, high: int) -> int | None:
-    value = values.get(name)
-    if value is None:
+    if (value := values.get(name)) is None:
         return None
     if not value.isascii() or not value.isdigit() or not low <= int(value) <= high:
         raise WrongUsage(f"{name} wants a whole number from {low} to {high}; got {value!r}")

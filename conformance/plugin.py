@@ -1,7 +1,9 @@
 """The pytest plugin: hooks and the few fixtures; nothing else. Loaded by the root conftest and by `conformance run`."""
 
 import random
+import sys
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,12 @@ from _pytest.junitxml import xml_key
 from hypothesis import Phase
 from hypothesis.configuration import set_hypothesis_home_dir
 
-from conformance import allowances, interleaving, lives, options
+from conformance import allowances, interleaving, lives, options, progress
 from conformance.client import Client
 from conformance.errors import BrokenTestbed, NoEvidence, Violation, WrongUsage
 from conformance.evidence import Fact
 from conformance.interrupts import Interrupts
-from conformance.report.terminal import Summary, page
+from conformance.report.terminal import KNOWN, Summary, page
 from conformance.run import READINESS, Run
 from conformance.target import Target
 from conformance.testbed import postgres, redis
@@ -40,7 +42,7 @@ STAGES = {"TASK-13": 2, "TASK-12": 3, "TASK-14": 7, "CONC-9": 8, "TASK-10": 8, *
 LATE = 8  # when no worker runs any more
 
 SEEN = pytest.StashKey[list[tuple[str, tuple[Fact, ...]]]]()
-LETTERS = {Status.PASS: ".", Status.FAIL: "F", Status.INCONCLUSIVE: "?", Status.ERROR: "E", Status.OBSERVED: "o"}
+LETTERS = {Status.PASS: ".", Status.FAIL: "F", KNOWN: "f", Status.INCONCLUSIVE: "?", Status.ERROR: "E", Status.OBSERVED: "o"}
 COLOURS = {Status.PASS: "green", Status.FAIL: "red", Status.INCONCLUSIVE: "yellow", Status.ERROR: "red", Status.OBSERVED: "cyan"}
 
 
@@ -72,12 +74,14 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     set_examples()
     try:
-        run = Run(_options(config), catalogue())
+        run = Run(_options(config), catalogue(), datetime.now(UTC).date())
     except WrongUsage as error:
         raise pytest.UsageError(str(error)) from None
     config.option.tbstyle = "native"  # a traceback is printed for a defect of our own alone
     config.stash[RUN] = run
     config.pluginmanager.register(RunHooks(run), "conformance-run")
+    if progress.is_wanted(config, sys.stdout):
+        config.pluginmanager.register(progress.Progress(run), "conformance-progress")
 
 
 def set_examples() -> None:
@@ -208,8 +212,10 @@ class RunHooks:
         if status is not Status.ERROR or isinstance(error, BrokenTestbed):
             report.longrepr = f"{requirement.id} {status}: {requirement.sentence}\nexpected  {finding.expected}\ngot       {finding.got}"
         if status is Status.INCONCLUSIVE and self.run.options.allow_inconclusive:
-            report.outcome = "skipped"
-            report.longrepr = (str(item.path), 0, f"INCONCLUSIVE: {finding.got}")
+            _leave_out(report, item, f"INCONCLUSIVE: {finding.got}")
+        if status is Status.FAIL and (known := self.run.known(requirement)):
+            report.status = KNOWN  # type: ignore[attr-defined]
+            _leave_out(report, item, f"{KNOWN}: {known.reason}")
         return report
 
     def _note(self, item: pytest.Item, requirement: Requirement, status: Status, finding: Finding | None) -> None:
@@ -311,6 +317,12 @@ def _found(error: BaseException) -> tuple[Status, Finding]:
     return Status.ERROR, Finding(
         f"{where} to work", f"{type(error).__name__}: {error}".split("\n")[0], look_at=f"{where}, not the target; please report it"
     )
+
+
+def _leave_out(report: pytest.TestReport, item: pytest.Item, reason: str) -> None:
+    """Let pytest, and so its JUnit report, count a probe as skipped, for it does not count."""
+    report.outcome = "skipped"
+    report.longrepr = (str(item.path), 0, reason)
 
 
 def _name_case(item: pytest.Item, requirement: Requirement) -> None:

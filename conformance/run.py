@@ -6,20 +6,22 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TypeVar
 
 from conformance import __version__, allowances, lives, source, standing
+from conformance.claim import claim
 from conformance.client import Client
 from conformance.control import control, worker_control
 from conformance.errors import BrokenTestbed, NoEvidence, Violation, WrongUsage
 from conformance.evidence import Exchange, Fact, Journal, Observation
 from conformance.interleaving import is_program
+from conformance.known import Known
 from conformance.options import Options
 from conformance.report import reading, views
 from conformance.report.record import Record
@@ -32,7 +34,7 @@ from conformance.testbed.guard import Guard, guarded_folder
 from conformance.testbed.processes import Running, kill_all, last_said, started_with
 from conformance.testbed.services import Services
 from conformance.testbed.upstream import Upstream
-from conformance.verdict import Exit, Outcome, Status, Verdict, claim, exit_status, judge
+from conformance.verdict import Outcome, Status, Verdict, excused, exit_status, judge, with_known, wrong_entries
 from conformance.worker import Worker
 from spec.catalogue import Language, Requirement
 
@@ -60,13 +62,14 @@ REMEDIES = {
 class Run:
     """One run. `begin` opens it in the background, `opened` waits for that, `close` leaves nothing behind."""
 
-    def __init__(self, options: Options, catalogue: dict[str, Requirement]) -> None:
+    def __init__(self, options: Options, catalogue: dict[str, Requirement], today: date) -> None:
         self.options = options
         self.catalogue = catalogue
+        self.today = today  # by which known failures expire
         self.selected = [catalogue[name] for name in options.only] if options.only else list(catalogue.values())
         self.record = Record(options.record)
         if options.html:
-            views.claim("html", options.html)
+            views.claim("html", str(options.html))
         self.journal = Journal(self._saw)
         self.described: dict[str, str] = {}  # the services
         self.database: postgres.Database | None = None
@@ -432,12 +435,21 @@ class Run:
 
     def verdicts(self) -> list[Verdict]:
         """The verdict on each selected requirement, whatever happened."""
-        return [judge(requirement, self.collected[requirement.id], self.outcomes) for requirement in self.selected]
+        judged = [judge(requirement, self.collected[requirement.id], self.outcomes) for requirement in self.selected]
+        return with_known(judged, self.options.known_failures, self.today)
+
+    def known(self, requirement: Requirement) -> Known | None:
+        """The entry by which the failure of a requirement does not count, as far as its probes have run."""
+        listed = next((known for known in self.options.known_failures if known.id == requirement.id), None)
+        failed = (outcome for outcome in self.outcomes if outcome.requirement == requirement.id and outcome.status is Status.FAIL)
+        first = next(failed, None)
+        return listed if first and excused(listed, first.finding, self.today) else None
 
     def summary(self) -> Summary:
         """All that a report says."""
         verdicts = self.verdicts()
         level = self.options.level
+        wrong = list(wrong_entries(verdicts, self.options.known_failures, self.today))
         return Summary(
             target=self.options.title,
             url=getattr(getattr(self, "target", None), "url", None),
@@ -445,15 +457,12 @@ class Run:
             seed=self.options.seed,
             level=level,
             verdicts=[self._with_reproduction(verdict) for verdict in verdicts],
-            claim=claim(verdicts, self.catalogue),
-            status=self.exit_status(verdicts),
+            sentence=claim(verdicts, self.catalogue).sentence,
+            wrong=wrong,
+            status=exit_status(verdicts, level, allow_inconclusive=self.options.allow_inconclusive, wrong=wrong),
             seconds=time.monotonic() - self._began,
             timings=self.timings,
         )
-
-    def exit_status(self, verdicts: Sequence[Verdict]) -> Exit:
-        """The exit status that these verdicts give under the run's options."""
-        return exit_status(verdicts, self.options.level, allow_inconclusive=self.options.allow_inconclusive)
 
     def _with_reproduction(self, verdict: Verdict) -> Verdict:
         if verdict.finding is None or verdict.status is Status.INCONCLUSIVE:
@@ -489,7 +498,7 @@ class Run:
         """Write the verdicts and the footer of the record."""
         for verdict in summary.verdicts:
             self.record.verdict(verdict)
-        self.record.footer(summary.claim, summary.status, summary.seconds, summary.timings)
+        self.record.footer(claim(summary.verdicts, self.catalogue), summary.wrong, summary.status, summary.seconds, summary.timings)
 
     def write_page(self) -> str | None:
         """Write the page, whole or as far as the run came; a line that says what came of it."""

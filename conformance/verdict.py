@@ -2,11 +2,13 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
 from enum import IntEnum, StrEnum
 
 from conformance.evidence import Fact
+from conformance.known import Known
 from spec.catalogue import Level, Requirement
 
 
@@ -44,7 +46,7 @@ class Finding:
     @property
     def fingerprint(self) -> str:
         """Eight hexadecimal digits that are the same for the same defect: what differs from run to run is left out of both sides."""
-        return hashlib.sha256(_CHANGING.sub("#", f"{self.expected}\n{self.got}").encode()).hexdigest()[:8]
+        return hashlib.sha256(_CHANGING.sub("#", f"{self.expected}\n{self.got}").encode("utf-8", "backslashreplace")).hexdigest()[:8]
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,12 @@ class Verdict:
     finding: Finding | None = None
     seconds: float = 0.0
     span: tuple[float, float] | None = None  # of the probe that decided
+    known: Known | None = None  # the entry by which a FAIL does not count
+
+    @property
+    def counts_as_failed(self) -> bool:
+        """Whether it is a failure that nobody has listed."""
+        return self.status is Status.FAIL and self.known is None
 
 
 # What a finding has of one run alone: identities of tasks, ids and ports, times and counts of digits that no status has.
@@ -115,12 +123,62 @@ def _lost(requirement: Requirement, probes: int, seconds: float, what: str) -> V
     return Verdict(requirement, Status.ERROR, probes, finding, seconds)
 
 
-@dataclass(frozen=True)
-class Claim:
-    """What a run establishes: the name of the claim, or None, and why in one sentence."""
+# Known failures
 
-    name: str | None
+
+class Mistake(StrEnum):
+    """In what way an entry of the known failures is wrong."""
+
+    STALE = "stale"
+    EXPIRED = "expired"
+    CHANGED = "changed"
+
+
+@dataclass(frozen=True)
+class WrongEntry:
+    """An entry of the known failures that the run has shown to be wrong, and what to do about it in a sentence."""
+
+    requirement: str
+    mistake: Mistake
     sentence: str
+
+
+def excused(known: Known | None, finding: Finding | None, today: date) -> bool:
+    """Whether an entry speaks of this failure, today."""
+    return known is not None and not known.has_expired(today) and known.means(finding.fingerprint if finding else None)
+
+
+def with_known(verdicts: Iterable[Verdict], listed: Iterable[Known], today: date) -> list[Verdict]:
+    """The verdicts, of which each that fails as it is listed has its entry."""
+    by_id = {known.id: known for known in listed}
+    return [replace(verdict, known=_entry_of(verdict, by_id.get(verdict.requirement.id), today)) for verdict in verdicts]
+
+
+def _entry_of(verdict: Verdict, listed: Known | None, today: date) -> Known | None:
+    return listed if verdict.status is Status.FAIL and excused(listed, verdict.finding, today) else None
+
+
+def wrong_entries(verdicts: Iterable[Verdict], listed: Iterable[Known], today: date) -> Iterator[WrongEntry]:
+    """The entries that are wrong, as far as their requirements were judged."""
+    by_id = {known.id: known for known in listed}
+    for verdict in verdicts:
+        name = verdict.requirement.id
+        if (known := by_id.get(name)) and (wrong := _mistake(known, verdict, today)):
+            yield WrongEntry(name, wrong[0], f"{name} is listed as a known failure{wrong[1]}")
+
+
+def _mistake(known: Known, verdict: Verdict, today: date) -> tuple[Mistake, str] | None:
+    if verdict.status is Status.PASS:
+        return Mistake.STALE, " and passed: take the entry out"
+    if known.has_expired(today):
+        return Mistake.EXPIRED, f" until {known.expires}, which has passed: mend it, or give the entry another date"
+    if verdict.status is Status.FAIL and not excused(known, verdict.finding, today):
+        now = verdict.finding.fingerprint if verdict.finding else "none"
+        return Mistake.CHANGED, f" with the fingerprint {known.fingerprint}, and has {now}: see what else fails, and give the entry that"
+    return None
+
+
+# What a run comes to
 
 
 def required(verdicts: Iterable[Verdict], level: Level) -> list[Verdict]:
@@ -129,46 +187,15 @@ def required(verdicts: Iterable[Verdict], level: Level) -> list[Verdict]:
     return [verdict for verdict in verdicts if verdict.requirement.level in levels]
 
 
-def claim(verdicts: Sequence[Verdict], catalogue: Mapping[str, Requirement]) -> Claim:
-    """The highest claim that the verdicts establish; a run that leaves out a MUST establishes none, one without the SHOULDs no more than core."""
-    musts, shoulds = (
-        [name for name, requirement in catalogue.items() if requirement.level is level] for level in (Level.MUST, Level.SHOULD)
-    )
-    if any(verdict.status is Status.ERROR for verdict in verdicts):
-        return Claim(None, "no claim: the suite or its testbed failed, so this run says nothing")
-    statuses = {verdict.requirement.id: verdict.status for verdict in verdicts}
-    if not statuses.keys() >= set(musts):
-        return Claim(None, f"no claim: {len(statuses)} of {len(catalogue)} requirements were selected")
-    if missed := _missed(statuses, musts):
-        return Claim(None, f"core is not established: of {len(musts)} MUST {missed}")
-    core = f"core is established: all {len(musts)} MUST passed"
-    if not shoulds or not statuses.keys() >= set(shoulds):
-        return Claim("core", core)
-    if missed := _missed(statuses, shoulds):
-        return Claim("core", f"{core}; robust is not: of {len(shoulds)} SHOULD {missed}")
-    return Claim("robust", f"{core}; robust is established: all {len(shoulds)} SHOULD passed")
-
-
-def _missed(statuses: Mapping[str, Status], names: Sequence[str]) -> str:
-    """How many of them failed, and how many could not be judged; empty where neither is so."""
-    kinds = (("failed", Status.FAIL), ("could not be judged", Status.INCONCLUSIVE))
-    found = ((what, [name for name in names if statuses[name] is status]) for what, status in kinds)
-    return " and ".join(f"{_counted(missed)} {what}" for what, missed in found if missed)
-
-
-def _counted(names: Sequence[str]) -> str:
-    listed = ", ".join(names[:5])
-    return f"{len(names)} ({listed}{', …' if len(names) > 5 else ''})"
-
-
-def exit_status(verdicts: Iterable[Verdict], level: Level, *, allow_inconclusive: bool = False) -> Exit:
-    """The exit status, derived from the verdicts alone."""
+def exit_status(verdicts: Iterable[Verdict], level: Level, *, allow_inconclusive: bool = False, wrong: Collection[WrongEntry] = ()) -> Exit:
+    """The exit status, derived from the verdicts alone; a failure that is known does not count, a list of them that is wrong does."""
     verdicts = list(verdicts)
-    statuses = {verdict.status for verdict in required(verdicts, level)}
+    needed = required(verdicts, level)
     if any(verdict.status is Status.ERROR for verdict in verdicts):
         return Exit.ERROR
-    if Status.FAIL in statuses:
+    if wrong or any(verdict.counts_as_failed for verdict in needed):
         return Exit.FAILED
-    if (Status.INCONCLUSIVE in statuses and not allow_inconclusive) or not statuses:
+    unseen = any(verdict.status is Status.INCONCLUSIVE for verdict in needed)
+    if (unseen and not allow_inconclusive) or not needed:
         return Exit.NOT_ESTABLISHED
     return Exit.PASSED

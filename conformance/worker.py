@@ -1,6 +1,7 @@
 """The worker: the implementation's own, started and stopped as probes need it."""
 
 import signal
+import time
 
 from conformance import allowances
 from conformance.errors import NoEvidence, Violation
@@ -16,6 +17,7 @@ class Worker:
         """No worker yet, or the one that somebody else has started. Raises WrongUsage where that does not run."""
         self._launch = launch
         self._process: Running | None = launch.worker_control.running() if launch.worker_control else None
+        self._asked = False  # to stop, and has not been waited for
         self._proven = False  # a worker has done something
         self._warm = False  # this one has
         self._missed = False
@@ -43,14 +45,27 @@ class Worker:
             raise NoEvidence(f"the worker could not be started: {error}; correct --worker-command or --target-python") from error
 
     def stop(self) -> list[Fact]:
-        """See that no worker runs: ask it to stop by SIGTERM, and kill it if it does not. What was seen of that."""
-        if self._process is None or self._process.status is not None:
+        """See that no worker runs: ask it to stop by SIGTERM, if it was not asked, and kill it if it does not. What was seen of that."""
+        if self._process is None:
             return []
-        process, self._process = self._process, None
-        signalled = process.send(signal.SIGTERM)
+        process, self._process, asked = self._process, None, self._asked
+        self._asked = False
+        seen: list[Fact] = [] if asked or process.status is not None else [process.send(signal.SIGTERM)]
         ended = process.ended(allowances.STOP_DEADLINE)
         process.kill()
-        return [signalled, *([] if ended is not None else last_said(process.output(), 3))]
+        return seen if ended is not None else [*seen, *last_said(process.output(), 3)]
+
+    def ask_to_stop(self) -> list[Fact]:
+        """Send the worker SIGTERM, and wait for a sign that it was taken: a line that it prints, or its end; for GRACE_WATCHED at most."""
+        if self._process is None:
+            return []
+        lines = len(self._process.output())
+        self._asked = True
+        signalled = self._process.send(signal.SIGTERM)
+        deadline = time.monotonic() + allowances.GRACE_WATCHED
+        while self._process.status is None and len(self._process.output()) == lines and time.monotonic() < deadline:
+            time.sleep(allowances.POLL_INTERVAL)
+        return [signalled]
 
     def kill(self) -> list[Fact]:
         """SIGKILL the worker and all that it has started; what it has missed is not held against the next."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
@@ -14,6 +14,10 @@ PREFIXES = {"CONC": 1, "END": 2, "DB": 3, "UP": 4, "TASK": 5, "DEP": 6, "LIFE": 
 
 _HEADING = re.compile(r"### (?P<id>\S+) (?P<sentence>.+)")
 _FACTS = re.compile(r"(?P<level>MUST|SHOULD|MAY) · (?P<source>§[\d.]+(?:, §[\d.]+)*) · (?P<channels>[a-z, ]+)")
+# What a paragraph begins with, in each language that the documents are written in.
+WHY = ("Why it matters.", "为何重要。")
+USUAL_CAUSE = ("Usual cause.", "常见原因。")
+MEND = ("To mend it.", "如何修复。")
 _ID = re.compile(r"(?P<prefix>[A-Z]+)-[1-9]\d*")
 
 
@@ -139,16 +143,16 @@ def _requirement(document: str, line: int, block: list[str]) -> Requirement:
         source=facts["source"],
         channels=channels,
         text="\n\n".join(part for part in paragraphs[1:] if not part.startswith("**")),
-        why=_labelled(paragraphs, "Why it matters.", where),
-        usual_cause=_labelled(paragraphs, "Usual cause.", where),
-        mend=_labelled(paragraphs, "To mend it.", where) if facts["level"] == Level.SHOULD else "",
+        why=_labelled(paragraphs, WHY, where),
+        usual_cause=_labelled(paragraphs, USUAL_CAUSE, where),
+        mend=_labelled(paragraphs, MEND, where) if facts["level"] == Level.SHOULD else "",
         document=document,
         line=line,
     )
 
 
-def _labelled(paragraphs: list[str], label: str, where: str) -> str:
-    for paragraph in paragraphs:
+def _labelled(paragraphs: list[str], labels: tuple[str, ...], where: str) -> str:
+    for paragraph, label in product(paragraphs, labels):
         if paragraph.startswith(f"**{label}** "):
             return paragraph.removeprefix(f"**{label}** ")
-    raise CatalogueError(f"{where}: no paragraph '**{label}** …'")
+    raise CatalogueError(f"{where}: no paragraph '**{labels[0]}** …'")

@@ -1,17 +1,22 @@
 """Reading: a record as the reports have it, whole or as far as a run came that was killed. It starts nothing, and trusts nothing it reads."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from conformance.claim import claimed
 from conformance.errors import WrongUsage
+from conformance.known import Known
 from conformance.report.record import VERSION
-from conformance.verdict import Status
-from spec.catalogue import PREFIXES, Level
+from conformance.report.words import CLAIMS, INCOMPLETE, said
+from conformance.verdict import Exit, Status
+from spec.catalogue import PREFIXES, Language, Level, catalogue
 
 Line = Mapping[str, Any]
 Key = tuple[str, int]  # of a line of evidence: its kind (an observation's channel), and its number among those
@@ -42,6 +47,7 @@ class Judged:
     probes: int = 0
     found: Found | None = None
     span: tuple[float, float] | None = None
+    known: Known | None = None  # of a FAIL that does not count
 
     @property
     def section(self) -> int:
@@ -79,7 +85,34 @@ class Report:
         """The claim in a sentence."""
         if self.footer:
             return str(self.footer["sentence"])
-        return "no claim: the record is incomplete, for the run did not come to its end"
+        return INCOMPLETE
+
+    def sentence_in(self, language: Language) -> str:
+        """The same in a language, made of the statuses; the record's own where this catalogue would not make it of them."""
+        if self.footer is None:
+            return said(INCOMPLETE, language)
+        made = claimed({each.id: each.status for each in self.judged if each.status}, self.exceptions, catalogue())
+        return made.said(CLAIMS[language]) if made.sentence == self.sentence else self.sentence
+
+    @property
+    def exceptions(self) -> tuple[str, ...]:
+        """The known failures, which the exit status leaves out and the claim does not."""
+        return tuple(each.id for each in self.judged if each.known)
+
+    @property
+    def claim_but_for_exceptions(self) -> str | None:
+        """What the verdicts would establish but for those: `core`, `robust` or None."""
+        return self.footer.get("claim_but_for_exceptions", self.claim) if self.footer else None
+
+    @property
+    def wrong_entries(self) -> Sequence[Line]:
+        """The entries of the known failures that are wrong: their requirement, mistake and sentence."""
+        return self.footer.get("wrong_entries", ()) if self.footer else ()
+
+    @property
+    def seconds(self) -> float:
+        """How long the run took; of one that did not come to its end, when the last was seen."""
+        return float(self.footer["seconds"]) if self.footer else max((float(line["at"]) for line in self.evidence), default=0.0)
 
     @property
     def counts(self) -> Counter[Status | None]:
@@ -125,8 +158,8 @@ def _read(path: Path, text: Callable[[], str]) -> Report:
     try:
         return _report(path, _lines(text().splitlines()))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        said = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
-        raise WrongUsage(f"a report wants a record, as --record writes it, of version {VERSION}; {path} is none: {said}") from error
+        why = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise WrongUsage(f"a report wants a record, as --record writes it, of version {VERSION}; {path} is none: {why}") from error
 
 
 def _lines(texts: Sequence[str]) -> list[Line]:
@@ -144,15 +177,39 @@ def _lines(texts: Sequence[str]) -> list[Line]:
 
 
 def _report(path: Path, lines: Sequence[Line]) -> Report:
-    header = lines[0]
+    header = _header(lines[0])
     verdicts = {str(line["requirement"]): line for line in lines if line["type"] == "verdict"}
     return Report(
         path,
         header,
         tuple(_judged(str(name), verdicts.get(name)) for name in header["requirements"]),
-        next((line for line in lines if line["type"] == "footer"), None),
+        next((_footer(line) for line in lines if line["type"] == "footer"), None),
         tuple(line for line in lines if line["type"] == "evidence"),
     )
+
+
+def _header(line: Line) -> Line:
+    """The header, as what its members are. Raises ValueError or TypeError."""
+    texts = {name: str(line[name]) for name in ("suite", "target")}
+    url, services = line["url"], {str(name): str(text) for name, text in dict(line["services"]).items()}
+    known = {"began": datetime.fromisoformat(line["began"]).isoformat(), "seed": int(line["seed"]), "level": Level(line["level"])}
+    return {**line, **texts, **known, "url": None if url is None else str(url), "services": services}
+
+
+def _footer(line: Line) -> Line:
+    """The footer, as what its members are. Raises ValueError or TypeError."""
+    if line["claim"] not in (None, "core", "robust"):
+        raise ValueError(f"no run claims {line['claim']!r}")
+    numbers = {"seconds": _finite(line["seconds"]), "memory_mb": int(line["memory_mb"]), "exit_status": int(Exit(line["exit_status"]))}
+    timings = {str(name): _finite(value) for name, value in dict(line["timings"]).items()}
+    return {**line, **numbers, "sentence": str(line["sentence"]), "timings": timings}
+
+
+def _finite(value: Any) -> float:
+    """A number that JSON can write. Raises ValueError or TypeError."""
+    if not math.isfinite(number := float(value)):
+        raise ValueError(f"{number} is no time")
+    return number
 
 
 def _judged(name: str, line: Line | None) -> Judged:
@@ -164,21 +221,26 @@ def _judged(name: str, line: Line | None) -> Judged:
         Level(line["level"]),
         str(line["sentence"]),
         Status(line["status"]),
-        float(line["seconds"]),
+        _finite(line["seconds"]),
         int(line["probes"]),
         _found(line["finding"]) if line["finding"] else None,
-        (float(span[0]), float(span[1])) if span else None,
+        (_finite(span[0]), _finite(span[1])) if span else None,
+        _known(name, line["known"]) if line.get("known") else None,
     )
+
+
+def _known(name: str, line: Line) -> Known:
+    return Known(name, str(line["reason"]), date.fromisoformat(line["expires"]) if line["expires"] else None)
 
 
 def _found(finding: Line) -> Found:
     evidence = finding["evidence"]
     return Found(
-        finding["expected"],
-        finding["got"],
-        finding["look_at"],
-        tuple(finding["reproduce"]),
-        finding["fingerprint"],
-        tuple(each["summary"] for each in evidence),
+        str(finding["expected"]),
+        str(finding["got"]),
+        str(finding["look_at"]),
+        tuple(str(each) for each in finding["reproduce"]),
+        str(finding["fingerprint"]),
+        tuple(str(each["summary"]) for each in evidence),
         tuple(key(each) for each in evidence),
     )

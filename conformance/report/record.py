@@ -4,15 +4,17 @@ import json
 import resource
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
+from conformance.claim import Claim
 from conformance.errors import WrongUsage
 from conformance.evidence import Fact, as_plain
-from conformance.verdict import Claim, Exit, Verdict
+from conformance.verdict import Exit, Verdict, WrongEntry
 
 VERSION = 1
 TEXT_LIMIT = 64 * 1024  # characters of one text in a record; the rest is counted, not written
@@ -51,7 +53,7 @@ class Record:
 
     def verdict(self, verdict: Verdict) -> None:
         """A line for the verdict on one requirement."""
-        finding = verdict.finding
+        finding, known = verdict.finding, verdict.known
         self._write(
             {
                 "type": "verdict",
@@ -62,6 +64,7 @@ class Record:
                 "probes": verdict.probes,
                 "seconds": round(verdict.seconds, 3),
                 "span": verdict.span,
+                "known": known and {"reason": known.reason, "expires": known.expires and known.expires.isoformat()},
                 "finding": finding
                 and {
                     "expected": finding.expected,
@@ -74,13 +77,16 @@ class Record:
             }
         )
 
-    def footer(self, claim: Claim, status: Exit, seconds: float, timings: Mapping[str, float]) -> None:
+    def footer(self, claim: Claim, wrong: Sequence[WrongEntry], status: Exit, seconds: float, timings: Mapping[str, float]) -> None:
         """The last line: what the run establishes, and what it took (memory: of our own process at its peak)."""
         self._write(
             {
                 "type": "footer",
                 "claim": claim.name,
                 "sentence": claim.sentence,
+                "exceptions": claim.exceptions,
+                "claim_but_for_exceptions": claim.but_for_exceptions,
+                "wrong_entries": [asdict(entry) for entry in wrong],
                 "exit_status": int(status),
                 "seconds": round(seconds, 3),
                 "timings": {name: round(value, 3) for name, value in timings.items()},

@@ -1,14 +1,19 @@
-"""The terminal page: what a stranger reads at the end of a run. A pure function of the summary."""
+"""The terminal page: what a stranger reads at the end of a run, or of its record. A pure function of the summary."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from unicodedata import east_asian_width
 
-from conformance.verdict import Claim, Exit, Status, Verdict
-from spec.catalogue import Level, sections
+from conformance.known import Known
+from conformance.report.words import said
+from conformance.verdict import Exit, Status, Verdict, WrongEntry
+from spec.catalogue import Language, Level, sections
 
 WIDTH = 100
 LABEL = 12
+KNOWN = "FAIL (known)"
+SAID = (Status.FAIL, KNOWN, Status.INCONCLUSIVE, Status.ERROR, Status.OBSERVED)
 REMEDY = "pass "  # begins the reason of those that could be judged with other options
 
 
@@ -22,10 +27,12 @@ class Summary:
     seed: int
     level: Level
     verdicts: Sequence[Verdict]
-    claim: Claim
+    sentence: str  # of the claim
     status: Exit
     seconds: float
     timings: Mapping[str, float]
+    language: Language = Language.EN
+    wrong: Sequence[WrongEntry] = ()  # of the known failures
 
 
 @dataclass(frozen=True)
@@ -38,65 +45,90 @@ class Line:
 
 def page(summary: Summary) -> list[Line]:
     """The whole page."""
-    return [*_header(summary), Line(""), *_sections(summary), *_findings(summary), Line(""), *_closing(summary)]
+    return [*body(summary), Line(""), *_closing(summary)]
+
+
+def body(summary: Summary) -> list[Line]:
+    """The page but for its end, which says what the run establishes."""
+    return [*_header(summary), Line(""), *_sections(summary), *_findings(summary), *_wrong(summary)]
 
 
 def _header(summary: Summary) -> Iterator[Line]:
-    yield from _labelled(
-        "target", f"{summary.target} at {summary.url}" if summary.url and summary.url != summary.target else summary.target
-    )
-    yield from _labelled(
-        "services", ", ".join(summary.services[name] for name in ("postgres", "redis", "upstream") if name in summary.services) or "none"
-    )
-    if "containers" in summary.services:
-        yield from _labelled("containers", summary.services["containers"])
+    language, services = summary.language, summary.services
+    place = f"{summary.target} at {summary.url}" if summary.url and summary.url != summary.target else summary.target
+    yield from labelled(said("target", language), place)
+    seen = [services[name] for name in ("postgres", "redis", "upstream") if name in services]
+    yield from labelled(said("services", language), ", ".join(seen) or said("none", language))
+    if "containers" in services:
+        yield from labelled(said("containers", language), services["containers"])
     if unseen := [verdict.requirement.id for verdict in summary.verdicts if _wants_a_channel(verdict)]:
-        yield from _labelled("unseen", f"{', '.join(unseen)}; below is what to pass")
-    yield from _labelled("seed", str(summary.seed))
+        yield from labelled(said("unseen", language), said("{ids}; below is what to pass", language).format(ids=", ".join(unseen)))
+    yield from labelled(said("seed", language), str(summary.seed))
 
 
 def _sections(summary: Summary) -> Iterator[Line]:
-    for section in sections():
+    for section in sections(summary.language) or sections():
         verdicts = [verdict for verdict in summary.verdicts if verdict.requirement.section == section.number]
         if not verdicts:
             continue
-        counts = Counter(verdict.status for verdict in verdicts)
+        counts = Counter(_said(verdict) for verdict in verdicts)
+        tones = {_tone(verdict) for verdict in verdicts}
         judged = len(verdicts) - counts[Status.OBSERVED]
-        others = [f"{counts[status]} {status}" for status in Status if status is not Status.PASS and counts[status]]
-        worst = next((status for status in (Status.ERROR, Status.FAIL, Status.INCONCLUSIVE) if counts[status]), Status.PASS)
-        text = f"{section.number} {section.title:<14} {counts[Status.PASS]:>2} of {judged:>2} passed"
-        yield Line("  " + ", ".join([text, *others]), worst)
+        others = [f"{counts[status]} {status}" for status in SAID if counts[status]]
+        worst = next((status for status in (Status.ERROR, Status.FAIL, Status.INCONCLUSIVE) if status in tones), Status.PASS)
+        passed = said("{passed:>2} of {judged:>2} passed", summary.language).format(passed=counts[Status.PASS], judged=judged)
+        yield Line("  " + ", ".join([f"{section.number} {padded(section.title, 14)} {passed}", *others]), worst)
+
+
+def _said(verdict: Verdict) -> str:
+    """The status as the page says it."""
+    return KNOWN if verdict.known else verdict.status
+
+
+def _tone(verdict: Verdict) -> Status:
+    """What a verdict tells; a known failure is as good as unknown."""
+    return Status.INCONCLUSIVE if verdict.known else verdict.status
 
 
 def _findings(summary: Summary) -> Iterator[Line]:
-    for verdict in summary.verdicts:
-        if verdict.status is Status.FAIL:
-            yield from _finding(verdict)
+    language = summary.language
+    failed = [verdict for verdict in summary.verdicts if verdict.status is Status.FAIL]
+    for verdict in sorted(failed, key=lambda verdict: verdict.known is not None):
+        yield from _finding(verdict, language)
     for status in (Status.ERROR, Status.INCONCLUSIVE):
-        yield from _unseen([verdict for verdict in summary.verdicts if verdict.status is status])
+        yield from _unseen([verdict for verdict in summary.verdicts if verdict.status is status], language)
     for verdict in summary.verdicts:
         if verdict.status is Status.OBSERVED and verdict.finding:
             yield Line("")
             yield _title(verdict)
-            yield from _labelled("seen", *verdict.finding.got.split("; "))
+            yield from labelled(said("seen", language), *verdict.finding.got.split("; "))
 
 
-def _finding(verdict: Verdict) -> Iterator[Line]:
+def _finding(verdict: Verdict, language: Language) -> Iterator[Line]:
     yield Line("")
     yield _title(verdict)
+    if verdict.known:
+        yield from labelled(said("known", language), _entry(verdict.known, language))
     if (finding := verdict.finding) is None:
         return
-    yield from _labelled("expected", finding.expected)
-    yield from _labelled("got", finding.got)
-    yield from _labelled("evidence", *(fact.summary for fact in finding.evidence))
-    yield from _labelled("reproduce", *finding.reproduce)
-    yield from _labelled("look at", finding.look_at or verdict.requirement.usual_cause)
+    yield from labelled(said("expected", language), finding.expected)
+    yield from labelled(said("got", language), finding.got)
+    yield from labelled(said("evidence", language), *(fact.summary for fact in finding.evidence))
+    yield from labelled(said("reproduce", language), *finding.reproduce)
+    yield from labelled(said("fingerprint", language), finding.fingerprint)
+    if verdict.known:
+        return
+    yield from labelled(said("look at", language), finding.look_at or verdict.requirement.usual_cause)
     if verdict.requirement.level is Level.SHOULD:
-        yield from _labelled("why", verdict.requirement.why)
-        yield from _labelled("to mend it", verdict.requirement.mend)
+        yield from labelled(said("why", language), verdict.requirement.why)
+        yield from labelled(said("to mend it", language), verdict.requirement.mend)
 
 
-def _unseen(verdicts: Sequence[Verdict]) -> Iterator[Line]:
+def _entry(known: Known, language: Language) -> str:
+    return known.reason + (said(" (until {day})", language).format(day=known.expires) if known.expires else "")
+
+
+def _unseen(verdicts: Sequence[Verdict], language: Language) -> Iterator[Line]:
     """Requirements that nothing is known of, those with the same reason together."""
     reasons = dict.fromkeys(verdict.finding.got for verdict in verdicts if verdict.finding)
     for reason in reasons:
@@ -104,7 +136,7 @@ def _unseen(verdicts: Sequence[Verdict]) -> Iterator[Line]:
         for verdict in verdicts:
             if verdict.finding and verdict.finding.got == reason:
                 yield _title(verdict)
-        yield from _labelled("to judge" if reason.startswith(REMEDY) else "because", reason)
+        yield from labelled(said("to judge", language) if reason.startswith(REMEDY) else said("because", language), reason)
 
 
 def _wants_a_channel(verdict: Verdict) -> bool:
@@ -114,21 +146,36 @@ def _wants_a_channel(verdict: Verdict) -> bool:
 
 def _title(verdict: Verdict) -> Line:
     requirement = verdict.requirement
-    left = f"{requirement.id:<8}{requirement.level:<8}{requirement.sentence}"
-    right = f"{verdict.status}  {requirement.source}"
-    return Line(f"{left:<{WIDTH - len(right) - 1}} {right}", verdict.status)
+    left = one_line(f"{requirement.id:<8}{requirement.level:<8}{requirement.sentence}")
+    right = f"{_said(verdict)}  {requirement.source}"
+    return Line(f"{padded(left, WIDTH - len(right) - 1)} {right}", _tone(verdict))
+
+
+def _wrong(summary: Summary) -> Iterator[Line]:
+    """What is wrong with the list of known failures."""
+    if summary.wrong:
+        yield Line("")
+    for entry in summary.wrong:
+        yield Line(one_line(f"{entry.mistake:<{LABEL}}{entry.sentence}"), Status.FAIL)
 
 
 def _closing(summary: Summary) -> Iterator[Line]:
     tone = {Exit.PASSED: Status.PASS, Exit.NOT_ESTABLISHED: Status.INCONCLUSIVE}.get(summary.status, Status.FAIL)
-    yield Line(f"{summary.claim.sentence} ({summary.seconds:.1f} s, exit status {int(summary.status)})", tone)
+    took = said("({seconds:.1f} s, exit status {status})", summary.language).format(seconds=summary.seconds, status=int(summary.status))
+    yield Line(f"{one_line(summary.sentence)} {took}", tone)
 
 
-def _labelled(label: str, *texts: str) -> Iterator[Line]:
+def labelled(label: str, *texts: str) -> Iterator[Line]:
+    """Texts as lines, the first of them labelled."""
     for index, text in enumerate(texts):
-        yield Line(f"{label if index == 0 else '':<{LABEL}}{_one_line(text)}")
+        yield Line(f"{padded(label if index == 0 else '', LABEL)}{one_line(text)}")
 
 
-def _one_line(text: str) -> str:
+def padded(text: str, width: int) -> str:
+    """Text filled with spaces to so many columns of a terminal, in which a Chinese character takes two."""
+    return text + " " * (width - sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text))
+
+
+def one_line(text: str) -> str:
     """Text of a target's making, as one line that no control character can leave."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

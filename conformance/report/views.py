@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conformance.errors import WrongUsage
-from conformance.report import html, markdown
+from conformance.report import badge, ctrf, data, html, junit, markdown, text
 from conformance.report.reading import Report
 from spec.catalogue import Language
 
-DEFAULT = "markdown"
+DEFAULT = "text"
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,13 @@ class Form:
 
 
 FORMS = {
+    "text": Form("the page that a run prints at its end, which is shown where no form is asked for", text.render, takes_several=True),
     "html": Form("one page that needs nothing else, to look at and to print", html.render, takes_several=True),
     "markdown": Form("a page in Markdown, for a comment or a summary", markdown.render, takes_several=True),
+    "json": Form("data for programs (report.schema.json)", data.render, takes_several=True),
+    "junit": Form("JUnit XML with a case for each requirement", junit.render),
+    "ctrf": Form("Common Test Report Format (ctrf.io), with ids, levels and sections as labels", ctrf.render),
+    "badge": Form("an SVG badge that says the claim", badge.render),
 }
 
 
@@ -33,20 +38,20 @@ def write(reports: Sequence[Report], wanted: Mapping[str, str], language: Langua
     for form, file in wanted.items():
         if len(reports) > 1 and not FORMS[form].takes_several:
             raise WrongUsage(f"--{form} shows one record; {len(reports)} were given")
-        text = FORMS[form].render(reports, language)
-        if file == "-":
-            sys.stdout.write(text)
-            continue
-        _put(form, Path(file), text)
+        put(form, file, FORMS[form].render(reports, language))
 
 
-def claim(form: str, file: Path) -> None:
+def claim(form: str, file: str) -> None:
     """See early that a form can be written to a file; one of an earlier run is emptied, for it is of that run. Raises WrongUsage."""
-    _put(form, file, "")
+    put(form, file, "")
 
 
-def _put(form: str, file: Path, text: str) -> None:
+def put(form: str, file: str, shown: str) -> None:
+    """Write a form to its file, or to the standard output. Raises WrongUsage."""
+    if file == "-":
+        sys.stdout.write(shown)
+        return
     try:
-        file.write_text(text, "utf-8")
+        Path(file).write_text(shown, "utf-8")
     except OSError as error:
         raise WrongUsage(f"--{form} wants a file that can be written; {file} cannot: {error.strerror}") from error

@@ -10,10 +10,11 @@ from conformance.options import PROJECT
 from conformance.selftest.miniatures.table import MINIATURES
 from conformance.selftest.survivors import FAILED, NOT_STARTED, SURVIVORS
 from conformance.selftest.variants.table import VARIANTS
-from spec.catalogue import Level, catalogue
+from spec.catalogue import Language, Level, catalogue
 
 HERE = Path(__file__).parent
-FIGURES, PAGE, README = HERE / "figures", HERE / "PROOF.md", PROJECT / "README.md"
+FIGURES, PAGE = HERE / "figures", HERE / "PROOF.md"
+READMES = {Language.EN: PROJECT / "README.md", Language.ZH: PROJECT / "README.zh.md"}
 BEGIN, END = "<!-- figures -->\n", "<!-- /figures -->\n"
 PARTS = ("matrix", "variants", "mutants", "peer", "repeat")
 Figures = Mapping[str, Any]
@@ -25,11 +26,12 @@ def read() -> dict[str, Figures]:
 
 
 def write() -> None:
-    """Render both pages."""
+    """Render the page, and the table in each README."""
     figures = read()
     PAGE.write_text(page(figures), "utf-8")
-    before, _, rest = README.read_text("utf-8").partition(BEGIN)
-    README.write_text(before + BEGIN + summary(figures) + END + rest.partition(END)[2], "utf-8")
+    for language, readme in READMES.items():
+        before, _, rest = readme.read_text("utf-8").partition(BEGIN)
+        readme.write_text(before + BEGIN + summary(figures, language) + END + rest.partition(END)[2], "utf-8")
 
 
 def wrong(figures: Mapping[str, Figures]) -> Iterator[str]:
@@ -50,10 +52,51 @@ def wrong(figures: Mapping[str, Figures]) -> Iterator[str]:
         yield from (f"repeat: {flip['requirement']} was not always the same for {flip['target']}" for flip in figures["repeat"]["flips"])
 
 
-def summary(figures: Mapping[str, Figures]) -> str:
+HEAD = {Language.EN: "| given | result | again by |", Language.ZH: "| 给出 | 结果 | 重新得出 |"}
+# The README's table: what is given and what comes of it in each part.
+SUMMARY: Mapping[Language, Mapping[str, tuple[str, str]]] = {
+    Language.EN: {
+        "matrix": (
+            "{faults} services with one fault each, at least two for each of the {judged} requirements that are judged",
+            "{exact} found, each for its own reason, and nothing else failed",
+        ),
+        "peer": ("the same, given to Schemathesis {version} alone (the contract, all phases)", "{found} found"),
+        "variants": (
+            "{variants} correct services, each in a style of its own",
+            "{exact} pass every MUST that is asked of them, and every SHOULD that they claim",
+        ),
+        "mutants": (
+            "{mutants} mutants of the reference, which cosmic-ray made",
+            "{found} found ({unstarted} of them do not start); {survivors} survive, each explained",
+        ),
+        "repeat": (
+            "{runs} runs of the reference: fresh and re-used, alone and beside others, in any order",
+            "{flips} of {verdicts:,} verdicts differed",
+        ),
+    },
+    Language.ZH: {
+        "matrix": (
+            "{faults} 个各有一处缺陷的服务，{judged} 条参与判定的要求每条至少两个",
+            "{exact} 个被找出，理由均为各自的缺陷，且没有误报其他",
+        ),
+        "peer": ("同样的服务，只交给 Schemathesis {version}（契约，所有阶段）", "{found} 个被找出"),
+        "variants": ("{variants} 个正确的服务，风格各不相同", "{exact} 个通过了对其提出的每条 MUST，以及其声明的每条 SHOULD"),
+        "mutants": (
+            "{mutants} 个由 cosmic-ray 生成的参考实现变异体",
+            "{found} 个被找出（其中 {unstarted} 个无法启动）；{survivors} 个存活，均有解释",
+        ),
+        "repeat": (
+            "参考实现的 {runs} 次运行：全新的和复用的、单独的和与其他运行并行的，顺序任意",
+            "{verdicts:,} 项判定中有 {flips} 项不同",
+        ),
+    },
+}
+
+
+def summary(figures: Mapping[str, Figures], language: Language = Language.EN) -> str:
     """The README's table: a line for each part that there are figures of."""
-    lines = ["| given | result | again by |", "| --- | --- | --- |"]
-    for part, line in (
+    lines = [HEAD[language], "| --- | --- | --- |"]
+    for part, counted in (
         ("matrix", _of_matrix),
         ("peer", _of_peer),
         ("variants", _of_variants),
@@ -61,49 +104,34 @@ def summary(figures: Mapping[str, Figures]) -> str:
         ("repeat", _of_repeat),
     ):
         if part in figures:
-            given, result = line(figures[part])
+            given, result = (cell.format(**counted(figures[part])) for cell in SUMMARY[language][part])
             lines.append(f"| {given} | {result} | `conformance prove {part}` |")
     return "\n".join(lines) + "\n"
 
 
-def _of_matrix(matrix: Figures) -> tuple[str, str]:
+def _of_matrix(matrix: Figures) -> Figures:
     faults = [row for row in matrix["rows"] if row["made_for"]]
     judged = sum(requirement.level is not Level.MAY for requirement in catalogue().values())
-    exact = sum(not row["inexact"] for row in faults)
-    return (
-        f"{len(faults)} services with one fault each, at least two for each of the {judged} requirements that are judged",
-        f"{exact} found, each for its own reason, and nothing else failed",
-    )
+    return {"faults": len(faults), "judged": judged, "exact": sum(not row["inexact"] for row in faults)}
 
 
-def _of_peer(peer: Figures) -> tuple[str, str]:
-    found = sum(bool(row["found"]) for row in peer["rows"])
-    return f"the same, given to Schemathesis {peer['version']} alone (the contract, all phases)", f"{found} found"
+def _of_peer(peer: Figures) -> Figures:
+    return {"version": peer["version"], "found": sum(bool(row["found"]) for row in peer["rows"])}
 
 
-def _of_variants(variants: Figures) -> tuple[str, str]:
-    exact = sum(not row["inexact"] for row in variants["rows"])
-    return (
-        f"{len(variants['rows'])} correct services, each in a style of its own",
-        f"{exact} pass every MUST that is asked of them, and every SHOULD that they claim",
-    )
+def _of_variants(variants: Figures) -> Figures:
+    return {"variants": len(variants["rows"]), "exact": sum(not row["inexact"] for row in variants["rows"])}
 
 
-def _of_mutants(mutants: Figures) -> tuple[str, str]:
+def _of_mutants(mutants: Figures) -> Figures:
     rows = mutants["rows"]
-    unstarted = sum(row["killed_by"] == NOT_STARTED for row in rows)
     survivors = len(_survivors(mutants))
-    return (
-        f"{len(rows)} mutants of the reference, which cosmic-ray made",
-        f"{len(rows) - survivors} found ({unstarted} of them do not start); {survivors} survive, each explained",
-    )
+    unstarted = sum(row["killed_by"] == NOT_STARTED for row in rows)
+    return {"mutants": len(rows), "found": len(rows) - survivors, "unstarted": unstarted, "survivors": survivors}
 
 
-def _of_repeat(repeat: Figures) -> tuple[str, str]:
-    return (
-        f"{repeat['runs']} runs of the reference: fresh and re-used, alone and beside others, in any order",
-        f"{len(repeat['flips']) or 'none'} of {repeat['verdicts']:,} verdicts differed",
-    )
+def _of_repeat(repeat: Figures) -> Figures:
+    return {"runs": repeat["runs"], "verdicts": repeat["verdicts"], "flips": len(repeat["flips"])}
 
 
 def page(figures: Mapping[str, Figures]) -> str:

@@ -107,7 +107,7 @@ class _FloodsItsLog(Service):
 
     async def parameters(self, q: str | None = None) -> Parameters:
         """Collect the parameters, and tell all about it."""
-        print("\n".join(f"listing {number} of the listings of q {q!r}" for number in range(5000)))
+        print("\n".join(f"listing {number} of the listings of q {q!r}{'.' * 270}" for number in range(1000)))
         return await super().parameters(q)
 
 

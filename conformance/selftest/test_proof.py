@@ -8,8 +8,9 @@ import pytest
 
 from conformance.selftest import proof_page
 from conformance.selftest.miniatures.table import MINIATURES
-from conformance.selftest.proof_page import BEGIN, END, PAGE, README
+from conformance.selftest.proof_page import BEGIN, END, PAGE, READMES
 from conformance.selftest.variants.table import VARIANTS
+from spec.catalogue import Language
 
 ROWS: dict[str, Any] = {"inexact": [], "made_for": ["DB-1"], "failed": ["DB-1"], "found": [], "habit": "", "unseen": [], "seconds": 1.0}
 MADE_UP: dict[str, Any] = {
@@ -28,12 +29,13 @@ def test_the_proof_holds() -> None:
 def test_the_pages_are_rendered_from_the_figures() -> None:
     figures = proof_page.read()
     assert PAGE.read_text("utf-8") == proof_page.page(figures)
-    assert README.read_text("utf-8").partition(BEGIN)[2].partition(END)[0] == proof_page.summary(figures)
+    for language, readme in READMES.items():
+        assert readme.read_text("utf-8").partition(BEGIN)[2].partition(END)[0] == proof_page.summary(figures, language)
 
 
 def test_every_part_has_a_line_of_the_summary_and_a_part_of_the_page() -> None:
     assert list(proof_page.wrong(MADE_UP)) == []
-    assert all(f"`conformance prove {part}`" in proof_page.summary(MADE_UP) for part in MADE_UP)
+    assert all(f"`conformance prove {part}`" in proof_page.summary(MADE_UP, language) for part in MADE_UP for language in Language)
     page = proof_page.page(MADE_UP)
     assert [line for line in page.splitlines() if line.startswith("## ")] == [
         "## Miniatures", "## Variants", "## Mutants that survive", "## Repeatability",

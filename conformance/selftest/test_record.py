@@ -10,8 +10,11 @@ import pytest
 
 from conformance.evidence import Exchange, Journal
 from conformance.options import PROJECT
+from conformance.report import junit as exported
+from conformance.report import reading, text
 from conformance.report.record import Record
 from conformance.selftest.suite import SERVICES, judge
+from spec.catalogue import Language
 
 SCHEMA = json.loads((PROJECT / "conformance" / "report" / "record.schema.json").read_text("utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA, format_checker=jsonschema.FormatChecker())
@@ -65,11 +68,17 @@ def test_a_whole_run_is_recorded_and_reported(place: Path) -> None:
     (shown,) = [line for line in finished.record if line.get("kind") == named["kind"] and line.get("number") == named["number"]]
     assert (shown["method"], shown["target"], shown["failure"]) == ("GET", "/items/", "no complete answer within 5 s")
 
+    assert text.render([reading.read(place / "record.jsonl")], Language.EN) in finished.output
+
     cases = {case.attrib["name"]: case for case in ElementTree.parse(junit).iter("testcase")}  # noqa: S314 - our own file
     assert set(cases) == {
         "END-2 `/async` answers its message exactly",
         "DEP-1 Without `q` the answer is null",
         "TASK-5 The worker's result is the completion message with the data",
+    }
+    ours = ElementTree.fromstring(exported.render([reading.read(place / "record.jsonl")], Language.EN))  # noqa: S314 - our own
+    assert {(case.attrib["classname"], case.attrib["name"]) for case in ours.iter("testcase")} == {
+        (case.attrib["classname"], name) for name, case in cases.items()
     }
     assert {name.split()[0]: [child.tag for child in case] for name, case in cases.items()} == {
         "END-2": [],

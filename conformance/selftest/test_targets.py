@@ -29,11 +29,19 @@ DOCUMENT = VARIANTS_FOLDER
 # What the document's own code misses.
 (THE_DOCUMENT,) = (variant for variant in VARIANTS if variant.name == "document")
 MISSED_BY_THE_DOCUMENT = THE_DOCUMENT.missed
-MISSED_SOMETIMES = {unclaimed.requirement for unclaimed in THE_DOCUMENT.sometimes}
 
 
 # What is seen by restricting the target's role in the database or its Redis user, which are somebody else's where they were given.
-RESTRICTING = {"CONC-8", "CONC-11", "DEP-8", "TASK-9", "TASK-11", "TASK-12", *(f"DB-{number}" for number in (11, 12, 13, 14, 15, 17, 18))}
+RESTRICTING = {
+    "CONC-8",
+    "CONC-11",
+    "DEP-8",
+    "TASK-9",
+    "TASK-11",
+    "TASK-12",
+    "TASK-13",
+    *(f"DB-{number}" for number in (11, 12, 13, 14, 15, 17, 18)),
+}
 
 
 def needing(*channels: str) -> set[str]:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from conformance.verdict import Exit, Finding, Outcome, Status, Verdict, claim, exit_status, judge
+from conformance.claim import claim
+from conformance.verdict import Exit, Finding, Outcome, Status, Verdict, exit_status, judge
 from spec.catalogue import Level, Requirement, catalogue
 
 DB_2 = catalogue()["DB-2"]
@@ -49,6 +50,10 @@ def test_a_teardown_that_breaks_after_a_pass_is_an_error() -> None:
 
 def test_a_verdict_keeps_the_finding_that_decided_it() -> None:
     assert judge(DB_2, ["a", "b"], [outcome("a", Status.PASS), outcome("b", Status.FAIL, WRONG)]).finding == WRONG
+
+
+def test_a_lone_surrogate_breaks_no_fingerprint() -> None:
+    assert Finding("200", "\ud800").fingerprint != Finding("200", "\ud801").fingerprint
 
 
 def verdicts(must: Status, should: Status) -> list[Verdict]:

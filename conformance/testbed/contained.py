@@ -29,7 +29,7 @@ class Contained:
     is_heard = True
 
     def __init__(self, name: str, container: docker.models.containers.Container, journal: Journal, *, ours: bool) -> None:
-        """Take the output of a container: of ours, all of it; of somebody else's, what comes from now on."""
+        """Take the output of a container from now on."""
         self.name = name
         self._container = container
         self._journal = journal
@@ -42,7 +42,7 @@ class Contained:
         self._is_ours = ours
         self._left = False
         with blaming_the_testbed("read a container's output"):
-            self._line: Any = _api(container).attach_socket(str(container.id), {"stdout": 1, "stderr": 1, "stream": 1, "logs": int(ours)})
+            self._line: Any = _api(container).attach_socket(str(container.id), {"stdout": 1, "stderr": 1, "stream": 1})
         self._reader = threading.Thread(target=self._read, name=f"output of {name}", daemon=True)
         self._reader.start()
 
@@ -124,15 +124,10 @@ class Contained:
         self._line.close()
 
     def _chunks(self) -> Iterator[tuple[str, bytes]]:
-        """What it prints, until it ends. The line of a container that had ended before is silent until somebody starts that again."""
-        self._container.reload()
-        if self._is_ours and self._container.status in ("exited", "dead"):
-            yield "stdout", self._container.logs(stderr=False)
-            yield "stderr", self._container.logs(stdout=False)
-        else:
-            names = {STDOUT: "stdout", STDERR: "stderr"}
-            for stream, chunk in frames_iter(self._line, tty=self._container.attrs["Config"]["Tty"]):
-                yield names[stream], chunk
+        """What it prints, until it ends. The line of a container that does not run is silent until somebody starts it."""
+        names = {STDOUT: "stdout", STDERR: "stderr"}
+        for stream, chunk in frames_iter(self._line, tty=self._container.attrs["Config"]["Tty"]):
+            yield names[stream], chunk
 
     def _event(self, event: str) -> ProcessEvent:
         return self._journal.record(ProcessEvent, process=self.name, event=event)
@@ -147,11 +142,21 @@ def start(
     journal: Journal,
     ports: Mapping[int, int],
 ) -> Contained:
-    """Start a container of the run's network, with some of its ports published on ports of this machine's."""
+    """Start a container of the run's network, with some of its ports published on ports of this machine's.
+
+    It is heard before it is started: between what the daemon has kept and what it goes on to hand over, a line would be lost.
+    """
     inside = {key: engine.seen_from_inside(value) for key, value in environment.items()}
     with blaming_the_testbed(f"start {image}"):
-        container = engine.container(image, list(command) or None, inside, ports).start()
-    return Contained(name, container.get_wrapped_container(), journal, ours=True)
+        container = engine.made(image, list(command) or None, inside, ports)
+    contained = Contained(name, container, journal, ours=True)
+    with blaming_the_testbed(f"start {image}"):
+        try:
+            container.start()
+        except docker.errors.APIError:
+            container.remove(force=True, v=True)
+            raise
+    return contained
 
 
 class Existing:

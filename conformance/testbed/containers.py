@@ -73,18 +73,23 @@ class Engine:
             self.network_name = str(network.name)
             self.gateway = str(network.attrs["IPAM"]["Config"][0]["Gateway"])
 
-    def container(
-        self, image: str, command: list[str] | None, environment: dict[str, str], ports: Mapping[int, int | None]
-    ) -> DockerContainer:
-        """A container that is not started yet, whose ports will be published on 127.0.0.1, on free ones where none is given."""
-        container = DockerContainer(image, env=environment, labels=self.labels)
-        bindings: Any = {f"{inner}/tcp": (LOOPBACK, port) if port else (LOOPBACK,) for inner, port in ports.items()}
+    def server(self, image: str, command: list[str], environment: dict[str, str], inner: int) -> DockerContainer:
+        """A container that is not made yet, with a port that will be published on a free one of 127.0.0.1."""
+        container = DockerContainer(image, env=environment, labels=self.labels).with_command(command)
+        bindings: Any = {f"{inner}/tcp": (LOOPBACK,)}
         container.ports = bindings
-        if command is not None:
-            container.with_command(command)
         if self._network:
             container.with_network(self._network)
         return container
+
+    def made(
+        self, image: str, command: list[str] | None, environment: dict[str, str], ports: Mapping[int, int]
+    ) -> docker.models.containers.Container:
+        """A container of the run's network that is made and not started, with ports that are published on these of 127.0.0.1."""
+        bindings: Any = {f"{inner}/tcp": (LOOPBACK, port) for inner, port in ports.items()}
+        return DockerClient().create(
+            image, command=command, environment=environment, ports=bindings, labels=self.labels, network=self.network_name
+        )
 
     def postgres(self, image: str) -> "Postgres":
         """Start a PostgreSQL."""
@@ -135,7 +140,7 @@ class _Server:
 
     def __init__(self, engine: Engine, image: str, command: list[str], environment: dict[str, str]) -> None:
         with blaming_the_testbed(f"start {image}"):
-            self._container = engine.container(image, command, environment, {self.inner_port: None})
+            self._container = engine.server(image, command, environment, self.inner_port)
             self._container.with_network_aliases(self.name)
             self._container.start()
         self.port = published(self._container.get_wrapped_container(), self.inner_port)

@@ -279,6 +279,13 @@ class Broker:
         commands = ", ".join(seen) or "no command"
         return self._journal.observe("broker", f"{commands} of the service's waits for the broker", waiting=len(seen))
 
+    async def large_write_waiting(self, size: int) -> Observation:
+        """Wait until a write of the target's waits that takes this many bytes, while the broker is stalled; what was seen then, or at the deadline."""
+        deadline = time.monotonic() + allowances.ARRIVAL_DEADLINE
+        while not (seen := await self._large_waiting(size)) and time.monotonic() < deadline:
+            await asyncio.sleep(allowances.POLL_INTERVAL)
+        return self._journal.observe("broker", f"{seen} writes of the service's that take {size} bytes wait for the broker", waiting=seen)
+
     async def whereabouts(self, task_id: str) -> Observation:
         """Where a task is at one moment: in lists, in other keys (such as kombu's `unacked`), and whether it has its result."""
         with blaming_the_testbed("look for a message"):
@@ -330,13 +337,16 @@ class Broker:
         return self.place.user
 
     async def _waiting_writes(self) -> list[str]:
+        return [client["cmd"] for client in await self._waiting() if client["cmd"] not in _WAITING_FOR_MESSAGES]
+
+    async def _large_waiting(self, size: int) -> int:
+        return sum(int(client.get("tot-mem", 0)) > size for client in await self._waiting())
+
+    async def _waiting(self) -> list[dict[str, str]]:
+        """The clients of the target's that wait for the answer to a command."""
         with blaming_the_testbed("list its clients"):
             clients = await self._client.client_list()
-        return [
-            client["cmd"]
-            for client in clients
-            if self.place.user in (None, client.get("user")) and "b" in client["flags"] and client["cmd"] not in _WAITING_FOR_MESSAGES
-        ]
+        return [client for client in clients if self.place.user in (None, client.get("user")) and "b" in client["flags"]]
 
     async def _check_shut_out(self) -> None:
         """Ask the server, and do not try: what the server turns away is counted (`refusals`)."""

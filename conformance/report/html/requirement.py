@@ -38,7 +38,7 @@ def entry(shown: Shown, judged: Judged) -> Markup:
         verdict(judged.status, shown.say),
         element("span", judged.id, class_="id"),
         element("h3", prose(sentence(shown, judged))),
-        element("span", level, class_="level"),
+        element("span", f"{shown.say('known')} · " if judged.known else None, level, class_="level"),
     )
     return element(
         "details",
@@ -93,8 +93,17 @@ def _found(judged: Judged, found: Found, say: Say) -> Markup:
         case _:
             told[say("expected")] = say.cut(found.expected, SIDE)
             told[say("got")] = got
+    told[say("known")] = _known(judged, say)
     told[say("evidence")] = element("ul", evidence) if evidence else None
     return facts(told, class_="found")
+
+
+def _known(judged: Judged, say: Say) -> Content:
+    """Why a failure does not count, in the words of the target's owner."""
+    if judged.known is None:
+        return None
+    until = say(" (until {day})", day=judged.known.expires) if judged.known.expires else ""
+    return [say.cut(judged.known.reason, SIDE), until]
 
 
 def _reproduce(found: Found, say: Say) -> Content:

@@ -32,7 +32,7 @@ def heading(report: Report, say: Say) -> Markup:
 def claim(report: Report, say: Say) -> Markup:
     """The claim, and why in the run's own sentence."""
     name = report.claim or say("no claim")
-    own = report.sentence if report.is_complete else say("the record is incomplete, for the run did not come to its end")
+    own = report.sentence_in(say.language).removeprefix(f"{name}: ").removeprefix(f"{name}：")
     return element(
         "p", element("strong", name), " ", element("span", say.cut(own, LENGTH)), class_="claim", data_claim=report.claim or "none"
     )
@@ -50,7 +50,6 @@ def about(report: Report, say: Say) -> dict[str, Content]:
     header, footer = report.header, report.footer
     services = dict(header["services"])
     names = [*(name for name in SERVICES if name in services), *(name for name in services if name not in SERVICES)]
-    seconds = footer["seconds"] if footer else max((float(line["at"]) for line in report.evidence), default=0.0)
     return {
         say("target"): say.cut(str(header.get("url") or report.target), LENGTH),
         say("services"): element("ul", (element("li", say.cut(f"{name}: {services[name]}", LENGTH)) for name in names))
@@ -58,11 +57,18 @@ def about(report: Report, say: Say) -> dict[str, Content]:
         else say("none"),
         say("seed"): element("code", str(header["seed"])),
         say("began"): when(str(header["began"])),
-        say("duration"): time(float(seconds)),
+        say("duration"): time(report.seconds),
         say("required"): say("every MUST") if header["level"] == "MUST" else say("every MUST and SHOULD"),
         say("exit status"): str(footer["exit_status"]) if footer else say("none, it was cut short"),
+        say("known failures"): _wrong(report, say),
         say("suite"): say.cut(str(header["suite"]), LENGTH),
     }
+
+
+def _wrong(report: Report, say: Say) -> Content:
+    """What is wrong with the list of known failures."""
+    entries = report.wrong_entries
+    return element("ul", (element("li", say.cut(str(each["sentence"]), LENGTH)) for each in entries)) if entries else None
 
 
 def when(text: str) -> Markup:

@@ -26,7 +26,7 @@ from kombu.exceptions import KombuError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from conformance.selftest.miniatures.service import Receive, Scope, Send, Service, celery_application, completed, miniature
+from conformance.selftest.miniatures.service import RESERVED, Receive, Scope, Send, Service, celery_application, completed, miniature
 
 QUEUE = "celery"  # Celery's own name for the list of messages
 GLANCE = 0.02  # seconds from one look at the broker to the next
@@ -129,6 +129,14 @@ class submission_is_202(Service):
 
     async def process_data(self, data: dict[str, Any]) -> Any:
         return JSONResponse(await super().process_data(data), 202)
+
+
+@miniature
+class members_of_kombus_notation_are_refused_beside_others(Service):
+    """An object that has the members of kombu's own notation is refused, whatever else it has."""
+
+    def is_reserved(self, value: Any) -> bool:
+        return isinstance(value, dict) and value.keys() >= RESERVED
 
 
 @miniature

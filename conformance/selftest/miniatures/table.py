@@ -171,6 +171,7 @@ MINIATURES = (
     ),
     Miniature("service:correct", ("TASK-6",), r"^null — \$: wanted \{\}, got null", worker="section_5:worker_that_drops_empty_data"),
     Miniature(CONTROL, ("TASK-6", "TASK-5"), r" — \$: ", worker="section_5:worker_that_cheats_by_a_table_of_known_data"),
+    Miniature("section_5:members_of_kombus_notation_are_refused_beside_others", ("TASK-6",), r"^422 "),
     Miniature("service:correct", ("TASK-6",), r"wanted -?\d{16,}, got -?\d{16,}", worker="section_5:worker_with_floats"),
     Miniature("section_5:first_submission_waits_for_the_second", ("TASK-7",), r"is PENDING"),
     Miniature(CONTROL, ("TASK-7",), r"is PENDING", worker="section_5:worker_that_drops_tasks_of_a_process_that_has_ended"),

@@ -29,7 +29,6 @@ class Variant:
     habit: str  # in which it differs from the others, in a sentence
     arguments: tuple[str, ...]
     not_claimed: tuple[Unclaimed, ...] = ()  # of level SHOULD
-    sometimes: tuple[Unclaimed, ...] = ()  # of level SHOULD, which it meets in some runs and not in others
     outside: tuple[Unclaimed, ...] = ()  # of any level: what the specification asks of a service that is one process, where this is none
     inconclusive: tuple[str, ...] = ()
 
@@ -86,7 +85,6 @@ VARIANTS = (
             Unclaimed("TASK-14", "Celery's default: a task is acknowledged when it begins"),
             Unclaimed("TASK-16", "it publishes what it is given"),
         ),
-        sometimes=(Unclaimed("TASK-13", "Celery 5.7 hangs over SIGTERM in about one of ten busy moments where tasks are prefetched"),),
     ),
     Variant(
         name="orm",

@@ -78,7 +78,7 @@ async def read_items(parameters: Annotated[dict[str, str | None], Depends(common
 
 async def read_item(item_id: int, needed: Needed) -> Response:
     """Answer with a row; what is no Postgres integer is no item's id."""
-    return reply({"item": await needed.find(item_id) if abs(item_id) < 2**31 else None})
+    return reply({"item": await needed.find(item_id) if -(2**31) <= item_id < 2**31 else None})
 
 
 async def external_data(needed: Needed) -> Response:
