@@ -8,7 +8,7 @@ from conformance.report.html.markup import Content, Markup, Say, element, facts,
 from conformance.report.html.timeline import timeline
 from conformance.report.reading import Found, Judged, Report
 from conformance.verdict import Status
-from spec.catalogue import Requirement, catalogue
+from spec.catalogue import FOLDER, Requirement, catalogue, folder
 
 SIDE = 1500  # characters of what was expected, and of what was got
 SUMMARY = 400  # of a line of evidence
@@ -133,7 +133,7 @@ def _colophon(shown: Shown, judged: Judged, requirement: Requirement | None) -> 
     parts: list[Content] = [element("a", f"#{judged.id}", href=f"#{shown.prefix}{judged.id}")]
     if requirement:
         parts += [requirement.source, say("seen through {channels}", channels=", ".join(map(say, requirement.channels)))]
-        parts += [f"spec/{requirement.document}:{requirement.line}"]
+        parts += [f"{folder(say.language).relative_to(FOLDER.parent)}/{requirement.document}:{requirement.line}"]
     if judged.status:
         parts += [say("probes: {count}, {time}", count=judged.probes, time=time(judged.seconds))]
     if judged.found and judged.status is Status.FAIL:
