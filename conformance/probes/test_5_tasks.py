@@ -149,7 +149,9 @@ async def test_the_workers_result_is_the_completion_message_with_the_data(
 @given(data=strategies.json_objects)
 @example(data={"text": AWKWARD_TEXT + "\x00", "": None, "nested": {"deep": [[[{}], []]]}, "big": [2**53 + 1, 10**26 + 7], "half": 0.5})
 @example(data={})
-@example(data={"chair": {"__type__": "chair", "__value__": 1, "legs": 4}, "table": {"__type__": "table"}})  # near what kombu's decoder takes
+@example(
+    data={"chair": {"__type__": "chair", "__value__": 1, "legs": 4}, "table": {"__type__": "table"}}
+)  # near what kombu's decoder takes
 async def test_data_survives_exactly(client: Client, queue: Broker, worker: Worker, data: dict[str, Any]) -> None:
     value, exchange, seen = await completed(await client.post(PATH, data), queue, worker)
     expect_value(data, value.get("data") if isinstance(value, dict) else value, exchange, seen)
