@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conformance.errors import WrongUsage
-from conformance.report import badge, ctrf, data, junit, markdown, text
+from conformance.report import annotations, badge, ctrf, data, junit, markdown, text
 from conformance.report.reading import Report
 from spec.catalogue import Language
 
@@ -28,6 +28,7 @@ FORMS = {
     "json": Form("data for programs (report.schema.json)", data.render, takes_several=True),
     "junit": Form("JUnit XML with a case for each requirement", junit.render),
     "ctrf": Form("Common Test Report Format (ctrf.io), with ids, levels and sections as labels", ctrf.render),
+    "annotations": Form("commands by which GitHub annotates a job, and code where a line is known", annotations.render),
     "badge": Form("an SVG badge that says the claim", badge.render),
 }
 

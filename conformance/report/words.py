@@ -68,6 +68,7 @@ ZH: dict[str, str] = {
     "{left} more are left out here, for want of room; {command} shows them all.": "因篇幅所限，此处省略 {left} 项；运行 {command} 可查看全部。",
     "{left} more records are left out here, for want of room.": "因篇幅所限，此处省略 {left} 份记录。",
     "{left} more rows are left out here.": "此处省略 {left} 行。",
+    "{count} more": "另有 {count} 项",
     # From one record to another
     "old": "旧记录",
     "new": "新记录",
