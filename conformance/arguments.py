@@ -9,7 +9,16 @@ from collections.abc import Generator, Sequence
 
 import pytest
 
-TAKE_PATHS = ("--target-dir", "--target-python", "--target-command", "--worker-command", "--restart-command", "--testbed", "--record")
+TAKE_PATHS = (
+    "--target-dir",
+    "--target-python",
+    "--target-command",
+    "--worker-command",
+    "--restart-command",
+    "--testbed",
+    "--record",
+    "--html",
+)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -99,6 +99,7 @@ class Options:
     only: tuple[str, ...]
     allow_inconclusive: bool
     record: Path | None
+    html: Path | None
     steps: str | None  # CONC-11's program, in place of a search
     known_failures: tuple[Known, ...]
     flags: tuple[str, ...]  # the command line that gives the same target again
@@ -179,6 +180,7 @@ def read(given: Mapping[str, Any], only: Sequence[str], directory: Path, catalog
         only=_only(only, catalogue),
         allow_inconclusive=bool(given.get("--allow-inconclusive")),
         record=Path(given["--record"]).absolute() if given.get("--record") else None,
+        html=Path(given["--html"]).absolute() if given.get("--html") else None,
         steps=given.get("--steps"),
         known_failures=() if reference else file.known_failures,  # the list is another target's
         flags=tuple(word for name, value in flags.items() if name not in ("--seed", "--level") for word in (name, _public(value))),

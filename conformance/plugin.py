@@ -62,6 +62,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--shuffle", action="store_true", help="take the probes in an order that is drawn from the seed; the worker is started twice in it"
     )
     group.addoption("--record", metavar="FILE", default=None, help="write the run as JSON Lines")
+    group.addoption("--html", metavar="FILE", default=None, help="write the run as a page to look at")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -103,7 +104,7 @@ def _options(config: pytest.Config) -> options.Options:
         raise WrongUsage(f"a requirement is judged by all of its probes or not at all; in place of {parts[0]} say --only ID")
     given = {flag.name: config.getoption(flag.dest) for flag in options.FLAGS}
     given |= {"--allow-inconclusive": config.getoption("allow_inconclusive"), "--record": config.getoption("record")}
-    given |= {"--steps": config.getoption("steps")}
+    given |= {"--steps": config.getoption("steps"), "--html": config.getoption("html")}
     if given["--steps"] is not None:
         interleaving.parse(given["--steps"])
     return options.read(given, config.getoption("only"), config.invocation_params.dir, catalogue())
@@ -133,6 +134,7 @@ class RunHooks:
         self._interrupts = Interrupts()
         self._opened = False
         self._summary: Summary | None = None
+        self._page: str | None = None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
@@ -228,9 +230,12 @@ class RunHooks:
             self._summary = self.run.summary()
             self.run.write_result(self._summary)
             session.exitstatus = self._summary.status
+        if self._opened:
+            self._page = self.run.write_page()
 
     def pytest_unconfigure(self) -> None:
         self._close()  # a session that ends while it starts is never finished
+        self.run.record.close()
 
     def _close(self) -> None:
         self._interrupts.ignore()
@@ -247,11 +252,12 @@ class RunHooks:
         return "error" if own_defect else str(status), LETTERS[status], str(status)
 
     def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int) -> None:
-        if not self._summary:
-            return
-        terminalreporter.section("conformance", sep="=")
-        for line in page(self._summary):
-            terminalreporter.write_line(line.text, **({COLOURS[line.tone]: True} if line.tone else {}))
+        if self._summary:
+            terminalreporter.section("conformance", sep="=")
+            for line in page(self._summary):
+                terminalreporter.write_line(line.text, **({COLOURS[line.tone]: True} if line.tone else {}))
+        if self._page:
+            terminalreporter.write_line(self._page)
 
 
 def _requirement(run: Run, item: pytest.Item) -> Requirement:

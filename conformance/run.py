@@ -23,6 +23,7 @@ from conformance.evidence import Exchange, Fact, Journal, Observation
 from conformance.interleaving import is_program
 from conformance.known import Known
 from conformance.options import Options
+from conformance.report import reading, views
 from conformance.report.record import Record
 from conformance.report.terminal import Summary
 from conformance.standing import State
@@ -35,7 +36,7 @@ from conformance.testbed.services import Services
 from conformance.testbed.upstream import Upstream
 from conformance.verdict import Outcome, Status, Verdict, excused, exit_status, judge, with_known, wrong_entries
 from conformance.worker import Worker
-from spec.catalogue import Requirement
+from spec.catalogue import Language, Requirement
 
 T = TypeVar("T", bound=lives.Life)
 READINESS = "LIFE-10"
@@ -67,6 +68,8 @@ class Run:
         self.today = today  # by which known failures expire
         self.selected = [catalogue[name] for name in options.only] if options.only else list(catalogue.values())
         self.record = Record(options.record)
+        if options.html:
+            views.claim("html", options.html)
         self.journal = Journal(self._saw)
         self.described: dict[str, str] = {}  # the services
         self.database: postgres.Database | None = None
@@ -138,6 +141,8 @@ class Run:
             self.folder.chmod(0o711)  # the embedded servers may run as another user
             for name in ("start", "tmp"):
                 (self.folder / name).mkdir()
+            if self.options.html and not self.options.record:  # a file without a name, so that nothing of it can be left
+                self.record = Record(None, tempfile.TemporaryFile("w+", dir=self.folder, encoding="utf-8"))  # noqa: SIM115 - Record closes it
             shutil.copy(INSIDE, self.folder / "start")
         except OSError as error:
             raise explain_no_space(place, error) from error
@@ -494,7 +499,17 @@ class Run:
         for verdict in summary.verdicts:
             self.record.verdict(verdict)
         self.record.footer(claim(summary.verdicts, self.catalogue), summary.wrong, summary.status, summary.seconds, summary.timings)
-        self.record.close()
+
+    def write_page(self) -> str | None:
+        """Write the page, whole or as far as the run came; a line that says what came of it."""
+        file = self.options.html
+        if not file:
+            return None
+        try:
+            views.write([reading.parsed(self.options.record or file, self.record.text())], {"html": str(file)}, Language.EN)
+        except (OSError, WrongUsage) as error:
+            return f"the page of this run could not be written: {error}"
+        return f"the page of this run is {file}"
 
     def _took(self, what: str) -> None:
         self.timings[what] = time.monotonic() - self._began - sum(self.timings.values())

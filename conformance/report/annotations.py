@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from conformance.report import requirements
 from conformance.report.reading import Judged, Report
+from conformance.report.terminal import one_line
 from conformance.report.words import said
 from conformance.verdict import Status
 from spec.catalogue import Language, Level
@@ -52,5 +53,6 @@ def _command(kind: str, title: str, message: str, **more: str) -> str:
 
 
 def _escaped(text: str, also: str = "") -> str:
-    """A text that cannot end a command, or begin another."""
+    """A text that cannot end a command, or begin another, and has no control characters."""
+    text = "\n".join(one_line(line) for line in text.split("\n"))
     return "".join(f"%{ord(letter):02X}" if letter in "%\r\n" + also else letter for letter in text)

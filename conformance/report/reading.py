@@ -3,7 +3,7 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
@@ -146,8 +146,17 @@ def key(line: Line) -> Key:
 
 def read(path: Path) -> Report:
     """Read a record. Raises WrongUsage, in one sentence, for what is none."""
+    return _read(path, lambda: path.read_text("utf-8"))
+
+
+def parsed(path: Path, text: str) -> Report:
+    """The same for the text of a record."""
+    return _read(path, lambda: text)
+
+
+def _read(path: Path, text: Callable[[], str]) -> Report:
     try:
-        return _report(path, _lines(path.read_text("utf-8").splitlines()))
+        return _report(path, _lines(text().splitlines()))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         why = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
         raise WrongUsage(f"a report wants a record, as --record writes it, of version {VERSION}; {path} is none: {why}") from error

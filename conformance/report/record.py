@@ -23,10 +23,12 @@ TEXT_LIMIT = 64 * 1024  # characters of one text in a record; the rest is counte
 class Record:
     """Writes the lines of one run as they become known, so that a run that is killed leaves what it had seen."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, passing: IO[str] | None = None) -> None:
+        """Write to a file, or to one that passes with the run."""
         self._lock = threading.RLock()
         self._early: list[Fact] | None = []  # what is seen before the header can be written
-        self._file: IO[str] | None = None
+        self._path = path
+        self._file = passing
         if path:
             try:
                 self._file = path.open("w", encoding="utf-8")
@@ -91,6 +93,17 @@ class Record:
                 "memory_mb": _peak_memory_kb() // 1024,
             }
         )
+
+    def text(self) -> str:
+        """All that is written so far. Raises OSError."""
+        with self._lock:
+            if self._path and not self._path.is_file():
+                raise OSError(f"{self._path} is a record that cannot be read again")
+            if self._path:
+                return self._path.read_text("utf-8")
+            assert self._file
+            self._file.seek(0)
+            return self._file.read()
 
     def close(self) -> None:
         """Close the file."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conformance.errors import WrongUsage
-from conformance.report import annotations, badge, ctrf, data, junit, markdown, text
+from conformance.report import annotations, badge, ctrf, data, html, junit, markdown, text
 from conformance.report.reading import Report
 from spec.catalogue import Language
 
@@ -24,6 +24,7 @@ class Form:
 
 FORMS = {
     "text": Form("the page that a run prints at its end, which is shown where no form is asked for", text.render, takes_several=True),
+    "html": Form("one page that needs nothing else, to look at and to print", html.render, takes_several=True),
     "markdown": Form("a page in Markdown, for a comment or a summary", markdown.render, takes_several=True),
     "json": Form("data for programs (report.schema.json)", data.render, takes_several=True),
     "junit": Form("JUnit XML with a case for each requirement", junit.render),
@@ -39,6 +40,11 @@ def write(reports: Sequence[Report], wanted: Mapping[str, str], language: Langua
         if len(reports) > 1 and not FORMS[form].takes_several:
             raise WrongUsage(f"--{form} shows one record; {len(reports)} were given")
         put(form, file, FORMS[form].render(reports, language))
+
+
+def claim(form: str, file: Path) -> None:
+    """See early that a form can be written to a file; one of an earlier run is emptied, for it is of that run. Raises WrongUsage."""
+    put(form, str(file), "")
 
 
 def put(form: str, file: str, shown: str) -> None:

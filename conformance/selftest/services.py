@@ -176,3 +176,18 @@ async def answers_everything(scope: dict[str, Any], _receive: Any, send: Any) ->
     if scope["type"] == "http":
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
         await send({"type": "http.response.body", "body": b"{}"})
+
+
+MARKUP = """</script></style><script>document.body.dataset.taken = 1</script><img src=x onerror="document.body.dataset.taken = 1">"""
+CONTROLS = "\x1b[2J\x00\u202e\r\n`code`"
+
+
+async def answers_with_markup(scope: dict[str, Any], _receive: Any, send: Any) -> None:
+    """Answer `/async` with what would break a page, `/sync` with a megabyte of it, and print the same; the rest is absent."""
+    if scope["type"] != "http":
+        return
+    print(MARKUP, CONTROLS)
+    texts = {"/async": MARKUP + CONTROLS, "/sync": f'{{"message": "{"<b>" * 350_000}"}}'}
+    status = 200 if scope["path"] in texts else 404
+    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]})
+    await send({"type": "http.response.body", "body": texts.get(scope["path"], "{}").encode()})
