@@ -56,7 +56,7 @@ def matrix(shown: Sequence[Shown]) -> Markup:
         for number, title, found in sectioned(everything, sections(say.language), say)
     )
     first = (element("th", say(text), scope="col") for text in ("requirement", "level"))
-    table = element("table", element("caption", caption), element("thead", element("tr", first, heads)), bodies)
+    table = element("table", element("caption", element("span", caption)), element("thead", element("tr", first, heads)), bodies)
     return element("div", table, class_="matrix", tabindex=0, role="region", aria_label=say("The matrix"))
 
 

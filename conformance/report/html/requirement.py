@@ -68,7 +68,8 @@ def _opened(shown: Shown, judged: Judged, requirement: Requirement | None) -> It
         yield [element("p", prose(paragraph), class_="text") for paragraph in requirement.text.split("\n\n")]
     if judged.found:
         yield _found(judged, judged.found, say)
-        drawn = timeline(shown.report, judged, shown.room)
+        was_looked_at = not judged.found.got.startswith(REMEDY)
+        drawn = timeline(shown.report, judged, shown.room) if was_looked_at else None
         yield chart(drawn, say) if drawn else None
         yield _reproduce(judged.found, say)
         yield _where(judged, judged.found, requirement, say)
