@@ -54,7 +54,7 @@ def _test(judged: Judged, began: int, suite: str) -> dict[str, Any]:
     test: dict[str, Any] = {
         "testId": judged.id,
         "name": f"{judged.id} {requirement.sentence}",
-        "status": STATUSES.get(judged.status, UNKNOWN) if judged.status else UNKNOWN,
+        "status": _status(judged),
         "rawStatus": judged.status or "NOT_JUDGED",
         "duration": _milliseconds(judged.seconds),
         "suite": [suite],
@@ -69,7 +69,15 @@ def _test(judged: Judged, began: int, suite: str) -> dict[str, Any]:
     if found:
         test |= {"message": f"expected {found.expected}\ngot {found.got}", "trace": "\n".join(found.summaries)}
         test["extra"] = {"look_at": found.look_at, "reproduce": list(found.reproduce)}
+    if judged.known:
+        test["message"] = f"known: {judged.known.reason}"
     return test
+
+
+def _status(judged: Judged) -> str:
+    if judged.known:
+        return "skipped"  # as in JUnit: it does not count
+    return STATUSES.get(judged.status, UNKNOWN) if judged.status else UNKNOWN
 
 
 def _milliseconds(seconds: float) -> int:

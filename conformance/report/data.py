@@ -32,6 +32,9 @@ def _record(report: Report, language: Language) -> dict[str, Any]:
         "complete": report.is_complete,
         "claim": report.claim,
         "sentence": report.sentence,
+        "exceptions": list(report.exceptions),
+        "claim_but_for_exceptions": report.claim_but_for_exceptions,
+        "wrong_entries": list(report.wrong_entries),
         "exit_status": footer.get("exit_status"),
         "seconds": report.seconds,
         "timings": footer.get("timings", {}),
@@ -58,6 +61,7 @@ def _requirement(judged: Judged, language: Language) -> dict[str, Any]:
         "seconds": judged.seconds,
         "probes": judged.probes,
         "span": judged.span,
+        "known": judged.known and {"reason": judged.known.reason, "expires": judged.known.expires and str(judged.known.expires)},
         "finding": judged.found and finding(judged.found),
     }
 

@@ -12,7 +12,7 @@ from spec.catalogue import Language
 
 NEVER_JUDGED = "the run ended before this was judged"
 OUTCOMES = {Status.FAIL: "failure", Status.ERROR: "error", Status.INCONCLUSIVE: "error", None: "error"}
-ACCEPTED = "skipped"  # what could not be judged in a run that passed all the same: allowed, or of a level that it did not depend on
+ACCEPTED = "skipped"  # a known failure; and what could not be judged in a run that passed: allowed, or of a level that it did not depend on
 
 
 def render(reports: Sequence[Report], language: Language) -> str:  # noqa: ARG001 - names of cases are the same in each
@@ -35,7 +35,8 @@ def _figures(report: Report, judged: Sequence[Judged]) -> dict[str, str]:
 
 def _outcome(report: Report, judged: Judged) -> str | None:
     passed = report.footer is not None and report.footer["exit_status"] == Exit.PASSED
-    return ACCEPTED if judged.status is Status.INCONCLUSIVE and passed else OUTCOMES.get(judged.status)
+    accepted = judged.known is not None or (judged.status is Status.INCONCLUSIVE and passed)
+    return ACCEPTED if accepted else OUTCOMES.get(judged.status)
 
 
 def _case(report: Report, judged: Judged) -> Element:
@@ -44,6 +45,7 @@ def _case(report: Report, judged: Judged) -> Element:
     case = Element("testcase", classname=place, name=one_line(f"{judged.id} {requirement.sentence}"), time=_seconds(judged.seconds))
     if outcome := _outcome(report, judged):
         message = one_line(found.got) if found else NEVER_JUDGED
+        message = one_line(f"known: {judged.known.reason}") if judged.known else message
         SubElement(case, outcome, type=str(judged.status or "NOT_JUDGED"), message=message).text = _told(judged)
     elif found:
         SubElement(case, "system-out").text = one_line(found.got)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from conformance.report import requirements
 from conformance.report.markup import block, cell, code, html, shown, some
 from conformance.report.reading import Judged, Report
-from conformance.report.terminal import labelled
+from conformance.report.terminal import KNOWN, labelled
 from conformance.report.words import said
 from conformance.verdict import Status
 from spec.catalogue import Language, Requirement
@@ -61,6 +61,7 @@ def failure(judged: Judged, language: Language) -> str:
     """A requirement that failed, closed, with what was expected and seen inside."""
     requirement, found = requirements.of(judged, language), judged.found
     parts = [f"<details>{summary(requirement, language)}"]
+    parts += [f"**{said('known', language)}** {shown(judged.known.reason)}"] if judged.known else []
     if found:
         seen = {"expected": [found.expected], "got": [found.got], "evidence": found.summaries, "look at": [found.look_at]}
         parts.append(block(*(line.text for label, texts in seen.items() for line in labelled(said(label, language), *some(texts)))))
@@ -102,9 +103,10 @@ def _counts(report: Report, language: Language) -> str:
 def _pieces(report: Report, language: Language) -> Iterator[Piece]:
     """What is told of single requirements, the most urgent first."""
     by_status = {status: [each for each in report.judged if each.status is status] for status in COLUMNS}
-    for status in (Status.FAIL, Status.ERROR):
-        for number, each in enumerate(by_status[status]):
-            heading = f"### {status} ({len(by_status[status])})\n\n" if number == 0 else ""
+    news, known = ([each for each in by_status[Status.FAIL] if bool(each.known) is wanted] for wanted in (False, True))
+    for name, group in ((str(Status.FAIL), news), (str(Status.ERROR), by_status[Status.ERROR]), (KNOWN, known)):
+        for number, each in enumerate(group):
+            heading = f"### {name} ({len(group)})\n\n" if number == 0 else ""
             yield heading + failure(each, language), 1
     yield from _reasons(by_status[Status.INCONCLUSIVE])
     for number, each in enumerate(by_status[Status.OBSERVED]):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conformance.errors import WrongUsage
-from conformance.report import badge, ctrf, data, html, junit, markdown, text
+from conformance.report import annotations, badge, ctrf, data, html, junit, markdown, text
 from conformance.report.reading import Report
 from spec.catalogue import Language
 
@@ -29,6 +29,7 @@ FORMS = {
     "json": Form("data for programs (report.schema.json)", data.render, takes_several=True),
     "junit": Form("JUnit XML with a case for each requirement", junit.render),
     "ctrf": Form("Common Test Report Format (ctrf.io), with ids, levels and sections as labels", ctrf.render),
+    "annotations": Form("commands by which GitHub annotates a job, and code where a line is known", annotations.render),
     "badge": Form("an SVG badge that says the claim", badge.render),
 }
 
@@ -41,9 +42,9 @@ def write(reports: Sequence[Report], wanted: Mapping[str, str], language: Langua
         put(form, file, FORMS[form].render(reports, language))
 
 
-def claim(form: str, file: str) -> None:
+def claim(form: str, file: Path) -> None:
     """See early that a form can be written to a file; one of an earlier run is emptied, for it is of that run. Raises WrongUsage."""
-    put(form, file, "")
+    put(form, str(file), "")
 
 
 def put(form: str, file: str, shown: str) -> None:

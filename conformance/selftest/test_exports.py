@@ -4,6 +4,7 @@ import ast
 import json
 from collections import Counter
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -15,14 +16,15 @@ import xmlschema
 
 from conformance import cli
 from conformance.errors import WrongUsage
+from conformance.known import Known
 from conformance.options import PROJECT
-from conformance.report import badge, ctrf, data, junit, reading, text, views
+from conformance.report import badge, ctrf, data, junit, markdown, reading, text, views
 from conformance.report.reading import Report
 from conformance.report.terminal import page
 from conformance.report.words import ZH
 from conformance.selftest import records
 from conformance.selftest.records import BROKEN, FOUND, UNSEEN, summary, verdicts, written, wrong
-from conformance.verdict import Status
+from conformance.verdict import Status, with_known
 from spec.catalogue import Language, Level, catalogue
 
 EN = Language.EN
@@ -300,3 +302,21 @@ def test_everything_that_reports_say_is_said_in_chinese() -> None:
     texts = {argument.value for argument in called if isinstance(argument, ast.Constant)}
     assert len(texts) > 30
     assert texts <= set(ZH)
+
+
+def test_a_known_failure_is_told_as_one_in_every_form(place: Path) -> None:
+    known = with_known(verdicts({"DB-2": FOUND["DB-2"]}), [Known("DB-2", "issue <112>", date(2027, 3, 1))], date(2026, 11, 24))
+    report = written(place / "known.jsonl", summary(known))
+    document = json.loads(data.render([report], EN))
+    validator("report.schema.json").validate(document)
+    (record,) = document["records"]
+    assert (record["claim"], record["claim_but_for_exceptions"], record["exceptions"]) == (None, "robust", ["DB-2"])
+    (case,) = [each for each in record["requirements"] if each["known"]]
+    assert (case["id"], case["status"], case["known"]) == ("DB-2", "FAIL", {"reason": "issue <112>", "expires": "2027-03-01"})
+    (test,) = [each for each in json.loads(ctrf.render([report], EN))["results"]["tests"] if each["status"] == "skipped"]
+    assert (test["testId"], test["rawStatus"], test["message"]) == ("DB-2", "FAIL", "known: issue <112>")
+    (skipped,) = ElementTree.fromstring(junit.render([report], EN)).iter("skipped")  # noqa: S314 - our own
+    assert skipped.attrib["message"] == "known: issue <112>"
+    assert "### FAIL (known) (1)" in markdown.render([report], EN)
+    assert "FAIL (known)" in text.render([report], EN)
+    assert "known       issue <112> (until 2027-03-01)" in text.render([report], EN)

@@ -294,6 +294,20 @@ def test_several_records_are_a_matrix_of_what_differs(browser: Browser, write: C
         expect(visit.page.get_by_role("heading", name=f"2 {SERVICES}:blocks").last).to_be_visible()
 
 
+def test_a_known_failure_says_why_it_does_not_count(browser: Browser, records: Mapping[str, Path], place: Path) -> None:
+    lines: Lines = [json.loads(line) for line in records["blocks"].read_text("utf-8").splitlines()]
+    next(line for line in lines if line.get("requirement") == "DB-2")["known"] = {"reason": "<b>ticket</b> 812", "expires": "2027-01-31"}
+    lines[-1]["wrong_entries"] = [{"requirement": "END-2", "mistake": "stale", "sentence": "END-2 is listed and passed"}]
+    record, file = place / "record.jsonl", place / "page.html"
+    record.write_text("\n".join(map(json.dumps, lines)))
+    file.write_text(html.render([reading.read(record)], Language.EN), "utf-8")
+    with visited(browser, file, "#DB-2") as visit:
+        expect(visit.item("DB-2").locator(".level")).to_have_text("known · MUST")
+        known = visit.item("DB-2").locator("dt", has_text="known").locator("+ dd")
+        expect(known).to_have_text("<b>ticket</b> 812 (until 2027-01-31)")
+        expect(visit.page.get_by_role("banner")).to_contain_text("END-2 is listed and passed")
+
+
 def test_without_the_script_it_is_read_all_the_same(browser: Browser, write: Callable[..., Path]) -> None:
     with visited(browser, write("blocks"), java_script_enabled=False) as visit:
         expect(visit.page.locator("#filter")).to_be_hidden()
