@@ -37,7 +37,7 @@ STARTED = pytest.StashKey[float]()
 # that an outage of the broker after it costs no reconnection.
 LOOKING_ELSEWHERE_TOO = {"DB-9", "TASK-2", "TASK-5", "TASK-7", "CONC-9", "TASK-10"}
 LIVED = frozenset[str]().union(*(kind.looked_at_by for kind in lives.LIVES)) - LOOKING_ELSEWHERE_TOO
-STAGES = {"TASK-13": 2, "TASK-12": 3, "TASK-14": 7, "CONC-9": 8, "TASK-10": 8, **dict.fromkeys(LIVED, 9), READINESS: 10}
+STAGES = {"TASK-12": 3, "TASK-13": 6, "TASK-14": 7, "CONC-9": 8, "TASK-10": 8, **dict.fromkeys(LIVED, 9), READINESS: 10}
 
 LATE = 8  # when no worker runs any more
 

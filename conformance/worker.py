@@ -1,7 +1,6 @@
 """The worker: the implementation's own, started and stopped as probes need it."""
 
 import signal
-import time
 
 from conformance import allowances
 from conformance.errors import NoEvidence, Violation
@@ -56,15 +55,12 @@ class Worker:
         return seen if ended is not None else [*seen, *last_said(process.output(), 3)]
 
     def ask_to_stop(self) -> list[Fact]:
-        """Send the worker SIGTERM, and wait for a sign that it was taken: a line that it prints, or its end; for GRACE_WATCHED at most."""
+        """Send the worker SIGTERM, and see for GRACE_WATCHED whether it ends though it should not yet."""
         if self._process is None:
             return []
-        lines = len(self._process.output())
         self._asked = True
         signalled = self._process.send(signal.SIGTERM)
-        deadline = time.monotonic() + allowances.GRACE_WATCHED
-        while self._process.status is None and len(self._process.output()) == lines and time.monotonic() < deadline:
-            time.sleep(allowances.POLL_INTERVAL)
+        self._process.ended(allowances.GRACE_WATCHED)
         return [signalled]
 
     def kill(self) -> list[Fact]:

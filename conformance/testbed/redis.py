@@ -286,6 +286,12 @@ class Broker:
             await asyncio.sleep(allowances.POLL_INTERVAL)
         return self._journal.observe("broker", f"{seen} writes of the service's that take {size} bytes wait for the broker", waiting=seen)
 
+    async def large_write_gone(self, size: int) -> None:
+        """Wait until no such write waits any more, for the server has seen the end of its client; for ARRIVAL_DEADLINE at most."""
+        deadline = time.monotonic() + allowances.ARRIVAL_DEADLINE
+        while await self._large_waiting(size) and time.monotonic() < deadline:
+            await asyncio.sleep(allowances.POLL_INTERVAL)
+
     async def whereabouts(self, task_id: str) -> Observation:
         """Where a task is at one moment: in lists, in other keys (such as kombu's `unacked`), and whether it has its result."""
         with blaming_the_testbed("look for a message"):

@@ -1,0 +1,52 @@
+"""Samples: records of real runs of whole catalogues, cut to the evidence that reports show, so that what is made of records is tried on them.
+
+`python -m conformance.selftest.samples` makes them again.
+"""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from conformance.report import reading
+from conformance.report.reading import key
+from conformance.selftest.miniatures.table import MINIATURES
+from conformance.selftest.suite import judge
+from conformance.selftest.variants.table import VARIANTS
+
+FOLDER = Path(__file__).parent / "samples"
+FAULTY = ("absent_item_is_404", "reads_share_one_connection", "work_is_done_by_the_web_process")
+SEED = "--seed=7"
+
+
+def targets() -> Mapping[str, tuple[str, ...]]:
+    """How each is started: the reference, the document's own code, and three miniatures."""
+    (document,) = (variant for variant in VARIANTS if variant.name == "document")
+    faulty = {
+        each.name: (f"--target-app={each.target_app}", f"--worker-app={each.worker_app}") for each in MINIATURES if each.name in FAULTY
+    }
+    return {"reference": (), "document": tuple(document.command_line), **faulty}
+
+
+def cut(record: Path) -> str:
+    """A record without the evidence that no report shows."""
+    report = reading.read(record)
+    shown = {key(line) for each in report.judged for line in report.timeline(each)}
+    lines = record.read_text("utf-8").splitlines()
+    return "".join(f"{line}\n" for line in lines if (each := json.loads(line))["type"] != "evidence" or key(each) in shown)
+
+
+def main() -> None:
+    """Run each, and write its record."""
+    FOLDER.mkdir(exist_ok=True)
+    for name, arguments in targets().items():
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder)
+            place.chmod(0o711)
+            finished = judge(place, SEED, *arguments, env={"CONFORMANCE_SERVICES": "embedded"})
+            (FOLDER / f"{name}.jsonl").write_text(cut(place / "record.jsonl"), "utf-8")
+        print(f"{name}: {', '.join(sorted(finished.ids('FAIL'))) or 'fails nothing'}")
+
+
+if __name__ == "__main__":
+    main()
