@@ -58,7 +58,7 @@ SUMMARY: Mapping[Language, Mapping[str, tuple[str, str]]] = {
     Language.EN: {
         "matrix": (
             "{faults} services with one fault each, at least two for each of the {judged} requirements that are judged",
-            "{exact} found, each for its own reason, and nothing else failed",
+            "{exact} found, each for its own reason, and nothing else failed of what each was judged by",
         ),
         "peer": ("the same, given to Schemathesis {version} alone (the contract, all phases)", "{found} found"),
         "variants": (
@@ -77,7 +77,7 @@ SUMMARY: Mapping[Language, Mapping[str, tuple[str, str]]] = {
     Language.ZH: {
         "matrix": (
             "{faults} 个各有一处缺陷的服务，{judged} 条参与判定的要求每条至少两个",
-            "{exact} 个被找出，理由均为各自的缺陷，且没有误报其他",
+            "{exact} 个被找出，理由均为各自的缺陷，且在各自所判定的要求中没有误报其他",
         ),
         "peer": ("同样的服务，只交给 Schemathesis {version}（契约，所有阶段）", "{found} 个被找出"),
         "variants": ("{variants} 个正确的服务，风格各不相同", "{exact} 个通过了对其提出的每条 MUST，以及其声明的每条 SHOULD"),

@@ -7,6 +7,7 @@ import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from conformance.report import reading
 from conformance.report.reading import key
@@ -17,6 +18,7 @@ from conformance.selftest.variants.table import VARIANTS
 FOLDER = Path(__file__).parent / "samples"
 FAULTY = ("absent_item_is_404", "reads_share_one_connection", "work_is_done_by_the_web_process")
 SEED = "--seed=7"
+LONGEST = 500  # characters of a text, and members of a list
 
 
 def targets() -> Mapping[str, tuple[str, ...]]:
@@ -32,8 +34,17 @@ def cut(record: Path) -> str:
     """A record without the evidence that no report shows."""
     report = reading.read(record)
     shown = {key(line) for each in report.judged for line in report.timeline(each)}
-    lines = record.read_text("utf-8").splitlines()
-    return "".join(f"{line}\n" for line in lines if (each := json.loads(line))["type"] != "evidence" or key(each) in shown)
+    lines = [json.loads(line) for line in record.read_text("utf-8").splitlines()]
+    return "".join(f"{json.dumps(shortened(line))}\n" for line in lines if line["type"] != "evidence" or key(line) in shown)
+
+
+def shortened(value: Any) -> Any:
+    """The same without the most of what is long, such as a megabyte that was submitted."""
+    if isinstance(value, dict):
+        return {name: shortened(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [shortened(each) for each in value[:LONGEST]]
+    return value[:LONGEST] if isinstance(value, str) else value
 
 
 def main() -> None:
