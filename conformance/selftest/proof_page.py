@@ -187,7 +187,7 @@ def _mutants(mutants: Figures) -> str:
 
 def _repeat(repeat: Figures) -> str:
     lines = ["## Repeatability\n", "| kind of run | runs | s (mean) |", "| --- | --- | --- |"]
-    lines += [f"| {kind} | {count} | {repeat['seconds'][kind]} |" for kind, count in sorted(repeat["kinds"].items())]
+    lines += [f"| {kind} | {count} | {repeat['means'][kind]} |" for kind, count in sorted(repeat["kinds"].items())]
     flips = [f"- {flip['requirement']}, {flip['target']}: {flip['runs']}" for flip in repeat["flips"]]
     return "\n".join(lines) + "\n\nVerdicts that differed: " + ("\n\n" + "\n".join(flips) if flips else "none.")
 

@@ -18,7 +18,7 @@ MADE_UP: dict[str, Any] = {
     "peer": {"rows": [{"name": each.name, **deepcopy(ROWS)} for each in MINIATURES], "version": "1", "seconds": 9},
     "variants": {"rows": [{"name": each.name, **deepcopy(ROWS)} for each in VARIANTS], "seconds": 9},
     "mutants": {"rows": [{"name": "app.py: 1 → 2", "killed_by": "DB-1", "seconds": 1.0}], "seconds": 9},
-    "repeat": {"runs": 2, "verdicts": 180, "kinds": {"alone": 2}, "seconds": {"alone": 3.0}, "flips": []},
+    "repeat": {"runs": 2, "verdicts": 180, "kinds": {"alone": 2}, "means": {"alone": 3.0}, "seconds": 9, "flips": []},
 }
 
 
