@@ -4,7 +4,7 @@ A known failure is a failure to a claim. What would be established but for those
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from conformance.verdict import Status, Verdict
 from spec.catalogue import Level, Requirement
@@ -69,7 +69,7 @@ class Claim:
     broken: bool = False
     musts: Tally | None = None
     shoulds: Tally | None = None
-    exceptions: tuple[str, ...] = field(default=())
+    exceptions: tuple[str, ...] = ()
 
     @property
     def name(self) -> str | None:

@@ -69,7 +69,7 @@ class Run:
         self.selected = [catalogue[name] for name in options.only] if options.only else list(catalogue.values())
         self.record = Record(options.record)
         if options.html:
-            views.claim("html", options.html)
+            views.reserve("html", options.html)
         self.journal = Journal(self._saw)
         self.described: dict[str, str] = {}  # the services
         self.database: postgres.Database | None = None

@@ -16,7 +16,7 @@ class Worker:
         """No worker yet, or the one that somebody else has started. Raises WrongUsage where that does not run."""
         self._launch = launch
         self._process: Running | None = launch.worker_control.running() if launch.worker_control else None
-        self._asked = False  # to stop, and has not been waited for
+        self._asked: Running | None = None  # the one that was sent SIGTERM already
         self._proven = False  # a worker has done something
         self._warm = False  # this one has
         self._missed = False
@@ -47,9 +47,8 @@ class Worker:
         """See that no worker runs: ask it to stop by SIGTERM, if it was not asked, and kill it if it does not. What was seen of that."""
         if self._process is None:
             return []
-        process, self._process, asked = self._process, None, self._asked
-        self._asked = False
-        seen: list[Fact] = [] if asked or process.status is not None else [process.send(signal.SIGTERM)]
+        process, self._process = self._process, None
+        seen: list[Fact] = [] if process is self._asked or process.status is not None else [process.send(signal.SIGTERM)]
         ended = process.ended(allowances.STOP_DEADLINE)
         process.kill()
         return seen if ended is not None else [*seen, *last_said(process.output(), 3)]
@@ -58,7 +57,7 @@ class Worker:
         """Send the worker SIGTERM, and see for GRACE_WATCHED whether it ends though it should not yet."""
         if self._process is None:
             return []
-        self._asked = True
+        self._asked = self._process
         signalled = self._process.send(signal.SIGTERM)
         self._process.ended(allowances.GRACE_WATCHED)
         return [signalled]

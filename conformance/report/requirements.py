@@ -10,8 +10,8 @@ from spec.catalogue import Language, Level, Requirement, catalogue, sections
 
 
 def known(name: str, language: Language) -> Requirement | None:
-    """What the specification says of an id, in English where nobody has translated it; None for an id that it does not have."""
-    return catalogue(language).get(name) or catalogue().get(name)
+    """What the specification says of an id; None for one that it does not have."""
+    return catalogue(language).get(name)
 
 
 def of(judged: Judged, language: Language) -> Requirement:
@@ -26,9 +26,7 @@ def of(judged: Judged, language: Language) -> Requirement:
 
 def by_section(report: Report, language: Language) -> list[tuple[str, list[Judged]]]:
     """What was judged under each section's number and title, in order; last what this specification does not have."""
-    titles = {section.number: f"{section.number} {section.title}" for section in (*sections(), *sections(language))} | {
-        0: said("other", language)
-    }
+    titles = {section.number: f"{section.number} {section.title}" for section in sections(language)} | {0: said("other", language)}
     grouped = ((title, [each for each in report.judged if each.section == number]) for number, title in titles.items())
     return [(title, judged) for title, judged in grouped if judged]
 

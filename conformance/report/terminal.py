@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from unicodedata import east_asian_width
 
 from conformance.known import Known
+from conformance.report.columns import width
 from conformance.report.words import said
 from conformance.verdict import Exit, Status, Verdict, WrongEntry
 from spec.catalogue import Language, Level, sections
@@ -67,7 +67,7 @@ def _header(summary: Summary) -> Iterator[Line]:
 
 
 def _sections(summary: Summary) -> Iterator[Line]:
-    for section in sections(summary.language) or sections():
+    for section in sections(summary.language):
         verdicts = [verdict for verdict in summary.verdicts if verdict.requirement.section == section.number]
         if not verdicts:
             continue
@@ -171,9 +171,9 @@ def labelled(label: str, *texts: str) -> Iterator[Line]:
         yield Line(f"{padded(label if index == 0 else '', LABEL)}{one_line(text)}")
 
 
-def padded(text: str, width: int) -> str:
+def padded(text: str, columns: int) -> str:
     """Text filled with spaces to so many columns of a terminal, in which a Chinese character takes two."""
-    return text + " " * (width - sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text))
+    return text + " " * (columns - width(text))
 
 
 def one_line(text: str) -> str:

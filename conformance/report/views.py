@@ -42,7 +42,7 @@ def write(reports: Sequence[Report], wanted: Mapping[str, str], language: Langua
         put(form, file, FORMS[form].render(reports, language))
 
 
-def claim(form: str, file: Path) -> None:
+def reserve(form: str, file: Path) -> None:
     """See early that a form can be written to a file; one of an earlier run is emptied, for it is of that run. Raises WrongUsage."""
     put(form, str(file), "")
 

@@ -1,4 +1,4 @@
-"""One fixture: a place for a run. Runs use embedded servers, but for those of test_containers."""
+"""Places for runs, and records that no run has written. Runs use embedded servers, but for those of test_containers."""
 
 import os
 import tempfile
@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from conformance.report.reading import Report
+from conformance.selftest import records
 
 os.environ["CONFORMANCE_SERVICES"] = "embedded"
 
@@ -24,3 +27,27 @@ def place() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="selftest-") as name:
         Path(name).chmod(0o711)
         yield Path(name)
+
+
+@pytest.fixture
+def mixed(place: Path) -> Report:
+    """A record with failures, and with what could not be judged."""
+    return records.mixed(place)
+
+
+@pytest.fixture
+def correct(place: Path) -> Report:
+    """A record of a robust service."""
+    return records.correct(place)
+
+
+@pytest.fixture
+def killed(place: Path) -> Report:
+    """A record of a run that was killed before it judged anything."""
+    return records.killed(place)
+
+
+@pytest.fixture
+def nasty(place: Path) -> Report:
+    """A record in which everything that can be hostile is."""
+    return records.nasty(place)

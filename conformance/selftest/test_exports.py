@@ -22,7 +22,6 @@ from conformance.report import badge, ctrf, data, junit, markdown, reading, text
 from conformance.report.reading import Report
 from conformance.report.terminal import page
 from conformance.report.words import ZH
-from conformance.selftest import records
 from conformance.selftest.records import BROKEN, FOUND, UNSEEN, summary, verdicts, written, wrong
 from conformance.verdict import Status, with_known
 from spec.catalogue import Language, Level, catalogue
@@ -30,30 +29,6 @@ from spec.catalogue import Language, Level, catalogue
 EN = Language.EN
 OURS = PROJECT / "conformance" / "report"
 OTHERS = Path(__file__).parent / "schemas"
-
-
-@pytest.fixture
-def mixed(place: Path) -> Report:
-    """A record with failures, and with what could not be judged."""
-    return records.mixed(place)
-
-
-@pytest.fixture
-def correct(place: Path) -> Report:
-    """A record of a robust service."""
-    return records.correct(place)
-
-
-@pytest.fixture
-def killed(place: Path) -> Report:
-    """A record of a run that was killed before it judged anything."""
-    return records.killed(place)
-
-
-@pytest.fixture
-def nasty(place: Path) -> Report:
-    """A record in which everything that can be hostile is."""
-    return records.nasty(place)
 
 
 # The page

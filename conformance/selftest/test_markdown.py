@@ -14,7 +14,6 @@ from conformance.report import markdown
 from conformance.report.markup import block, cell, code, shown
 from conformance.report.reading import Report
 from conformance.report.terminal import page
-from conformance.selftest import records
 from conformance.selftest.records import FOUND, summary, verdicts, written, wrong
 from conformance.verdict import Status
 from spec.catalogue import Language, catalogue
@@ -56,24 +55,6 @@ class Shown(HTMLParser):
 def rendered(source: str) -> Shown:
     """A page as GitHub's Markdown has it, with tables and HTML."""
     return Shown(MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(source))
-
-
-@pytest.fixture
-def mixed(place: Path) -> Report:
-    """A record with failures, and with what could not be judged."""
-    return records.mixed(place)
-
-
-@pytest.fixture
-def correct(place: Path) -> Report:
-    """A record of a robust service."""
-    return records.correct(place)
-
-
-@pytest.fixture
-def nasty(place: Path) -> Report:
-    """A record in which everything that can be hostile is."""
-    return records.nasty(place)
 
 
 def test_markdown_begins_with_the_claim_and_counts_the_verdicts(mixed: Report) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from itertools import accumulate, groupby
 
+from conformance.report.terminal import one_line
 from conformance.report.words import said
 from spec.catalogue import Language
 
@@ -82,21 +83,18 @@ def _fitting(text: str, limit: int) -> int:
     return sum(end <= limit for end in ends)
 
 
-def plain(text: str) -> str:
-    """Text without control characters: each is its escape."""
-    return text if text.isprintable() else "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
-
-
 def _text(text: str) -> Markup:
     """Text as HTML. What cannot be seen is shown as its escape, in an element of its own, so that it differs from the same letters."""
     if text.isprintable():
         return Markup(escape(text, quote=False))
     runs = ((can_be_seen, "".join(letters)) for can_be_seen, letters in groupby(text, str.isprintable))
-    return Markup("".join(escape(run, quote=False) if can_be_seen else f'<span class="c">{plain(run)}</span>' for can_be_seen, run in runs))
+    return Markup(
+        "".join(escape(run, quote=False) if can_be_seen else f'<span class="c">{one_line(run)}</span>' for can_be_seen, run in runs)
+    )
 
 
 def _attribute(name: str, value: str | int | bool | None) -> str:
     if value is None or value is False:
         return ""
     name = name.rstrip("_").replace("_", "-")
-    return f" {name}" if value is True else f' {name}="{escape(plain(str(value)))}"'
+    return f" {name}" if value is True else f' {name}="{escape(one_line(str(value)))}"'

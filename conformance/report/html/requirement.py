@@ -7,6 +7,7 @@ from conformance.report.html.chart import chart, time
 from conformance.report.html.markup import Content, Markup, Say, element, facts, prose
 from conformance.report.html.timeline import timeline
 from conformance.report.reading import Found, Judged, Report
+from conformance.report.terminal import REMEDY
 from conformance.verdict import Status
 from spec.catalogue import FOLDER, Requirement, catalogue, folder
 
@@ -14,7 +15,6 @@ SIDE = 1500  # characters of what was expected, and of what was got
 SUMMARY = 400  # of a line of evidence
 SUMMARIES = 12  # lines of evidence
 COMMAND = 4000  # of a line to reproduce
-REMEDY = "pass "  # begins the reason of those that could be judged with other options
 NOT_JUDGED = "not judged"
 
 
