@@ -118,9 +118,12 @@ def on(place: postgres.Place) -> dict[str, str]:
 
 @dataclass
 class StoppedLife(Life):
-    """A copy that was started, read from a few times, and asked to stop by SIGTERM."""
+    """A copy that was started, read from a few times, and asked to stop by SIGTERM.
 
-    looked_at_by = frozenset({"DB-7", "DB-8", "DB-9", "LIFE-1", "LIFE-2", "LIFE-3"})
+    Where it began, a copy that lacks something and does not begin does not for what it lacks.
+    """
+
+    looked_at_by = frozenset({"DB-7", "DB-8", "DB-9", "LIFE-1", "LIFE-2", "LIFE-3", "LIFE-6", "TASK-17"})
 
     lines_at_first_answer: list[LogLine] = field(default_factory=list)
     sessions_at_first_answer: Observation | None = None

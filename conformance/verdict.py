@@ -82,27 +82,29 @@ class Verdict:
 # What a finding has of one run alone: identities of tasks, ids and ports, times and counts of digits that no status has.
 _CHANGING = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b\d{4,}\b|\b\d+\.\d+\b")
 
-# Of several outcomes the first in this order decides: a violation is one whatever else passed.
-_DECIDING = (Status.FAIL, Status.INCONCLUSIVE)
-
 
 def judge(requirement: Requirement, collected: Sequence[str], outcomes: Iterable[Outcome]) -> Verdict:
-    """Judge a requirement by the probes that were collected for it. No evidence is not a pass, a lost probe is an ERROR."""
+    """Judge a requirement by the probes that were collected for it.
+
+    A violation is one, whatever else passed or never ran; no evidence is not a pass; a lost probe is an ERROR.
+    """
     by_probe = {outcome.probe: outcome for outcome in outcomes if outcome.requirement == requirement.id}
     seconds = sum(outcome.seconds for outcome in by_probe.values())
-    for outcome in by_probe.values():
-        if outcome.status is Status.ERROR:
-            return Verdict(requirement, Status.ERROR, len(collected), outcome.finding, seconds, outcome.span)
+
+    def first(status: Status) -> Verdict | None:
+        having = (outcome for outcome in by_probe.values() if outcome.status is status)
+        return next((Verdict(requirement, status, len(collected), outcome.finding, seconds, outcome.span) for outcome in having), None)
+
+    if decided := first(Status.ERROR) or first(Status.FAIL):
+        return decided
     if not collected:
         return _lost(requirement, 0, seconds, "no probe of this requirement was collected")
     if unreported := [probe for probe in collected if probe not in by_probe]:
         return _lost(requirement, len(collected), seconds, f"{unreported[0]} was collected and never reported an outcome")
     if stray := [probe for probe in by_probe if probe not in collected]:
         return _lost(requirement, len(collected), seconds, f"{stray[0]} reported an outcome and was never collected")
-    for status in _DECIDING:
-        for outcome in by_probe.values():
-            if outcome.status is status:
-                return Verdict(requirement, status, len(collected), outcome.finding, seconds, outcome.span)
+    if unseen := first(Status.INCONCLUSIVE):
+        return unseen
     if requirement.level is Level.MAY:
         return Verdict(requirement, Status.OBSERVED, len(collected), _together(by_probe.values()), seconds)
     return Verdict(requirement, Status.PASS, len(collected), None, seconds)

@@ -101,6 +101,7 @@ async def test_without_a_database_the_service_does_not_start(run: Run) -> None:
     wanted = "no answer, and an end with a status other than 0, of a service whose database refuses it"
     if life.answer:
         raise Violation(wanted, life.answer.outcome, [life.answer, *life.lines[-4:]])
+    await run.life(StoppedLife)  # a copy that has its database starts
     assert life.refused
     require(life.refused.status not in (0, None), wanted, life.refused.got, life.lines[-4:])
 

@@ -44,6 +44,10 @@ def test_a_lost_probe_is_an_error(collected: list[str], outcomes: list[Outcome],
     assert (verdict.status, verdict.finding and verdict.finding.got) == (Status.ERROR, got)
 
 
+def test_a_violation_is_one_though_another_probe_never_ran() -> None:
+    assert judge(DB_2, ["a", "b"], [outcome("a", Status.FAIL)]).status is Status.FAIL
+
+
 def test_a_teardown_that_breaks_after_a_pass_is_an_error() -> None:
     assert judge(DB_2, ["a"], [outcome("a", Status.PASS), outcome("a", Status.ERROR)]).status is Status.ERROR
 
