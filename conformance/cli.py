@@ -52,14 +52,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     verifying.add_argument("--json", metavar="FILE", type=Path, help="write the figures")
     proving = commands.add_parser("prove", help="prove the suite itself, and write the figures (from a checkout)")
-    proving.add_argument("part", nargs="*", help="matrix, variants, mutants, peer, repeat (default: all)")
-    proving.add_argument("--whole", action="store_true", help="judge each miniature by the whole catalogue (about 30 minutes on 2 cores)")
+    proving.add_argument("part", nargs="*", help="matrix, whole, variants, mutants, peer, repeat (default: all)")
     proving.add_argument("--runs", type=int, default=200, metavar="N", help="how many runs `repeat` makes (default: 200)")
+    proving.add_argument("--again", action="store_true", help="of matrix and whole, judge only what was not exact or is new")
     chosen, rest = parser.parse_known_args(arguments)
     if rest and chosen.command != "verify":
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if chosen.command == "prove":
-        return prove(chosen.part, whole=chosen.whole, runs=chosen.runs)
+        return prove(chosen.part, runs=chosen.runs, again=chosen.again)
     if chosen.command == "verify":
         from conformance import verify
 
@@ -158,14 +158,14 @@ def keep_testbed(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def prove(parts: Sequence[str], *, whole: bool, runs: int) -> int:
+def prove(parts: Sequence[str], *, runs: int, again: bool) -> int:
     """Run parts of the proof, which a checkout has and an installed package has not; the exit status."""
     try:
         from conformance.selftest import prove
     except ImportError as error:
         print(f"conformance prove wants a checkout with what its tests need (pip install -e '.[dev]'); {error}", file=sys.stderr)
         return 4
-    return prove.main(parts, whole=whole, runs=runs)
+    return prove.main(parts, runs=runs, again=again)
 
 
 def listed(level: Level | None, language: Language = Language.EN) -> list[str]:

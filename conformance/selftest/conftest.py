@@ -2,8 +2,9 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +28,13 @@ def place() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="selftest-") as name:
         Path(name).chmod(0o711)
         yield Path(name)
+
+
+@pytest.fixture(scope="session")
+def asked(request: pytest.FixtureRequest) -> Callable[[str], list[Any]]:
+    """The values of a parameter that this session's tests have, in their order."""
+    specs = [item.callspec.params for item in request.session.items if isinstance(item, pytest.Function) and hasattr(item, "callspec")]
+    return lambda name: [params[name] for params in specs if name in params]
 
 
 @pytest.fixture

@@ -91,8 +91,6 @@ def killed_by(judged: Judged) -> str | None:
         return min(failed)
     if not judged.verdicts and "wants" in judged.printed:
         return NOT_STARTED
-    if " 1 FAIL in " in judged.printed:  # of several probes of a requirement, which has no verdict where the rest did not run
-        return "a probe"
     if judged.having("ERROR") or not judged.verdicts:
         return FAILED
     if unseen := judged.having("INCONCLUSIVE"):

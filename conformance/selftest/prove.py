@@ -29,10 +29,14 @@ BENCHES = 2  # for Schemathesis, which waits more than it works
 Figures = dict[str, Any]
 
 
-def main(parts: Sequence[str], *, whole: bool, runs: int) -> int:
-    """Run the parts, write their figures, and render the pages; 0 where the proof holds, 1 where it does not, 4 for wrong usage."""
+def main(parts: Sequence[str], *, runs: int, again: bool) -> int:
+    """Run the parts, write their figures, and render the pages; 0 where the proof holds, 1 where it does not, 4 for wrong usage.
+
+    `again` keeps the rows of the matrix that are exact, and judges the others.
+    """
     works: dict[str, Callable[[], Figures]] = {
-        "matrix": partial(_matrix, whole=whole),
+        "matrix": partial(matrix_figures, "matrix", again=again),
+        "whole": partial(matrix_figures, "whole", again=again),
         "variants": _variants,
         "mutants": _mutants,
         "peer": _peer,
@@ -45,7 +49,7 @@ def main(parts: Sequence[str], *, whole: bool, runs: int) -> int:
     for part in parts or works:
         began = time.monotonic()
         figures = works[part]()
-        figures["seconds"] = round(time.monotonic() - began)
+        figures.setdefault("seconds", round(time.monotonic() - began))
         proof_page.FIGURES.mkdir(exist_ok=True)
         (proof_page.FIGURES / f"{part}.json").write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", "utf-8")
         print(f"{part}: {figures['seconds']} s")
@@ -55,24 +59,27 @@ def main(parts: Sequence[str], *, whole: bool, runs: int) -> int:
     return 1 if wrong else 0
 
 
-def _matrix(*, whole: bool) -> Figures:
+def matrix_figures(part: str, *, again: bool) -> Figures:
     """Every miniature, by the whole catalogue or by what `matrix.judged_by` says."""
-    with matrix.made() as beds:
-        begun = [(each, beds.submit(partial(matrix.judge, each, whole=whole))) for each in MINIATURES]
-        rows: list[Figures] = []
-        for miniature, future in begun:
+    kept = proof_page.read().get(part, {}) if again else {}
+    rows = {row["name"]: row for row in kept.get("rows", ()) if not row["inexact"]}
+    missing = [each for each in matrix.longest_first(MINIATURES) if each.name not in rows]
+    began = time.monotonic()
+    with matrix.made(min(matrix.RUNS_AT_ONCE, len(missing)) or 1) as beds:
+        for miniature, future in [(each, beds.submit(partial(matrix.judge, each, whole=part == "whole"))) for each in missing]:
             judged = future.result()
-            rows.append(
-                {
-                    "name": miniature.name,
-                    "made_for": miniature.must_fail[:1],
-                    "failed": sorted(judged.having("FAIL")),
-                    "seconds": round(judged.seconds, 1),
-                    "inexact": matrix.inexact(miniature, judged, whole=whole),
-                }
-            )
-            _tell(miniature.name, judged, rows[-1]["inexact"])
-    return {"rows": rows, "whole": whole}
+            inexact = matrix.inexact(miniature, judged, whole=part == "whole")
+            rows[miniature.name] = {
+                "name": miniature.name,
+                "made_for": miniature.must_fail[:1],
+                "failed": sorted(judged.having("FAIL")),
+                "unseen": sorted(judged.having("INCONCLUSIVE")),
+                "seconds": round(judged.seconds, 1),
+                "inexact": inexact,
+            }
+            _tell(miniature.name, judged, inexact)
+    seconds = kept.get("seconds", 0) + round(time.monotonic() - began)
+    return {"rows": [rows[miniature.name] for miniature in MINIATURES], "at_once": matrix.RUNS_AT_ONCE, "seconds": seconds}
 
 
 def _variants() -> Figures:
@@ -93,7 +100,7 @@ def _variants() -> Figures:
                 }
             )
             _tell(variant.name, judged, rows[-1]["inexact"])
-    return {"rows": rows}
+    return {"rows": rows, "at_once": matrix.RUNS_AT_ONCE}
 
 
 def _mutants() -> Figures:
@@ -114,7 +121,7 @@ def _repeat(runs: int) -> Figures:
         file = Path(folder) / "figures.json"
         verify.main(runs, verify.AT_ONCE, file, ["--services", "embedded"])
         figures = dict(json.loads(file.read_text("utf-8")))
-        return figures | {"means": figures["seconds"]}  # for `seconds` becomes those of the whole part
+        return figures | {"means": figures.pop("seconds")}  # for `seconds` are those of the whole part
 
 
 def _peer() -> Figures:

@@ -14,7 +14,8 @@ from spec.catalogue import Language
 
 ROWS: dict[str, Any] = {"inexact": [], "made_for": ["DB-1"], "failed": ["DB-1"], "found": [], "habit": "", "unseen": [], "seconds": 1.0}
 MADE_UP: dict[str, Any] = {
-    "matrix": {"rows": [{"name": each.name, **deepcopy(ROWS)} for each in MINIATURES], "whole": False, "seconds": 9},
+    "matrix": {"rows": [{"name": each.name, **deepcopy(ROWS)} for each in MINIATURES], "at_once": 4, "seconds": 9},
+    "whole": {"rows": [{"name": each.name, **deepcopy(ROWS)} for each in MINIATURES], "at_once": 4, "seconds": 9},
     "peer": {"rows": [{"name": each.name, **deepcopy(ROWS)} for each in MINIATURES], "version": "1", "seconds": 9},
     "variants": {"rows": [{"name": each.name, **deepcopy(ROWS)} for each in VARIANTS], "seconds": 9},
     "mutants": {"rows": [{"name": "app.py: 1 → 2", "killed_by": "DB-1", "seconds": 1.0}], "seconds": 9},
@@ -41,7 +42,9 @@ def test_every_part_has_a_line_of_the_summary_and_a_part_of_the_page() -> None:
         "## Miniatures", "## Variants", "## Mutants that survive", "## Repeatability",
     ]  # fmt: skip
     assert "no figures yet" not in page
-    assert "no figures yet of: peer, repeat." in proof_page.page({part: MADE_UP[part] for part in ("matrix", "variants", "mutants")})
+    assert "no figures yet of: peer, repeat." in proof_page.page(
+        {part: MADE_UP[part] for part in ("matrix", "whole", "variants", "mutants")}
+    )
 
 
 @pytest.mark.parametrize(
@@ -49,6 +52,7 @@ def test_every_part_has_a_line_of_the_summary_and_a_part_of_the_page() -> None:
     [
         ("matrix", lambda part: part["rows"][3]["inexact"].append("DB-1 fails"), "DB-1 fails"),
         ("matrix", lambda part: part["rows"].pop(), "run `conformance prove matrix` again"),
+        ("whole", lambda part: part["rows"].pop(), "run `conformance prove whole` again"),
         ("variants", lambda part: part["rows"][0]["inexact"].append("DB-1 fails"), "DB-1 fails"),
         ("peer", lambda part: part["rows"].pop(), "run `conformance prove peer` again"),
         ("mutants", lambda part: part["rows"].append({"name": "a → b", "killed_by": None}), "a → b survived, and nothing says why"),

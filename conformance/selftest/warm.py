@@ -65,8 +65,7 @@ class Starter:
                 timer.cancel()
 
     def close(self) -> None:
-        """End it."""
-        self._process.terminate()
+        """Let it end by the end of its input, for one that is asked to while it still imports would leave a folder of its tables."""
         self._process.communicate()
 
 

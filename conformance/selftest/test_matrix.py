@@ -1,0 +1,102 @@
+"""The matrix: what a row is judged by, in what it is inexact, and which rows are judged again. Nothing is started here."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from conformance.selftest import matrix, proof_page, prove
+from conformance.selftest.matrix import Judged
+from conformance.selftest.miniatures.table import MINIATURES, Miniature
+from spec.catalogue import catalogue
+
+ROW = Miniature("section_3:row", ("DB-2", "DB-4"), "^404 ", consequences=("DB-1", "CONC-11"), inconclusive=("UP-1",))
+AS_IT_SHOULD = {"DB-2": "FAIL", "DB-4": "FAIL", "UP-1": "INCONCLUSIVE"}
+
+
+def judged(changes: dict[str, str], got: str = "404 of GET /items/1", *, whole: bool = False) -> Judged:
+    """Verdicts on a row, all PASS but for these."""
+    statuses = dict.fromkeys(matrix.judged_by(ROW, whole=whole), "PASS") | AS_IT_SHOULD | changes
+    finding = {"expected": "200", "got": got}
+    return Judged({name: {"status": status, "finding": finding} for name, status in statuses.items()}, 1.0, "")
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"DB-1": "FAIL"}, {"DB-1": "INCONCLUSIVE"}], ids=["as it should", "a consequence", "one without evidence"]
+)
+@pytest.mark.parametrize("whole", [False, True])
+def test_an_exact_row_has_nothing_said_of_it(changes: dict[str, str], whole: bool) -> None:
+    assert matrix.inexact(ROW, judged(changes, whole=whole), whole=whole) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"DB-4": "PASS"}, "DB-4 does not fail"),
+        ({"DB-6": "FAIL"}, "DB-6 fails, unexpectedly: 200"),
+        ({"DB-6": "ERROR"}, "DB-6 is an ERROR: 200"),
+        ({"DB-6": "INCONCLUSIVE"}, "DB-6 is INCONCLUSIVE, unexpectedly: 200"),
+        ({"UP-1": "PASS"}, "UP-1 is not INCONCLUSIVE"),
+    ],
+)
+def test_what_is_inexact_is_said(changes: dict[str, str], said: str) -> None:
+    (sentence,) = matrix.inexact(ROW, judged(changes), whole=False)
+    assert sentence.startswith(said)
+
+
+def test_a_failure_for_another_reason_is_inexact() -> None:
+    (sentence,) = matrix.inexact(ROW, judged({}, "500 of GET /items/1"), whole=False)
+    assert sentence.startswith("DB-2 fails for another reason than '^404 '")
+
+
+def test_a_run_that_did_not_judge_everything_is_inexact() -> None:
+    (sentence,) = matrix.inexact(ROW, Judged({}, 0.0, "Traceback"), whole=False)
+    assert sentence == "not every requirement was judged:\nTraceback"
+
+
+def test_a_row_is_judged_by_its_own_section_and_by_what_is_cheap() -> None:
+    chosen = set(matrix.judged_by(ROW, whole=False))
+    assert chosen >= {"DB-2", "DB-4", "DB-1", "DB-6", "END-1", "UP-1", "TASK-1", "DEP-1", "LIFE-10"}
+    assert not chosen & {"DB-3", "DB-9", "DB-10", "CONC-11", "END-2", "UP-2"}  # long, a life, a SHOULD, a consequence, and more than one
+    assert matrix.judged_by(replace(ROW, after=("DB-3",)), whole=False).count("DB-3") == 1
+    assert matrix.judged_by(ROW, whole=True) == list(catalogue())
+
+
+def test_those_that_took_longest_come_first_and_new_ones_before_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    quick, slow, new = (replace(ROW, app=f"section_3:{name}") for name in ("quick", "slow", "new"))
+    rows = [{"name": "quick", "seconds": 1.0}, {"name": "slow", "seconds": 9.0}]
+    monkeypatch.setattr(proof_page, "read", lambda: {"matrix": {"rows": rows}})
+    assert matrix.longest_first([quick, slow, new]) == [new, slow, quick]
+
+
+def test_again_judges_what_was_inexact_and_what_is_new_and_keeps_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = [{"name": each.name, "inexact": [], "seconds": 1.0, "kept": True} for each in MINIATURES[1:]]
+    before[3]["inexact"] = ["DB-5 fails, unexpectedly"]
+    asked: list[Miniature] = []
+
+    class Bed:
+        def submit(self, work: Callable[[Any], Judged]) -> Future[Judged]:
+            future: Future[Judged] = Future()
+            future.set_result(work(None))
+            return future
+
+    @contextmanager
+    def made(count: int) -> Iterator[Bed]:
+        assert count == 2
+        yield Bed()
+
+    def judge(miniature: Miniature, _: Any, *, whole: bool) -> Judged:
+        asked.append(miniature)
+        return Judged({}, 2.0, f"{whole}")
+
+    monkeypatch.setattr(matrix, "made", made)
+    monkeypatch.setattr(matrix, "judge", judge)
+    monkeypatch.setattr(proof_page, "read", lambda: {"whole": {"rows": before, "seconds": 100}})
+    figures = prove.matrix_figures("whole", again=True)
+    assert {each.name for each in asked} == {MINIATURES[0].name, MINIATURES[4].name}
+    assert [row["name"] for row in figures["rows"]] == [each.name for each in MINIATURES]
+    assert sum("kept" in row for row in figures["rows"]) == len(MINIATURES) - 2
+    assert figures["seconds"] == 100
