@@ -20,7 +20,6 @@ from typing import Any, TypeVar
 
 from conformance import lives
 from conformance.options import PROJECT
-from conformance.selftest import proof_page
 from conformance.selftest.miniatures.table import Miniature
 from conformance.selftest.suite import servers
 from conformance.selftest.warm import Starter
@@ -143,9 +142,8 @@ def judged_by(miniature: Miniature, *, whole: bool) -> list[str]:
     return [name for name in catalogue() if name in chosen]
 
 
-def longest_first(miniatures: Iterable[Miniature]) -> list[Miniature]:
+def longest_first(miniatures: Iterable[Miniature], seconds: Mapping[str, float]) -> list[Miniature]:
     """Those first that took longest when the figures were made, so that at the end no core waits for the last one."""
-    seconds = {row["name"]: row["seconds"] for row in proof_page.read().get("matrix", {"rows": []})["rows"]}
     return sorted(miniatures, key=lambda each: seconds.get(each.name, float("inf")), reverse=True)
 
 
@@ -157,18 +155,15 @@ def judge(miniature: Miniature, bed: Bed, *, whole: bool) -> Judged:
 
 def inexact(miniature: Miniature, judged: Judged, *, whole: bool) -> list[str]:
     """In what the verdicts differ from the table: nothing, where the row is exact."""
-    said: list[str] = []
     wanted = set(judged_by(miniature, whole=whole))
     if judged.verdicts.keys() != wanted:
         return [f"not every requirement was judged:\n{judged.printed}"]
     failed = judged.having("FAIL")
-    said += [f"{name} fails, unexpectedly: {judged.finding(name)}" for name in failed - {*miniature.must_fail, *miniature.consequences}]
-    said += [f"{name} does not fail" for name in set(miniature.must_fail) - failed]
-    said += [f"{name} is an ERROR: {judged.finding(name)}" for name in judged.having("ERROR")]
-    unseen, expected = judged.having("INCONCLUSIVE"), set(miniature.inconclusive) & wanted
-    said += [f"{name} is INCONCLUSIVE, unexpectedly: {judged.finding(name)}" for name in unseen - expected - set(miniature.consequences)]
-    said += [f"{name} is not INCONCLUSIVE" for name in expected - unseen]
-    for name in set(miniature.must_fail[:1]) & failed:
-        if not re.search(miniature.because, judged.finding(name), re.DOTALL | re.MULTILINE):
-            said.append(f"{name} fails for another reason than {miniature.because!r}: {judged.finding(name)}")
-    return said
+    wrong = [*miniature.differs(wanted, failed, judged.having("INCONCLUSIVE")), *((name, "is an ERROR") for name in judged.having("ERROR"))]
+    said = [f"{name} {what}: {judged.finding(name)}" for name, what in wrong]
+    another = [name for name in miniature.must_fail[:1] if name in failed and not _has_reason(miniature, judged.finding(name))]
+    return said + [f"{name} fails for another reason than {miniature.because!r}: {judged.finding(name)}" for name in another]
+
+
+def _has_reason(miniature: Miniature, finding: str) -> bool:
+    return bool(re.search(miniature.because, finding, re.DOTALL | re.MULTILINE))

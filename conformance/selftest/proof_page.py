@@ -7,6 +7,7 @@ from statistics import median
 from typing import Any
 
 from conformance.options import PROJECT
+from conformance.selftest.matrix import judged_by
 from conformance.selftest.miniatures.table import MINIATURES
 from conformance.selftest.survivors import FAILED, NOT_STARTED, SURVIVORS
 from conformance.selftest.variants.table import VARIANTS
@@ -24,6 +25,11 @@ Figures = Mapping[str, Any]
 def read() -> dict[str, Figures]:
     """The figures of each part that `conformance prove` has written."""
     return {part: json.loads((FIGURES / f"{part}.json").read_text("utf-8")) for part in PARTS if (FIGURES / f"{part}.json").exists()}
+
+
+def seconds(part: str) -> dict[str, float]:
+    """What each row of a part took."""
+    return {row["name"]: row["seconds"] for row in read().get(part, {"rows": ()})["rows"]}
 
 
 def write() -> None:
@@ -46,12 +52,29 @@ def wrong(figures: Mapping[str, Figures]) -> Iterator[str]:
     for part in tables.keys() & figures.keys():
         if [row["name"] for row in figures[part]["rows"]] != tables[part]:
             yield f"{part}: the figures are of another table; run `conformance prove {part}` again"
+            continue
         yield from (f"{part}: {row['name']}: {said}" for row in figures[part]["rows"] for said in row.get("inexact", ()))
+        yield from (f"{part}: {row['name']}: {said}, as its table is now" for row in figures[part]["rows"] for said in _differs(part, row))
     if "mutants" in figures:
         yield from (f"mutants: the suite failed over {row['name']}" for row in figures["mutants"]["rows"] if row["killed_by"] == FAILED)
         yield from (f"mutants: {name} survived, and nothing says why" for name in _survivors(figures["mutants"]) if name not in SURVIVORS)
     if "repeat" in figures:
         yield from (f"repeat: {flip['requirement']} was not always the same for {flip['target']}" for flip in figures["repeat"]["flips"])
+
+
+def _differs(part: str, row: Figures) -> Iterator[str]:
+    """Where the verdicts of an exact row are not what its table says: it has changed since they were made."""
+    if part == "peer" or row["inexact"]:
+        return
+    failed, unseen = set(row["failed"]), set(row["unseen"])
+    if part == "variants":
+        variant = next(each for each in VARIANTS if each.name == row["name"])
+        wrong = sorted((failed ^ variant.missed) | (unseen ^ set(variant.inconclusive)))
+        yield from (f"{name} has another verdict" for name in wrong)
+    else:
+        miniature = next(each for each in MINIATURES if each.name == row["name"])
+        judged = set(judged_by(miniature, whole=part == "whole"))
+        yield from (f"{name} {what}" for name, what in miniature.differs(judged, failed, unseen))
 
 
 HEAD = {Language.EN: "| given | result | again by |", Language.ZH: "| 给出 | 结果 | 重新得出 |"}

@@ -63,7 +63,7 @@ def matrix_figures(part: str, *, again: bool) -> Figures:
     """Every miniature, by the whole catalogue or by what `matrix.judged_by` says."""
     kept = proof_page.read().get(part, {}) if again else {}
     rows = {row["name"]: row for row in kept.get("rows", ()) if not row["inexact"]}
-    missing = [each for each in matrix.longest_first(MINIATURES) if each.name not in rows]
+    missing = [each for each in matrix.longest_first(MINIATURES, proof_page.seconds("matrix")) if each.name not in rows]
     began = time.monotonic()
     with matrix.made(min(matrix.RUNS_AT_ONCE, len(missing)) or 1) as beds:
         for miniature, future in [(each, beds.submit(partial(matrix.judge, each, whole=part == "whole"))) for each in missing]:

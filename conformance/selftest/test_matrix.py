@@ -65,11 +65,9 @@ def test_a_row_is_judged_by_its_own_section_and_by_what_is_cheap() -> None:
     assert matrix.judged_by(ROW, whole=True) == list(catalogue())
 
 
-def test_those_that_took_longest_come_first_and_new_ones_before_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_those_that_took_longest_come_first_and_new_ones_before_them() -> None:
     quick, slow, new = (replace(ROW, app=f"section_3:{name}") for name in ("quick", "slow", "new"))
-    rows = [{"name": "quick", "seconds": 1.0}, {"name": "slow", "seconds": 9.0}]
-    monkeypatch.setattr(proof_page, "read", lambda: {"matrix": {"rows": rows}})
-    assert matrix.longest_first([quick, slow, new]) == [new, slow, quick]
+    assert matrix.longest_first([quick, slow, new], {"quick": 1.0, "slow": 9.0}) == [new, slow, quick]
 
 
 def test_again_judges_what_was_inexact_and_what_is_new_and_keeps_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:

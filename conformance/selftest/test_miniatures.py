@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from conformance.selftest import matrix
+from conformance.selftest import matrix, proof_page
 from conformance.selftest.matrix import Judged
 from conformance.selftest.miniatures.service import Service
 from conformance.selftest.miniatures.table import CONTROL, MINIATURES, PACKAGE, Miniature
@@ -26,7 +26,7 @@ def runs(asked: Callable[[str], list[Any]]) -> Iterator[dict[Miniature, Future[J
         yield {each: beds.submit(partial(matrix.judge, each, whole=False)) for each in asked("miniature")}
 
 
-@pytest.mark.parametrize("miniature", matrix.longest_first(MINIATURES), ids=lambda miniature: miniature.name)
+@pytest.mark.parametrize("miniature", matrix.longest_first(MINIATURES, proof_page.seconds("matrix")), ids=lambda miniature: miniature.name)
 def test_a_miniature_fails_what_it_gets_wrong_and_nothing_else(miniature: Miniature, runs: dict[Miniature, Future[Judged]]) -> None:
     said = matrix.inexact(miniature, runs[miniature].result(), whole=False)
     assert not said, "\n".join(said)
@@ -37,6 +37,12 @@ def test_every_requirement_that_is_judged_has_two_miniatures_made_for_it() -> No
     judged = {name for name, requirement in catalogue().items() if requirement.level is not Level.MAY}
     assert {name for name in judged if made[name] < 2} == set()
     assert set(made) == judged
+
+
+def test_every_row_but_the_control_says_for_what_reason_it_fails() -> None:
+    assert [miniature.name for miniature in MINIATURES if not miniature.because] == [
+        miniature.name for miniature in MINIATURES if not miniature.must_fail
+    ]
 
 
 def test_the_table_has_a_control_that_fails_nothing() -> None:

@@ -1,23 +1,36 @@
 """The proof's pages are those of its figures, its figures are of the tables as they are, and what does not hold is said."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from typing import Any
 
 import pytest
 
 from conformance.selftest import proof_page
-from conformance.selftest.miniatures.table import MINIATURES
+from conformance.selftest.matrix import judged_by
+from conformance.selftest.miniatures.table import MINIATURES, Miniature
 from conformance.selftest.proof_page import BEGIN, END, PAGE, READMES
 from conformance.selftest.variants.table import VARIANTS
 from spec.catalogue import Language
 
-ROWS: dict[str, Any] = {"inexact": [], "made_for": ["DB-1"], "failed": ["DB-1"], "found": [], "habit": "", "unseen": [], "seconds": 1.0}
+
+def row(name: str, failed: Iterable[str] = (), unseen: Iterable[str] = ()) -> dict[str, Any]:
+    """A row of any part."""
+    verdicts = {"made_for": ["DB-1"], "failed": list(failed), "unseen": list(unseen)}
+    return {"name": name, "inexact": [], "found": [], "habit": "", "seconds": 1.0, **verdicts}
+
+
+def as_it_should(miniature: Miniature, *, whole: bool) -> dict[str, Any]:
+    """The row of a miniature that is exact."""
+    judged = set(judged_by(miniature, whole=whole))
+    return row(miniature.name, miniature.must_fail, judged & set(miniature.inconclusive))
+
+
 MADE_UP: dict[str, Any] = {
-    "matrix": {"rows": [{"name": each.name, **deepcopy(ROWS)} for each in MINIATURES], "at_once": 4, "seconds": 9},
-    "whole": {"rows": [{"name": each.name, **deepcopy(ROWS)} for each in MINIATURES], "at_once": 4, "seconds": 9},
-    "peer": {"rows": [{"name": each.name, **deepcopy(ROWS)} for each in MINIATURES], "version": "1", "seconds": 9},
-    "variants": {"rows": [{"name": each.name, **deepcopy(ROWS)} for each in VARIANTS], "seconds": 9},
+    "matrix": {"rows": [as_it_should(each, whole=False) for each in MINIATURES], "at_once": 4, "seconds": 9},
+    "whole": {"rows": [as_it_should(each, whole=True) for each in MINIATURES], "at_once": 4, "seconds": 9},
+    "peer": {"rows": [row(each.name) for each in MINIATURES], "version": "1", "seconds": 9},
+    "variants": {"rows": [row(each.name, each.missed, each.inconclusive) for each in VARIANTS], "seconds": 9},
     "mutants": {"rows": [{"name": "app.py: 1 → 2", "killed_by": "DB-1", "seconds": 1.0}], "seconds": 9},
     "repeat": {"runs": 2, "verdicts": 180, "kinds": {"alone": 2}, "means": {"alone": 3.0}, "seconds": 9, "flips": []},
 }
@@ -52,6 +65,8 @@ def test_every_part_has_a_line_of_the_summary_and_a_part_of_the_page() -> None:
     [
         ("matrix", lambda part: part["rows"][3]["inexact"].append("DB-1 fails"), "DB-1 fails"),
         ("matrix", lambda part: part["rows"].pop(), "run `conformance prove matrix` again"),
+        ("whole", lambda part: part["rows"][0]["failed"].append("DB-1"), "DB-1 fails, unexpectedly, as its table is now"),
+        ("variants", lambda part: part["rows"][0]["failed"].pop(), "has another verdict, as its table is now"),
         ("whole", lambda part: part["rows"].pop(), "run `conformance prove whole` again"),
         ("variants", lambda part: part["rows"][0]["inexact"].append("DB-1 fails"), "DB-1 fails"),
         ("peer", lambda part: part["rows"].pop(), "run `conformance prove peer` again"),
