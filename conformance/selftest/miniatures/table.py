@@ -66,7 +66,7 @@ MINIATURES = (
         "section_1:outbound_call_blocks_the_event_loop",
         ("CONC-1", "CONC-3"),
         r"^1 of them, and no other while",
-        consequences=("CONC-7", "CONC-10", "CONC-11", "UP-6"),
+        consequences=("CONC-5", "CONC-7", "CONC-10", "CONC-11", "UP-6"),
         inconclusive=("CONC-6",),
     ),
     Miniature(
