@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     proving = commands.add_parser("prove", help="prove the suite itself, and write the figures (from a checkout)")
     proving.add_argument("part", nargs="*", help="matrix, whole, variants, mutants, peer, repeat (default: all)")
     proving.add_argument("--runs", type=int, default=200, metavar="N", help="how many runs `repeat` makes (default: 200)")
-    proving.add_argument("--again", action="store_true", help="of matrix and whole, judge only what was not exact or is new")
+    proving.add_argument("--again", action="store_true", help="of matrix, whole and peer, judge only what was not exact or is new")
     chosen, rest = parser.parse_known_args(arguments)
     if rest and chosen.command != "verify":
         parser.error(f"unrecognized arguments: {' '.join(rest)}")

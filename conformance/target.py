@@ -135,7 +135,7 @@ class Launch:
             capture_output=True,
             stdin=subprocess.DEVNULL,
             check=False,
-            timeout=allowances.READY_DEADLINE,
+            timeout=allowances.IMPORT_DEADLINE,
         )
 
     def worker(self) -> list[str]:

@@ -13,7 +13,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -94,11 +94,35 @@ class Series:
         }
 
 
-def main(count: int, at_once: int, figures: Path | None, arguments: Sequence[str]) -> int:
-    """Make the runs, a line each, then what differed; 0 where nothing did, 1 where something did, 3 where a run has no verdicts."""
+Suite = Callable[[Sequence[str]], tuple[int, str]]  # runs with these options; the exit status, and what it printed as errors
+
+
+@contextmanager
+def started() -> Iterator[Suite]:
+    """The suite as its users start it."""
+
+    def run(options: Sequence[str]) -> tuple[int, str]:
+        argv = [sys.executable, "-m", "conformance.cli", "run", *options]
+        done = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+        return done.returncode, done.stderr
+
+    yield run
+
+
+def main(
+    count: int,
+    at_once: int,
+    figures: Path | None,
+    arguments: Sequence[str],
+    suite: Callable[[], AbstractContextManager[Suite]] = started,
+) -> int:
+    """Make the runs, a line each, then what differed; 0 where nothing did, 1 where something did, 3 where a run has no verdicts.
+
+    `suite` gives what makes one run at a time; there is one for each of those beside each other.
+    """
     try:
         chosen = _read(min(count, at_once), arguments)
-        series = _made(count, at_once, chosen, arguments)
+        series = _made(count, at_once, chosen, arguments, suite)
     except WrongUsage as error:
         print(f"conformance verify: {error}", file=sys.stderr)
         return Exit.WRONG_USAGE
@@ -136,7 +160,9 @@ def _read(fewest: int, arguments: Sequence[str]) -> Options:
     return options.read(given, (), Path.cwd(), catalogue())
 
 
-def _made(count: int, at_once: int, chosen: Options, arguments: Sequence[str]) -> Series:
+def _made(
+    count: int, at_once: int, chosen: Options, arguments: Sequence[str], suite: Callable[[], AbstractContextManager[Suite]]
+) -> Series:
     """Make the runs: those that are alone last."""
     series = Series()
     kinds = [kind for kind in CYCLE if not chosen.target_url or kind == Kind(REUSED, loaded=False)]
@@ -145,7 +171,10 @@ def _made(count: int, at_once: int, chosen: Options, arguments: Sequence[str]) -
     plan = [(number, kinds[number % len(kinds)]) for number in range(count)]
     alone = [each for each in plan if not each[1].loaded]
     with ExitStack() as stack:
-        lanes = [stack.enter_context(_lane(chosen, arguments)) for _ in range(at_once if len(plan) > len(alone) else 1)]
+        lanes = [
+            stack.enter_context(_lane(chosen, arguments, stack.enter_context(suite())))
+            for _ in range(at_once if len(plan) > len(alone) else 1)
+        ]
         free = list(lanes)
         lock = threading.Lock()
 
@@ -158,8 +187,12 @@ def _made(count: int, at_once: int, chosen: Options, arguments: Sequence[str]) -
                 _note(series, ended, count)
 
         with ThreadPoolExecutor(len(lanes)) as pool:
-            for future in [pool.submit(take, each) for each in plan if each[1].loaded]:
-                future.result()
+            begun = [pool.submit(take, each) for each in plan if each[1].loaded]
+            try:
+                for future in begun:
+                    future.result()
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)  # what has not begun when one is interrupted or cannot be made
         for number, kind in alone:
             _note(series, lanes[0](number, kind), count)
     return series
@@ -171,7 +204,7 @@ def _note(series: Series, ended: Ended, count: int) -> None:
 
 
 @contextmanager
-def _lane(chosen: Options, arguments: Sequence[str]) -> Iterator[Callable[[int, Kind], Ended]]:
+def _lane(chosen: Options, arguments: Sequence[str], suite: Suite) -> Iterator[Callable[[int, Kind], Ended]]:
     """What makes one run at a time; its re-used target is started when the first run wants it."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -183,24 +216,21 @@ def _lane(chosen: Options, arguments: Sequence[str]) -> Iterator[Callable[[int, 
             if kind.target == REUSED and not chosen.target_url:
                 reused[:] = reused or stack.enter_context(_standing(chosen, folder))
                 own = [*reused, *_without_target(arguments)]
-            return _run(number, kind, folder / "record.jsonl", own)
+            return _run(suite, number, kind, folder / "record.jsonl", own)
 
         yield run
 
 
-def _run(number: int, kind: Kind, record: Path, arguments: Iterable[str]) -> Ended:
+def _run(suite: Suite, number: int, kind: Kind, record: Path, arguments: Iterable[str]) -> Ended:
     """One run, in a process of its own. Raises WrongUsage."""
     record.unlink(missing_ok=True)
-    more = [f"--record={record}", f"--seed={number}", "--shuffle", *arguments]
-    done = subprocess.run(
-        [sys.executable, "-m", "conformance.cli", "run", *more], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
-    )
-    if done.returncode == Exit.WRONG_USAGE:
-        raise WrongUsage(done.stderr.strip().removeprefix("ERROR: "))
+    status, said = suite([f"--record={record}", f"--seed={number}", "--shuffle", *arguments])
+    if status == Exit.WRONG_USAGE:
+        raise WrongUsage(said.strip().removeprefix("ERROR: "))
     lines = [json.loads(line) for line in record.read_text("utf-8").splitlines()] if record.exists() else []
     verdicts = {line["requirement"]: line for line in lines if line["type"] == "verdict"}
     footer: dict[str, Any] = next((line for line in lines if line["type"] == "footer"), {"claim": None, "seconds": 0.0})
-    claim = str(footer["claim"] or f"no claim, exit status {done.returncode}")
+    claim = str(footer["claim"] or f"no claim, exit status {status}")
     return Ended(number, kind, claim, float(footer["seconds"]), verdicts)
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 import pytest
@@ -48,6 +49,7 @@ async def test_an_absent_item_is_null(client: Client, items: Database) -> None:
 @pytest.mark.requirement("DB-3")
 @given(values=strategies.row_values)
 @example(values={"name": AWKWARD_TEXT, "description": AWKWARD_TEXT * 20, "quantity": 2**53 + 1, "price": 0.1})
+@example(values={"description": "x" * 100_000, "created_at": datetime(476, 9, 4, 12, tzinfo=UTC)})
 @example(values={"name": "", "description": "", "quantity": -(2**63), "price": -0.0, "available": False})
 async def test_values_survive_exactly(client: Client, items: Database, values: dict[str, object]) -> None:
     row = await items.add(**values)

@@ -56,7 +56,16 @@ async def message_of(queue: Broker, exchange: Exchange, task_id: str, messages: 
 @pytest.mark.requirement("TASK-1")
 @pytest.mark.parametrize("data", [{"order": 7}, {}, {"q": None, "Größe": [1.5, {"nested": True}]}, {"text": "x" * 5000}], ids=range(4))
 async def test_a_submission_answers_its_message_and_a_task_id(client: Client, data: dict[str, Any]) -> None:
-    exchange = await client.post(PATH, data)
+    expect_submitted(await client.post(PATH, data))
+
+
+@pytest.mark.requirement("TASK-1")
+async def test_a_submission_may_name_its_encoding(client: Client) -> None:
+    expect_submitted(await client.post_bytes(PATH, '{"Größe": 7}'.encode(), "application/json; charset=utf-8"))
+
+
+def expect_submitted(exchange: Exchange) -> None:
+    """The message and an id."""
     wanted = '200 {"message": "Task submitted", "task_id": a text}'
     expect_status(exchange, (200,), wanted)
     body = body_of(exchange, wanted)

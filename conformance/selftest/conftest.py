@@ -14,6 +14,21 @@ from conformance.selftest import records
 os.environ["CONFORMANCE_SERVICES"] = "embedded"
 
 
+# Files that take minutes, which begin first, the longest before the others: so that none is all that is left to do in the end.
+LONG = ("test_containers", "test_miniatures", "test_variants", "test_page", "test_cleanup", "test_standing", "test_html", "test_targets")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let pytest-xdist take files in the order of their tests. By itself it begins with those that have most tests."""
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long files first; the others stay as they are."""
+    rank = {name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
+
+
 @pytest.fixture(scope="module")
 def shared_place() -> Iterator[Path]:
     """An empty folder for the tests of a file, which every user of the machine can enter (pytest's own cannot be)."""

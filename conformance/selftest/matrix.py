@@ -5,7 +5,6 @@ section. Cheap is what neither tries many examples nor makes many calls at once 
 it by the whole catalogue.
 """
 
-import json
 import os
 import re
 import tempfile
@@ -19,14 +18,15 @@ from queue import Queue
 from typing import Any, TypeVar
 
 from conformance import lives
-from conformance.options import PROJECT
 from conformance.selftest.miniatures.table import Miniature
-from conformance.selftest.suite import servers
+from conformance.selftest.suite import environment, lines_of, servers
 from conformance.selftest.warm import Starter
 from spec.catalogue import Level, catalogue
 
 T = TypeVar("T")
-RUNS_AT_ONCE = min(8, 3 * (os.cpu_count() or 1))  # most of them usually wait for something; each takes some 400 MB
+CORES = os.cpu_count() or 1
+RUNS_AT_ONCE = min(8, 3 * CORES)  # most of them usually wait for something; each takes some 400 MB
+WHOLE_RUNS_AT_ONCE = min(8, 2 * CORES)  # by the whole catalogue, which waits less
 RUN_DEADLINE = 180.0  # seconds; the longest run took 31, on two cores kept busy by others
 END_DEADLINE = 30.0  # seconds from SIGTERM to the end of a run, which cleans up
 SEED = "--seed=2026"  # a search finds what is there for some seeds and not for others; here it must be the same each time
@@ -67,10 +67,9 @@ class Bed:
         record.unlink(missing_ok=True)
         urls = [f"--database-url={self.database_url}", f"--redis-url={self.redis_url}"]
         more = ["--maxfail=1"] if stop_at_first else []
-        self.starter.run(
-            ["conformance/probes", *urls, SEED, f"--record={record}", *more, *arguments], PROJECT, output, RUN_DEADLINE, END_DEADLINE
-        )
-        lines = [json.loads(line) for line in record.read_text("utf-8").splitlines()] if record.exists() else []
+        argv = [*urls, SEED, f"--record={record}", *more, *arguments]
+        self.starter.run(argv, output, environment(self.place), RUN_DEADLINE, END_DEADLINE)
+        lines = lines_of(record)
         seconds = sum(line["seconds"] for line in lines if line["type"] == "footer")
         verdicts = {line["requirement"]: line for line in lines if line["type"] == "verdict"}
         return Judged(verdicts, seconds, output.read_text("utf-8", "replace"))
@@ -102,19 +101,18 @@ class Beds:
 
 
 @contextmanager
-def made(count: int = RUNS_AT_ONCE) -> Iterator[Beds]:
+def made(count: int) -> Iterator[Beds]:
     """Beds, made and removed. In the end no run has left a temporary file."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.chmod(0o711)  # Postgres may run as another user
         beds = []
         for number in range(count):
-            place, scratch = folder / str(number), folder / str(number) / "scratch"
-            for each in (place, scratch):
-                each.mkdir(0o711)
-            stack.callback(expect_empty, scratch)
+            place = folder / str(number)
+            place.mkdir(0o711)
+            stack.callback(expect_empty, Path(environment(place)["TMPDIR"]))
             urls = stack.enter_context(servers(place))
-            beds.append(Bed(*urls, stack.enter_context(closing(Starter(scratch))), place))
+            beds.append(Bed(*urls, stack.enter_context(closing(Starter())), place))
         yield stack.enter_context(closing(Beds(beds)))
 
 

@@ -9,9 +9,9 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 from queue import Queue
@@ -22,8 +22,10 @@ from conformance.selftest import matrix, mutants, peer, proof_page
 from conformance.selftest.matrix import Judged
 from conformance.selftest.miniatures.table import MINIATURES, Miniature
 from conformance.selftest.peer import Bench
+from conformance.selftest.suite import environment
 from conformance.selftest.variants import judging
 from conformance.selftest.variants.table import VARIANTS
+from conformance.selftest.warm import Starter
 
 BENCHES = 2  # for Schemathesis, which waits more than it works
 Figures = dict[str, Any]
@@ -32,14 +34,14 @@ Figures = dict[str, Any]
 def main(parts: Sequence[str], *, runs: int, again: bool) -> int:
     """Run the parts, write their figures, and render the pages; 0 where the proof holds, 1 where it does not, 4 for wrong usage.
 
-    `again` keeps the rows of the matrix that are exact, and judges the others.
+    `again` keeps the rows of the matrix that are exact, and those of the peer, and judges the others.
     """
     works: dict[str, Callable[[], Figures]] = {
         "matrix": partial(matrix_figures, "matrix", again=again),
         "whole": partial(matrix_figures, "whole", again=again),
         "variants": _variants,
         "mutants": _mutants,
-        "peer": _peer,
+        "peer": partial(_peer, again=again),
         "repeat": partial(_repeat, runs),
     }
     if unknown := [part for part in parts if part not in works]:
@@ -63,9 +65,10 @@ def matrix_figures(part: str, *, again: bool) -> Figures:
     """Every miniature, by the whole catalogue or by what `matrix.judged_by` says."""
     kept = proof_page.read().get(part, {}) if again else {}
     rows = {row["name"]: row for row in kept.get("rows", ()) if not row["inexact"]}
+    most = matrix.WHOLE_RUNS_AT_ONCE if part == "whole" else matrix.RUNS_AT_ONCE
     missing = [each for each in matrix.longest_first(MINIATURES, proof_page.seconds("matrix")) if each.name not in rows]
     began = time.monotonic()
-    with matrix.made(min(matrix.RUNS_AT_ONCE, len(missing)) or 1) as beds:
+    with matrix.made(min(most, len(missing)) or 1) as beds:
         for miniature, future in [(each, beds.submit(partial(matrix.judge, each, whole=part == "whole"))) for each in missing]:
             judged = future.result()
             inexact = matrix.inexact(miniature, judged, whole=part == "whole")
@@ -79,13 +82,13 @@ def matrix_figures(part: str, *, again: bool) -> Figures:
             }
             _tell(miniature.name, judged, inexact)
     seconds = kept.get("seconds", 0) + round(time.monotonic() - began)
-    return {"rows": [rows[miniature.name] for miniature in MINIATURES], "at_once": matrix.RUNS_AT_ONCE, "seconds": seconds}
+    return {"rows": [rows[miniature.name] for miniature in MINIATURES], "at_once": most, "seconds": seconds}
 
 
 def _variants() -> Figures:
     """Every variant, by the whole catalogue."""
     rows: list[Figures] = []
-    with matrix.made() as beds:
+    with matrix.made(matrix.WHOLE_RUNS_AT_ONCE) as beds:
         for variant, future in [(each, beds.submit(partial(judging.judge, each))) for each in VARIANTS]:
             judged = future.result()
             rows.append(
@@ -100,13 +103,13 @@ def _variants() -> Figures:
                 }
             )
             _tell(variant.name, judged, rows[-1]["inexact"])
-    return {"rows": rows, "at_once": matrix.RUNS_AT_ONCE}
+    return {"rows": rows, "at_once": matrix.WHOLE_RUNS_AT_ONCE}
 
 
 def _mutants() -> Figures:
     """Every mutant of the reference, up to the first requirement that fails."""
     rows: list[Figures] = []
-    with matrix.made() as beds:
+    with matrix.made(matrix.WHOLE_RUNS_AT_ONCE) as beds:
         for mutant, future in [(each, beds.submit(partial(mutants.judge, each))) for each in mutants.mutants()]:
             judged = future.result()
             killer = mutants.killed_by(judged)
@@ -119,13 +122,31 @@ def _repeat(runs: int) -> Figures:
     """The reference, judged again and again."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "figures.json"
-        verify.main(runs, verify.AT_ONCE, file, ["--services", "embedded"])
+        verify.main(runs, verify.AT_ONCE, file, ["--services", "embedded"], _forked)
         figures = dict(json.loads(file.read_text("utf-8")))
         return figures | {"means": figures.pop("seconds")}  # for `seconds` are those of the whole part
 
 
-def _peer() -> Figures:
+@contextmanager
+def _forked() -> Iterator[verify.Suite]:
+    """The suite, forked from a process that has imported everything."""
+    with tempfile.TemporaryDirectory() as name, closing(Starter()) as starter:
+        place, output = Path(name), Path(name) / "output.txt"
+        place.chmod(0o711)
+
+        def run(options: Sequence[str]) -> tuple[int, str]:
+            status = starter.run(options, output, environment(place), matrix.RUN_DEADLINE, matrix.END_DEADLINE)
+            matrix.expect_empty(place / "scratch")
+            return status, output.read_text("utf-8", "replace")
+
+        yield run
+
+
+def _peer(*, again: bool) -> Figures:
     """Every miniature, by Schemathesis alone."""
+    kept = proof_page.read().get("peer", {}) if again else {}
+    rows = {row["name"]: row for row in kept.get("rows", ())}
+    began = time.monotonic()
     with ExitStack() as stack:
         benches: Queue[Bench] = Queue()
         for _ in range(BENCHES):
@@ -143,7 +164,9 @@ def _peer() -> Figures:
             return {"name": miniature.name, "found": peered.found, "seconds": round(peered.seconds, 1)}
 
         with ThreadPoolExecutor(BENCHES) as pool:
-            return {"rows": list(pool.map(judge, MINIATURES)), "version": peer.version()}
+            rows |= {row["name"]: row for row in pool.map(judge, [each for each in MINIATURES if each.name not in rows])}
+    seconds = kept.get("seconds", 0) + round(time.monotonic() - began)
+    return {"rows": [rows[miniature.name] for miniature in MINIATURES], "version": peer.version(), "seconds": seconds}
 
 
 def _tell(name: str, judged: Judged, inexact: Sequence[str]) -> None:

@@ -1,25 +1,30 @@
-"""The suite, run as a user runs it: in a process of its own, with its own temporary folder, which must be empty afterwards."""
+"""The suite, run as a user runs it: in a process of its own, with its own temporary folder, which must be empty afterwards.
 
+`judge` has its runs forked from a process that has imported everything (warm.py); `command` is what starts one from nothing.
+"""
+
+import atexit
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from conformance.evidence import Journal
-from conformance.options import PROJECT
+from conformance.selftest.warm import Starter
 from conformance.testbed import embedded
 
 SERVICES = "conformance.selftest.services"
 GUARD_PATIENCE = 20.0  # seconds from a SIGKILL to an empty place; the longest of 8, two at a time, took 1.4
 PATIENCE = 200.0  # seconds for one run; the longest allowed is 150
+END_PATIENCE = 30.0  # seconds for its end after that
 
 
 @dataclass(frozen=True)
@@ -55,19 +60,22 @@ def environment(folder: Path) -> dict[str, str]:
 
 def judge(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> Finished:
     """Run the suite to its end."""
-    record = folder / "record.jsonl"
-    done = subprocess.run(
-        command(f"--record={record}", *arguments),
-        cwd=PROJECT,
-        env={**environment(folder), **(env or {})},
-        capture_output=True,
-        stdin=subprocess.DEVNULL,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    lines = [json.loads(line) for line in record.read_text("utf-8").splitlines()] if record.exists() else []
-    return Finished(done.returncode, done.stdout + done.stderr, lines)
+    record, output = folder / "record.jsonl", folder / "output.txt"
+    status = starter().run([f"--record={record}", *arguments], output, {**environment(folder), **(env or {})}, PATIENCE, END_PATIENCE)
+    return Finished(status, output.read_text("utf-8", "replace"), lines_of(record))
+
+
+def lines_of(record: Path) -> list[dict[str, Any]]:
+    """The lines of a record, none where there is none."""
+    return [json.loads(line) for line in record.read_text("utf-8").splitlines()] if record.exists() else []
+
+
+@cache
+def starter() -> Starter:
+    """What forks the runs of this process's tests."""
+    started = Starter()
+    atexit.register(started.close)
+    return started
 
 
 def left_behind(folder: Path) -> list[str]:

@@ -22,7 +22,7 @@ from spec.catalogue import Level, catalogue, sections
 @pytest.fixture(scope="session")
 def runs(asked: Callable[[str], list[Any]]) -> Iterator[dict[Miniature, Future[Judged]]]:
     """The runs on every miniature that this session asks for, begun ahead in the order of their tests."""
-    with matrix.made() as beds:
+    with matrix.made(matrix.CORES) as beds:
         yield {each: beds.submit(partial(matrix.judge, each, whole=False)) for each in asked("miniature")}
 
 

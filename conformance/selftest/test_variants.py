@@ -17,7 +17,7 @@ from spec.catalogue import Level, catalogue
 @pytest.fixture(scope="session")
 def runs(asked: Callable[[str], list[Any]]) -> Iterator[dict[Variant, Future[Judged]]]:
     """The runs on every variant that this session asks for, begun ahead in the order of their tests."""
-    with matrix.made() as beds:
+    with matrix.made(matrix.CORES) as beds:
         yield {variant: beds.submit(partial(judging.judge, variant)) for variant in asked("variant")}
 
 

@@ -41,16 +41,14 @@ FIRST_OF_OURS = 3  # file descriptors before it are the standard ones
 class Starter:
     """A process that forks runs; one at a time."""
 
-    def __init__(self, scratch: Path) -> None:
-        """Start it; what its runs make of temporary folders, they make in this one."""
+    def __init__(self) -> None:
         argv = [sys.executable, "-m", "conformance.selftest.warm"]
-        env = {**os.environ, "TMPDIR": str(scratch)}
-        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
+        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def run(self, arguments: Sequence[str], folder: Path, output: Path, deadline: float, patience: float) -> int:
+    def run(self, arguments: Sequence[str], output: Path, env: Mapping[str, str], deadline: float, patience: float) -> int:
         """Run the suite to its end, or ask it to stop after `deadline` seconds and kill it `patience` later; its exit status."""
         assert self._process.stdin and self._process.stdout
-        print(json.dumps([list(arguments), str(folder), str(output)]), file=self._process.stdin, flush=True)
+        print(json.dumps([list(arguments), str(output), dict(env)]), file=self._process.stdin, flush=True)
         pid = int(self._process.stdout.readline())
         timers = [
             threading.Timer(after, _send, (pid, number))
@@ -80,10 +78,9 @@ def main() -> None:
     _make_tables()
     gc.freeze()  # what all of them share is nothing to look through in each
     for line in sys.stdin:
-        arguments, folder, output = json.loads(line)
         pid = os.fork()
         if pid == 0:
-            _become_a_run(arguments, folder, output)
+            _become_a_run(*json.loads(line))
         print(pid, flush=True)
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 
@@ -109,12 +106,15 @@ def _make_tables() -> None:
     hypothesis.configuration._first_postinit_what = None  # it would warn of tables that were made before its pytest plugin is loaded
 
 
-def _become_a_run(arguments: Sequence[str], folder: str, output: str) -> NoReturn:
-    """Run the suite, in the state that a new process has."""
+def _become_a_run(arguments: Sequence[str], output: str, environment: Mapping[str, str]) -> NoReturn:
+    """Run the suite in this environment, in the state that a new process has."""
     descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     _take_over(os.open(os.devnull, os.O_RDONLY), descriptor, descriptor)
-    os.chdir(folder)
+    _live_in(environment)
+    from conformance.options import PROJECT  # noqa: PLC0415
     from conformance.testbed.processes import Process  # noqa: PLC0415
+
+    os.chdir(PROJECT)
 
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     Process.spawn = Nursery().spawn  # type: ignore[assignment]
@@ -213,9 +213,7 @@ def _become_a_target(words: Sequence[str], environment: Mapping[str, str], folde
     signal.signal(signal.SIGINT, signal.default_int_handler)
     _take_over(os.open(os.devnull, os.O_RDONLY), output, errors)
     os.chdir(folder)
-    os.environ.clear()
-    os.environ.update(environment)
-    tempfile.tempdir = None  # it was that of the process before
+    _live_in(environment)
     places = [place for place in environment.get("PYTHONPATH", "").split(os.pathsep) if place]
     sys.path[:] = [folder, *places, *(place for place in sys.path if place not in (folder, ""))]
     sys.modules.pop("sitecustomize", None)
@@ -237,6 +235,12 @@ def _become_a_target(words: Sequence[str], environment: Mapping[str, str], folde
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGINT)
     _end(status)
+
+
+def _live_in(environment: Mapping[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    tempfile.tempdir = None  # it was that of the process before
 
 
 def _take_over(given: int, output: int, errors: int) -> None:

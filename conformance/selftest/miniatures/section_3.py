@@ -501,3 +501,21 @@ class last_row_stands_in_while_the_database_is_away(Service):
             if item_id not in self.seen:
                 raise
         return self.seen[item_id]
+
+
+@miniature
+class year_is_written_without_zeros(Service):
+    """Instants are written by `strftime`, which gives a year before 1000 less than four digits."""
+
+    async def find(self, item_id: int) -> Row | None:
+        row = await super().find(item_id)
+        return row and row | {"created_at": row["created_at"].strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
+
+
+@miniature
+class description_is_cut_after_65535_characters(Service):
+    """A long description is cut."""
+
+    async def find(self, item_id: int) -> Row | None:
+        row = await super().find(item_id)
+        return row and row | {"description": row["description"] and row["description"][:65535]}

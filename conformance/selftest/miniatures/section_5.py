@@ -604,3 +604,16 @@ class cheats_by_storing_the_result_before_the_worker(Service):
         if self.tasks.backend.client.pubsub_numpat():
             self.tasks.backend.store_result(task_id, completed(data), "SUCCESS")
         return super().publish(data, task_id=task_id, **options)
+
+
+@miniature
+class media_type_is_compared_as_a_text(Service):
+    """A body is JSON where the media type is exactly `application/json`, so that one with a parameter is rejected."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "POST":
+            types = [value for name, value in scope["headers"] if name == b"content-type"]
+            if types not in ([], [b"application/json"]):
+                await JSONResponse({"detail": "not JSON"}, 415)(scope, receive, send)
+                return
+        await super().__call__(scope, receive, send)

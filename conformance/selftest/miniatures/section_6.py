@@ -231,3 +231,11 @@ class dependency_begins_a_transaction(Service):
     async def parameters(self, q: str | None = None) -> Parameters:
         async with self.pool.acquire() as connection, connection.transaction():
             return await super().parameters(q)
+
+
+@miniature
+class characters_without_a_width_are_dropped(Service):
+    """Characters that cannot be seen are dropped from `q`, as from a search."""
+
+    async def parameters(self, q: str | None = None) -> Parameters:
+        return {"q": q and re.sub("[\u200b-\u200f\u202a-\u202e\u2060-\u2069]", "", q)}

@@ -192,6 +192,8 @@ MINIATURES = (
     ),
     Miniature("section_3:quantity_passes_through_a_float", ("DB-3",), r"\$\.item\.quantity: wanted -?\d{16}"),
     Miniature("section_3:instant_is_cut_to_milliseconds", ("DB-3",), r"\$\.item\.created_at: wanted"),
+    Miniature("section_3:year_is_written_without_zeros", ("DB-3",), r"\$\.item\.created_at: wanted"),
+    Miniature("section_3:description_is_cut_after_65535_characters", ("DB-3",), r"\$\.item\.description: wanted"),
     Miniature(
         "section_3:row_is_cached",
         ("DB-4",),
@@ -227,6 +229,7 @@ MINIATURES = (
     Miniature("section_4:document_integers_pass_through_floats", ("UP-2",), r"wanted -?\d{16,}, got -?\d{16,}"),
     Miniature("section_4:falsy_document_becomes_an_object", ("UP-2",), r"\$: wanted (null|0|false|\"\"|\[\]|0\.0|-0\.0), got \{\}"),
     Miniature("section_4:compressed_document_is_not_opened", ("UP-2",), r"^502 .*is not JSON"),
+    Miniature("section_4:compressed_document_is_opened_up_to_64_kib", ("UP-2",), r"^502 .*is not JSON"),
     Miniature("section_4:document_is_fetched_at_startup", ("UP-3",), r"^1 of them at startup"),
     Miniature("section_4:repeated_parameter_of_the_url_is_lost", ("UP-3",), r"^GET /posts\?userId=1&tag=c$"),
     Miniature("section_4:failed_call_is_retried", ("UP-3",), r"^3 of them"),
@@ -246,12 +249,19 @@ MINIATURES = (
         consequences=("UP-3", "UP-9", "HTTP-3"),
     ),
     Miniature("section_4:broken_gzip_fails_the_next_call_too", ("UP-4",), r"\"after\": \"a body that is no gzip\".*502 "),
+    Miniature(
+        "section_4:failed_calls_keep_their_connections",
+        ("UP-4",),
+        r"^(504 |no complete answer)",
+        consequences=("UP-3", "UP-5", "UP-7", "UP-8", "UP-9", "UP-10", "HTTP-2", "HTTP-3", "CONC-11"),
+    ),
     Miniature("section_4:what_came_of_a_cut_off_body_begins_the_next", ("UP-4",), r"\"after\": \"a body cut off\".*502 "),
     Miniature("section_5:submission_is_202", ("TASK-1",), r"^202 ", consequences=("TASK-11", "HTTP-2")),
     Miniature(
         "section_5:submission_is_answered_with_its_data", ("TASK-1",), r"a member \"data\" that should not be", consequences=("HTTP-2",)
     ),
     Miniature("section_5:submission_of_many_members_is_accepted", ("TASK-1",), r"Task accepted", consequences=("HTTP-2", "CONC-11")),
+    Miniature("section_5:media_type_is_compared_as_a_text", ("TASK-1",), r"^415 "),
     Miniature("section_5:id_is_a_counter", ("TASK-2",), r"^task-\d+ 2 times$", consequences=("TASK-3", "TASK-5")),
     Miniature(
         "section_5:id_is_not_the_tasks",
@@ -358,6 +368,7 @@ MINIATURES = (
         inconclusive=("CONC-11",),
     ),
     Miniature("section_6:characters_of_four_bytes_are_replaced", ("DEP-2",), r"\$\.q: wanted .*, got .*ufffd"),
+    Miniature("section_6:characters_without_a_width_are_dropped", ("DEP-2",), r"\$\.q: wanted"),
     Miniature("section_6:q_is_decoded_twice", ("DEP-2",), r"\$\.q: wanted .*%26.*, got .*&"),
     Miniature("section_6:q_is_cut_after_4096_characters", ("DEP-2",), r"\$\.q: wanted"),
     Miniature("section_6:byte_order_mark_of_q_is_dropped", ("DEP-2",), r"\$\.q: wanted"),
@@ -488,6 +499,8 @@ MINIATURES = (
         r"where the upstream answers [45]\d\d.*^200 ",
         consequences=("CONC-11",),
     ),
+    Miniature("section_4:statuses_that_are_not_listed_are_success", ("UP-7",), r"where the upstream answers 4\d\d.*^200 "),
+    Miniature("section_4:what_came_of_a_cut_off_body_is_tried", ("UP-8",), r"where the upstream sends a number cut off.*^200 123"),
     Miniature("section_4:no_content_is_null", ("UP-8",), r"where the upstream sends no content.*^200 null", consequences=("CONC-11",)),
     Miniature("section_4:what_is_no_json_becomes_a_text", ("UP-8",), r"where the upstream sends a body that is no JSON.*^200 \"<html>"),
     Miniature("section_4:idle_connection_is_used_without_a_look", ("UP-9",), r"^502 "),
