@@ -13,7 +13,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -122,7 +122,9 @@ def main(
     """
     try:
         chosen = _read(min(count, at_once), arguments)
-        series = _made(count, at_once, chosen, arguments, suite)
+        series = Series()
+        with suppress(KeyboardInterrupt):  # what was seen until then is told
+            _make(series, count, at_once, chosen, arguments, suite)
     except WrongUsage as error:
         print(f"conformance verify: {error}", file=sys.stderr)
         return Exit.WRONG_USAGE
@@ -144,6 +146,8 @@ def main(
     if silent := [run for run in series.runs if not run.verdicts]:
         print(f"{len(silent)} runs ended without verdicts, the first of them run {silent[0].number}: they are evidence of nothing")
         return Exit.ERROR
+    if len(series.runs) < count:
+        return Exit.INTERRUPTED
     return Exit.FAILED if found else Exit.PASSED
 
 
@@ -160,11 +164,10 @@ def _read(fewest: int, arguments: Sequence[str]) -> Options:
     return options.read(given, (), Path.cwd(), catalogue())
 
 
-def _made(
-    count: int, at_once: int, chosen: Options, arguments: Sequence[str], suite: Callable[[], AbstractContextManager[Suite]]
-) -> Series:
+def _make(
+    series: Series, count: int, at_once: int, chosen: Options, arguments: Sequence[str], suite: Callable[[], AbstractContextManager[Suite]]
+) -> None:
     """Make the runs: those that are alone last."""
-    series = Series()
     kinds = [kind for kind in CYCLE if not chosen.target_url or kind == Kind(REUSED, loaded=False)]
     if chosen.target_image:
         kinds = [kind for kind in kinds if kind.target == FRESH]
@@ -177,6 +180,7 @@ def _made(
         ]
         free = list(lanes)
         lock = threading.Lock()
+        interrupted = threading.Event()
 
         def take(each: tuple[int, Kind]) -> None:
             with lock:
@@ -184,18 +188,20 @@ def _made(
             ended = lane(*each)
             with lock:
                 free.append(lane)
-                _note(series, ended, count)
+                if not interrupted.is_set():  # by what has interrupted the run too
+                    _note(series, ended, count)
 
         with ThreadPoolExecutor(len(lanes)) as pool:
             begun = [pool.submit(take, each) for each in plan if each[1].loaded]
             try:
                 for future in begun:
                     future.result()
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)  # what has not begun when one is interrupted or cannot be made
+            except BaseException:
+                interrupted.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
         for number, kind in alone:
             _note(series, lanes[0](number, kind), count)
-    return series
 
 
 def _note(series: Series, ended: Ended, count: int) -> None:

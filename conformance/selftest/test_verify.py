@@ -1,6 +1,9 @@
 """`conformance verify`: runs of every kind, and a verdict that differs is told of."""
 
 import json
+import os
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -67,3 +70,15 @@ def test_runs_without_verdicts_are_evidence_of_nothing(place: Path) -> None:
 def test_no_run_at_all_is_wrong_usage(place: Path) -> None:
     done = verify(place, "0")
     assert (done.returncode, done.stderr) == (4, "conformance verify: N and --at-once want a number of runs from 1 on; 0 is none\n")
+
+
+def test_what_an_interrupted_series_has_seen_is_told(place: Path) -> None:
+    argv = [sys.executable, "-m", "conformance.cli", "verify", "40", "--at-once", "2", "--services", "embedded", "--only", "DEP-1"]
+    with subprocess.Popen(argv, cwd=place, env=environment(place), stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout
+        assert process.stdout.readline().startswith("1/40  run ")
+        os.killpg(process.pid, signal.SIGINT)
+        rest = process.stdout.read()
+    assert process.returncode == 2
+    assert re.search(r"^\d runs, \d verdicts: none of 90 requirements had a verdict that differed$", rest, re.MULTILINE), rest
+    assert not left_behind(place)
