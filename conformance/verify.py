@@ -116,18 +116,18 @@ def main(
     arguments: Sequence[str],
     suite: Callable[[], AbstractContextManager[Suite]] = started,
 ) -> int:
-    """Make the runs, a line each, then what differed; 0 where nothing did, 1 where something did, 3 where a run has no verdicts.
+    """Make the runs, a line each, then what differed: 0 nothing, 1 something, 2 interrupted, 3 a run without verdicts.
 
     `suite` gives what makes one run at a time; there is one for each of those beside each other.
     """
+    series = Series()
     try:
-        chosen = _read(min(count, at_once), arguments)
-        series = Series()
         with suppress(KeyboardInterrupt):  # what was seen until then is told
-            _make(series, count, at_once, chosen, arguments, suite)
+            _make(series, count, at_once, _read(min(count, at_once), arguments), arguments, suite)
     except WrongUsage as error:
         print(f"conformance verify: {error}", file=sys.stderr)
-        return Exit.WRONG_USAGE
+        if not series.runs:  # else it was well at first, and a signal may have ended what a run stands on
+            return Exit.WRONG_USAGE
     except NotReady as failure:
         print(f"conformance verify: the target that is to be re-used did not become ready: {failure.got}", file=sys.stderr)
         return Exit.FAILED

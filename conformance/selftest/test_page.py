@@ -12,6 +12,7 @@ from conformance.selftest.suite import SERVICES, judge, left_behind
 pytest_plugins = ["pytester"]
 
 GOLDEN = Path(__file__).parent / "golden"
+BOUND = 180  # seconds; 79 to 140 alone, mostly of deadlines that pass, and at most 155 beside two other files of tests
 UPDATE = "UPDATE_GOLDEN"  # set it, run, and read the diff
 
 # What differs from run to run and from machine to machine.
@@ -84,5 +85,5 @@ def test_a_target_that_hangs_on_nearly_everything_gets_every_verdict_in_bounded_
     assert len(finished.verdicts) == len(finished.record[0]["requirements"])
     assert not finished.ids("ERROR")
     assert finished.ids("PASS") == {"END-2", "LIFE-10", "LIFE-9", "TASK-17"}, finished.output
-    assert finished.record[-1]["seconds"] < 150
+    assert finished.record[-1]["seconds"] < BOUND
     assert not left_behind(place)
