@@ -111,7 +111,7 @@ def test_a_miniature_fails_the_same_on_containers(place: Path, name: str) -> Non
 def test_a_target_in_a_container_is_judged_like_any_other(place: Path, client: docker.DockerClient) -> None:
     finished = judge(place, "--target-image", SERVICE, "--worker-app", WORKER, env=NEWEST)
     assert finished.ids("FAIL") | finished.ids("ERROR") == set(), finished.output
-    assert finished.ids("INCONCLUSIVE") == needing("source")
+    assert finished.ids("INCONCLUSIVE") == needing("source"), finished.output
     assert f"a container of {SERVICE}" in finished.output
     assert not left(client)
 
@@ -137,7 +137,7 @@ def test_a_service_in_a_container_of_somebody_elses(place: Path, client: docker.
                 with suppress(docker.errors.NotFound):
                     client.containers.get(name).remove(force=True)
     assert finished.ids("FAIL") | finished.ids("ERROR") == set(), finished.output
-    assert finished.ids("INCONCLUSIVE") == needing("copy", "source")
+    assert finished.ids("INCONCLUSIVE") == needing("copy", "source"), finished.output
     assert finished.record[-1]["claim"] == "core"
     assert not left(client)
 
