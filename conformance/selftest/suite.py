@@ -22,7 +22,6 @@ from conformance.selftest.warm import Starter
 from conformance.testbed import embedded
 
 SERVICES = "conformance.selftest.services"
-WARM = "conformance.selftest.warm"  # in the command line of whatever was forked
 GUARD_PATIENCE = 20.0  # seconds from a SIGKILL to an empty place; the longest of 8, two at a time, took 1.4
 PATIENCE = 200.0  # seconds for one run; the longest allowed is 150
 END_PATIENCE = 30.0  # seconds for its end after that
@@ -80,25 +79,14 @@ def starter() -> Starter:
 
 
 def left_behind(folder: Path) -> list[str]:
-    """What a run with this folder left there: files, and processes that were started with it in their environment.
-
-    What was forked has the environment of warm.py in the eyes of the system; it is left behind where its run has ended.
-    """
+    """What a run with this folder left there: files, and processes that were started with it in their environment."""
     scratch = folder / "scratch"
     found = [str(path) for path in scratch.iterdir()]
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            words = process.cmdline()
-            is_ours = str(scratch) in " ".join([*words, *process.environ().values()]) or (WARM in words and is_orphan(process))
-            if process.pid != os.getpid() and is_ours:
-                found.append(f"{process.pid} {' '.join(words)}")
+            if process.pid != os.getpid() and str(scratch) in " ".join([*process.cmdline(), *process.environ().values()]):
+                found.append(f"{process.pid} {' '.join(process.cmdline())}")
     return found
-
-
-def is_orphan(process: psutil.Process) -> bool:
-    """Whether its parent is none of ours, as that of a forked target is once the run has ended."""
-    parent = process.parent()
-    return parent is None or not any("conformance" in word or "pytest" in word for word in parent.cmdline())
 
 
 def expect_nothing_left(folder: Path) -> None:
