@@ -35,8 +35,8 @@ STUCK_AFTER = 2.0
 # From starting the target's process to its first answer. Worst seen: 1.8 s, four processes starting at once.
 READY_DEADLINE = 20.0
 
-# The import of an application by a look at it. Measured: 1 to 2 s, and in 3 of 18 runs more than 20 where six ran at once on 2 cores: on Linux
-# a look shares what the suite's session has of them (autogroup), and every target has as much for itself.
+# The import of an application by a look at it. Measured: 1 to 2 s, and more than 20 in 4 of 18 runs on variants, six and more at once on
+# 2 cores. Linux grants each session the same (autogroup): all suites and their looks share one there, each target has its own.
 IMPORT_DEADLINE = 60.0
 
 # From SIGTERM to the end of the process. Worst seen: 0.23 s; an ordinary deployment grants 10 s (docker stop) or more.

@@ -94,7 +94,7 @@ class Series:
         }
 
 
-Suite = Callable[[Sequence[str]], tuple[int, str]]  # runs with these options; the exit status, and what it printed as errors
+Suite = Callable[[Sequence[str]], tuple[int, str]]  # one run with these options: its exit status, and what it said
 
 
 @contextmanager

@@ -63,7 +63,7 @@ class Starter:
                 timer.cancel()
 
     def close(self) -> None:
-        """Let it end by the end of its input, for one that is asked to while it still imports would leave a folder of its tables."""
+        """Close its input, which ends it. A signal could come while it makes its tables, and leave their folder."""
         self._process.communicate()
 
 
@@ -115,7 +115,6 @@ def _become_a_run(arguments: Sequence[str], output: str, environment: Mapping[st
     from conformance.testbed.processes import Process  # noqa: PLC0415
 
     os.chdir(PROJECT)
-
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     Process.spawn = Nursery().spawn  # type: ignore[assignment]
     sys.argv = ["pytest", *arguments]
