@@ -16,10 +16,11 @@ from conformance.target import HOST, Launch, NotReady, Target
 from conformance.testbed import postgres
 from conformance.testbed.embedded import free_port
 from conformance.testbed.processes import names_of
-from conformance.testbed.upstream import Hold, Upstream
+from conformance.testbed.upstream import Hold, Manner, Upstream
 
 STARTING, STOPPING = "Starting up...", "Shutting down..."
 IDLE_CLIENTS = 3
+SEVERAL = 2
 
 
 @dataclass
@@ -118,7 +119,7 @@ def on(place: postgres.Place) -> dict[str, str]:
 
 @dataclass
 class StoppedLife(Life):
-    """A copy that was started, read from a few times, and asked to stop by SIGTERM.
+    """A copy that was started, read from a few times, lost the connection of one more read, and was asked to stop by SIGTERM.
 
     Where it began, a copy that lacks something and does not begin does not for what it lacks.
     """
@@ -148,10 +149,23 @@ async def stopped(launch: Launch, place: postgres.Place) -> StoppedLife:
         life.table_before = await database.snapshot()
         life.reads = await client.all(*(f"/items/{row['id']}" for row in rows), f"/items/{database.unused_id()}")
         life.table_after = await database.snapshot()
+        await _lose_a_read(life, database, client)
         life.sessions_at_signal = await database.sessions()
         life.ending = await end(target, signal.SIGTERM)
         life.sessions_at_end = await database.sessions_ended()
     return life
+
+
+async def _lose_a_read(life: StoppedLife, database: postgres.Database, client: Client) -> None:
+    """End the session of a read in flight, where the copy has another; then read on, so that it makes of that what it will."""
+    if (await database.sessions()).data["sessions"] < SEVERAL:
+        return
+    path = f"/items/{database.unused_id()}"
+    async with client.in_flight() as send, database.locked():
+        send(path)
+        await database.waiting(1)
+        await database.terminate(waiting=True)
+    life.reads += await client.all(*[path] * SEVERAL)
 
 
 @dataclass
@@ -366,13 +380,15 @@ async def answered_meanwhile(send: InFlight, submission: Pending) -> Exchange | 
 
 @dataclass
 class PatientLife(Life):
-    """A copy whose upstream takes a request and never answers it."""
+    """A copy whose upstream takes two requests, begins to answer one of them, and never ends that answer nor begins the other."""
 
     looked_at_by = frozenset({"UP-6"})
 
+    begun: Hold | None = None
     hold: Hold | None = None
     meanwhile: Exchange | None = None  # an answer of /async
-    answer: Exchange | None = None  # of /external-data
+    answer_of_begun: Exchange | None = None  # of /external-data
+    answer: Exchange | None = None
 
 
 async def patient(launch: Launch, place: postgres.Place) -> PatientLife:
@@ -393,12 +409,16 @@ async def patient(launch: Launch, place: postgres.Place) -> PatientLife:
 
 
 async def unheard(life: PatientLife, client: Client, upstream: Upstream) -> PatientLife:
-    """What becomes of a call that the upstream takes and does not answer."""
-    async with client.in_flight() as send, upstream.holding(silent=True) as life.hold:
-        (call,) = send("/external-data")
-        await upstream.arrived(life.hold, 1)
-        life.meanwhile = await client.get("/async")
-        life.answer = await call.answer(allowances.GIVE_UP_DEADLINE)
+    """What becomes of a call whose answer the upstream does not end, and of one that it does not answer."""
+    async with client.in_flight() as send, upstream.holding(Manner.BEGUN) as life.begun:
+        (first,) = send("/external-data")
+        await upstream.arrived(life.begun, 1)
+        async with upstream.holding(Manner.SILENT) as life.hold:
+            (second,) = send("/external-data")
+            await upstream.arrived(life.hold, 1)
+            life.meanwhile = await client.get("/async")
+            answers = (call.answer(allowances.GIVE_UP_DEADLINE) for call in (first, second))
+            life.answer_of_begun, life.answer = await asyncio.gather(*answers)
     return life
 
 

@@ -105,7 +105,8 @@ def shown(value: Any, limit: int = 160) -> str:
 
 
 def _equal_numbers(expected: float, got: float) -> bool:
-    return expected == got or (math.isnan(expected) and math.isnan(got))
+    both_are_nan = isinstance(expected, float) and isinstance(got, float) and math.isnan(expected) and math.isnan(got)
+    return expected == got or both_are_nan
 
 
 def _object_difference(expected: Mapping[str, Any], got: dict[str, Any], at: str) -> str | None:

@@ -20,6 +20,7 @@ from spec import model
 INVALID_ID = "/items/abc"
 ABSENT_ITEM = "/items/1"  # ids of ours are far above
 SUCCESS = range(200, 300)
+BROWSERS = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"  # what they say that they accept
 
 # Whether the endpoint of a path is a coroutine function.
 COROUTINES = {"/sync": False, "/async": True, "/items/{item_id}": True, "/external-data": True, "/process-data/": True}
@@ -42,6 +43,12 @@ async def test_answers_are_application_json(client: Client, target: Target, path
     succeeds = exchange.status in SUCCESS or path in (INVALID_ID, ABSENT_ITEM) or not target.is_ours
     no_evidence_unless(succeeds, f"there is no success to look at: {exchange.summary}")
     expect_json(exchange)
+
+
+@pytest.mark.requirement("END-3")
+@pytest.mark.parametrize("path", ["/sync", "/async", "/items/", ABSENT_ITEM, INVALID_ID, "/external-data"])
+async def test_a_browser_gets_the_same(client: Client, path: str) -> None:
+    expect_json(await client.get(path, (("Accept", BROWSERS),)))
 
 
 @pytest.mark.requirement("END-3")

@@ -71,6 +71,24 @@ async def test_each_read_sees_the_table_as_it_is(client: Client, items: Database
     expect(await client.get(path), model.item(None), await items.check_row(item_id))
 
 
+@pytest.mark.requirement("DB-4")
+async def test_a_read_shares_nothing_with_one_that_began_before_a_change(client: Client, items: Database) -> None:
+    if items.place.role is None:
+        return  # another's role may read whatever the policy says
+    row = await items.add()
+    path = f"/items/{row['id']}"
+    async with client.in_flight() as send:
+        async with items.holding_what_was_read():
+            send(path)
+            seen = await items.waiting(1)
+            changed = await items.change(row["id"], name="changed since")
+            (late,) = send(path)
+            await items.waiting(2)
+        answer = await late.answer()
+    no_evidence_unless(seen.data["waiting"] > 0, "no read was held that began before the change")
+    expect(answer, model.item(changed), seen, await items.check_row(row["id"]))
+
+
 @pytest.mark.requirement("DB-5")
 @given(text=strategies.no_integers)
 async def test_an_id_that_is_no_integer_is_rejected(client: Client, text: str) -> None:

@@ -37,6 +37,7 @@ async def test_the_answer_is_the_upstreams_json(client: Client, upstream: Upstre
 @given(value=strategies.json_values, gzip=st.booleans())
 @example(value={"text": AWKWARD_TEXT, "members": {"": None, "nested": [[[{}]]]}, "big": [2**53 + 1, 10**26 + 7]}, gzip=True)
 @example(value=AWKWARD_TEXT * 20, gzip=False)
+@example(value=10**999 + 7, gzip=False)
 @example(value={}, gzip=False)
 @example(value=0, gzip=False)
 @example(value=None, gzip=True)
@@ -152,9 +153,11 @@ async def test_an_upstream_that_never_answers_is_a_timely_504(client: Client, up
     life = await (unheard(PatientLife(), client, upstream) if run.options.target_url else run.life(PatientLife))
     assert life.answer and life.meanwhile and life.hold
     no_evidence_unless(life.hold.arrived > 0, f"no outbound call arrived at the upstream: {life.answer.summary}")
-    wanted = f"502, 503 or 504 within {allowances.GIVE_UP_DEADLINE:.0f} s where the upstream does not answer"
-    expect_status(life.answer, GATEWAY, wanted, *life.hold.requests[:1])
+    wanted = f"502, 503 or 504 within {allowances.GIVE_UP_DEADLINE:.0f} s where the upstream does not"
+    expect_status(life.answer, GATEWAY, f"{wanted} answer", *life.hold.requests[:1])
     expect_status(life.meanwhile, (200,), "200 of /async while the outbound call is outstanding", *life.hold.requests[:1])
+    assert life.answer_of_begun and life.begun
+    expect_status(life.answer_of_begun, GATEWAY, f"{wanted} end its answer", *life.begun.requests[:1])
 
 
 @pytest.mark.requirement("UP-7")

@@ -157,6 +157,7 @@ async def test_the_workers_result_is_the_completion_message_with_the_data(
 @settings(max_examples=allowances.EXAMPLES_THROUGH_THE_WORKER)
 @given(data=strategies.json_objects)
 @example(data={"text": AWKWARD_TEXT + "\x00", "": None, "nested": {"deep": [[[{}], []]]}, "big": [2**53 + 1, 10**26 + 7], "half": 0.5})
+@example(data={"digits": 10**999 + 7, "text": "x" * 200_000})
 @example(data={})
 @example(
     data={"chair": {"__type__": "chair", "__value__": 1, "legs": 4}, "table": {"__type__": "table"}}
@@ -244,11 +245,18 @@ async def test_an_unreachable_broker_is_503_in_bounded_time(client: Client, queu
     await taken(client)
     async with client.in_flight() as send, queue.refusing() as fact:
         exchange = await send.post(PATH, {"reached": False}).answer(allowances.REFUSAL_DEADLINE)
-    expect_status(exchange, (503,), f"503 within {allowances.REFUSAL_DEADLINE:.0f} s while the broker refuses the service", fact)
+    expect_unavailable(exchange, "while the broker refuses the service", fact)
     submission = (await run.life(BrokerlessLife)).submission
     no_evidence_unless(submission is not None, "the service does not start without a broker (TASK-17)")
     assert submission
-    expect_status(submission, (503,), f"503 within {allowances.REFUSAL_DEADLINE:.0f} s while nothing listens at the broker's address")
+    expect_unavailable(submission, "while nothing listens at the broker's address")
+
+
+def expect_unavailable(exchange: Exchange, when: str, *also: Fact) -> None:
+    """503 with a JSON body, in time."""
+    wanted = f"503 with a JSON body within {allowances.REFUSAL_DEADLINE:.0f} s {when}"
+    expect_status(exchange, (503,), wanted, *also)
+    body_of(exchange, wanted, *also)
 
 
 async def taken(client: Client) -> None:

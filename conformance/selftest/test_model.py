@@ -52,6 +52,11 @@ def test_another_meaning_is_told_where_it_begins(expected: Any, got: Any, where:
     assert model.difference(expected, got) == where
 
 
+@pytest.mark.parametrize(("expected", "got"), [(10**400, 10**400 + 7), (10**400, 0.1), (0.1, 10**400)])
+def test_integers_beyond_every_float_are_told_apart(expected: Any, got: Any) -> None:
+    assert model.difference(expected, got) is not None
+
+
 def test_an_instant_needs_an_offset_and_a_time() -> None:
     assert model.instant("2026-07-01") is None
     assert model.instant("2026-07-01T12:00:00+05:30") == datetime(2026, 7, 1, 12, tzinfo=timezone(timedelta(hours=5, minutes=30)))

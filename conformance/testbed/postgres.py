@@ -21,6 +21,8 @@ from spec.model import COLUMNS, shown
 TABLE = (FOLDER / "schema.sql").read_text("utf-8")
 ABANDONED = "SELECT sessions_abandoned FROM pg_stat_database WHERE datname = current_database()"
 OWN = "conformance_"  # every role and database of ours begins with this
+HELD_NO_MORE = "DROP POLICY IF EXISTS held ON items; ALTER TABLE items DISABLE ROW LEVEL SECURITY"
+HELD = "SELECT count(*) FROM pg_locks WHERE (relation = $1 OR locktype = 'advisory' AND objid = $1) AND NOT granted"
 TROUBLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 
 
@@ -108,7 +110,9 @@ async def is_used(place: Place) -> bool:
 async def heal(place: Place) -> None:
     """Undo whatever fault a run may have left that was killed."""
     with blaming_the_testbed("mend what a run has left"):
-        await _execute(place.admin_url, f"ALTER ROLE {place.role} LOGIN", "ALTER TABLE items DROP COLUMN IF EXISTS colour")
+        await _execute(
+            place.admin_url, f"ALTER ROLE {place.role} LOGIN", "ALTER TABLE items DROP COLUMN IF EXISTS colour", *HELD_NO_MORE.split(";")
+        )
 
 
 async def adopt(admin_url: str) -> Place:
@@ -261,11 +265,11 @@ class Database:
     @asynccontextmanager
     async def with_another_column(self) -> AsyncIterator[Observation]:
         """Give the table a column more. Raises NoEvidence where a session of the target's keeps the table locked."""
-        await self._alter("ADD COLUMN colour text DEFAULT 'oak'")
+        await self._alter("ALTER TABLE items ADD COLUMN colour text DEFAULT 'oak'")
         try:
             yield self._journal.observe("fault", "the table has a column more, colour")
         finally:
-            await self._alter("DROP COLUMN colour")
+            await self._alter("ALTER TABLE items DROP COLUMN colour")
             self._journal.observe("fault", "the table has its columns again")
 
     @property
@@ -288,12 +292,12 @@ class Database:
             async with self._busy:
                 await self._connection.execute(statement)
 
-    async def _alter(self, change: str) -> None:
+    async def _alter(self, statements: str) -> None:
         with blaming_the_testbed("change the table"):
             async with self._busy, self._connection.transaction():
                 await self._connection.execute(f"SET LOCAL lock_timeout = '{int(allowances.OWN_LOCK_DEADLINE * 1000)}ms'")
                 try:
-                    await self._connection.execute(f"ALTER TABLE items {change}")
+                    await self._connection.execute(statements)
                 except asyncpg.LockNotAvailableError as error:
                     raise NoEvidence("the table could not be changed: a session of the target's keeps a lock on it") from error
 
@@ -327,13 +331,30 @@ class Database:
             await connection.close()  # ends the transaction, whatever state it is in
             self._journal.observe("lock", "the table is free again")
 
+    @asynccontextmanager
+    async def holding_what_was_read(self) -> AsyncIterator[None]:
+        """Hold every read of a row once it has seen the table: by a row policy of the target's role that waits for a lock of our own."""
+        wait = f"pg_advisory_xact_lock_shared({self._table})::text IS NOT NULL"
+        with blaming_the_testbed("connect"):
+            connection = await _connect(self.place.admin_url)
+        try:
+            with blaming_the_testbed("take a lock"):
+                await connection.execute(f"SELECT pg_advisory_lock({self._table})")
+            await self._alter(f"ALTER TABLE items ENABLE ROW LEVEL SECURITY; CREATE POLICY held ON items TO {self._role} USING ({wait})")
+            self._journal.observe("lock", "a read of a row is held once it has seen the table")
+            yield
+        finally:
+            await connection.close()  # gives the lock back
+            await self._alter(HELD_NO_MORE)
+            self._journal.observe("lock", "reads are held no more")
+
     async def waiting(self, count: int) -> Observation:
-        """Wait until this many reads wait for the table; what was seen when that is so, or when ARRIVAL_DEADLINE has passed."""
+        """Wait until this many reads are held; what was seen when that is so, or when ARRIVAL_DEADLINE has passed."""
         deadline = time.monotonic() + (allowances.DEADLINE_AFTER_A_MISSED_ONE if self._missed else allowances.ARRIVAL_DEADLINE)
         while True:
             with blaming_the_testbed("look at pg_locks"):
                 async with self._busy:
-                    seen = await self._connection.fetchval("SELECT count(*) FROM pg_locks WHERE relation = $1 AND NOT granted", self._table)
+                    seen = await self._connection.fetchval(HELD, self._table)
             if seen >= count or time.monotonic() > deadline:
                 self._missed = seen < count
                 return self._journal.observe("lock", f"{seen} reads wait in pg_locks", waiting=seen)

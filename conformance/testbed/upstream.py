@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -62,11 +63,19 @@ def compressed(reply: Reply) -> Reply:
     return replace(reply, body=gzip.compress(reply.body), headers=(*reply.headers, ("Content-Encoding", "gzip")))
 
 
+class Manner(Enum):
+    """What a request hears while it is held."""
+
+    AWAKE = "a byte of START now and then, so that no client's timeout ends it"
+    SILENT = "nothing"
+    BEGUN = "all of its answer but the last byte, and then nothing"
+
+
 @dataclass
 class Hold:
     """Requests that have arrived and are kept waiting, in the order in which they came."""
 
-    silent: bool = False  # sends nothing at all; else a byte of START now and then, so that no client's timeout ends it
+    manner: Manner = Manner.AWAKE
     requests: list[UpstreamRequest] = field(default_factory=list)
     released: asyncio.Event = field(default_factory=asyncio.Event)
     given_up: int = 0  # requests whose connection was closed by the target while they were held
@@ -140,9 +149,9 @@ class Upstream:
             self._reply = before
 
     @asynccontextmanager
-    async def holding(self, *, silent: bool = False) -> AsyncIterator[Hold]:
+    async def holding(self, manner: Manner = Manner.AWAKE) -> AsyncIterator[Hold]:
         """Keep every request that arrives waiting until the block ends, or `release` was called."""
-        hold = Hold(silent)
+        hold = Hold(manner)
         self._hold = hold
         try:
             yield hold
@@ -247,7 +256,9 @@ class Upstream:
         sent: int | None = 0
         if hold := self._hold:
             hold.add(seen)
-            if (sent := await _released(hold, reader, writer)) is None:
+            begun = self._reply.encoded()[:-1] if hold.manner is Manner.BEGUN else b""
+            writer.write(begun)
+            if (sent := await _released(hold, reader, writer, len(begun))) is None:
                 hold.given_up += 1
                 return False
         reply = self._script.popleft() if self._script else self._reply
@@ -275,13 +286,12 @@ class Upstream:
                 return None
 
 
-async def _released(hold: Hold, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int | None:
-    """Wait until the held requests are let go: how many bytes of START this one was sent by then. None where its connection was closed."""
+async def _released(hold: Hold, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, sent: int) -> int | None:
+    """Wait until the held requests are let go: how many bytes of its answer this one was sent by then. None where its connection was closed."""
     tasks = [asyncio.create_task(hold.released.wait()), asyncio.create_task(reader.read(1))]
-    sent = 0
     try:
         while not (await asyncio.wait(tasks, timeout=allowances.KEPT_AWAKE, return_when=asyncio.FIRST_COMPLETED))[0]:
-            if not hold.silent and sent < len(START):
+            if hold.manner is Manner.AWAKE and sent < len(START):
                 writer.write(START[sent : sent + 1])
                 sent += 1
         return sent if hold.released.is_set() else None

@@ -7,14 +7,14 @@ import os
 import signal
 import threading
 import time
-from typing import Any
+from typing import Any, cast
 
 import httpx
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exception_handlers import request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from conformance.selftest.miniatures.service import ID_MAX, ID_MIN, Parameters, Service, miniature
 
@@ -190,3 +190,18 @@ class listing_after_a_rejection_takes_the_rejected_path(Service):
     async def parameters(self, q: str | None = None) -> Parameters:
         last, self.last = self.last, None
         return {"q": last if q is None else q}
+
+
+@miniature
+class browsers_get_a_page(Service):
+    """Who prefers HTML gets the messages as a page."""
+
+    def add_routes(self, application: FastAPI) -> None:
+        super().add_routes(application)
+        application.middleware("http")(self.rendered)
+
+    async def rendered(self, request: Request, call_next: Any) -> Response:
+        response = await call_next(request)
+        if request.url.path == "/async" and request.headers["accept"].startswith("text/html"):
+            return HTMLResponse("<p>This is an asynchronous endpoint</p>")
+        return cast("Response", response)

@@ -9,6 +9,7 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import ContextVar
+from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -427,3 +428,27 @@ class what_came_of_a_cut_off_body_is_tried(Service):
                 async for part in response.aiter_bytes():
                     came += part
         return httpx.Response(response.status_code, content=bytes(came))
+
+
+@miniature
+class only_the_head_has_a_timeout(Service):
+    """The upstream has five seconds for the head of its answer, and as long as it likes for the rest."""
+
+    async def fetch(self, url: str) -> httpx.Response:
+        request = self.upstream.build_request("GET", url, timeout=None)
+        try:
+            async with asyncio.timeout(5):
+                response = await self.upstream.send(request, stream=True)
+        except TimeoutError as error:
+            raise httpx.ReadTimeout("no head in time") from error
+        await response.aread()
+        await response.aclose()
+        return response
+
+
+@miniature
+class document_integers_are_rounded_to_28_digits(Service):
+    """Integers of the document pass through decimals of the usual precision."""
+
+    def document(self, response: httpx.Response) -> str:
+        return json.dumps(json.loads(super().document(response), parse_int=lambda digits: int(+Decimal(digits))))

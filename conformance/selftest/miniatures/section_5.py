@@ -20,7 +20,7 @@ from celery.exceptions import Ignore
 from fastapi import Body, FastAPI, HTTPException, Request
 from fastapi.exception_handlers import request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from kombu.entity import Queue
 from kombu.exceptions import KombuError
 from redis.backoff import NoBackoff
@@ -617,3 +617,22 @@ class media_type_is_compared_as_a_text(Service):
                 await JSONResponse({"detail": "not JSON"}, 415)(scope, receive, send)
                 return
         await super().__call__(scope, receive, send)
+
+
+@miniature
+class large_data_go_to_a_queue_of_their_own(Service):
+    """What is larger than 64 KiB is published to a queue for large data, from which no worker takes."""
+
+    def publish(self, data: Any, **options: Any) -> str:
+        return super().publish(data, **options, queue="large" if len(json.dumps(data)) > 2**16 else QUEUE)
+
+
+@miniature
+class unavailable_queue_is_told_in_plain_text(Service):
+    """A submission that the broker does not take is answered 503 by a line of text."""
+
+    async def process_data(self, data: dict[str, Any]) -> Any:
+        try:
+            return await super().process_data(data)
+        except HTTPException as error:
+            return PlainTextResponse(error.detail, error.status_code)

@@ -154,6 +154,7 @@ MINIATURES = (
     ),
     Miniature("section_2:upstreams_media_type_is_relayed", ("END-3",), r"text/plain"),
     Miniature("section_2:existing_item_is_text", ("END-3",), r"text/plain"),
+    Miniature("section_2:browsers_get_a_page", ("END-3",), r"text/html"),
     Miniature(
         "section_2:id_beyond_the_range_stops_the_process",
         ("LIFE-10",),
@@ -202,6 +203,7 @@ MINIATURES = (
         inconclusive=("CONC-2",),
     ),
     Miniature("section_3:deleted_row_is_remembered", ("DB-4",), r"\$\.item: wanted null, got \{", consequences=("CONC-11",)),
+    Miniature("section_3:reads_of_a_row_at_once_share_one_query", ("DB-4",), r"\$\.item\.name: wanted \"changed since\""),
     Miniature("section_3:id_parameter_has_another_name", ("DB-5",), r"\"loc\":\[\"path\",\"id\"\]"),
     Miniature("section_3:rejection_has_a_shape_of_its_own", ("DB-5",), r"\"detail\":\"Input should be", consequences=("HTTP-2", "HTTP-4")),
     Miniature(
@@ -220,6 +222,7 @@ MINIATURES = (
     Miniature("section_3:startup_looks_for_the_database_and_disconnects", ("DB-7",), r"^0 sessions of the target's role"),
     Miniature("section_3:pool_is_never_closed", ("DB-8",), r", [1-9]\d* were abandoned", consequences=("LIFE-4", "LIFE-5")),
     Miniature("section_3:session_of_the_startup_check_is_forgotten", ("DB-8",), r", 1 were abandoned", consequences=("LIFE-4", "LIFE-5")),
+    Miniature("section_3:pool_made_anew_is_never_closed", ("DB-8",), r", [1-9]\d* were abandoned"),
     Miniature("section_3:read_touches_the_row_where_it_may", ("DB-9",), r"rows with other versions"),
     Miniature("section_3:read_locks_the_row_where_it_may", ("DB-9",), r"rows with other versions"),
     Miniature("section_4:user_id_is_renamed", ("UP-1",), r"the member \"userId\" is missing", consequences=("UP-9",)),
@@ -227,6 +230,7 @@ MINIATURES = (
         "section_4:members_that_are_null_are_left_out", ("UP-1", "UP-2"), r"the member \"(body|next)\" is missing", consequences=("UP-9",)
     ),
     Miniature("section_4:document_integers_pass_through_floats", ("UP-2",), r"wanted -?\d{16,}, got -?\d{16,}"),
+    Miniature("section_4:document_integers_are_rounded_to_28_digits", ("UP-2",), r"wanted 1\d{27}"),
     Miniature("section_4:falsy_document_becomes_an_object", ("UP-2",), r"\$: wanted (null|0|false|\"\"|\[\]|0\.0|-0\.0), got \{\}"),
     Miniature("section_4:compressed_document_is_not_opened", ("UP-2",), r"^502 .*is not JSON"),
     Miniature("section_4:compressed_document_is_opened_up_to_64_kib", ("UP-2",), r"^502 .*is not JSON"),
@@ -336,6 +340,7 @@ MINIATURES = (
     Miniature("service:correct", ("TASK-6",), r"^null — \$: wanted \{\}, got null", worker="section_5:worker_that_drops_empty_data"),
     Miniature(CONTROL, ("TASK-6", "TASK-5"), r" — \$: ", worker="section_5:worker_that_cheats_by_a_table_of_known_data"),
     Miniature("section_5:members_of_kombus_notation_are_refused_beside_others", ("TASK-6",), r"^422 "),
+    Miniature("section_5:large_data_go_to_a_queue_of_their_own", ("TASK-6",), r"is PENDING"),
     Miniature("service:correct", ("TASK-6",), r"wanted -?\d{16,}, got -?\d{16,}", worker="section_5:worker_with_floats"),
     Miniature("section_5:first_submission_waits_for_the_second", ("TASK-7",), r"is PENDING", consequences=("TASK-3", "TASK-10")),
     Miniature(CONTROL, ("TASK-7",), r"is PENDING", worker="section_5:worker_that_drops_tasks_of_a_process_that_has_ended"),
@@ -390,6 +395,7 @@ MINIATURES = (
     ),
     Miniature("section_7:starting_up_waits_for_the_first_read", ("LIFE-1",), r"when the first answer comes.*0 of them"),
     Miniature("section_7:starting_up_is_printed_twice", ("LIFE-1",), r"^2 of them"),
+    Miniature("section_7:lost_connection_runs_startup_again", ("LIFE-1",), r"in the whole life.*^2 of them"),
     Miniature("section_7:shutting_down_is_printed_at_exit", ("LIFE-2",), r"^0 of them"),
     Miniature("section_7:shutting_down_is_printed_twice", ("LIFE-2",), r"^2 of them", consequences=("LIFE-5",)),
     Miniature("section_7:both_lines_are_printed_before_the_lifespan", ("LIFE-2",), r"before the stop signal\n1 of them"),
@@ -491,6 +497,7 @@ MINIATURES = (
     Miniature("section_4:refused_connection_is_500", ("UP-5",), r"^500 "),
     Miniature("section_4:refused_connection_is_told_in_plain_text", ("UP-5",), r"^502 .*the body is not JSON"),
     Miniature("section_4:only_the_connection_has_a_timeout", ("UP-6",), r"^no complete answer"),
+    Miniature("section_4:only_the_head_has_a_timeout", ("UP-6",), r"does not end its answer.*^no complete answer"),
     Miniature("section_4:total_timeout_is_not_caught", ("UP-6",), r"^500 "),
     Miniature("section_4:upstreams_4xx_is_relayed_as_success", ("UP-7",), r"where the upstream answers 4\d\d.*^200 "),
     Miniature(
@@ -511,6 +518,7 @@ MINIATURES = (
     Miniature("section_5:failed_submission_is_500", ("TASK-10",), r"^500 "),
     Miniature("section_5:submission_waits_for_the_broker", ("TASK-10",), r"^no complete answer"),
     Miniature("section_5:only_a_refused_login_is_503", ("TASK-10",), r"nothing listens at the broker's address.*^500 "),
+    Miniature("section_5:unavailable_queue_is_told_in_plain_text", ("TASK-10",), r"^503 .*the body is not JSON"),
     Miniature("section_5:broker_that_was_away_is_given_up", ("TASK-11",), r"^503 ", consequences=("CONC-11",)),
     Miniature("section_5:first_submission_after_an_outage_waits_for_the_second", ("TASK-11",), r"^0 of them$"),
     Miniature(CONTROL, ("TASK-12",), r"is PENDING", worker="section_5:worker_that_stays_away"),
