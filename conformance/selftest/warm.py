@@ -34,6 +34,7 @@ IMPORTED = (
     "asyncpg", "celery.app.defaults", "celery.apps.worker", "celery.backends.redis", "celery.bin.celery", "celery.concurrency.prefork",
     "celery.worker.consumer.consumer", "fastapi", "httpx", "kombu.transport.redis", "pytest", "uvicorn.lifespan.on", "uvicorn.loops.asyncio",
     "uvicorn.protocols.http.h11_impl", "conformance.contract", "conformance.plugin", "conformance.search",
+    "schemathesis.specs.openapi.schemas",
 )  # fmt: skip
 FIRST_OF_OURS = 3  # file descriptors before it are the standard ones
 
