@@ -163,18 +163,23 @@ async def test_an_upstream_that_never_answers_is_a_timely_504(client: Client, up
 @pytest.mark.requirement("UP-7")
 async def test_an_upstreams_error_is_never_relayed_as_success(client: Client, upstream: Upstream) -> None:
     for status in (status for status in HTTPStatus if status >= HTTPStatus.BAD_REQUEST):
+        before = len(upstream.requests)
         with upstream.answering(Reply(status=status, body=b'{"error": "the upstream says no"}')):
             exchange = await client.get("/external-data")
-        wanted = f"any answer but 2xx where the upstream answers {status}"
-        expect_status(exchange, [*range(100, 200), *range(300, 600)], wanted, *upstream.requests[-1:])
+        made = upstream.requests[before:]
+        expect_status(exchange, [*range(100, 200), *range(300, 600)], f"any answer but 2xx where the upstream answers {status}", *made)
+        no_evidence_unless(bool(made), f"no outbound call was made that {status} could answer: {exchange.summary}")
 
 
 @pytest.mark.requirement("UP-8")
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.is_no_json], ids=lambda fault: fault.name.replace(" ", "-"))
 async def test_an_answer_that_is_no_json_is_502(client: Client, upstream: Upstream, fault: Fault) -> None:
+    before = len(upstream.requests)
     with fault.held(upstream):
         exchange = await client.get("/external-data")
-    expect_status(exchange, (502,), f"502 where the upstream sends {fault.name}", *upstream.requests[-1:])
+    made = upstream.requests[before:]
+    expect_status(exchange, (502,), f"502 where the upstream sends {fault.name}", *made)
+    no_evidence_unless(bool(made), f"no outbound call was made: {exchange.summary}")
 
 
 @pytest.mark.requirement("UP-9")

@@ -246,6 +246,12 @@ MINIATURES = (
         consequences=("UP-2", "UP-4", "CONC-6"),
     ),
     Miniature(
+        "section_4:breaker_opens_after_five_failures",
+        ("UP-4",),
+        r"^502 .*left alone for a while",
+        consequences=("UP-3", "UP-7", "UP-8", "UP-9", "UP-10", "HTTP-3"),
+    ),
+    Miniature(
         "section_4:upstream_404_is_final",
         ("UP-4",),
         r"^502 .*the upstream answered 404",
