@@ -20,7 +20,6 @@ from conformance.testbed.upstream import Hold, Manner, Upstream
 
 STARTING, STOPPING = "Starting up...", "Shutting down..."
 IDLE_CLIENTS = 3
-SEVERAL = 2
 
 
 @dataclass
@@ -119,9 +118,9 @@ def on(place: postgres.Place) -> dict[str, str]:
 
 @dataclass
 class StoppedLife(Life):
-    """A copy that was started, read from a few times, lost the connection of one more read, and was asked to stop by SIGTERM.
+    """A copy that was started, read from a few times, and asked to stop by SIGTERM.
 
-    Where it began, a copy that lacks something and does not begin does not for what it lacks.
+    That this copy began shows that another, which lacks something and does not begin, fails for that lack.
     """
 
     looked_at_by = frozenset({"DB-7", "DB-8", "DB-9", "LIFE-1", "LIFE-2", "LIFE-3", "LIFE-6", "TASK-17"})
@@ -149,23 +148,10 @@ async def stopped(launch: Launch, place: postgres.Place) -> StoppedLife:
         life.table_before = await database.snapshot()
         life.reads = await client.all(*(f"/items/{row['id']}" for row in rows), f"/items/{database.unused_id()}")
         life.table_after = await database.snapshot()
-        await _lose_a_read(life, database, client)
         life.sessions_at_signal = await database.sessions()
         life.ending = await end(target, signal.SIGTERM)
         life.sessions_at_end = await database.sessions_ended()
     return life
-
-
-async def _lose_a_read(life: StoppedLife, database: postgres.Database, client: Client) -> None:
-    """End the session of a read in flight, where the copy has another; then read on, so that it makes of that what it will."""
-    if (await database.sessions()).data["sessions"] < SEVERAL:
-        return
-    path = f"/items/{database.unused_id()}"
-    async with client.in_flight() as send, database.locked():
-        send(path)
-        await database.waiting(1)
-        await database.terminate(waiting=True)
-    life.reads += await client.all(*[path] * SEVERAL)
 
 
 @dataclass
@@ -252,7 +238,7 @@ async def _taken(target: Target, read: Pending) -> None:
 
 @dataclass
 class RefusedLife(Life):
-    """A copy whose database refuses its connections from the start."""
+    """A copy at whose database's address nothing listens from the start."""
 
     looked_at_by = frozenset({"LIFE-6"})
 
@@ -384,11 +370,11 @@ class PatientLife(Life):
 
     looked_at_by = frozenset({"UP-6"})
 
-    begun: Hold | None = None
-    hold: Hold | None = None
+    unfinished: Hold | None = None  # of the answer that it began
+    unanswered: Hold | None = None
     meanwhile: Exchange | None = None  # an answer of /async
-    answer_of_begun: Exchange | None = None  # of /external-data
-    answer: Exchange | None = None
+    answer_to_unfinished: Exchange | None = None  # of /external-data
+    answer_to_unanswered: Exchange | None = None
 
 
 async def patient(launch: Launch, place: postgres.Place) -> PatientLife:
@@ -410,15 +396,16 @@ async def patient(launch: Launch, place: postgres.Place) -> PatientLife:
 
 async def unheard(life: PatientLife, client: Client, upstream: Upstream) -> PatientLife:
     """What becomes of a call whose answer the upstream does not end, and of one that it does not answer."""
-    async with client.in_flight() as send, upstream.holding(Manner.BEGUN) as life.begun:
+    async with client.in_flight() as send, upstream.holding(Manner.BEGUN) as life.unfinished:
         (first,) = send("/external-data")
-        await upstream.arrived(life.begun, 1)
-        async with upstream.holding(Manner.SILENT) as life.hold:
+        if not await upstream.arrived(life.unfinished, 1):
+            return life
+        async with upstream.holding(Manner.SILENT) as life.unanswered:
             (second,) = send("/external-data")
-            await upstream.arrived(life.hold, 1)
+            await upstream.arrived(life.unanswered, 1)
             life.meanwhile = await client.get("/async")
             answers = (call.answer(allowances.GIVE_UP_DEADLINE) for call in (first, second))
-            life.answer_of_begun, life.answer = await asyncio.gather(*answers)
+            life.answer_to_unfinished, life.answer_to_unanswered = await asyncio.gather(*answers)
     return life
 
 

@@ -23,6 +23,7 @@ from conformance import options, standing
 from conformance.errors import WrongUsage
 from conformance.evidence import Journal
 from conformance.options import FORMS, Options
+from conformance.report.record import lines_of
 from conformance.target import Launch, NotReady, Target
 from conformance.verdict import Exit
 from spec.catalogue import catalogue
@@ -233,7 +234,7 @@ def _run(suite: Suite, number: int, kind: Kind, record: Path, arguments: Iterabl
     status, said = suite([f"--record={record}", f"--seed={number}", "--shuffle", *arguments])
     if status == Exit.WRONG_USAGE:
         raise WrongUsage(said.strip().removeprefix("ERROR: "))
-    lines = [json.loads(line) for line in record.read_text("utf-8").splitlines()] if record.exists() else []
+    lines = lines_of(record)
     verdicts = {line["requirement"]: line for line in lines if line["type"] == "verdict"}
     footer: dict[str, Any] = next((line for line in lines if line["type"] == "footer"), {"claim": None, "seconds": 0.0})
     claim = str(footer["claim"] or f"no claim, exit status {status}")

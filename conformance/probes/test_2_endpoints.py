@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
 
 from conformance import allowances
-from conformance.client import Client
+from conformance.client import JSON, Client, Wanted
 from conformance.evidence import Exchange
 from conformance.expectations import expect, expect_same, expect_status, no_evidence_unless, require
 from conformance.run import Run
@@ -46,9 +47,14 @@ async def test_answers_are_application_json(client: Client, target: Target, path
 
 
 @pytest.mark.requirement("END-3")
-@pytest.mark.parametrize("path", ["/sync", "/async", "/items/", ABSENT_ITEM, INVALID_ID, "/external-data"])
+@pytest.mark.parametrize("path", ["/sync", "/async", "/items/", ABSENT_ITEM, INVALID_ID, "/external-data", "/process-data/"])
 async def test_a_browser_gets_the_same(client: Client, path: str) -> None:
-    expect_json(await client.get(path, (("Accept", BROWSERS),)))
+    wanted = Wanted("POST", path, b"{}", JSON) if path == "/process-data/" else Wanted("GET", path)
+    usual = await client.send(wanted)
+    exchange = await client.send(replace(wanted, headers=(("Accept", BROWSERS),)))
+    expect_json(exchange)
+    if usual.status in SUCCESS:
+        expect_status(exchange, SUCCESS, f"a success, as without the header Accept: {BROWSERS}", usual)
 
 
 @pytest.mark.requirement("END-3")

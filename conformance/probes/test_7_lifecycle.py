@@ -98,7 +98,7 @@ async def test_sigint_does_the_same(run: Run) -> None:
 @pytest.mark.requirement("LIFE-6")
 async def test_without_a_database_the_service_does_not_start(run: Run) -> None:
     life = await run.life(RefusedLife)
-    wanted = "no answer, and an end with a status other than 0, of a service whose database refuses it"
+    wanted = "no answer, and an end with a status other than 0, of a service at whose database's address nothing listens"
     if life.answer:
         raise Violation(wanted, life.answer.outcome, [life.answer, *life.lines[-4:]])
     await run.life(StoppedLife)  # a copy that has its database starts

@@ -15,7 +15,16 @@ os.environ["CONFORMANCE_SERVICES"] = "embedded"
 
 
 # Files that take minutes, which begin first, the longest before the others: so that none is all that is left to do in the end.
-LONG = ("test_containers", "test_miniatures", "test_variants", "test_page", "test_cleanup", "test_standing", "test_html", "test_targets")
+LONG_FILES = (
+    "test_containers",
+    "test_miniatures",
+    "test_variants",
+    "test_page",
+    "test_cleanup",
+    "test_standing",
+    "test_html",
+    "test_targets",
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -25,7 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the long files first; the others stay as they are."""
-    rank = {name: number for number, name in enumerate(LONG)}
+    rank = {name: number for number, name in enumerate(LONG_FILES)}
     items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
 
 

@@ -18,8 +18,9 @@ from queue import Queue
 from typing import Any, TypeVar
 
 from conformance import lives
+from conformance.report.record import lines_of
 from conformance.selftest.miniatures.table import Miniature
-from conformance.selftest.suite import environment, lines_of, servers
+from conformance.selftest.suite import environment, servers
 from conformance.selftest.warm import Starter
 from spec.catalogue import Level, catalogue
 

@@ -124,6 +124,8 @@ def _repeat(runs: int) -> Figures:
         file = Path(folder) / "figures.json"
         verify.main(runs, verify.AT_ONCE, file, ["--services", "embedded"], _forked)
         figures = dict(json.loads(file.read_text("utf-8")))
+        if not figures["runs"]:
+            raise SystemExit("repeat: no run ended, so its figures stay as they were")
         return figures | {"means": figures.pop("seconds")}  # for `seconds` are those of the whole part
 
 

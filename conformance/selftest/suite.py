@@ -4,7 +4,6 @@
 """
 
 import atexit
-import json
 import os
 import sys
 import time
@@ -18,6 +17,7 @@ from typing import Any
 import psutil
 
 from conformance.evidence import Journal
+from conformance.report.record import lines_of
 from conformance.selftest.warm import Starter
 from conformance.testbed import embedded
 
@@ -63,11 +63,6 @@ def judge(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -
     record, output = folder / "record.jsonl", folder / "output.txt"
     status = starter().run([f"--record={record}", *arguments], output, {**environment(folder), **(env or {})}, PATIENCE, END_PATIENCE)
     return Finished(status, output.read_text("utf-8", "replace"), lines_of(record))
-
-
-def lines_of(record: Path) -> list[dict[str, Any]]:
-    """The lines of a record, none where there is none."""
-    return [json.loads(line) for line in record.read_text("utf-8").splitlines()] if record.exists() else []
 
 
 @cache

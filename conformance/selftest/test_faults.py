@@ -1,5 +1,6 @@
 """Faults: each holds while its block lasts, heals whatever happens in it, and is the testbed's trouble where it does not take hold."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
@@ -39,6 +40,13 @@ class Bed:
         await connection.close()
         return ", ".join(row.keys()) if row else "no row"
 
+    async def name_of(self, item_id: int) -> str:
+        """The name in a row, as the target's role reads it."""
+        connection = await asyncpg.connect(str(self.items.place.target_url))
+        name = await connection.fetchval("SELECT name FROM items WHERE id = $1", item_id)
+        await connection.close()
+        return str(name)
+
     async def writes(self) -> str:
         """What becomes of a write under the target's Redis user, which is not waited for."""
         async with redis.asyncio.Redis.from_url(str(self.queue.place.target_url), socket_timeout=0.2, retry=None) as client:
@@ -54,6 +62,7 @@ class Bed:
             "database refuses": self.items.refusing,
             "another column": self.items.with_another_column,
             "table locked": self.items.locked,
+            "reads held": self.items.holding_what_was_read,
             "broker refuses": self.queue.refusing,
             "broker denies writes": self.queue.refusing_writes,
             "broker stalled": self.queue.stalled,
@@ -110,6 +119,24 @@ async def test_a_locked_table_is_free_again_whatever_happens(bed: Bed) -> None:
     assert await bed.reads() == COLUMNS
 
 
+async def test_reads_are_held_once_they_have_seen_the_table_and_free_again_whatever_happens(bed: Bed) -> None:
+    row = await bed.items.add(name="before")
+    with suppress(Wrong):
+        async with bed.fault("reads held"):
+            early = asyncio.create_task(bed.name_of(row["id"]))
+            assert (await bed.items.waiting(1)).data["waiting"] == 1
+            await bed.items.change(row["id"], name="after")
+            raise Wrong
+    assert (await early, await bed.name_of(row["id"])) == ("before", "after")
+
+
+async def test_what_a_run_that_was_killed_had_done_to_the_table_is_healed(bed: Bed) -> None:
+    await bed.items._execute("ALTER TABLE items ADD COLUMN colour text; ALTER TABLE items ENABLE ROW LEVEL SECURITY")
+    assert await bed.reads() == "no row"
+    await postgres.heal(bed.items.place)
+    assert await bed.reads() == COLUMNS
+
+
 @pytest.mark.parametrize("name", ["database refuses", "broker refuses", "broker denies writes"])
 async def test_a_fault_that_does_not_take_hold_is_the_testbeds_trouble(bed: Bed, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     async def do_nothing(*_: str) -> None:
@@ -128,6 +155,7 @@ async def test_a_session_that_keeps_the_table_is_told_apart_from_a_broken_testbe
         with pytest.raises(NoEvidence, match="keeps a lock"):
             async with bed.fault("another column"):
                 pass
-        with pytest.raises(NoEvidence, match="keeps a lock"):
-            async with bed.fault("table locked"):
-                pass
+        for name in ("table locked", "reads held"):
+            with pytest.raises(NoEvidence, match="keeps a lock"):
+                async with bed.fault(name):
+                    pass

@@ -21,8 +21,10 @@ from spec.model import COLUMNS, shown
 TABLE = (FOLDER / "schema.sql").read_text("utf-8")
 ABANDONED = "SELECT sessions_abandoned FROM pg_stat_database WHERE datname = current_database()"
 OWN = "conformance_"  # every role and database of ours begins with this
-HELD_NO_MORE = "DROP POLICY IF EXISTS held ON items; ALTER TABLE items DISABLE ROW LEVEL SECURITY"
-HELD = "SELECT count(*) FROM pg_locks WHERE (relation = $1 OR locktype = 'advisory' AND objid = $1) AND NOT granted"
+POLICY_DROPPED = "DROP POLICY IF EXISTS held ON items; ALTER TABLE items DISABLE ROW LEVEL SECURITY"  # at once, in one transaction
+# The reads that wait for our lock on the table or, once they have seen it, for that of the policy; $1 is the table's oid.
+HELD = """SELECT pid FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND (relation = $1 OR locktype = 'advisory' AND classid = 0 AND objid = $1 AND objsubid = 1)"""
 TROUBLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 
 
@@ -110,9 +112,8 @@ async def is_used(place: Place) -> bool:
 async def heal(place: Place) -> None:
     """Undo whatever fault a run may have left that was killed."""
     with blaming_the_testbed("mend what a run has left"):
-        await _execute(
-            place.admin_url, f"ALTER ROLE {place.role} LOGIN", "ALTER TABLE items DROP COLUMN IF EXISTS colour", *HELD_NO_MORE.split(";")
-        )
+        mended = (f"ALTER ROLE {place.role} LOGIN", "ALTER TABLE items DROP COLUMN IF EXISTS colour", POLICY_DROPPED)
+        await _execute(place.admin_url, *mended)
 
 
 async def adopt(admin_url: str) -> Place:
@@ -250,7 +251,7 @@ class Database:
 
     async def terminate(self, *, waiting: bool = False) -> Observation:
         """End the target's sessions, or those alone that wait for a lock, and wait until they are gone."""
-        only = "AND wait_event_type = 'Lock'" if waiting else ""
+        only = f"AND pid IN ({HELD.replace('$1', str(self._table))})" if waiting else ""
         query = f"SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1 {only}"
         deadline = time.monotonic() + allowances.BOOT_DEADLINE
         with blaming_the_testbed("terminate the target's sessions"):
@@ -333,30 +334,42 @@ class Database:
 
     @asynccontextmanager
     async def holding_what_was_read(self) -> AsyncIterator[None]:
-        """Hold every read of a row once it has seen the table: by a row policy of the target's role that waits for a lock of our own."""
+        """Hold every read of a row once it has seen the table: by a row policy of the target's role that waits for a lock of our own.
+
+        Raises NoEvidence where the role is not ours, or a session of the target's keeps the table locked.
+        """
         wait = f"pg_advisory_xact_lock_shared({self._table})::text IS NOT NULL"
+        policy = f"CREATE POLICY held ON items TO {self._role} USING ({wait})"
         with blaming_the_testbed("connect"):
             connection = await _connect(self.place.admin_url)
         try:
             with blaming_the_testbed("take a lock"):
                 await connection.execute(f"SELECT pg_advisory_lock({self._table})")
-            await self._alter(f"ALTER TABLE items ENABLE ROW LEVEL SECURITY; CREATE POLICY held ON items TO {self._role} USING ({wait})")
-            self._journal.observe("lock", "a read of a row is held once it has seen the table")
-            yield
+            await self._alter(f"{POLICY_DROPPED}; {policy}; ALTER TABLE items ENABLE ROW LEVEL SECURITY")
+            try:
+                self._journal.observe("lock", "a read of a row is held once it has seen the table")
+                yield
+            finally:
+                with blaming_the_testbed("give a lock back"):
+                    await connection.execute("SELECT pg_advisory_unlock_all()")
+                await self._alter(POLICY_DROPPED)
+                self._journal.observe("lock", "reads are held no more")
         finally:
-            await connection.close()  # gives the lock back
-            await self._alter(HELD_NO_MORE)
-            self._journal.observe("lock", "reads are held no more")
+            await connection.close()
 
-    async def waiting(self, count: int) -> Observation:
-        """Wait until this many reads are held; what was seen when that is so, or when ARRIVAL_DEADLINE has passed."""
-        deadline = time.monotonic() + (allowances.DEADLINE_AFTER_A_MISSED_ONE if self._missed else allowances.ARRIVAL_DEADLINE)
+    async def waiting(self, count: int, *, at_most: float | None = None) -> Observation:
+        """Wait until this many reads are held; what was seen when that is so, or when ARRIVAL_DEADLINE has passed.
+
+        With a limit of its own, nothing is concluded from fewer, and nothing later is waited for less.
+        """
+        patience = at_most or (allowances.DEADLINE_AFTER_A_MISSED_ONE if self._missed else allowances.ARRIVAL_DEADLINE)
+        deadline = time.monotonic() + patience
         while True:
             with blaming_the_testbed("look at pg_locks"):
                 async with self._busy:
-                    seen = await self._connection.fetchval(HELD, self._table)
+                    seen = await self._connection.fetchval(f"SELECT count(*) FROM ({HELD}) AS held", self._table)
             if seen >= count or time.monotonic() > deadline:
-                self._missed = seen < count
+                self._missed = self._missed if at_most else seen < count
                 return self._journal.observe("lock", f"{seen} reads wait in pg_locks", waiting=seen)
             await asyncio.sleep(allowances.POLL_INTERVAL)
 

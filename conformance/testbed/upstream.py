@@ -150,13 +150,14 @@ class Upstream:
 
     @asynccontextmanager
     async def holding(self, manner: Manner = Manner.AWAKE) -> AsyncIterator[Hold]:
-        """Keep every request that arrives waiting until the block ends, or `release` was called."""
-        hold = Hold(manner)
+        """Keep every request that arrives waiting until the block ends, or `release` was called. Blocks may be nested."""
+        outer, hold = self._hold, Hold(manner)
         self._hold = hold
         try:
             yield hold
         finally:
             self.release(hold)
+            self._hold = outer
 
     def release(self, hold: Hold) -> None:
         """Let the held requests go; what arrives from now on is answered at once."""
@@ -254,18 +255,25 @@ class Upstream:
         )
         self.requests.append(seen)
         sent: int | None = 0
+        reply, keep_alive = None, False
         if hold := self._hold:
             hold.add(seen)
-            begun = self._reply.encoded()[:-1] if hold.manner is Manner.BEGUN else b""
-            writer.write(begun)
-            if (sent := await _released(hold, reader, writer, len(begun))) is None:
+            start = b""
+            if hold.manner is Manner.BEGUN:
+                reply, keep_alive = self._next_reply(), self._keep_alive
+                start = reply.encoded(keep_alive=keep_alive)[:-1]
+                writer.write(start)
+            if (sent := await _released(hold, reader, writer, len(start))) is None:
                 hold.given_up += 1
                 return False
-        reply = self._script.popleft() if self._script else self._reply
-        keep_alive = self._keep_alive
+        if reply is None:
+            reply, keep_alive = self._next_reply(), self._keep_alive
         writer.write(reply.encoded(keep_alive=keep_alive)[sent:])
         await writer.drain()
         return keep_alive and reply.cut is None
+
+    def _next_reply(self) -> Reply:
+        return self._script.popleft() if self._script else self._reply
 
     async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> h11.Request | None:
         """One request with its body; None where the connection ends before there is one."""

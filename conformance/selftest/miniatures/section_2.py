@@ -194,7 +194,7 @@ class listing_after_a_rejection_takes_the_rejected_path(Service):
 
 @miniature
 class browsers_get_a_page(Service):
-    """Who prefers HTML gets the messages as a page."""
+    """Who prefers HTML gets the answer of `/async` as a page."""
 
     def add_routes(self, application: FastAPI) -> None:
         super().add_routes(application)
@@ -202,6 +202,6 @@ class browsers_get_a_page(Service):
 
     async def rendered(self, request: Request, call_next: Any) -> Response:
         response = await call_next(request)
-        if request.url.path == "/async" and request.headers["accept"].startswith("text/html"):
+        if request.url.path == "/async" and request.headers.get("accept", "").startswith("text/html"):
             return HTMLResponse("<p>This is an asynchronous endpoint</p>")
         return cast("Response", response)

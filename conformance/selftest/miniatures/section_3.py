@@ -534,23 +534,3 @@ class reads_of_a_row_at_once_share_one_query(Service):
             self.reading[item_id] = asyncio.create_task(super().find(item_id))
             self.reading[item_id].add_done_callback(lambda _: self.reading.pop(item_id))
         return await self.reading[item_id]
-
-
-@miniature
-class pool_made_anew_is_never_closed(Service):
-    """Where a read loses its connection a new pool takes the old one's place, and the shutdown closes that which the startup made."""
-
-    async def connect(self) -> None:
-        await super().connect()
-        self.first = self.pool
-
-    async def find(self, item_id: int) -> Row | None:
-        try:
-            return await super().find(item_id)
-        except (asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError):
-            self.pool = await self.open_pool()
-            return await super().find(item_id)
-
-    async def disconnect(self) -> None:
-        self.pool = self.first
-        await super().disconnect()

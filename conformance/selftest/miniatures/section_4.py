@@ -449,7 +449,7 @@ class only_the_head_has_a_timeout(Service):
 
 @miniature
 class document_integers_are_rounded_to_28_digits(Service):
-    """Integers of the document pass through decimals of the usual precision."""
+    """Integers of the document are rounded to 28 digits, as arithmetic on decimals does it."""
 
     def document(self, response: httpx.Response) -> str:
         return json.dumps(json.loads(super().document(response), parse_int=lambda digits: int(+Decimal(digits))))
@@ -457,20 +457,20 @@ class document_integers_are_rounded_to_28_digits(Service):
 
 @miniature
 class breaker_opens_after_five_failures(Service):
-    """After five failures in a row no call is made for ten seconds, and each request is answered as if one had failed."""
+    """After five failures in a row no call is made for a minute, and each request is answered 503."""
 
     failures = 0
     until = 0.0
 
     async def external_data(self) -> Response:
         if time.monotonic() < self.until:
-            raise HTTPException(502, "the upstream is left alone for a while")
+            raise HTTPException(503, "the upstream is left alone for a while")
         try:
             response = await super().external_data()
         except HTTPException:
             self.failures += 1
             if self.failures >= 5:
-                self.until = time.monotonic() + 10
+                self.until = time.monotonic() + 60
             raise
         self.failures = 0
         return response

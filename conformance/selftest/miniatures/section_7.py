@@ -338,17 +338,3 @@ class stop_waits_for_no_request(Service):
         await super().connect()
         stop: Any = signal.getsignal(signal.SIGTERM)
         stop.__self__.config.timeout_graceful_shutdown = 0.001
-
-
-@miniature
-class lost_connection_runs_startup_again(Service):
-    """Where a read loses its connection, all that the startup did is done once more, its line included."""
-
-    async def find(self, item_id: int) -> Row | None:
-        try:
-            return await super().find(item_id)
-        except (asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError):
-            print("Starting up...", flush=True)
-            await self.disconnect()
-            await self.connect()
-            return await super().find(item_id)
