@@ -40,7 +40,7 @@ RESTRICTING = {
     "TASK-11",
     "TASK-12",
     "TASK-13",
-    *(f"DB-{number}" for number in (11, 12, 13, 14, 15, 17, 18)),
+    *(f"DB-{number}" for number in (4, 11, 12, 13, 14, 15, 17, 18)),
 }
 
 
