@@ -180,11 +180,11 @@ class RunHooks:
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_teardown(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
-        """Once the last probe that wants no worker is done, let one that others want start beside the next ones."""
+        """Once the last probe for now that wants no worker is done, let one that others want start beside the next ones."""
         if _worker(item) != "stopped" or nextitem is None or _worker(nextitem) == "stopped":
             return
         later = item.session.items[item.session.items.index(nextitem) :]
-        if any(_worker(each) == "running" for each in later):
+        if next(filter(None, map(_worker, later)), None) == "running":
             self.run.start_worker_ahead()
 
     @pytest.hookimpl(wrapper=True)

@@ -177,6 +177,7 @@ def page(figures: Mapping[str, Figures]) -> str:
     parts += [_variants(figures["variants"])] if "variants" in figures else []
     parts += [_mutants(figures["mutants"])] if "mutants" in figures else []
     parts += [_repeat(figures["repeat"])] if "repeat" in figures else []
+    parts += [_made_of(figures)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -243,6 +244,17 @@ def _repeat(repeat: Figures) -> str:
     lines += [f"| {kind} | {count} | {repeat['means'][kind]} |" for kind, count in sorted(repeat["kinds"].items())]
     flips = [f"- {flip['requirement']}, {flip['target']}: {flip['runs']}" for flip in repeat["flips"]]
     return "\n".join(lines) + "\n\nVerdicts that differed: " + ("\n\n" + "\n".join(flips) if flips else "none.")
+
+
+def _made_of(figures: Mapping[str, Figures]) -> str:
+    """Of which commits the figures are: rows that were judged again later are of a later one."""
+    lines = ["## Of which commits\n", "| part | commits | s |", "| --- | --- | --- |"]
+    lines += [
+        f"| {part} | {', '.join(figures[part].get('commits', ['not noted']))} | {figures[part]['seconds']} |"
+        for part in PARTS
+        if part in figures
+    ]
+    return "\n".join(lines)
 
 
 def _survivors(mutants: Figures) -> list[str]:

@@ -6,6 +6,7 @@
 
 import json
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -18,6 +19,7 @@ from queue import Queue
 from typing import Any
 
 from conformance import verify
+from conformance.options import PROJECT
 from conformance.selftest import matrix, mutants, peer, proof_page
 from conformance.selftest.matrix import Judged
 from conformance.selftest.miniatures.table import MINIATURES, Miniature
@@ -48,10 +50,12 @@ def main(parts: Sequence[str], *, runs: int, again: bool) -> int:
         print(f"conformance prove wants parts of the proof; {unknown[0]!r} is none of {', '.join(works)}", file=sys.stderr)
         return 4
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started is ended
+    commit = _commit()
     for part in parts or works:
         began = time.monotonic()
         figures = works[part]()
         figures.setdefault("seconds", round(time.monotonic() - began))
+        figures["commits"] = list(dict.fromkeys([*figures.get("commits", ()), commit]))
         proof_page.FIGURES.mkdir(exist_ok=True)
         (proof_page.FIGURES / f"{part}.json").write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", "utf-8")
         print(f"{part}: {figures['seconds']} s")
@@ -59,6 +63,20 @@ def main(parts: Sequence[str], *, runs: int, again: bool) -> int:
     wrong = list(proof_page.wrong(proof_page.read()))
     print("\n".join(wrong) or "the proof holds")
     return 1 if wrong else 0
+
+
+def _commit() -> str:
+    """The commit that the figures are of."""
+    git = ("git", "-C", str(PROJECT))
+    head = subprocess.run([*git, "rev-parse", "--short=7", "HEAD"], capture_output=True, text=True, check=False)
+    if head.returncode:
+        return "no commit"
+    changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
+    return head.stdout.strip() + (" and changes" if changed else "")
+
+
+def _commits_of(kept: Figures) -> list[str]:
+    return list(kept.get("commits", ["earlier ones"] if kept else []))
 
 
 def matrix_figures(part: str, *, again: bool) -> Figures:
@@ -82,7 +100,12 @@ def matrix_figures(part: str, *, again: bool) -> Figures:
             }
             _tell(miniature.name, judged, inexact)
     seconds = kept.get("seconds", 0) + round(time.monotonic() - began)
-    return {"rows": [rows[miniature.name] for miniature in MINIATURES], "at_once": most, "seconds": seconds}
+    return {
+        "rows": [rows[miniature.name] for miniature in MINIATURES],
+        "at_once": most,
+        "seconds": seconds,
+        "commits": _commits_of(kept),
+    }
 
 
 def _variants() -> Figures:
@@ -168,7 +191,12 @@ def _peer(*, again: bool) -> Figures:
         with ThreadPoolExecutor(BENCHES) as pool:
             rows |= {row["name"]: row for row in pool.map(judge, [each for each in MINIATURES if each.name not in rows])}
     seconds = kept.get("seconds", 0) + round(time.monotonic() - began)
-    return {"rows": [rows[miniature.name] for miniature in MINIATURES], "version": peer.version(), "seconds": seconds}
+    return {
+        "rows": [rows[miniature.name] for miniature in MINIATURES],
+        "version": peer.version(),
+        "seconds": seconds,
+        "commits": _commits_of(kept),
+    }
 
 
 def _tell(name: str, judged: Judged, inexact: Sequence[str]) -> None:

@@ -27,7 +27,12 @@ def as_it_should(miniature: Miniature, *, whole: bool) -> dict[str, Any]:
 
 
 MADE_UP: dict[str, Any] = {
-    "matrix": {"rows": [as_it_should(each, whole=False) for each in MINIATURES], "at_once": 4, "seconds": 9},
+    "matrix": {
+        "rows": [as_it_should(each, whole=False) for each in MINIATURES],
+        "at_once": 4,
+        "seconds": 9,
+        "commits": ["0123456", "abcdef0"],
+    },
     "whole": {"rows": [as_it_should(each, whole=True) for each in MINIATURES], "at_once": 4, "seconds": 9},
     "peer": {"rows": [row(each.name) for each in MINIATURES], "version": "1", "seconds": 9},
     "variants": {"rows": [row(each.name, each.missed, each.inconclusive) for each in VARIANTS], "seconds": 9},
@@ -52,8 +57,9 @@ def test_every_part_has_a_line_of_the_summary_and_a_part_of_the_page() -> None:
     assert all(f"`conformance prove {part}`" in proof_page.summary(MADE_UP, language) for part in MADE_UP for language in Language)
     page = proof_page.page(MADE_UP)
     assert [line for line in page.splitlines() if line.startswith("## ")] == [
-        "## Miniatures", "## Variants", "## Mutants that survive", "## Repeatability",
+        "## Miniatures", "## Variants", "## Mutants that survive", "## Repeatability", "## Of which commits",
     ]  # fmt: skip
+    assert "| matrix | 0123456, abcdef0 | 9 |" in page
     assert "no figures yet" not in page
     assert "no figures yet of: peer, repeat." in proof_page.page(
         {part: MADE_UP[part] for part in ("matrix", "whole", "variants", "mutants")}
