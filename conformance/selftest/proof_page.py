@@ -16,6 +16,7 @@ from spec.catalogue import Language, Level, catalogue
 HERE = Path(__file__).parent
 FIGURES, PAGE = HERE / "figures", HERE / "PROOF.md"
 READMES = {Language.EN: PROJECT / "README.md", Language.ZH: PROJECT / "README.zh.md"}
+WRITTEN = (FIGURES, PAGE, *READMES.values())  # by `conformance prove`
 BEGIN, END = "<!-- figures -->\n", "<!-- /figures -->\n"
 PARTS = ("matrix", "whole", "variants", "mutants", "peer", "repeat")
 MOST_NAMES = 8  # in a cell

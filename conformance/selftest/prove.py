@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
@@ -66,16 +66,21 @@ def main(parts: Sequence[str], *, runs: int, again: bool) -> int:
 
 
 def _commit() -> str:
-    """The commit that the figures are of."""
+    """The commit that the figures are of; what a proof itself writes is no change of it."""
     git = ("git", "-C", str(PROJECT))
     head = subprocess.run([*git, "rev-parse", "--short=7", "HEAD"], capture_output=True, text=True, check=False)
     if head.returncode:
         return "no commit"
-    changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
+    changed = subprocess.run(
+        [*git, "status", "--porcelain", "--", ".", *(f":!{path.relative_to(PROJECT)}" for path in proof_page.WRITTEN)],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     return head.stdout.strip() + (" and changes" if changed else "")
 
 
-def _commits_of(kept: Figures) -> list[str]:
+def _commits_of(kept: Mapping[str, Any]) -> list[str]:
     return list(kept.get("commits", ["earlier ones"] if kept else []))
 
 
