@@ -1,8 +1,8 @@
 """The kill matrix: every miniature judged by the suite, on servers that stay up, by runs forked from processes that are warm.
 
 A miniature is judged by what it must fail, by those MUSTs of its own section that are cheap to look at, and by one such of every other
-section. Cheap is what neither tries many examples nor makes many calls at once nor takes further copies of the target nor a worker. `whole` judges
-it by the whole catalogue.
+section. Cheap is what neither tries many examples nor makes many calls at once nor takes further copies of the target nor a worker.
+`whole` judges it by the whole catalogue.
 """
 
 import os

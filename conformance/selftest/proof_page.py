@@ -250,11 +250,7 @@ def _repeat(repeat: Figures) -> str:
 def _made_of(figures: Mapping[str, Figures]) -> str:
     """Of which commits the figures are: rows that were judged again later are of a later one."""
     lines = ["## Of which commits\n", "| part | commits | s |", "| --- | --- | --- |"]
-    lines += [
-        f"| {part} | {', '.join(figures[part].get('commits', ['not noted']))} | {figures[part]['seconds']} |"
-        for part in PARTS
-        if part in figures
-    ]
+    lines += [f"| {part} | {', '.join(figures[part]['commits'])} | {figures[part]['seconds']} |" for part in PARTS if part in figures]
     return "\n".join(lines)
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
@@ -80,10 +80,6 @@ def _commit() -> str:
     return head.stdout.strip() + (" and changes" if changed else "")
 
 
-def _commits_of(kept: Mapping[str, Any]) -> list[str]:
-    return list(kept.get("commits", ["earlier ones"] if kept else []))
-
-
 def matrix_figures(part: str, *, again: bool) -> Figures:
     """Every miniature, by the whole catalogue or by what `matrix.judged_by` says."""
     kept = proof_page.read().get(part, {}) if again else {}
@@ -109,7 +105,7 @@ def matrix_figures(part: str, *, again: bool) -> Figures:
         "rows": [rows[miniature.name] for miniature in MINIATURES],
         "at_once": most,
         "seconds": seconds,
-        "commits": _commits_of(kept),
+        "commits": kept.get("commits", []),
     }
 
 
@@ -200,7 +196,7 @@ def _peer(*, again: bool) -> Figures:
         "rows": [rows[miniature.name] for miniature in MINIATURES],
         "version": peer.version(),
         "seconds": seconds,
-        "commits": _commits_of(kept),
+        "commits": kept.get("commits", []),
     }
 
 

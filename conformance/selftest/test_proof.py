@@ -26,18 +26,14 @@ def as_it_should(miniature: Miniature, *, whole: bool) -> dict[str, Any]:
     return row(miniature.name, miniature.must_fail, judged & set(miniature.inconclusive))
 
 
+MADE_OF: dict[str, Any] = {"seconds": 9, "commits": ["0123456", "abcdef0"]}
 MADE_UP: dict[str, Any] = {
-    "matrix": {
-        "rows": [as_it_should(each, whole=False) for each in MINIATURES],
-        "at_once": 4,
-        "seconds": 9,
-        "commits": ["0123456", "abcdef0"],
-    },
-    "whole": {"rows": [as_it_should(each, whole=True) for each in MINIATURES], "at_once": 4, "seconds": 9},
-    "peer": {"rows": [row(each.name) for each in MINIATURES], "version": "1", "seconds": 9},
-    "variants": {"rows": [row(each.name, each.missed, each.inconclusive) for each in VARIANTS], "seconds": 9},
-    "mutants": {"rows": [{"name": "app.py: 1 → 2", "killed_by": "DB-1", "seconds": 1.0}], "seconds": 9},
-    "repeat": {"runs": 2, "verdicts": 180, "kinds": {"alone": 2}, "means": {"alone": 3.0}, "seconds": 9, "flips": []},
+    "matrix": {"rows": [as_it_should(each, whole=False) for each in MINIATURES], "at_once": 4, **MADE_OF},
+    "whole": {"rows": [as_it_should(each, whole=True) for each in MINIATURES], "at_once": 4, **MADE_OF},
+    "peer": {"rows": [row(each.name) for each in MINIATURES], "version": "1", **MADE_OF},
+    "variants": {"rows": [row(each.name, each.missed, each.inconclusive) for each in VARIANTS], **MADE_OF},
+    "mutants": {"rows": [{"name": "app.py: 1 → 2", "killed_by": "DB-1", "seconds": 1.0}], **MADE_OF},
+    "repeat": {"runs": 2, "verdicts": 180, "kinds": {"alone": 2}, "means": {"alone": 3.0}, "flips": [], **MADE_OF},
 }
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conformance.selftest.suite import environment, left_behind
+from conformance.selftest.suite import environment, judge, left_behind
 
 FLAKY = """
 from pathlib import Path
@@ -70,6 +70,13 @@ def test_runs_without_verdicts_are_evidence_of_nothing(place: Path) -> None:
 def test_no_run_at_all_is_wrong_usage(place: Path) -> None:
     done = verify(place, "0")
     assert (done.returncode, done.stderr) == (4, "conformance verify: N and --at-once want a number of runs from 1 on; 0 is none\n")
+
+
+def test_a_shuffled_run_starts_the_worker_twice(place: Path) -> None:
+    finished = judge(place, "--shuffle", "--seed=1", "--only", "END-1", "END-2", "DEP-1", "TASK-1", "TASK-3", "TASK-5", "TASK-8", "TASK-15")
+    assert finished.status == 0
+    events = [line for line in finished.record if line.get("kind") == "process_event" and line["process"] == "worker"]
+    assert len([line for line in events if line["event"].startswith("started")]) == 2
 
 
 def test_what_an_interrupted_series_has_seen_is_told(place: Path) -> None:

@@ -21,10 +21,9 @@ from spec.model import COLUMNS, shown
 TABLE = (FOLDER / "schema.sql").read_text("utf-8")
 ABANDONED = "SELECT sessions_abandoned FROM pg_stat_database WHERE datname = current_database()"
 OWN = "conformance_"  # every role and database of ours begins with this
-POLICY_DROPPED = "DROP POLICY IF EXISTS held ON items; ALTER TABLE items DISABLE ROW LEVEL SECURITY"  # at once, in one transaction
-# The reads that wait for our lock on the table or, once they have seen it, for that of the policy; $1 is the table's oid.
-HELD = """SELECT pid FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    AND (relation = $1 OR locktype = 'advisory' AND classid = 0 AND objid = $1 AND objsubid = 1)"""
+POLICY_DROPPED = (
+    "DROP POLICY IF EXISTS held ON items; ALTER TABLE items DISABLE ROW LEVEL SECURITY"  # sent as one, so that no read comes between
+)
 TROUBLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 
 
@@ -112,8 +111,8 @@ async def is_used(place: Place) -> bool:
 async def heal(place: Place) -> None:
     """Undo whatever fault a run may have left that was killed."""
     with blaming_the_testbed("mend what a run has left"):
-        mended = (f"ALTER ROLE {place.role} LOGIN", "ALTER TABLE items DROP COLUMN IF EXISTS colour", POLICY_DROPPED)
-        await _execute(place.admin_url, *mended)
+        await _execute(place.admin_url, f"ALTER ROLE {place.role} LOGIN")
+        await _execute(place.admin_url, "ALTER TABLE items DROP COLUMN IF EXISTS colour", POLICY_DROPPED)
 
 
 async def adopt(admin_url: str) -> Place:
@@ -250,8 +249,8 @@ class Database:
             self._journal.observe("fault", "the database lets the service in again")
 
     async def terminate(self, *, waiting: bool = False) -> Observation:
-        """End the target's sessions, or those alone that wait for a lock, and wait until they are gone."""
-        only = f"AND pid IN ({HELD.replace('$1', str(self._table))})" if waiting else ""
+        """End the target's sessions, or those alone whose reads are held, and wait until they are gone."""
+        only = f"AND pid IN ({self._held})" if waiting else ""
         query = f"SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1 {only}"
         deadline = time.monotonic() + allowances.BOOT_DEADLINE
         with blaming_the_testbed("terminate the target's sessions"):
@@ -357,6 +356,13 @@ class Database:
         finally:
             await connection.close()
 
+    @property
+    def _held(self) -> str:
+        """A query for the sessions that wait for our lock on the table or, once they have seen it, for that of the policy."""
+        advisory = f"locktype = 'advisory' AND classid = 0 AND objid = {self._table} AND objsubid = 1"  # as a key of 64 bits is shown
+        here = "database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        return f"SELECT pid FROM pg_locks WHERE NOT granted AND {here} AND (relation = {self._table} OR {advisory})"
+
     async def waiting(self, count: int, *, at_most: float | None = None) -> Observation:
         """Wait until this many reads are held; what was seen when that is so, or when ARRIVAL_DEADLINE has passed.
 
@@ -367,7 +373,7 @@ class Database:
         while True:
             with blaming_the_testbed("look at pg_locks"):
                 async with self._busy:
-                    seen = await self._connection.fetchval(f"SELECT count(*) FROM ({HELD}) AS held", self._table)
+                    seen = await self._connection.fetchval(f"SELECT count(*) FROM ({self._held}) AS held")
             if seen >= count or time.monotonic() > deadline:
                 self._missed = self._missed if at_most else seen < count
                 return self._journal.observe("lock", f"{seen} reads wait in pg_locks", waiting=seen)

@@ -295,7 +295,7 @@ class Upstream:
 
 
 async def _released(hold: Hold, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, sent: int) -> int | None:
-    """Wait until the held requests are let go: how many bytes of its answer this one was sent by then. None where its connection was closed."""
+    """Wait until the held requests are let go: how many bytes of its answer this one was sent by then, or None if its connection went."""
     tasks = [asyncio.create_task(hold.released.wait()), asyncio.create_task(reader.read(1))]
     try:
         while not (await asyncio.wait(tasks, timeout=allowances.KEPT_AWAKE, return_when=asyncio.FIRST_COMPLETED))[0]:

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from typing import Any, cast
+from typing import Any
 
 import httpx
 from fastapi import FastAPI, HTTPException, Request
@@ -201,7 +201,7 @@ class browsers_get_a_page(Service):
         application.middleware("http")(self.rendered)
 
     async def rendered(self, request: Request, call_next: Any) -> Response:
-        response = await call_next(request)
+        response: Response = await call_next(request)
         if request.url.path == "/async" and request.headers.get("accept", "").startswith("text/html"):
             return HTMLResponse("<p>This is an asynchronous endpoint</p>")
-        return cast("Response", response)
+        return response
