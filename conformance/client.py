@@ -60,7 +60,10 @@ class Pending:
         if not self.task.done():
             seconds = self._client.deadline_of(self._wanted) if deadline is None else deadline
             self._timeout.reschedule(asyncio.get_running_loop().time() + seconds)
-        return await self.task
+        exchange = await self.task
+        if deadline is None:
+            self._client.note(self._wanted, exchange)
+        return exchange
 
     async def leave(self) -> None:
         """Drop the connection without waiting for the answer."""
@@ -151,32 +154,36 @@ class Client:
     async def in_flight(self) -> AsyncIterator[InFlight]:
         """Yield what sends requests at once and goes on without their answers.
 
-        Their answers are waited for when the block ends, so whatever holds them belongs inside of it.
+        Their answers are waited for when the block ends, so whatever holds them belongs inside of it. So they are where it ends in
+        an exception: a target that is stuck in one of them after the other has them behind it when the next probe begins.
         """
         sent = InFlight(self)
-        deadline: float | None = allowances.DEADLINE_AFTER_A_MISSED_ONE  # where the block was left by an exception
         try:
             yield sent
-            deadline = None
         finally:
-            await asyncio.gather(*(request.answer(deadline) for request in sent.pending), return_exceptions=True)
+            await asyncio.gather(*(request.answer() for request in sent.pending), return_exceptions=True)
 
     def deadline_of(self, wanted: Wanted) -> float:
         """How long an answer may take: shorter once the same endpoint has let a whole deadline pass, and has not answered since."""
         return allowances.DEADLINE_AFTER_A_MISSED_ONE if self._mute[wanted.endpoint] else allowances.ANSWER_DEADLINE
 
-    async def send(self, wanted: Wanted, http: httpx.AsyncClient | None = None) -> Exchange:
+    async def send(self, wanted: Wanted, http: httpx.AsyncHTTPTransport | None = None) -> Exchange:
         """Send a request and wait for its answer; an exchange without one if the deadline passes."""
         if self._overdue:
             return self._overdue
         exchange = await self.exchange(wanted, asyncio.timeout(self.deadline_of(wanted)), asyncio.Event(), http)
-        self._mute[wanted.endpoint] = int(exchange.failure is not None and exchange.failure.startswith(OVERDUE))
-        if self._mute[wanted.endpoint]:
+        if self.note(wanted, exchange):
             self._overdue = exchange
         return exchange
 
+    def note(self, wanted: Wanted, exchange: Exchange) -> bool:
+        """Keep in mind whether an endpoint has let a whole deadline pass, which is the answer."""
+        is_mute = exchange.failure is not None and exchange.failure.startswith(OVERDUE)
+        self._mute[wanted.endpoint] = int(is_mute)
+        return is_mute
+
     async def exchange(
-        self, wanted: Wanted, limit: asyncio.Timeout, entered: asyncio.Event, http: httpx.AsyncClient | None = None
+        self, wanted: Wanted, limit: asyncio.Timeout, entered: asyncio.Event, http: httpx.AsyncHTTPTransport | None = None
     ) -> Exchange:
         """Send one request and record what comes of it until the limit, which may be moved; `entered` tells when it may."""
         began = self._journal.now()
@@ -186,7 +193,7 @@ class Client:
         try:
             async with limit:
                 entered.set()
-                response = await (http or self._http).send(request, stream=True)
+                response = await (http or self._http).handle_async_request(request)
                 status, answered = response.status_code, response.headers.multi_items()
                 try:
                     body, failure = await _read(response)
@@ -223,11 +230,10 @@ class Client:
         return request
 
 
-def _http(keep_alive: int) -> httpx.AsyncClient:
+def _http(keep_alive: int) -> httpx.AsyncHTTPTransport:
+    """What sends; without a client around it, for cookies, redirects and deadlines are not to be looked after: those are ours, and can be moved."""
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=keep_alive)
-    transport = httpx.AsyncHTTPTransport(verify=False, trust_env=False, limits=limits)  # no TLS here, so no context for it
-    # Deadlines are ours, so that they can be moved.
-    return httpx.AsyncClient(transport=transport, timeout=httpx.Timeout(None), trust_env=False)
+    return httpx.AsyncHTTPTransport(verify=False, trust_env=False, limits=limits)  # no TLS here, so no context for it
 
 
 async def _read(response: httpx.Response) -> tuple[bytes, str | None]:

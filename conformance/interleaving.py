@@ -16,7 +16,7 @@ from conformance.evidence import Exchange, Fact, Journal, Observation
 from conformance.expectations import expect, expect_status
 from conformance.testbed.postgres import Database
 from conformance.testbed.redis import Broker
-from conformance.testbed.upstream import Reply, Upstream, document
+from conformance.testbed.upstream import Manner, Reply, Upstream, document
 from spec import model
 
 PROGRAM = "program"  # the channel of the fact that holds one
@@ -205,7 +205,7 @@ class Play:
         await self._answered("item")
 
     async def _hold(self) -> None:
-        await self._enter("hold", self.upstream.holding())
+        await self._enter("hold", self.upstream.holding(Manner.UNDECIDED))
         self.world.calls_are_held = True
 
     async def _release(self) -> None:

@@ -115,8 +115,7 @@ class Record:
     def _write(self, line: Mapping[str, Any]) -> None:
         with self._lock:
             if self._file:
-                json.dump(line, self._file, ensure_ascii=True, default=_plain)
-                self._file.write("\n")
+                self._file.write(json.dumps(line, ensure_ascii=True, default=_plain) + "\n")
                 self._file.flush()
 
 

@@ -19,12 +19,13 @@ import h11
 from conformance import allowances
 from conformance.errors import BrokenTestbed
 from conformance.evidence import Journal, Observation, UpstreamRequest
+from conformance.polling import Pauses
 from conformance.testbed.embedded import free_port
 
 T = TypeVar("T")
 TARGET = "/posts?userId=1&tag=a%20b&tag=c"  # the request target of the configured URL; its query has an order and an escape worth keeping
 LOOPBACK = ("127.0.0.1",)
-START = b"HTTP/1.1 "  # of every answer; what a held request may be sent of it
+START = b"HTTP/1.1 "  # of every answer
 
 
 def url(port: int) -> str:
@@ -66,7 +67,8 @@ def compressed(reply: Reply) -> Reply:
 class Manner(Enum):
     """What a request hears while it is held."""
 
-    AWAKE = "a byte of START now and then, so that no client's timeout ends it"
+    AWAKE = "a byte of its answer now and then, so that no client's timeout ends it"
+    UNDECIDED = "the same as far as START, for its answer is the one that is told when it is let go"
     SILENT = "nothing"
     BEGUN = "all of its answer but the last byte, and then nothing"
 
@@ -168,10 +170,11 @@ class Upstream:
         """Wait until this many requests are held at once; how many were when that is so, or one was given up, or no more came in time."""
         patience = allowances.DEADLINE_AFTER_A_MISSED_ONE if self._missed else allowances.ARRIVAL_DEADLINE
         first = time.monotonic() + (0.0 if self._missed else (count - hold.most) * allowances.ARRIVAL_OF_EACH)
+        pauses = Pauses()
         while hold.most < count and not hold.given_up:
             if time.monotonic() > max(first, hold.latest or first) + patience:
                 break
-            await asyncio.sleep(allowances.POLL_INTERVAL)
+            await asyncio.sleep(pauses.next)
         self._missed = hold.most < count
         return hold.most
 
@@ -254,26 +257,23 @@ class Upstream:
             connection=number,
         )
         self.requests.append(seen)
+        hold = self._hold
+        answer = None if hold and hold.manner is Manner.UNDECIDED else self._next_answer()
         sent: int | None = 0
-        reply, keep_alive = None, False
-        if hold := self._hold:
+        if hold:
             hold.add(seen)
-            start = b""
-            if hold.manner is Manner.BEGUN:
-                reply, keep_alive = self._next_reply(), self._keep_alive
-                start = reply.encoded(keep_alive=keep_alive)[:-1]
-                writer.write(start)
-            if (sent := await _released(hold, reader, writer, len(start))) is None:
-                hold.given_up += 1
-                return False
-        if reply is None:
-            reply, keep_alive = self._next_reply(), self._keep_alive
-        writer.write(reply.encoded(keep_alive=keep_alive)[sent:])
+            sent = await _released(hold, reader, writer, answer.encoded[:-1] if answer else START)
+        if hold and sent is None:
+            hold.given_up += 1
+            return False
+        answer = answer or self._next_answer()
+        writer.write(answer.encoded[sent:])
         await writer.drain()
-        return keep_alive and reply.cut is None
+        return answer.keeps_alive
 
-    def _next_reply(self) -> Reply:
-        return self._script.popleft() if self._script else self._reply
+    def _next_answer(self) -> "_Answer":
+        reply = self._script.popleft() if self._script else self._reply
+        return _Answer(reply.encoded(keep_alive=self._keep_alive), self._keep_alive and reply.cut is None)
 
     async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> h11.Request | None:
         """One request with its body; None where the connection ends before there is one."""
@@ -294,13 +294,23 @@ class Upstream:
                 return None
 
 
-async def _released(hold: Hold, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, sent: int) -> int | None:
-    """Wait until the held requests are let go: how many bytes of its answer this one was sent by then, or None if its connection went."""
+@dataclass(frozen=True)
+class _Answer:
+    """What one request is sent, and whether its connection is kept for another."""
+
+    encoded: bytes
+    keeps_alive: bool
+
+
+async def _released(hold: Hold, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, start: bytes) -> int | None:
+    """Wait until the held requests are let go: how many bytes of this start this one was sent by then, or None if its connection went."""
+    sent = len(start) if hold.manner is Manner.BEGUN else 0
+    writer.write(start[:sent])
     tasks = [asyncio.create_task(hold.released.wait()), asyncio.create_task(reader.read(1))]
     try:
         while not (await asyncio.wait(tasks, timeout=allowances.KEPT_AWAKE, return_when=asyncio.FIRST_COMPLETED))[0]:
-            if hold.manner is Manner.AWAKE and sent < len(START):
-                writer.write(START[sent : sent + 1])
+            if hold.manner is not Manner.SILENT and sent < len(start):
+                writer.write(start[sent : sent + 1])
                 sent += 1
         return sent if hold.released.is_set() else None
     finally:

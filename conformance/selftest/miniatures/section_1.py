@@ -53,8 +53,12 @@ class outbound_calls_at_once_share_one_answer(Service):
 class outbound_call_blocks_the_event_loop(Service):
     """The outbound call is made by a synchronous client inside the coroutine."""
 
+    async def connect(self) -> None:
+        await super().connect()
+        self.synchronous = httpx.Client(timeout=30, trust_env=False)
+
     async def fetch(self, url: str) -> httpx.Response:
-        return httpx.get(url, timeout=30, trust_env=False)  # noqa: ASYNC210
+        return self.synchronous.get(url)
 
 
 @miniature
