@@ -16,6 +16,7 @@ from conformance import allowances
 from conformance.errors import NoEvidence, WrongUsage
 from conformance.evidence import Journal, LogLine, Observation, ProcessEvent
 from conformance.options import Options
+from conformance.polling import Pauses
 from conformance.testbed.processes import Running, kill_all
 
 if TYPE_CHECKING:
@@ -117,13 +118,14 @@ class ByCommand:
         if done.returncode:
             raise NoEvidence(f"--restart-command ended with status {done.returncode}")
         deadline = time.monotonic() + allowances.READY_DEADLINE
+        pauses = Pauses()
         while True:
             try:
                 return self.running()
             except WrongUsage:
                 if time.monotonic() > deadline:
                     raise NoEvidence("--restart-command ended, and nothing listens where the service was") from None
-                time.sleep(allowances.POLL_INTERVAL)
+                time.sleep(pauses.next)
 
     def close(self) -> None:
         """Leave it as it is."""

@@ -12,6 +12,7 @@ from conformance import allowances
 from conformance.client import Client, InFlight, Pending
 from conformance.errors import NoEvidence, WrongUsage
 from conformance.evidence import Exchange, LogLine, Observation, ProcessEvent
+from conformance.polling import Pauses
 from conformance.target import HOST, Launch, NotReady, Target
 from conformance.testbed import postgres
 from conformance.testbed.embedded import free_port
@@ -104,10 +105,11 @@ def _ended(target: Target, signalled: ProcessEvent, lines_at_signal: list[LogLin
     process = target.process
     status = process.ended(allowances.STOP_DEADLINE)
     deadline = time.monotonic() + allowances.STOP_DEADLINE
+    pauses = Pauses()
     while not (is_free := target.port_is_free()) or process.children:
         if time.monotonic() > deadline:
             break
-        time.sleep(allowances.POLL_INTERVAL)  # what the process started may end a moment after it
+        time.sleep(pauses.next)  # what the process started may end a moment after it
     return Ending(signalled, lines_at_signal, status, names_of(process.children), is_free, process.output())
 
 
@@ -232,8 +234,9 @@ async def _terminate_over_a_read(life: RestartedLife, database: postgres.Databas
 async def _taken(target: Target, read: Pending) -> None:
     """Wait until a copy acts on a signal: it listens no more, drops the read, or ends; one that shows nothing is not waited for."""
     deadline = time.monotonic() + allowances.SIGNAL_DEADLINE
+    pauses = Pauses()
     while not (read.ended or target.process.status is not None or target.port_is_free()) and time.monotonic() < deadline:
-        await asyncio.sleep(allowances.POLL_INTERVAL)
+        await asyncio.sleep(pauses.next)
 
 
 @dataclass
@@ -304,13 +307,14 @@ async def _silent_server(addresses: Sequence[str]) -> AsyncIterator[tuple[int, a
 async def _answered(target: Target, client: Client, seconds: float) -> Exchange | None:
     """An answer of a copy within some seconds, or None."""
     deadline = time.monotonic() + seconds
+    pauses = Pauses()
     while (left := deadline - time.monotonic()) > 0 and target.process.status is None:
         if not target.port_is_free():
             async with client.in_flight() as send:
                 (request,) = send("/async")
                 exchange = await request.answer(left)
             return exchange if exchange.status is not None else None
-        await asyncio.sleep(allowances.POLL_INTERVAL)
+        await asyncio.sleep(pauses.next)
     return None
 
 
@@ -352,6 +356,7 @@ async def answered_meanwhile(send: InFlight, submission: Pending) -> Exchange | 
     """
     meanwhile = None
     until = time.monotonic() + allowances.RETRIES_WATCHED
+    pauses = Pauses()
     while time.monotonic() < until:
         (request,) = send("/async")
         exchange = await request.answer(allowances.UNBLOCKED_DEADLINE)
@@ -360,7 +365,7 @@ async def answered_meanwhile(send: InFlight, submission: Pending) -> Exchange | 
         meanwhile = exchange
         if not exchange.answered:
             break
-        await asyncio.sleep(allowances.POLL_INTERVAL)
+        await asyncio.sleep(pauses.next)
     return meanwhile
 
 

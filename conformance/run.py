@@ -23,6 +23,7 @@ from conformance.evidence import Exchange, Fact, Journal, Observation
 from conformance.interleaving import is_program
 from conformance.known import Known
 from conformance.options import Options
+from conformance.polling import Pauses
 from conformance.report import reading, views
 from conformance.report.record import Record
 from conformance.report.terminal import Summary
@@ -390,6 +391,7 @@ class Run:
         if before is None or not self.target.alive:
             return
         deadline = time.monotonic() + allowances.HEAL_DEADLINE
+        pauses = Pauses()
         while (now := self.target.health()) != before:
             if now.is_mute or time.monotonic() > deadline:
                 self.journal.observe(
@@ -397,6 +399,7 @@ class Run:
                 )
                 self.start_anew()
                 return
+            time.sleep(pauses.next)
 
     def start_anew(self) -> None:
         """Kill the target and start it again, for what is to be looked at on a fresh one."""
@@ -414,11 +417,15 @@ class Run:
         return life
 
     async def _lived_now(self, kind: type[lives.Life]) -> Future[lives.Life]:
-        """Let the target itself live, which somebody else has started, and start it again."""
+        """Let the target itself live, which somebody else has started, and start it again whatever became of that."""
         assert self.database
         lived: Future[lives.Life] = Future()
-        lived.set_result(await lives.LIVES[kind](self.launch, self.database.place))
-        await asyncio.to_thread(self._restart)
+        try:
+            lived.set_result(await lives.LIVES[kind](self.launch, self.database.place))
+        except (NoEvidence, BrokenTestbed) as nothing:
+            lived.set_exception(nothing)
+        finally:
+            await asyncio.to_thread(self._restart)
         return lived
 
     async def routes(self) -> Observation:

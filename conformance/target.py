@@ -24,6 +24,7 @@ from conformance.control import Control
 from conformance.errors import NoEvidence, Violation, WrongUsage
 from conformance.evidence import Journal, LogLine, Observation
 from conformance.options import Options
+from conformance.polling import Pauses
 from conformance.testbed.embedded import free_port
 from conformance.testbed.processes import Process, Running, last_said
 
@@ -248,11 +249,17 @@ class Target:
         """Wait for the first answer to GET /async, and return its status. Raises NotReady."""
         deadline = time.monotonic() + allowances.READY_DEADLINE
         trouble = "nothing"
+        is_started_here = self._process is not None and not self._contained and urlsplit(self.url).hostname == HOST
         with _http(None) as http:
+            pauses = Pauses()
             while (left := deadline - time.monotonic()) > 0:
                 if self._process and (ended := self._process.status) is not None:
                     self._process.ended(allowances.DEATH_DEADLINE)
                     raise NotReady(f"the process ended with status {ended} before it answered", self._process, ended)
+                if is_started_here and self.port_is_free():  # to see that costs less than a request
+                    trouble = "nothing listens there"
+                    time.sleep(pauses.next)
+                    continue
                 try:
                     request = httpx.Request(
                         "GET", self.url + "/async", headers=HEADERS, extensions={"timeout": dict.fromkeys(TIMEOUTS, left)}
@@ -264,12 +271,12 @@ class Target:
                     trouble = "nothing listens there"
                     if self._process is None:
                         break
-                    time.sleep(allowances.POLL_INTERVAL)
+                    time.sleep(pauses.next)
                 except httpx.TimeoutException:
                     trouble = "the connection is taken and nothing comes back"
                 except httpx.HTTPError as error:
                     trouble = f"what comes back is no HTTP: {error}"
-                    time.sleep(allowances.POLL_INTERVAL)
+                    time.sleep(pauses.next)
                 else:
                     if self._process:
                         self.lines_at_first_answer = self._process.output()

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from conformance.options import PROJECT
-from conformance.selftest.suite import SERVICES, command, environment, expect_nothing_left, judge, left_behind
+from conformance.selftest.suite import SERVICES, abandoned_memory, command, environment, expect_nothing_left, judge, left_behind
 from conformance.selftest.test_targets import WORKER, answering, needing
 from conformance.selftest.test_usage import expect_usage
 from conformance.testbed.embedded import free_port
@@ -82,8 +82,9 @@ def standing(shared_place: Path) -> Iterator[Kept]:
 
 def test_a_service_started_by_hand_is_judged_but_for_what_the_page_names(shared_place: Path, standing: Kept) -> None:
     with started("reference_impl.app:app", standing.variables) as url:
-        finished = judge(shared_place, "--target-url", url, "--worker-app", WORKER, env=standing.variables)
-    unseen = needing("process", "copy", "source")
+        only = ("--only", "DB", "UP", "TASK", "LIFE", "END-6", "DEP-9")
+        finished = judge(shared_place, "--target-url", url, "--worker-app", WORKER, *only, env=standing.variables)
+    unseen = needing("process", "copy", "source") & finished.verdicts.keys()
     assert finished.ids("FAIL") | finished.ids("ERROR") == set(), finished.output
     assert finished.ids("INCONCLUSIVE") == unseen
     assert f"(testbed of process {standing.process.pid})" in finished.output
@@ -109,6 +110,34 @@ def test_with_a_command_that_starts_it_again_its_lives_are_judged_too(shared_pla
         assert finished.ids("FAIL") | finished.ids("ERROR") == set(), finished.output
         assert finished.ids("INCONCLUSIVE") == needing("copy", "source") | OF_A_PARENT
         assert httpx.get(f"{url}/async", trust_env=False).is_success  # it runs on
+    finally:
+        os.kill(int(pid.read_text()), signal.SIGTERM)
+
+
+def test_a_life_that_cannot_be_seen_to_its_end_leaves_the_service_running(shared_place: Path, standing: Kept) -> None:
+    port = free_port()
+    script, pid, calls = shared_place / "restart-once", shared_place / "pid-once", shared_place / "calls"
+    served = f"{sys.executable} -m uvicorn --port {port} reference_impl.app:app"
+    fails = f"echo >> {calls}\n[ $(wc -l < {calls}) -ne 2 ] || exit 1"  # at its second call, by which the first life begins
+    script.write_text(f"#!/bin/sh\ncd {PROJECT}\n{fails}\n{served} > /dev/null 2>&1 &\necho $! > {pid}\n")
+    script.chmod(0o755)
+    subprocess.run([script], env={**os.environ, **standing.variables}, check=True)
+    url = answering(f"http://127.0.0.1:{port}")
+    try:
+        finished = judge(
+            shared_place,
+            "--target-url",
+            url,
+            "--restart-command",
+            str(script),
+            "--only",
+            "LIFE-3",
+            "LIFE-4",
+            "LIFE-10",
+            env=standing.variables,
+        )
+        assert finished.verdicts == {"LIFE-3": "INCONCLUSIVE", "LIFE-4": "PASS", "LIFE-10": "INCONCLUSIVE"}, finished.output
+        assert "--restart-command ended with status 1" in finished.output
     finally:
         os.kill(int(pid.read_text()), signal.SIGTERM)
 
@@ -140,12 +169,13 @@ def test_a_testbed_serves_one_run_at_a_time(shared_place: Path, standing: Kept) 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
 def test_it_leaves_nothing_behind(place: Path, number: signal.Signals) -> None:
+    memory = abandoned_memory()
     with kept(place) as testbed:
         testbed.process.send_signal(number)
         testbed.process.wait(30)
         if number is signal.SIGKILL:  # it had no time to remove its file, which no run believes then
             next((place / "scratch").glob("conformance-testbed-*.json")).unlink()
-        expect_nothing_left(place)
+        expect_nothing_left(place, memory)
 
 
 MISTAKES = {

@@ -27,6 +27,7 @@ import redis
 from conformance import allowances
 from conformance.errors import BrokenTestbed, WrongUsage
 from conformance.evidence import Journal
+from conformance.polling import Pauses
 from conformance.testbed.processes import Process, run_to_end
 
 NOBODY = 65534  # PostgreSQL refuses to run as root; this user is on every Linux and owns nothing
@@ -239,6 +240,7 @@ def wait_for_redis(server: Server) -> None:
 
 def _answers(name: str, server: Server, ask: Callable[[], object], not_yet: type[Exception] | tuple[type[Exception], ...]) -> None:
     deadline = time.monotonic() + allowances.BOOT_DEADLINE
+    pauses = Pauses()
     while True:
         try:
             ask()
@@ -246,7 +248,7 @@ def _answers(name: str, server: Server, ask: Callable[[], object], not_yet: type
             if server.status() is not None or time.monotonic() > deadline:
                 said = " / ".join(server.last_lines())
                 raise BrokenTestbed(f"the suite's own {name} does not answer ({error}); its last lines: {said}") from error
-            time.sleep(allowances.POLL_INTERVAL)
+            time.sleep(pauses.next)
         else:
             return
 

@@ -15,6 +15,7 @@ import asyncpg
 from conformance import allowances
 from conformance.errors import BrokenTestbed, NoEvidence, WrongUsage
 from conformance.evidence import Journal, Observation
+from conformance.polling import Pauses
 from spec.catalogue import FOLDER
 from spec.model import COLUMNS, shown
 
@@ -256,10 +257,11 @@ class Database:
         with blaming_the_testbed("terminate the target's sessions"):
             async with self._busy:
                 ended = [row["pid"] for row in await self._connection.fetch(query, self._role)]
+                pauses = Pauses()
                 while await self._connection.fetchval("SELECT count(*) FROM pg_stat_activity WHERE pid = ANY($1)", ended):
                     if time.monotonic() > deadline:
                         raise BrokenTestbed("Postgres was told to terminate the target's sessions, and they are there still")
-                    await asyncio.sleep(allowances.POLL_INTERVAL)
+                    await asyncio.sleep(pauses.next)
         return self._journal.observe("fault", f"{len(ended)} sessions of the service's were terminated", terminated=len(ended))
 
     @asynccontextmanager
@@ -370,6 +372,7 @@ class Database:
         """
         patience = at_most or (allowances.DEADLINE_AFTER_A_MISSED_ONE if self._missed else allowances.ARRIVAL_DEADLINE)
         deadline = time.monotonic() + patience
+        pauses = Pauses()
         while True:
             with blaming_the_testbed("look at pg_locks"):
                 async with self._busy:
@@ -377,7 +380,7 @@ class Database:
             if seen >= count or time.monotonic() > deadline:
                 self._missed = self._missed if at_most else seen < count
                 return self._journal.observe("lock", f"{seen} reads wait in pg_locks", waiting=seen)
-            await asyncio.sleep(allowances.POLL_INTERVAL)
+            await asyncio.sleep(pauses.next)
 
     async def sessions(self) -> Observation:
         """Record how many sessions the target's role has."""
@@ -400,8 +403,9 @@ class Database:
     async def sessions_ended(self) -> Observation:
         """Wait until the target's sessions are gone, and record how many the server has counted as abandoned since the last time."""
         deadline = time.monotonic() + allowances.STOP_DEADLINE
+        pauses = Pauses()
         while (left := (await self.sessions()).data["sessions"]) and time.monotonic() < deadline:
-            await asyncio.sleep(allowances.POLL_INTERVAL)
+            await asyncio.sleep(pauses.next)
         with blaming_the_testbed("look at pg_stat_database"):
             async with self._busy:
                 counted = await self._connection.fetchval(ABANDONED)

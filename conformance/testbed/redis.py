@@ -19,6 +19,7 @@ from kombu.exceptions import KombuError
 from conformance import allowances
 from conformance.errors import BrokenTestbed, NoEvidence, WrongUsage
 from conformance.evidence import Journal, Observation, QueuedMessage
+from conformance.polling import Pauses
 from spec.model import shown
 
 PAUSE_MS = 600_000  # longer than any probe lasts; the pause ends with the block
@@ -174,11 +175,12 @@ class Broker:
     async def result(self, task_id: str, deadline: float) -> tuple[Any, Observation]:
         """Wait for a task's outcome; its state and value, and what was seen when it ended or the deadline passed."""
         until = time.monotonic() + deadline
+        pauses = Pauses()
         while True:
             state, value = await asyncio.to_thread(self._outcome, task_id)
             if state in ("SUCCESS", "FAILURE", "REVOKED", "UNREADABLE") or time.monotonic() > until:
                 return value, self._journal.observe("result", f"task {task_id} is {state}: {shown(value)}", state=state)
-            await asyncio.sleep(allowances.POLL_INTERVAL)
+            await asyncio.sleep(pauses.next)
 
     def _outcome(self, task_id: str) -> tuple[str, Any]:
         """What `celery.result.AsyncResult` says of a task, its state and its value read at once."""
@@ -231,8 +233,9 @@ class Broker:
         What was seen then, or at the deadline.
         """
         deadline = time.monotonic() + allowances.ARRIVAL_DEADLINE
+        pauses = Pauses()
         while (seen := await self.refusals()) < count and not until() and time.monotonic() < deadline:
-            await asyncio.sleep(allowances.POLL_INTERVAL)
+            await asyncio.sleep(pauses.next)
         return self._journal.observe("broker", f"the broker has turned the service away {seen} times", refusals=seen)
 
     async def turned_away_for_good(self, before: int, until: Callable[[], bool]) -> Observation:
@@ -274,23 +277,26 @@ class Broker:
     async def writes_waiting(self) -> Observation:
         """Wait until a write of the target's waits while the broker is stalled; what was seen then, or at the deadline."""
         deadline = time.monotonic() + allowances.ARRIVAL_DEADLINE
+        pauses = Pauses()
         while not (seen := await self._waiting_writes()) and time.monotonic() < deadline:
-            await asyncio.sleep(allowances.POLL_INTERVAL)
+            await asyncio.sleep(pauses.next)
         commands = ", ".join(seen) or "no command"
         return self._journal.observe("broker", f"{commands} of the service's waits for the broker", waiting=len(seen))
 
     async def large_write_waiting(self, size: int) -> Observation:
         """Wait until a write of the target's waits that takes this many bytes, while the broker is stalled; what was seen then, or at the deadline."""
         deadline = time.monotonic() + allowances.ARRIVAL_DEADLINE
+        pauses = Pauses()
         while not (seen := await self._large_waiting(size)) and time.monotonic() < deadline:
-            await asyncio.sleep(allowances.POLL_INTERVAL)
+            await asyncio.sleep(pauses.next)
         return self._journal.observe("broker", f"{seen} writes of the service's that take {size} bytes wait for the broker", waiting=seen)
 
     async def large_write_gone(self, size: int) -> None:
         """Wait until no such write waits any more, for the server has seen the end of its client; for ARRIVAL_DEADLINE at most."""
         deadline = time.monotonic() + allowances.ARRIVAL_DEADLINE
+        pauses = Pauses()
         while await self._large_waiting(size) and time.monotonic() < deadline:
-            await asyncio.sleep(allowances.POLL_INTERVAL)
+            await asyncio.sleep(pauses.next)
 
     async def whereabouts(self, task_id: str) -> Observation:
         """Where a task is at one moment: in lists, in other keys (such as kombu's `unacked`), and whether it has its result."""
@@ -312,8 +318,9 @@ class Broker:
     async def acknowledged(self, task_id: str) -> None:
         """Wait until the message of a task that is done is kept nowhere; one that stays is not waited for longer than a result."""
         deadline = time.monotonic() + allowances.RESULT_DEADLINE
+        pauses = Pauses()
         while (await self.whereabouts(task_id)).data["kept"] and time.monotonic() < deadline:
-            await asyncio.sleep(allowances.POLL_INTERVAL)
+            await asyncio.sleep(pauses.next)
 
     async def remove(self, task_id: str) -> None:
         """Remove every message of a task, from lists and from what kombu keeps of those that were taken (`unacked`)."""

@@ -365,7 +365,7 @@ class submission_waits_for_the_broker(Service):
             except KombuError as error:
                 if not isinstance(error.__cause__, redis.ConnectionError):
                     raise
-                await asyncio.sleep(GLANCE)
+                await asyncio.sleep(0.2)
 
 
 @miniature

@@ -278,7 +278,7 @@ class stop_waits_until_every_client_has_left(Service):
 
     async def drain(self, handle_exit: Any) -> None:
         while any(self.is_a_client(connection) for connection in psutil.Process().net_connections("tcp")):
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.5)
         handle_exit(signal.SIGTERM, None)
 
     def is_a_client(self, connection: Any) -> bool:
