@@ -10,8 +10,10 @@ import pytest
 
 from conformance.report.reading import Report
 from conformance.selftest import records
+from conformance.selftest.suite import work_in_memory
 
 os.environ["CONFORMANCE_SERVICES"] = "embedded"
+work_in_memory()
 
 
 # Files that take minutes, which begin first, the longest before the others: so that none is all that is left to do in the end.

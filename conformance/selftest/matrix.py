@@ -26,7 +26,7 @@ from spec.catalogue import Level, catalogue
 
 T = TypeVar("T")
 CORES = os.cpu_count() or 1
-RUNS_AT_ONCE = min(8, 3 * CORES)  # most of them usually wait for something; each takes some 400 MB
+RUNS_AT_ONCE = min(16, 4 * CORES)  # most of them usually wait for something; each takes some 400 MB
 WHOLE_RUNS_AT_ONCE = min(8, 2 * CORES)  # by the whole catalogue, which waits less
 RUN_DEADLINE = 300.0  # seconds; one on the document's own code had not ended after 180, beside a dozen others on 2 cores
 END_DEADLINE = 30.0  # seconds from SIGTERM to the end of a run, which cleans up

@@ -24,7 +24,7 @@ from conformance.selftest import matrix, mutants, peer, proof_page
 from conformance.selftest.matrix import Judged
 from conformance.selftest.miniatures.table import MINIATURES, Miniature
 from conformance.selftest.peer import Bench
-from conformance.selftest.suite import environment
+from conformance.selftest.suite import environment, work_in_memory
 from conformance.selftest.variants import judging
 from conformance.selftest.variants.table import VARIANTS
 from conformance.selftest.warm import Starter
@@ -49,6 +49,7 @@ def main(parts: Sequence[str], *, runs: int, again: bool) -> int:
     if unknown := [part for part in parts if part not in works]:
         print(f"conformance prove wants parts of the proof; {unknown[0]!r} is none of {', '.join(works)}", file=sys.stderr)
         return 4
+    work_in_memory()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started is ended
     commit = _commit()
     for part in parts or works:

@@ -4,7 +4,8 @@ A run costs about a second of imports, and so does each of its targets, workers 
 forked, and are in everything else what they are elsewhere: processes of their own, with their own group, environment, folder, output,
 signals and status. Whatever is forked was forked from a process with one thread.
 
-`python -m conformance.selftest.warm` reads requests from its standard input, a line of JSON each, and runs them one at a time.
+`python -m conformance.selftest.warm` is given sockets by its standard input, which is one too. For each it forks a process that
+reads requests from it, a line of JSON each, and runs them one at a time.
 """
 
 import atexit
@@ -25,32 +26,68 @@ import time
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2): orphans among the descendants become children of this process
-SERVED = ("uvicorn", "celery")  # modules that targets run
+SERVED = ("uvicorn", "celery", "hypercorn")  # modules that targets run
 IMPORTED = (
-    "asyncpg", "celery.app.defaults", "celery.apps.worker", "celery.backends.redis", "celery.bin.celery", "celery.concurrency.prefork",
-    "celery.worker.consumer.consumer", "fastapi", "httpx", "kombu.transport.redis", "pytest", "uvicorn.lifespan.on", "uvicorn.loops.asyncio",
-    "uvicorn.protocols.http.h11_impl", "conformance.contract", "conformance.plugin", "conformance.search",
-    "schemathesis.specs.openapi.schemas",
+    "_pytest.helpconfig", "_pytest.pastebin", "_pytest.setuponly", "_pytest.setupplan", "_pytest.skipping", "_pytest.stepwise",
+    "_pytest.threadexception", "_pytest.tracemalloc", "_pytest.unittest", "_pytest.unraisableexception", "_pytest.warnings", "aiohttp",
+    "anyio._backends._asyncio", "anyio.from_thread", "asyncpg", "billiard.heap", "billiard.popen_fork", "billiard.sharedctypes",
+    "billiard.synchronize", "celery.app.control", "celery.app.defaults", "celery.app.events", "celery.app.log", "celery.apps.worker",
+    "celery.backends.redis", "celery.bin.celery", "celery.concurrency.prefork", "celery.events.receiver", "celery.fixups.django",
+    "celery.worker.autoscale", "celery.worker.components", "celery.worker.consumer.consumer", "celery.worker.consumer.delayed_delivery",
+    "celery.worker.strategy", "conformance.contract", "conformance.plugin", "conformance.search", "databases.backends.postgres",
+    "fastapi", "faulthandler", "httpx", "hypercorn.asyncio.lifespan", "hypercorn.asyncio.run",
+    "hypothesis.strategies._internal.flatmapped", "kombu.transport.redis", "pdb", "psycopg_pool", "pydantic.v1", "pydantic_settings",
+    "pytest", "schemathesis.generation._hooks", "schemathesis.generation.body_overrides", "schemathesis.generation.dictionaries",
+    "schemathesis.python._constants.orchestrator", "schemathesis.python.asgi", "schemathesis.specs.openapi.schemas",
+    "schemathesis.transport.asgi", "schemathesis.transport.wsgi", "sqlalchemy.dialects.postgresql.asyncpg",
+    "sqlalchemy.dialects.postgresql.psycopg", "sqlalchemy.ext.asyncio", "sqlalchemy.orm", "uvicorn.lifespan.on",
+    "uvicorn.loops.asyncio", "uvicorn.protocols.http.auto", "uvicorn.protocols.http.h11_impl", "uvicorn.protocols.websockets.auto",
 )  # fmt: skip
+COLLECTED_AFTER = (20_000, 20, 50)  # objects, and collections of the younger; Python's 700, 10, 10 cost a tenth of the CPU of a run
 FIRST_OF_OURS = 3  # file descriptors before it are the standard ones
 
 
-class Starter:
-    """A process that forks runs; one at a time."""
+class Warm:
+    """The process that has imported everything: one for all that this one starts, for it takes seconds to become warm."""
 
     def __init__(self) -> None:
-        argv = [sys.executable, "-m", "conformance.selftest.warm"]
-        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._line, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen([sys.executable, "-m", "conformance.selftest.warm"], stdin=theirs.fileno())
+        atexit.register(self._close)
+
+    def connect(self) -> socket.socket:
+        """A line to a process forked from it."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            socket.send_fds(self._line, [b"-"], [theirs.fileno()])
+        return ours
+
+    def _close(self) -> None:
+        """Close its input, which ends it. A signal could come while it makes its tables, and leave their folder."""
+        self._line.close()
+        self._process.wait()
+
+
+warm = cache(Warm)
+
+
+class Starter:
+    """What has runs forked; one at a time."""
+
+    def __init__(self) -> None:
+        with warm().connect() as line:
+            self._line = line.makefile("rw", encoding="utf-8")
 
     def run(self, arguments: Sequence[str], output: Path, env: Mapping[str, str], deadline: float, patience: float) -> int:
         """Run the suite to its end, or ask it to stop after `deadline` seconds and kill it `patience` later; its exit status."""
-        assert self._process.stdin and self._process.stdout
-        print(json.dumps([list(arguments), str(output), dict(env)]), file=self._process.stdin, flush=True)
-        pid = int(self._process.stdout.readline())
+        print(json.dumps([list(arguments), str(output), dict(env)]), file=self._line, flush=True)
+        pid = int(self._line.readline())
         timers = [
             threading.Timer(after, _send, (pid, number))
             for after, number in ((deadline, signal.SIGTERM), (deadline + patience, signal.SIGKILL))
@@ -58,14 +95,14 @@ class Starter:
         for timer in timers:
             timer.start()
         try:
-            return int(self._process.stdout.readline())
+            return int(self._line.readline())
         finally:
             for timer in timers:
                 timer.cancel()
 
     def close(self) -> None:
-        """Close its input, which ends it. A signal could come while it makes its tables, and leave their folder."""
-        self._process.communicate()
+        """End what forks them."""
+        self._line.close()
 
 
 def _send(pid: int, number: int) -> None:
@@ -74,16 +111,29 @@ def _send(pid: int, number: int) -> None:
 
 
 def main() -> None:
-    """Serve requests until the input ends."""
+    """Fork what serves requests until the input ends."""
+    given = socket.socket(fileno=0)
     _import_what_runs_import()
     _make_tables()
     gc.freeze()  # what all of them share is nothing to look through in each
-    for line in sys.stdin:
-        pid = os.fork()
-        if pid == 0:
-            _become_a_run(*json.loads(line))
-        print(pid, flush=True)
-        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+    gc.set_threshold(*COLLECTED_AFTER)
+    while (received := socket.recv_fds(given, 1, 1))[0]:
+        with socket.socket(fileno=received[1][0]) as line:
+            if os.fork() == 0:
+                _serve_runs(line)
+        with suppress(ChildProcessError):
+            os.waitpid(-1, os.WNOHANG)
+
+
+def _serve_runs(line: socket.socket) -> NoReturn:
+    with line.makefile("rw", encoding="utf-8") as requests:
+        for request in requests:
+            pid = os.fork()
+            if pid == 0:
+                _become_a_run(*json.loads(request))
+            print(pid, file=requests, flush=True)
+            print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), file=requests, flush=True)
+    os._exit(0)
 
 
 def _import_what_runs_import() -> None:
