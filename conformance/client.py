@@ -154,8 +154,8 @@ class Client:
     async def in_flight(self) -> AsyncIterator[InFlight]:
         """Yield what sends requests at once and goes on without their answers.
 
-        Their answers are waited for when the block ends, so whatever holds them belongs inside of it. So they are where it ends in
-        an exception: a target that is stuck in one of them after the other has them behind it when the next probe begins.
+        Their answers are waited for when the block ends, in an exception too, so whatever holds them belongs inside of it. A target
+        that is stuck in one of them after the other has them behind it when the next probe begins.
         """
         sent = InFlight(self)
         try:
@@ -231,7 +231,7 @@ class Client:
 
 
 def _http(keep_alive: int) -> httpx.AsyncHTTPTransport:
-    """What sends; without a client around it, for cookies, redirects and deadlines are not to be looked after: those are ours, and can be moved."""
+    """What sends. There is no client around it: cookies and redirects are not followed, and deadlines are ours, so that they can be moved."""
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=keep_alive)
     return httpx.AsyncHTTPTransport(verify=False, trust_env=False, limits=limits)  # no TLS here, so no context for it
 

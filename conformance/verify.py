@@ -6,6 +6,7 @@ many others as make both cores busy. Probes are taken in another order each time
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -229,9 +230,11 @@ def _lane(chosen: Options, arguments: Sequence[str], suite: Suite) -> Iterator[C
 
 
 def _run(suite: Suite, number: int, kind: Kind, record: Path, arguments: Iterable[str]) -> Ended:
-    """One run, in a process of its own. Raises WrongUsage."""
+    """One run, in a process of its own. Raises WrongUsage, and KeyboardInterrupt where it was interrupted, as the series is then."""
     record.unlink(missing_ok=True)
     status, said = suite([f"--record={record}", f"--seed={number}", "--shuffle", *arguments])
+    if status in (Exit.INTERRUPTED, -signal.SIGINT):  # in order, or before it could take a signal
+        raise KeyboardInterrupt
     if status == Exit.WRONG_USAGE:
         raise WrongUsage(said.strip().removeprefix("ERROR: "))
     lines = lines_of(record)

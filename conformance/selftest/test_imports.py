@@ -16,6 +16,7 @@ LEAVES = {
     "conformance.settings",
     "conformance.known",
     "conformance.allowances",
+    "conformance.polling",
 }
 TESTBED = LEAVES | {"conformance.testbed"}
 
@@ -30,6 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "conformance/known.py": {"spec"} | LEAVES,
     "conformance/allowances.py": set(),
     "conformance/arguments.py": set(),
+    "conformance/polling.py": {"conformance.allowances"},
     "conformance/testbed": {"spec"} | TESTBED,
     "conformance/client.py": {"spec"} | LEAVES,
     "conformance/control.py": TESTBED,
