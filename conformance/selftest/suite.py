@@ -72,7 +72,7 @@ def environment(folder: Path) -> dict[str, str]:
     scratch.mkdir(exist_ok=True)
     scratch.chmod(0o711)
     authority.write_text(Path(certifi.where()).read_text("utf-8").partition(END_OF_ONE)[0] + END_OF_ONE, "utf-8")
-    return {"SSL_CERT_FILE": str(authority), **os.environ, "TMPDIR": str(scratch), "COLUMNS": "100"}
+    return {**os.environ, "TMPDIR": str(scratch), "SSL_CERT_FILE": str(authority), "COLUMNS": "100"}
 
 
 def judge(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> Finished:
