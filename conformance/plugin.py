@@ -3,6 +3,7 @@
 import random
 import sys
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -229,6 +230,12 @@ class RunHooks:
         began = item.stash.get(STARTED, ended)
         self.run.outcomes.append(Outcome(requirement.id, item.nodeid, status, finding, ended - began, (began, ended)))
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Leave out the frames that have no line: an interrupt may come at an instruction of none, and pytest wants one of each."""
+        excinfo.value.__suppress_context__ = True
+        excinfo.traceback = excinfo.traceback.filter(_has_line)
+
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         self._close()
@@ -264,6 +271,13 @@ class RunHooks:
                 terminalreporter.write_line(line.text, **({COLOURS[line.tone]: True} if line.tone else {}))
         if self._page:
             terminalreporter.write_line(self._page)
+
+
+def _has_line(entry: Any) -> bool:
+    """Whether a frame of a traceback has a line."""
+    with suppress(TypeError):
+        return bool(entry.lineno >= 0)
+    return False
 
 
 def _requirement(run: Run, item: pytest.Item) -> Requirement:

@@ -61,6 +61,7 @@ class Bed:
     redis_url: str
     starter: Starter
     place: Path
+    environment: Mapping[str, str]  # made by the main thread: pytest changes its own between two tests, and copying it then may fail
 
     def judge(self, *arguments: str, stop_at_first: bool = False) -> Judged:
         """Run the suite, as its users do. A run that hangs is ended in a way that lets it clean up."""
@@ -69,7 +70,7 @@ class Bed:
         urls = [f"--database-url={self.database_url}", f"--redis-url={self.redis_url}"]
         more = ["--maxfail=1"] if stop_at_first else []
         argv = [*urls, SEED, f"--record={record}", *more, *arguments]
-        self.starter.run(argv, output, environment(self.place), RUN_DEADLINE, END_DEADLINE)
+        self.starter.run(argv, output, self.environment, RUN_DEADLINE, END_DEADLINE)
         lines = lines_of(record)
         seconds = sum(line["seconds"] for line in lines if line["type"] == "footer")
         verdicts = {line["requirement"]: line for line in lines if line["type"] == "verdict"}
@@ -111,9 +112,10 @@ def made(count: int) -> Iterator[Beds]:
         for number in range(count):
             place = folder / str(number)
             place.mkdir(0o711)
-            stack.callback(expect_empty, Path(environment(place)["TMPDIR"]))
+            env = environment(place)
+            stack.callback(expect_empty, Path(env["TMPDIR"]))
             urls = stack.enter_context(servers(place))
-            beds.append(Bed(*urls, stack.enter_context(closing(Starter())), place))
+            beds.append(Bed(*urls, stack.enter_context(closing(Starter())), place, env))
         yield stack.enter_context(closing(Beds(beds)))
 
 

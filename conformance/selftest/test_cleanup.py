@@ -1,16 +1,19 @@
 """Nothing is left behind: no process, folder, role, database, user or key, however a run ends."""
 
 import asyncio
+import inspect
 import signal
 import subprocess
 import time
 from pathlib import Path
+from types import FrameType, TracebackType
 
 import asyncpg
 import pytest
 import redis
 
 from conformance.options import PROJECT
+from conformance.plugin import RunHooks
 from conformance.selftest.suite import (
     PATIENCE,
     SERVICES,
@@ -64,6 +67,25 @@ def test_after_an_interrupt(place: Path, number: signal.Signals, moment: str) ->
     run.send_signal(number)
     assert run.wait(PATIENCE) == 2, printed(place / "output.txt")
     assert not left_behind(place)
+
+
+def test_an_interrupt_may_come_where_there_is_no_line() -> None:
+    def with_instructions_of_no_line() -> FrameType | None:
+        try:
+            return inspect.currentframe()
+        except ValueError as error:
+            raise TypeError from error
+
+    frame = with_instructions_of_no_line()
+    assert frame
+    offset = next(start for start, _, line in frame.f_code.co_lines() if line is None)
+    nowhere = TracebackType(None, frame, offset, -1)
+    assert nowhere.tb_lineno is None
+    excinfo = pytest.ExceptionInfo.from_exception(KeyboardInterrupt().with_traceback(TracebackType(nowhere, frame, 0, 1)))
+    with pytest.raises(TypeError):
+        excinfo.getrepr()
+    RunHooks.pytest_keyboard_interrupt(None, excinfo)
+    assert "KeyboardInterrupt" in str(excinfo.getrepr(funcargs=True))
 
 
 @pytest.mark.parametrize("moment", ["while it opens", "while it probes"])
