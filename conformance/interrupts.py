@@ -4,10 +4,17 @@ import asyncio
 import signal
 import sys
 from types import FrameType
+from typing import Any
 
 import pytest
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def leave_out_frames_of_no_line(excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+    """Make an interrupt one that pytest can show: it wants a line of each frame, and a signal may come at an instruction of none."""
+    excinfo.value.__suppress_context__ = True
+    excinfo.traceback = excinfo.traceback.filter(_has_line)
 
 
 class Interrupts:
@@ -80,3 +87,10 @@ def _imports(frame: FrameType | None) -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def _has_line(entry: Any) -> bool:
+    try:
+        return bool(entry.lineno >= 0)
+    except TypeError:
+        return False

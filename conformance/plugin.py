@@ -3,7 +3,6 @@
 import random
 import sys
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from conformance import allowances, interleaving, lives, options, progress
 from conformance.client import Client
 from conformance.errors import BrokenTestbed, NoEvidence, Violation, WrongUsage
 from conformance.evidence import Fact
-from conformance.interrupts import Interrupts
+from conformance.interrupts import Interrupts, leave_out_frames_of_no_line
 from conformance.report.terminal import KNOWN, Summary, page
 from conformance.run import READINESS, Run
 from conformance.target import Target
@@ -232,9 +231,7 @@ class RunHooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Leave out the frames that have no line: an interrupt may come at an instruction of none, and pytest wants one of each."""
-        excinfo.value.__suppress_context__ = True
-        excinfo.traceback = excinfo.traceback.filter(_has_line)
+        leave_out_frames_of_no_line(excinfo)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -271,13 +268,6 @@ class RunHooks:
                 terminalreporter.write_line(line.text, **({COLOURS[line.tone]: True} if line.tone else {}))
         if self._page:
             terminalreporter.write_line(self._page)
-
-
-def _has_line(entry: Any) -> bool:
-    """Whether a frame of a traceback has a line."""
-    with suppress(TypeError):
-        return bool(entry.lineno >= 0)
-    return False
 
 
 def _requirement(run: Run, item: pytest.Item) -> Requirement:
