@@ -102,7 +102,7 @@ DEATH_DEADLINE = 1.0
 STACK_DEADLINE = 1.0
 
 # How often a fact is looked up again that cannot be waited for otherwise (pg_locks, a log line, a port): at first, later after this share of
-# what has been waited, and at last. With the first alone, a service that never stops cost a run 10 s of CPU, a task without a result 4.
+# what has been waited, and at last. With the first alone, a run whose task has no result took 4.7 s of CPU, 2.5 so.
 POLL_INTERVAL = 0.005
 POLL_SHARE = 0.05
 LONGEST_POLL_INTERVAL = 0.1

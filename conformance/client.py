@@ -3,7 +3,6 @@
 import asyncio
 import json
 import sys
-from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -99,7 +98,7 @@ class Client:
         self.url = url
         self._base = httpx.URL(url)
         self._journal = journal
-        self._mute: Counter[str] = Counter()
+        self._mute: set[str] = set()  # endpoints that have let a whole deadline pass, and have not answered since
         self._overdue: Exchange | None = None
         self._requirement = ""
 
@@ -164,8 +163,8 @@ class Client:
             await asyncio.gather(*(request.answer() for request in sent.pending), return_exceptions=True)
 
     def deadline_of(self, wanted: Wanted) -> float:
-        """How long an answer may take: shorter once the same endpoint has let a whole deadline pass, and has not answered since."""
-        return allowances.DEADLINE_AFTER_A_MISSED_ONE if self._mute[wanted.endpoint] else allowances.ANSWER_DEADLINE
+        """How long an answer may take: shorter of an endpoint that is mute."""
+        return allowances.DEADLINE_AFTER_A_MISSED_ONE if wanted.endpoint in self._mute else allowances.ANSWER_DEADLINE
 
     async def send(self, wanted: Wanted, http: httpx.AsyncHTTPTransport | None = None) -> Exchange:
         """Send a request and wait for its answer; an exchange without one if the deadline passes."""
@@ -177,9 +176,9 @@ class Client:
         return exchange
 
     def note(self, wanted: Wanted, exchange: Exchange) -> bool:
-        """Keep in mind whether an endpoint has let a whole deadline pass, which is the answer."""
+        """Keep in mind whether an endpoint is mute, and say so."""
         is_mute = exchange.failure is not None and exchange.failure.startswith(OVERDUE)
-        self._mute[wanted.endpoint] = int(is_mute)
+        (self._mute.add if is_mute else self._mute.discard)(wanted.endpoint)
         return is_mute
 
     async def exchange(

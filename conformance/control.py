@@ -17,7 +17,7 @@ from conformance.errors import NoEvidence, WrongUsage
 from conformance.evidence import Journal, LogLine, Observation, ProcessEvent
 from conformance.options import Options
 from conformance.polling import Pauses
-from conformance.testbed.processes import Running, kill_all
+from conformance.testbed.processes import Running, is_running, kill_all
 
 if TYPE_CHECKING:
     from conformance.testbed.contained import Contained
@@ -145,16 +145,13 @@ class Found:
     @property
     def status(self) -> int | None:
         """UNSEEN once it has ended; None while it runs."""
-        with suppress(psutil.Error):
-            if self._process.is_running() and self._process.status() != psutil.STATUS_ZOMBIE:
-                return None
-        return UNSEEN
+        return None if is_running(self._process) else UNSEEN
 
     @property
     def children(self) -> Sequence[psutil.Process]:
         """The processes that descend from it, or did when it was sent a signal."""
         self._look_at_family()
-        return [child for child in self._family if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+        return [child for child in self._family if is_running(child)]
 
     def _look_at_family(self) -> None:
         with suppress(psutil.Error):

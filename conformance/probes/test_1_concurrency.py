@@ -21,7 +21,7 @@ from conformance.testbed.upstream import Hold, Upstream, document
 from spec import model
 
 OUTBOUND, MANY = 20, 64  # the latter is more than the 40 threads of Starlette's pool
-BATCH = 4  # calls that are made at once: on a busy machine a client may take 0.3 s of CPU before any connects, and each has but its 5 s for that
+BATCH = 4  # made at once: on a busy machine a client may take 0.3 s before it connects, and none should spend its own 5 s on the others'
 READS = 15  # more than a pool of 10
 SUBMISSION = "/process-data/"
 APART = (1, 1, 8, 10, 64, 100, 256, 1000)  # distances of ids that a careless key may mix up

@@ -7,7 +7,7 @@ left to remove, so it imports what that takes only then.
 
 import sys
 
-PATIENCE = 5.0  # seconds; initdb takes 0.6 s of CPU, and Postgres ended within 0.1 s of SIGQUIT
+PATIENCE = 5.0  # seconds; initdb takes about 1 s of CPU, and Postgres ended within 0.2 s of SIGQUIT, of 4
 
 
 def main(folder: str, label: str) -> None:

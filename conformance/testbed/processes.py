@@ -249,7 +249,7 @@ class Process:
     @property
     def children(self) -> list[psutil.Process]:
         """The processes that descend from this one, or did when it was sent a signal, or are still in its group."""
-        found = [child for child in self._family if _runs(child)]
+        found = [child for child in self._family if is_running(child)]
         with suppress(psutil.Error):
             found += (child for child in psutil.Process(self.pid).children(recursive=True) if child not in found)
         found += (process for process in _in_group(self.pid) if process not in found and process.pid != self.pid)
@@ -304,6 +304,13 @@ def started_with(value: str) -> list[psutil.Process]:
     return found
 
 
+def is_running(process: psutil.Process) -> bool:
+    """Whether a process is there, and more than a status that nobody has asked for."""
+    with suppress(psutil.Error):
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    return False
+
+
 def kill_all(processes: Iterable[psutil.Process]) -> None:
     """SIGKILL each that is there still."""
     for process in processes:
@@ -324,12 +331,6 @@ def run_to_end(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, user: 
     if done.returncode:
         said = " / ".join((done.stderr or done.stdout).decode("utf-8", "replace").strip().splitlines()[-3:])
         raise BrokenTestbed(f"{Path(argv[0]).name} ended with status {done.returncode}: {said}")
-
-
-def _runs(process: psutil.Process) -> bool:
-    with suppress(psutil.Error):
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    return False
 
 
 def _in_group(group: int) -> Iterable[psutil.Process]:
