@@ -122,6 +122,7 @@ class _AnswersWithGigabytes(Service):
             yield bytes(document.body)
             for _ in range(4096):
                 yield b" " * 2**20
+                await anyio.lowlevel.checkpoint()  # else the event loop is stuck in the rest of it once its client has left
 
         return StreamingResponse(parts(), media_type="application/json")
 
