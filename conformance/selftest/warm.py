@@ -48,7 +48,6 @@ IMPORTED = (
     "sqlalchemy.dialects.postgresql.psycopg", "sqlalchemy.ext.asyncio", "sqlalchemy.orm", "uvicorn.lifespan.on",
     "uvicorn.loops.asyncio", "uvicorn.protocols.http.auto", "uvicorn.protocols.http.h11_impl", "uvicorn.protocols.websockets.auto",
 )  # fmt: skip
-COLLECTED_AFTER = (20_000, 20, 50)  # objects, and collections of the younger; Python's 700, 10, 10 cost a tenth of the CPU of a run
 FIRST_OF_OURS = 3  # file descriptors before it are the standard ones
 
 
@@ -116,7 +115,6 @@ def main() -> None:
     _import_what_runs_import()
     _make_tables()
     gc.freeze()  # what all of them share is nothing to look through in each
-    gc.set_threshold(*COLLECTED_AFTER)
     while (received := socket.recv_fds(given, 1, 1))[0]:
         with socket.socket(fileno=received[1][0]) as line:
             if os.fork() == 0:
