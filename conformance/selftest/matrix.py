@@ -8,13 +8,13 @@ section. Cheap is what neither tries many examples nor makes many calls at once 
 import os
 import re
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from queue import Queue
 from typing import Any, TypeVar
 
 from conformance import lives
@@ -77,33 +77,41 @@ class Bed:
         return Judged(verdicts, seconds, output.read_text("utf-8", "replace"))
 
 
-class Beds:
-    """Beds, of which each serves one at a time of those who ask."""
+@contextmanager
+def begun(count: int, works: Iterable[Callable[[Bed], T]]) -> Iterator[list[Future[T]]]:
+    """Work that is being done on beds, a piece at a time on each, from both ends; in the end what was not begun is left.
 
-    def __init__(self, beds: Sequence[Bed]) -> None:
-        self._free: Queue[Bed] = Queue()
-        for bed in beds:
-            self._free.put(bed)
-        self._pool = ThreadPoolExecutor(len(beds), thread_name_prefix="bed")
-
-    def submit(self, work: Callable[[Bed], T]) -> Future[T]:
-        """Have the work done on a bed, in the order of asking."""
-        return self._pool.submit(self._on_a_bed, work)
-
-    def close(self) -> None:
-        """Wait for what is being done; the rest is left."""
-        self._pool.shutdown(cancel_futures=True)
-
-    def _on_a_bed(self, work: Callable[[Bed], T]) -> T:
-        bed = self._free.get()
+    What takes longest comes first and mostly waits: were it first on every bed, the cores would have nothing to do meanwhile.
+    """
+    waiting = deque((work, Future[T]()) for work in works)
+    futures = [future for _, future in waiting]
+    with made(min(count, len(waiting)) or 1) as beds, ThreadPoolExecutor(len(beds), thread_name_prefix="bed") as pool:
+        for number, bed in enumerate(beds):
+            pool.submit(_serve, bed, waiting.pop if number % 2 else waiting.popleft)
         try:
-            return work(bed)
+            yield futures
         finally:
-            self._free.put(bed)
+            for future in futures:
+                future.cancel()
+
+
+def _serve(bed: Bed, take: Callable[[], tuple[Callable[[Bed], T], Future[T]]]) -> None:
+    """Do what is waiting, until nothing is."""
+    while True:
+        try:
+            work, future = take()
+        except IndexError:
+            return
+        if not future.set_running_or_notify_cancel():
+            continue
+        try:
+            future.set_result(work(bed))
+        except BaseException as error:
+            future.set_exception(error)
 
 
 @contextmanager
-def made(count: int) -> Iterator[Beds]:
+def made(count: int) -> Iterator[list[Bed]]:
     """Beds, made and removed. In the end no run has left a temporary file."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -116,7 +124,7 @@ def made(count: int) -> Iterator[Beds]:
             stack.callback(expect_empty, Path(env["TMPDIR"]))
             urls = stack.enter_context(servers(place))
             beds.append(Bed(*urls, stack.enter_context(closing(Starter())), place, env))
-        yield stack.enter_context(closing(Beds(beds)))
+        yield beds
 
 
 def expect_empty(folder: Path) -> None:

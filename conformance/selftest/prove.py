@@ -88,8 +88,8 @@ def matrix_figures(part: str, *, again: bool) -> Figures:
     most = matrix.WHOLE_RUNS_AT_ONCE if part == "whole" else matrix.RUNS_AT_ONCE
     missing = [each for each in matrix.longest_first(MINIATURES, proof_page.seconds("matrix")) if each.name not in rows]
     began = time.monotonic()
-    with matrix.made(min(most, len(missing)) or 1) as beds:
-        for miniature, future in [(each, beds.submit(partial(matrix.judge, each, whole=part == "whole"))) for each in missing]:
+    with matrix.begun(most, [partial(matrix.judge, each, whole=part == "whole") for each in missing]) as futures:
+        for miniature, future in zip(missing, futures, strict=True):
             judged = future.result()
             inexact = matrix.inexact(miniature, judged, whole=part == "whole")
             rows[miniature.name] = {
@@ -113,8 +113,8 @@ def matrix_figures(part: str, *, again: bool) -> Figures:
 def _variants() -> Figures:
     """Every variant, by the whole catalogue."""
     rows: list[Figures] = []
-    with matrix.made(matrix.WHOLE_RUNS_AT_ONCE) as beds:
-        for variant, future in [(each, beds.submit(partial(judging.judge, each))) for each in VARIANTS]:
+    with matrix.begun(matrix.WHOLE_RUNS_AT_ONCE, [partial(judging.judge, each) for each in VARIANTS]) as futures:
+        for variant, future in zip(VARIANTS, futures, strict=True):
             judged = future.result()
             rows.append(
                 {
@@ -134,8 +134,9 @@ def _variants() -> Figures:
 def _mutants() -> Figures:
     """Every mutant of the reference, up to the first requirement that fails."""
     rows: list[Figures] = []
-    with matrix.made(matrix.WHOLE_RUNS_AT_ONCE) as beds:
-        for mutant, future in [(each, beds.submit(partial(mutants.judge, each))) for each in mutants.mutants()]:
+    chosen = list(mutants.mutants())
+    with matrix.begun(matrix.WHOLE_RUNS_AT_ONCE, [partial(mutants.judge, each) for each in chosen]) as futures:
+        for mutant, future in zip(chosen, futures, strict=True):
             judged = future.result()
             killer = mutants.killed_by(judged)
             rows.append({"name": mutant.name, "operator": mutant.operator, "killed_by": killer, "seconds": round(judged.seconds, 1)})

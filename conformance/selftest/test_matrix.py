@@ -1,9 +1,12 @@
 """The matrix: what a row is judged by, in what it is inexact, and which rows are judged again. Nothing is started here."""
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
+from threading import Barrier, Event
 from typing import Any
 
 import pytest
@@ -70,27 +73,58 @@ def test_those_that_took_longest_come_first_and_new_ones_before_them() -> None:
     assert matrix.longest_first([quick, slow, new], {"quick": 1.0, "slow": 9.0}) == [new, slow, quick]
 
 
+def test_work_is_done_from_both_ends_and_what_it_raises_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[tuple[str, int]] = []
+    both = Barrier(2)
+
+    def do(number: int, bed: Any) -> int:
+        begun.append((bed, number))
+        both.wait(10)
+        if number == 1:
+            raise IndexError("of the work, not of what is left")
+        return number
+
+    monkeypatch.setattr(matrix, "made", lambda count: nullcontext(["a", "b"][:count]))
+    with matrix.begun(2, [partial(do, number) for number in range(4)]) as futures:
+        assert isinstance(futures.pop(1).exception(), IndexError)
+        assert [future.result() for future in futures] == [0, 2, 3]
+    assert {bed: [number for each, number in begun if each == bed] for bed in "ab"} == {"a": [0, 1], "b": [3, 2]}
+
+
+def test_in_the_end_what_was_not_begun_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matrix, "made", lambda count: nullcontext(["a", "b"][:count]))
+    running, told, asked = Event(), Event(), list[Future[None]]()
+
+    def wait_for_the_end(_: Any) -> None:
+        running.set()
+        told.wait(10)
+        while not asked[1].cancelled():
+            time.sleep(0.001)
+
+    with matrix.begun(1, [wait_for_the_end, wait_for_the_end]) as futures:
+        asked += futures
+        told.set()
+        running.wait(10)
+    assert [future.cancelled() for future in futures] == [False, True]
+
+
 def test_again_judges_what_was_inexact_and_what_is_new_and_keeps_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     before = [{"name": each.name, "inexact": [], "seconds": 1.0, "kept": True} for each in MINIATURES[1:]]
     before[3]["inexact"] = ["DB-5 fails, unexpectedly"]
     asked: list[Miniature] = []
 
-    class Bed:
-        def submit(self, work: Callable[[Any], Judged]) -> Future[Judged]:
-            future: Future[Judged] = Future()
-            future.set_result(work(None))
-            return future
-
     @contextmanager
-    def made(count: int) -> Iterator[Bed]:
-        assert count == 2
-        yield Bed()
+    def begun(_: int, works: Sequence[Callable[[Any], Judged]]) -> Iterator[list[Future[Judged]]]:
+        futures = [Future[Judged]() for _ in works]
+        for work, future in zip(works, futures, strict=True):
+            future.set_result(work(None))
+        yield futures
 
     def judge(miniature: Miniature, _: Any, *, whole: bool) -> Judged:
         asked.append(miniature)
         return Judged({}, 2.0, f"{whole}")
 
-    monkeypatch.setattr(matrix, "made", made)
+    monkeypatch.setattr(matrix, "begun", begun)
     monkeypatch.setattr(matrix, "judge", judge)
     monkeypatch.setattr(proof_page, "read", lambda: {"whole": {"rows": before, "seconds": 100}})
     figures = prove.matrix_figures("whole", again=True)

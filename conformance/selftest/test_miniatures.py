@@ -21,9 +21,10 @@ from spec.catalogue import Level, catalogue, sections
 
 @pytest.fixture(scope="session")
 def runs(asked: Callable[[str], list[Any]]) -> Iterator[dict[Miniature, Future[Judged]]]:
-    """The runs on every miniature that this session asks for, begun ahead in the order of their tests."""
-    with matrix.made(matrix.CORES) as beds:
-        yield {each: beds.submit(partial(matrix.judge, each, whole=False)) for each in asked("miniature")}
+    """The runs on every miniature that this session asks for, begun ahead."""
+    miniatures = asked("miniature")
+    with matrix.begun(matrix.CORES, [partial(matrix.judge, each, whole=False) for each in miniatures]) as futures:
+        yield dict(zip(miniatures, futures, strict=True))
 
 
 @pytest.mark.parametrize("miniature", matrix.longest_first(MINIATURES, proof_page.seconds("matrix")), ids=lambda miniature: miniature.name)

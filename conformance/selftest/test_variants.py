@@ -16,9 +16,10 @@ from spec.catalogue import Level, catalogue
 
 @pytest.fixture(scope="session")
 def runs(asked: Callable[[str], list[Any]]) -> Iterator[dict[Variant, Future[Judged]]]:
-    """The runs on every variant that this session asks for, begun ahead in the order of their tests."""
-    with matrix.made(matrix.CORES) as beds:
-        yield {variant: beds.submit(partial(judging.judge, variant)) for variant in asked("variant")}
+    """The runs on every variant that this session asks for, begun ahead."""
+    variants = asked("variant")
+    with matrix.begun(matrix.CORES, [partial(judging.judge, each) for each in variants]) as futures:
+        yield dict(zip(variants, futures, strict=True))
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
