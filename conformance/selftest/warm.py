@@ -143,15 +143,20 @@ def _import_what_runs_import() -> None:
 
 
 def _make_tables() -> None:
-    """Let Hypothesis make what it makes once: its table of all characters, and the constants in our own modules."""
+    """Let what is made once be made: Hypothesis's table of all characters, the constants in our own modules, and the contract's strategies."""
     import hypothesis.configuration  # noqa: PLC0415 - here, like the others
+    from hypothesis import HealthCheck, given, settings  # noqa: PLC0415
     from hypothesis.internal.charmap import charmap  # noqa: PLC0415
     from hypothesis.internal.conjecture.providers import _get_local_constants  # noqa: PLC0415
+
+    from conformance import contract  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as folder:
         hypothesis.configuration.set_hypothesis_home_dir(folder)
         charmap()
         _get_local_constants()
+        for path in contract.operations():  # a strategy is made when something is first drawn of it
+            given(contract.cases(path))(settings(max_examples=1, suppress_health_check=list(HealthCheck))(lambda _: None))()
     hypothesis.configuration._first_postinit_what = None  # it would warn of tables that were made before its pytest plugin is loaded
 
 
