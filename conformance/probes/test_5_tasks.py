@@ -370,8 +370,13 @@ async def in_hand(queue: Broker, long: str, next_one: str) -> list[Observation]:
     """
     seen: list[Observation] = []
     async for first in queue.moments(long):
-        seen = [first] if first.data["waiting"] else [first, await queue.whereabouts(next_one)]
-        if first.data["done"] or (not first.data["waiting"] and (first.data["kept"] or not seen[-1].data["waiting"])):
+        seen = [first]
+        if first.data["waiting"]:
+            continue
+        if first.data["done"] or first.data["kept"]:  # no second look then, in which a quick worker may be done
+            break
+        seen.append(await queue.whereabouts(next_one))
+        if not seen[-1].data["waiting"]:
             break
     no_evidence_unless(bool(seen) and not seen[0].data["waiting"], "the worker did not take the task from the queue")
     return seen
