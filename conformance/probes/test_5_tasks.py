@@ -373,7 +373,7 @@ async def in_hand(queue: Broker, long: str, next_one: str) -> list[Observation]:
         seen = [first]
         if first.data["waiting"]:
             continue
-        if first.data["done"] or first.data["kept"]:  # no second look then, in which a quick worker may be done
+        if first.data["done"] or first.data["kept"]:  # enough; by a second look a quick worker may be done
             break
         seen.append(await queue.whereabouts(next_one))
         if not seen[-1].data["waiting"]:

@@ -16,13 +16,12 @@ os.environ["CONFORMANCE_SERVICES"] = "embedded"
 work_in_memory()
 
 
-# Files that take minutes, which begin first, the longest before the others: so that none is all that is left to do in the end. That of the
-# page mostly waits, so it stands beside those that work.
+# Files that take minutes, which begin first, the longest before the others: so that none is all that is left to do in the end.
 LONG_FILES = (
     "test_containers",
     "test_miniatures",
-    "test_page",
     "test_variants",
+    "test_page",
     "test_cleanup",
     "test_standing",
     "test_html",

@@ -81,7 +81,8 @@ class Bed:
 def begun(count: int, works: Iterable[Callable[[Bed], T]]) -> Iterator[list[Future[T]]]:
     """Work that is being done on beds, a piece at a time on each, from both ends; in the end what was not begun is left.
 
-    What takes longest comes first and mostly waits: were it first on every bed, the cores would have nothing to do meanwhile.
+    Given those first that take longest, half of the beds do these, which mostly wait, and the others what keeps the cores busy meanwhile.
+    The middling ones come last, so that no bed is long alone in the end.
     """
     waiting = deque((work, Future[T]()) for work in works)
     futures = [future for _, future in waiting]
@@ -152,7 +153,7 @@ def judged_by(miniature: Miniature, *, whole: bool) -> list[str]:
 
 
 def longest_first(miniatures: Iterable[Miniature], seconds: Mapping[str, float]) -> list[Miniature]:
-    """Those first that took longest when the figures were made, so that at the end no core waits for the last one."""
+    """Those first that took longest when the figures were made, as `begun` wants them."""
     return sorted(miniatures, key=lambda each: seconds.get(each.name, float("inf")), reverse=True)
 
 

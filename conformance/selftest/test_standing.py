@@ -23,7 +23,8 @@ from conformance.testbed.embedded import free_port
 
 # What is not seen of a process that the suite did not start: what it prints, and the status that it ends with.
 OF_A_PARENT = {"LIFE-1", "LIFE-2", "LIFE-3", "LIFE-5"}
-CONTROLLED = ("DB", "UP", "TASK", "LIFE", "END-5", "END-6", "DEP-9", "CONC-9")  # what needs control of more than the port, and its sections
+# Everything that is seen or disturbed through more than the service's port: the sections of its services, and what needs its process.
+CONTROLLED = ("DB", "UP", "TASK", "LIFE", *sorted(needing("process", "copy", "source")))
 
 LAST_LINES = ("export PYTHONUNBUFFERED", "    name: ")  # of what it prints, for a shell and for Compose
 
