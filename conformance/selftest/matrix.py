@@ -15,7 +15,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from conformance import lives
 from conformance.report.record import lines_of
@@ -24,7 +24,17 @@ from conformance.selftest.suite import environment, servers
 from conformance.selftest.warm import Starter
 from spec.catalogue import Level, catalogue
 
+
+class Named(Protocol):
+    """A target to be judged, or what judges it."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the figures."""
+
+
 T = TypeVar("T")
+N = TypeVar("N", bound=Named)
 CORES = os.cpu_count() or 1
 RUNS_AT_ONCE = min(16, 4 * CORES)  # most of them usually wait for something; each takes some 400 MB
 WHOLE_RUNS_AT_ONCE = min(8, 2 * CORES)  # by the whole catalogue, which waits less
@@ -152,9 +162,9 @@ def judged_by(miniature: Miniature, *, whole: bool) -> list[str]:
     return [name for name in catalogue() if name in chosen]
 
 
-def longest_first(miniatures: Iterable[Miniature], seconds: Mapping[str, float]) -> list[Miniature]:
+def longest_first(rows: Iterable[N], seconds: Mapping[str, float]) -> list[N]:
     """Those first that took longest when the figures were made, as `begun` wants them."""
-    return sorted(miniatures, key=lambda each: seconds.get(each.name, float("inf")), reverse=True)
+    return sorted(rows, key=lambda each: seconds.get(each.name, float("inf")), reverse=True)
 
 
 def judge(miniature: Miniature, bed: Bed, *, whole: bool) -> Judged:

@@ -186,12 +186,12 @@ def _matrix(matrix: Figures, whole: Figures | None, peer: Figures | None) -> str
     given = ((whole, _of_the_catalogue), (peer, _of_the_peer))
     others = [({row["name"]: row for row in part["rows"]}, cells) for part, cells in given if part]
     rows = matrix["rows"]
-    each = matrix["seconds"] / len(rows)
+    each = sum(row["seconds"] for row in rows) / len(rows) / matrix["at_once"]
+    beside = "".join(f", together with the {part} below," for part in matrix["together"] if part != "matrix")
     lines = [
         "## Miniatures\n",
         "Each judged by what it must fail, by the MUSTs of its section that are cheap to look at, and by one such of every other section:",
-        f"{_median(rows)} s (median). {len(rows)} of them, {matrix['at_once']} at once, took {matrix['seconds']} s, which is {each:.1f} s each,",
-        "and grows by that much with each more.",
+        f"{_median(rows)} s (median). {len(rows)} of them{beside or ','} {matrix['at_once']} at once, took {matrix['seconds']} s; each more takes {each:.1f} s.",
         *([f"By the whole catalogue: {_median(whole['rows'])} s (median), {whole['seconds']} s together."] if whole else []),
         *([f"By Schemathesis: {_median(peer['rows'])} s (median), two at a time."] if peer else []),
         "",

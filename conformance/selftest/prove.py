@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from queue import Queue
@@ -21,7 +22,7 @@ from typing import Any
 from conformance import verify
 from conformance.options import PROJECT
 from conformance.selftest import matrix, mutants, peer, proof_page
-from conformance.selftest.matrix import Judged
+from conformance.selftest.matrix import Bed, Judged
 from conformance.selftest.miniatures.table import MINIATURES, Miniature
 from conformance.selftest.peer import Bench
 from conformance.selftest.suite import environment, work_in_memory
@@ -30,40 +31,47 @@ from conformance.selftest.variants.table import VARIANTS
 from conformance.selftest.warm import Starter
 
 BENCHES = 2  # for Schemathesis, which waits more than it works
+TOGETHER = ("matrix", "variants")  # are judged on the same beds: a variant works while a miniature waits
 Figures = dict[str, Any]
 
 
 def main(parts: Sequence[str], *, runs: int, again: bool) -> int:
     """Run the parts, write their figures, and render the pages; 0 where the proof holds, 1 where it does not, 4 for wrong usage.
 
-    `again` keeps the rows of the matrix that are exact, and those of the peer, and judges the others.
+    `again` keeps the rows of miniatures and variants that are exact, and those of the peer, and judges the others.
     """
     works: dict[str, Callable[[], Figures]] = {
-        "matrix": partial(matrix_figures, "matrix", again=again),
-        "whole": partial(matrix_figures, "whole", again=again),
-        "variants": _variants,
+        "whole": lambda: judged_figures(["whole"], again=again)["whole"],
         "mutants": _mutants,
         "peer": partial(_peer, again=again),
         "repeat": partial(_repeat, runs),
     }
-    if unknown := [part for part in parts if part not in works]:
-        print(f"conformance prove wants parts of the proof; {unknown[0]!r} is none of {', '.join(works)}", file=sys.stderr)
+    if unknown := [part for part in parts if part not in proof_page.PARTS]:
+        print(f"conformance prove wants parts of the proof; {unknown[0]!r} is none of {', '.join(proof_page.PARTS)}", file=sys.stderr)
         return 4
     work_in_memory()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started is ended
     commit = _commit()
-    for part in parts or works:
+    asked = set(parts or proof_page.PARTS)
+    if together := [part for part in TOGETHER if part in asked]:
+        for part, figures in judged_figures(together, again=again).items():
+            _write(part, figures, commit)
+    for part in (part for part in works if part in asked):
         began = time.monotonic()
         figures = works[part]()
         figures.setdefault("seconds", round(time.monotonic() - began))
-        figures["commits"] = list(dict.fromkeys([*figures.get("commits", ()), commit]))
-        proof_page.FIGURES.mkdir(exist_ok=True)
-        (proof_page.FIGURES / f"{part}.json").write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", "utf-8")
-        print(f"{part}: {figures['seconds']} s")
+        _write(part, figures, commit)
     proof_page.write()
     wrong = list(proof_page.wrong(proof_page.read()))
     print("\n".join(wrong) or "the proof holds")
     return 1 if wrong else 0
+
+
+def _write(part: str, figures: Figures, commit: str) -> None:
+    figures["commits"] = list(dict.fromkeys([*figures.get("commits", ()), commit]))
+    proof_page.FIGURES.mkdir(exist_ok=True)
+    (proof_page.FIGURES / f"{part}.json").write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    print(f"{part}: {figures['seconds']} s")
 
 
 def _commit() -> str:
@@ -81,54 +89,62 @@ def _commit() -> str:
     return head.stdout.strip() + (" and changes" if changed else "")
 
 
-def matrix_figures(part: str, *, again: bool) -> Figures:
-    """Every miniature, by the whole catalogue or by what `matrix.judged_by` says."""
-    kept = proof_page.read().get(part, {}) if again else {}
-    rows = {row["name"]: row for row in kept.get("rows", ()) if not row["inexact"]}
-    most = matrix.WHOLE_RUNS_AT_ONCE if part == "whole" else matrix.RUNS_AT_ONCE
-    missing = [each for each in matrix.longest_first(MINIATURES, proof_page.seconds("matrix")) if each.name not in rows]
+@dataclass(frozen=True)
+class _Row:
+    """A target that a part of the proof judges once, and what its row says beside the verdicts."""
+
+    part: str
+    name: str
+    judge: Callable[[Bed], Judged]
+    inexact: Callable[[Judged], list[str]]
+    beside: Figures
+
+
+def _rows(part: str) -> list[_Row]:
+    """Every variant, by the whole catalogue; or every miniature, by that or by what `matrix.judged_by` says."""
+    if part == "variants":
+        return [
+            _Row(part, each.name, partial(judging.judge, each), partial(judging.inexact, each), {"habit": each.habit}) for each in VARIANTS
+        ]
+    judge, inexact = partial(matrix.judge, whole=part == "whole"), partial(matrix.inexact, whole=part == "whole")
+    return [_Row(part, each.name, partial(judge, each), partial(inexact, each), {"made_for": each.must_fail[:1]}) for each in MINIATURES]
+
+
+def judged_figures(parts: Sequence[str], *, again: bool) -> dict[str, Figures]:
+    """The figures of parts that judge each target once: all of them on the same beds, and the seconds are those of all together."""
+    most = matrix.RUNS_AT_ONCE if "matrix" in parts else matrix.WHOLE_RUNS_AT_ONCE
+    before = proof_page.read() if again else {}
+    kept = {part: before.get(part, {}) for part in parts}
+    done = {part: {row["name"]: row for row in kept[part].get("rows", ()) if not row["inexact"]} for part in parts}
+    rows = [row for part in parts for row in _rows(part)]
+    took = proof_page.seconds("variants") | proof_page.seconds("matrix")
+    missing = matrix.longest_first([row for row in rows if row.name not in done[row.part]], took)
+    # The longest miniatures mostly wait and variants mostly work, so they stand at the two ends from which beds take.
+    missing = [row for row in missing if row.part != "variants"] + [row for row in reversed(missing) if row.part == "variants"]
     began = time.monotonic()
-    with matrix.begun(most, [partial(matrix.judge, each, whole=part == "whole") for each in missing]) as futures:
-        for miniature, future in zip(missing, futures, strict=True):
+    with matrix.begun(most, [row.judge for row in missing]) as futures:
+        for row, future in zip(missing, futures, strict=True):
             judged = future.result()
-            inexact = matrix.inexact(miniature, judged, whole=part == "whole")
-            rows[miniature.name] = {
-                "name": miniature.name,
-                "made_for": miniature.must_fail[:1],
+            done[row.part][row.name] = {
+                "name": row.name,
+                **row.beside,
                 "failed": sorted(judged.having("FAIL")),
                 "unseen": sorted(judged.having("INCONCLUSIVE")),
                 "seconds": round(judged.seconds, 1),
-                "inexact": inexact,
+                "inexact": row.inexact(judged),
             }
-            _tell(miniature.name, judged, inexact)
-    seconds = kept.get("seconds", 0) + round(time.monotonic() - began)
+            _tell(row.name, judged, done[row.part][row.name]["inexact"])
+    seconds = round(time.monotonic() - began)
     return {
-        "rows": [rows[miniature.name] for miniature in MINIATURES],
-        "at_once": most,
-        "seconds": seconds,
-        "commits": kept.get("commits", []),
+        part: {
+            "rows": [done[part][row.name] for row in rows if row.part == part],
+            "at_once": most,
+            "together": list(parts),
+            "seconds": kept[part].get("seconds", 0) + seconds,
+            "commits": kept[part].get("commits", []),
+        }
+        for part in parts
     }
-
-
-def _variants() -> Figures:
-    """Every variant, by the whole catalogue."""
-    rows: list[Figures] = []
-    with matrix.begun(matrix.WHOLE_RUNS_AT_ONCE, [partial(judging.judge, each) for each in VARIANTS]) as futures:
-        for variant, future in zip(VARIANTS, futures, strict=True):
-            judged = future.result()
-            rows.append(
-                {
-                    "name": variant.name,
-                    "habit": variant.habit,
-                    "passed": len(judged.having("PASS")),
-                    "failed": sorted(judged.having("FAIL")),
-                    "unseen": sorted(judged.having("INCONCLUSIVE")),
-                    "seconds": round(judged.seconds, 1),
-                    "inexact": judging.inexact(variant, judged),
-                }
-            )
-            _tell(variant.name, judged, rows[-1]["inexact"])
-    return {"rows": rows, "at_once": matrix.WHOLE_RUNS_AT_ONCE}
 
 
 def _mutants() -> Figures:

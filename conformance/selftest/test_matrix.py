@@ -14,6 +14,8 @@ import pytest
 from conformance.selftest import matrix, proof_page, prove
 from conformance.selftest.matrix import Judged
 from conformance.selftest.miniatures.table import MINIATURES, Miniature
+from conformance.selftest.variants import judging
+from conformance.selftest.variants.table import VARIANTS, Variant
 from spec.catalogue import catalogue
 
 ROW = Miniature("section_3:row", ("DB-2", "DB-4"), "^404 ", consequences=("DB-1", "CONC-11"), inconclusive=("UP-1",))
@@ -109,10 +111,10 @@ def test_in_the_end_what_was_not_begun_is_left(monkeypatch: pytest.MonkeyPatch) 
     assert [future.cancelled() for future in futures] == [False, True]
 
 
-def test_again_judges_what_was_inexact_and_what_is_new_and_keeps_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = [{"name": each.name, "inexact": [], "seconds": 1.0, "kept": True} for each in MINIATURES[1:]]
-    before[3]["inexact"] = ["DB-5 fails, unexpectedly"]
-    asked: list[Miniature] = []
+@pytest.fixture
+def judged_at_once(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of what is judged, in the order in which it is handed on; each is judged at once, and nothing is found."""
+    names: list[str] = []
 
     @contextmanager
     def begun(_: int, works: Sequence[Callable[[Any], Judged]]) -> Iterator[list[Future[Judged]]]:
@@ -121,15 +123,38 @@ def test_again_judges_what_was_inexact_and_what_is_new_and_keeps_the_rest(monkey
             future.set_result(work(None))
         yield futures
 
-    def judge(miniature: Miniature, _: Any, *, whole: bool) -> Judged:
-        asked.append(miniature)
-        return Judged({}, 2.0, f"{whole}")
+    def judge(target: Miniature | Variant, _: Any, **_how: bool) -> Judged:
+        names.append(target.name)
+        return Judged({}, 2.0, "")
 
     monkeypatch.setattr(matrix, "begun", begun)
     monkeypatch.setattr(matrix, "judge", judge)
+    monkeypatch.setattr(judging, "judge", judge)
+    return names
+
+
+def test_again_judges_what_was_inexact_and_what_is_new_and_keeps_the_rest(
+    monkeypatch: pytest.MonkeyPatch, judged_at_once: list[str]
+) -> None:
+    before = [{"name": each.name, "inexact": [], "seconds": 1.0, "kept": True} for each in MINIATURES[1:]]
+    before[3]["inexact"] = ["DB-5 fails, unexpectedly"]
     monkeypatch.setattr(proof_page, "read", lambda: {"whole": {"rows": before, "seconds": 100}})
-    figures = prove.matrix_figures("whole", again=True)
-    assert {each.name for each in asked} == {MINIATURES[0].name, MINIATURES[4].name}
+    figures = prove.judged_figures(["whole"], again=True)["whole"]
+    assert set(judged_at_once) == {MINIATURES[0].name, MINIATURES[4].name}
     assert [row["name"] for row in figures["rows"]] == [each.name for each in MINIATURES]
     assert sum("kept" in row for row in figures["rows"]) == len(MINIATURES) - 2
     assert figures["seconds"] == 100
+
+
+def test_of_miniatures_and_variants_together_the_longest_are_at_the_two_ends(
+    monkeypatch: pytest.MonkeyPatch, judged_at_once: list[str]
+) -> None:
+    slow_one, slow_other = MINIATURES[7].name, VARIANTS[2].name
+    names = {"matrix": [each.name for each in MINIATURES], "variants": [each.name for each in VARIANTS]}
+    took = {part: [{"name": name, "seconds": 9.0 if name in (slow_one, slow_other) else 1.0} for name in names[part]] for part in names}
+    monkeypatch.setattr(proof_page, "read", lambda: {part: {"rows": took[part]} for part in took})
+    figures = prove.judged_figures(["matrix", "variants"], again=False)
+    assert (judged_at_once[0], judged_at_once[-1]) == (slow_one, slow_other)
+    assert judged_at_once.index(MINIATURES[-1].name) < judged_at_once.index(VARIANTS[-1].name)
+    assert {part: [row["name"] for row in figures[part]["rows"]] for part in figures} == names
+    assert {part: figures[part]["together"] for part in figures} == {part: list(names) for part in names}

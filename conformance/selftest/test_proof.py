@@ -28,7 +28,12 @@ def as_it_should(miniature: Miniature, *, whole: bool) -> dict[str, Any]:
 
 MADE_OF: dict[str, Any] = {"seconds": 9, "commits": ["0123456", "abcdef0"]}
 MADE_UP: dict[str, Any] = {
-    "matrix": {"rows": [as_it_should(each, whole=False) for each in MINIATURES], "at_once": 4, **MADE_OF},
+    "matrix": {
+        "rows": [as_it_should(each, whole=False) for each in MINIATURES],
+        "at_once": 4,
+        "together": ["matrix", "variants"],
+        **MADE_OF,
+    },
     "whole": {"rows": [as_it_should(each, whole=True) for each in MINIATURES], "at_once": 4, **MADE_OF},
     "peer": {"rows": [row(each.name) for each in MINIATURES], "version": "1", **MADE_OF},
     "variants": {"rows": [row(each.name, each.missed, each.inconclusive) for each in VARIANTS], **MADE_OF},
