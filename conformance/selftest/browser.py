@@ -10,8 +10,8 @@ from typing import Any
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
-CHROMIUM = shutil.which("chromium")
-MISSING = None if CHROMIUM else "there is no chromium here (apt-get install chromium)"
+CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")  # the first takes half of the other's CPU
+MISSING = None if CHROMIUM else "there is no chromium here (apt-get install chromium-headless-shell)"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 

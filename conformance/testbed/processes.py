@@ -334,9 +334,9 @@ def run_to_end(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, user: 
 
 
 def _in_group(group: int) -> Iterable[psutil.Process]:
-    for process in psutil.process_iter():
+    for pid in psutil.pids():
         with suppress(psutil.Error, ProcessLookupError, PermissionError):
-            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+            if os.getpgid(pid) == group and is_running(process := psutil.Process(pid)):
                 yield process
 
 

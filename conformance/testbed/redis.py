@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -143,7 +144,6 @@ class Broker:
         self.place = place
         self.is_shared = shared  # whether somebody else may run a worker on it
         self._journal = journal
-        self._backend = Celery("conformance", backend=place.admin_url, broker=place.admin_url, set_as_current=False)
 
     async def open(self) -> None:
         """Connect."""
@@ -152,7 +152,13 @@ class Broker:
     async def close(self) -> None:
         """Disconnect."""
         await self._client.aclose()
-        self._backend.backend.client.close()
+        if "_backend" in vars(self):
+            self._backend.client.close()
+
+    @cached_property
+    def _backend(self) -> Any:
+        """Celery's own view of the results; it takes a while to make, and most runs of a few requirements ask for none."""
+        return Celery("conformance", backend=self.place.admin_url, broker=self.place.admin_url, set_as_current=False).backend
 
     async def messages(self) -> list[QueuedMessage]:
         """Every Celery message in any list."""
@@ -186,7 +192,7 @@ class Broker:
         """What `celery.result.AsyncResult` says of a task, its state and its value read at once."""
         with blaming_the_testbed("read a result"):
             try:
-                meta = self._backend.backend.get_task_meta(task_id, cache=False)
+                meta = self._backend.get_task_meta(task_id, cache=False)
             except (KombuError, ValueError, RecursionError) as error:
                 return "UNREADABLE", str(error)
             return str(meta["status"]), meta["result"]
