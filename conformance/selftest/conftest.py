@@ -18,10 +18,10 @@ work_in_memory()
 
 # Files that take minutes, which begin first, the longest before the others: so that none is all that is left to do in the end.
 LONG_FILES = (
-    "test_containers",
     "test_miniatures",
     "test_variants",
     "test_page",
+    "test_containers",
     "test_cleanup",
     "test_standing",
     "test_html",
