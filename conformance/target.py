@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -77,6 +77,8 @@ class Launch:
     control: Control | None = None  # over a target that somebody else has started
     worker_control: Control | None = None  # over its worker
     addresses: tuple[str, ...] = (HOST,)  # where on this machine a server of ours must listen that targets reach
+    # The suite's own environment, before the first probe: pytest changes it at each, and a thread that reads all of it then may fail.
+    inherited: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
     def serve(self, name: str, port: int, variables: Mapping[str, str]) -> Running:
         """Start the service. Raises FileNotFoundError."""
@@ -112,10 +114,10 @@ class Launch:
         """The suite's own environment without proxies and without its own marks, and the contract's variables."""
         kept = {
             name: value
-            for name, value in os.environ.items()
+            for name, value in self.inherited.items()
             if not name.lower().endswith("_proxy") and not name.startswith(HIDDEN) and name not in self.services
         }
-        paths = [str(self.stacks), os.environ.get("PYTHONPATH", "")]
+        paths = [str(self.stacks), self.inherited.get("PYTHONPATH", "")]
         python = {"PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
         return {**kept, **self.services, **python, **more}
 

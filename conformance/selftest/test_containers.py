@@ -26,7 +26,7 @@ from conformance.selftest.suite import PATIENCE, Finished, command, environment,
 from conformance.selftest.test_standing import CONTROLLED, kept
 from conformance.selftest.test_targets import DOCUMENT, MISSED_BY_THE_DOCUMENT, answering, needing, of_level
 from conformance.selftest.test_usage import expect_usage
-from conformance.testbed.containers import reached
+from conformance.testbed.containers import Engine, reached
 from conformance.testbed.embedded import free_port
 from conformance.testbed.guard import LABEL
 from spec.catalogue import Level, catalogue
@@ -73,6 +73,22 @@ def client() -> Iterator[docker.DockerClient]:
     connected = docker.from_env()
     yield connected
     connected.close()
+
+
+def test_what_a_thread_asks_of_the_daemon_reads_no_whole_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any, **__: Any) -> Any:
+        raise AssertionError("pytest may take a name from it meanwhile")
+
+    engine = Engine("none")
+    try:
+        engine.open_network()
+        with monkeypatch.context() as while_probes_run:
+            while_probes_run.setattr("requests.sessions.get_environ_proxies", fails)
+            container = engine.made(SERVICE, None, {}, {})
+            container.reload()
+            container.remove()
+    finally:
+        engine.close()
 
 
 def left(client: docker.DockerClient) -> list[Any]:

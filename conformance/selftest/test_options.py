@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from conformance.errors import WrongUsage
+from conformance.evidence import Journal
 from conformance.options import PROJECT, Options, read
+from conformance.target import Launch
 from spec.catalogue import Level, catalogue
 
 
@@ -127,3 +129,12 @@ def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(WrongUsage, match=r"^--target-dir wants a folder that exists; .*/nowhere is none$"):
         options(tmp_path, target_dir="nowhere")
+
+
+def test_what_is_started_has_the_environment_that_the_run_began_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP", "1")
+    launch = Launch(options(tmp_path), {"PORT": "1"}, tmp_path, Journal(), lambda _: None)
+    monkeypatch.delenv("SHOP")  # as pytest does with its own at each probe, while copies of a target are started in threads
+    monkeypatch.setenv("LATER", "1")
+    environment = launch.environment(HOST="h")
+    assert (environment["SHOP"], environment["PORT"], environment["HOST"], environment.get("LATER")) == ("1", "1", "h", None)

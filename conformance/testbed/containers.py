@@ -87,7 +87,7 @@ class Engine:
     ) -> docker.models.containers.Container:
         """A container of the run's network that is made and not started, with ports that are published on these of 127.0.0.1."""
         bindings: Any = {f"{inner}/tcp": (LOOPBACK, port) for inner, port in ports.items()}
-        return DockerClient().create(
+        return _docker(self.client.api.api_version).create(
             image, command=command, environment=environment, ports=bindings, labels=self.labels, network=self.network_name
         )
 
@@ -125,10 +125,20 @@ def reached() -> docker.DockerClient:
     where = get_docker_host() or DEFAULT_HOST
     _knock(where)
     try:
-        client = DockerClient().client
+        client = _docker().client
         client.ping()
     except TROUBLE as error:
         raise WrongUsage(f"containers want a Docker daemon that answers; at {where}: {_said(error)}") from error
+    return client
+
+
+def _docker(version: str | None = None) -> DockerClient:
+    """Testcontainers' client, which does not ask the environment for a proxy, but for the version of the API where that is not given.
+
+    No daemon of this machine is behind one; and pytest changes the environment at each probe, so that a thread that reads all of it may fail.
+    """
+    client = DockerClient(version=version)
+    client.client.api.trust_env = False
     return client
 
 
