@@ -25,8 +25,13 @@ LONG_FILES = (
     "test_containers",
     "test_page",
     "test_standing",
-    "test_html",
     "test_targets",
+    "test_html",
+    "test_hostile",
+    "test_verify",
+    "test_usage",
+    "test_progress",
+    "test_action",
 )
 
 
