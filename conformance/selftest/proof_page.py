@@ -250,8 +250,14 @@ def _repeat(repeat: Figures) -> str:
 def _made_of(figures: Mapping[str, Figures]) -> str:
     """Of which commits the figures are: rows that were judged again later are of a later one."""
     lines = ["## Of which commits\n", "| part | commits | s |", "| --- | --- | --- |"]
-    lines += [f"| {part} | {', '.join(figures[part]['commits'])} | {figures[part]['seconds']} |" for part in PARTS if part in figures]
+    lines += [f"| {part} | {', '.join(figures[part]['commits'])} | {_seconds(figures[part])} |" for part in PARTS if part in figures]
     return "\n".join(lines)
+
+
+def _seconds(part: Figures) -> str:
+    """What a part took, or all those that were judged at once."""
+    together = part.get("together", ())
+    return f"{part['seconds']}" + (f" ({' and '.join(together)})" if len(together) > 1 else "")
 
 
 def _survivors(mutants: Figures) -> list[str]:

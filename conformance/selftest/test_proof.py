@@ -60,7 +60,8 @@ def test_every_part_has_a_line_of_the_summary_and_a_part_of_the_page() -> None:
     assert [line for line in page.splitlines() if line.startswith("## ")] == [
         "## Miniatures", "## Variants", "## Mutants that survive", "## Repeatability", "## Of which commits",
     ]  # fmt: skip
-    assert "| matrix | 0123456, abcdef0 | 9 |" in page
+    assert "| matrix | 0123456, abcdef0 | 9 (matrix and variants) |" in page
+    assert "| whole | 0123456, abcdef0 | 9 |" in page
     assert "no figures yet" not in page
     assert "no figures yet of: peer, repeat." in proof_page.page(
         {part: MADE_UP[part] for part in ("matrix", "whole", "variants", "mutants")}
