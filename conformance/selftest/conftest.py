@@ -16,7 +16,7 @@ os.environ["CONFORMANCE_SERVICES"] = "embedded"
 work_in_memory()
 
 
-# Files that take minutes, which begin first, the longest before the others: so that none is all that is left to do in the end. Those of
+# Files that take half a minute and more, which begin first, the longest before the others: so that none is all that is left to do in the end. Those of
 # containers do not begin at once, for CI makes their images meanwhile, nor those of the page, one of which has to end within 180 s.
 LONG_FILES = (
     "test_miniatures",

@@ -26,7 +26,7 @@ from spec.catalogue import Level, catalogue
 
 
 class Named(Protocol):
-    """A target to be judged, or what judges it."""
+    """What has a row in the figures."""
 
     @property
     def name(self) -> str:

@@ -23,7 +23,7 @@ from spec.catalogue import Level, catalogue, sections
 def runs(asked: Callable[[str], list[Any]]) -> Iterator[dict[Miniature, Future[Judged]]]:
     """The runs on every miniature that this session asks for, begun ahead."""
     miniatures = asked("miniature")
-    at_once = matrix.CORES + 1  # two take rows that mostly wait; other files have runs too
+    at_once = matrix.CORES + 1  # more of them take rows that mostly wait than the others; other files have runs too
     with matrix.begun(at_once, [partial(matrix.judge, each, whole=False) for each in miniatures]) as futures:
         yield dict(zip(miniatures, futures, strict=True))
 

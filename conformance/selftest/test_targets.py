@@ -167,10 +167,12 @@ def test_nothing_in_a_request_tells_who_sends_it(place: Path) -> None:
 
 
 def test_a_flood_of_output_ends_and_is_kept_in_part(place: Path) -> None:
-    quiet = allowances.READY_DEADLINE - 2.0  # seconds; the flood takes both cores, and what matters of it is that it goes on at the end
+    quiet = allowances.READY_DEADLINE - 4.0  # seconds; the flood takes both cores, and what matters of it is that it goes on at the end
     noise = f"sh -c 'sleep {quiet}; exec yes nothing but noise'"
     finished = judge(place, "--target-command", noise, "--only", "LIFE-10")
     assert finished.verdicts == {"LIFE-10": "FAIL"}
+    lines = [line["number"] for line in finished.record if line.get("kind") == "log_line" and line["process"] == "server"]
+    assert len(lines) == 2 * allowances.LINES_KEPT < max(lines)
     assert finished.status == 1
     assert not left_behind(place)
 
