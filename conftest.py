@@ -1,3 +1,3 @@
 """Loads the plugin; there is nothing else here."""
 
-pytest_plugins = ["conformance.plugin"]
+pytest_plugins = ["conformance.pytest_plugin.plugin"]

@@ -8,7 +8,7 @@ from functools import cache
 from itertools import pairwise, product
 from pathlib import Path
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).resolve().parent  # the checkout has a link to it beside the other packages
 CHANNELS = ("http", "postgres", "redis", "upstream", "process", "copy", "worker", "source")
 PREFIXES = {"CONC": 1, "END": 2, "DB": 3, "UP": 4, "TASK": 5, "DEP": 6, "LIFE": 7, "HTTP": 8}
 

@@ -5,20 +5,20 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from conformance import allowances
-from conformance.client import Client, InFlight, Pending
-from conformance.errors import NoEvidence, Violation
-from conformance.evidence import Exchange, Fact
-from conformance.expectations import blocked, body_of, expect, expect_same, expect_status, no_evidence_unless, require
-from conformance.interleaving import ALONE, Play, parse
-from conformance.lives import BrokerlessLife, answered_meanwhile
-from conformance.run import Run
-from conformance.search import Search, shortened
-from conformance.target import Target
+from conformance.client.http import Client, InFlight, Pending
+from conformance.core import timeouts
+from conformance.core.errors import NoEvidence, Violation
+from conformance.core.evidence import Exchange, Fact
+from conformance.judging.assertions import blocked, body_of, expect, expect_same, expect_status, no_evidence_unless, require
+from conformance.scenarios.lifecycle import BrokerlessLife, answered_meanwhile
+from conformance.scenarios.search import Search, shortened
+from conformance.scenarios.stateful import ALONE, Play, parse
+from conformance.session.run import Run
+from conformance.spec import model
+from conformance.target.server import Target
 from conformance.testbed.postgres import Database
 from conformance.testbed.redis import Broker
 from conformance.testbed.upstream import Hold, Upstream, document
-from spec import model
 
 OUTBOUND, MANY = 20, 64  # the latter is more than the 40 threads of Starlette's pool
 BATCH = 4  # made at once: on a busy machine a client may take 0.3 s before it connects, and none should spend its own 5 s on the others'
@@ -41,7 +41,7 @@ async def expect_held(count: int, send: InFlight, hold: Hold, upstream: Upstream
     stack = None
     while not calling.done():
         before = hold.most
-        await asyncio.wait([calling], timeout=allowances.STUCK_AFTER)
+        await asyncio.wait([calling], timeout=timeouts.STUCK_AFTER)
         is_stuck = hold.most < count and (calling.done() or hold.most == before)
         if is_stuck and not stack:  # later, a client's own timeout may have let the loop go
             stack = await asyncio.to_thread(target.blocking_line)
@@ -79,7 +79,7 @@ async def test_database_reads_overlap(client: Client, items: Database, target: T
 async def held(count: int, what: str, requests: list[Pending]) -> None:
     """At least one of the requests is held. Raises NoEvidence, with what became of the first of them, where none is."""
     if count == 0:
-        became = (await requests[0].answer(allowances.DEADLINE_AFTER_A_MISSED_ONE)).summary
+        became = (await requests[0].answer(timeouts.DEADLINE_AFTER_A_MISSED_ONE)).summary
         raise NoEvidence(f"no {what} could be held: {became}")
 
 

@@ -8,15 +8,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from conformance import allowances
-from conformance.client import JSON, Client, Wanted
-from conformance.evidence import Exchange
-from conformance.expectations import expect, expect_same, expect_status, no_evidence_unless, require
-from conformance.run import Run
-from conformance.target import Target
+from conformance.client.http import JSON, Client, Wanted
+from conformance.core import timeouts
+from conformance.core.evidence import Exchange
+from conformance.judging.assertions import expect, expect_same, expect_status, no_evidence_unless, require
+from conformance.session.run import Run
+from conformance.spec import model
+from conformance.target.server import Target
 from conformance.testbed.postgres import Database
 from conformance.testbed.upstream import Reply, Upstream
-from spec import model
 
 INVALID_ID = "/items/abc"
 ABSENT_ITEM = "/items/1"  # ids of ours are far above
@@ -117,7 +117,7 @@ async def _bytes_that_are_no_http(client: Client, _: Upstream) -> None:
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
         writer.write(b"\x16\x03\x01 this is no HTTP\r\n\r\n")
         writer.write_eof()
-        await asyncio.wait_for(reader.read(allowances.BODY_LIMIT), allowances.HANG_UP_DEADLINE)
+        await asyncio.wait_for(reader.read(timeouts.BODY_LIMIT), timeouts.HANG_UP_DEADLINE)
         writer.close()
 
 
@@ -164,7 +164,7 @@ async def test_no_fault_of_a_request_ends_the_process(
     await fault(client, upstream)
     exchange = await client.get("/async")
     what = fault.__name__.strip("_").replace("_", " ")
-    ended = target.process.ended(0.0 if exchange.answered else allowances.DEATH_DEADLINE)
+    ended = target.process.ended(0.0 if exchange.answered else timeouts.DEATH_DEADLINE)
     require(
         ended is None, f"the process to run on after {what}", f"it ended with status {ended}", [exchange, *target.process.output()[-4:]]
     )

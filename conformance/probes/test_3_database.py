@@ -8,18 +8,18 @@ from urllib.parse import quote
 import pytest
 from hypothesis import example, given
 
-from conformance import allowances
-from conformance.client import Client
-from conformance.errors import Violation
-from conformance.evidence import Fact
-from conformance.expectations import body_of, expect, expect_status, no_evidence_unless, require
-from conformance.interleaving import reads_again
-from conformance.lives import StoppedLife, goodbyes
-from conformance.run import Run
-from conformance.target import Target
+from conformance.client.http import Client
+from conformance.core import timeouts
+from conformance.core.errors import Violation
+from conformance.core.evidence import Fact
+from conformance.judging.assertions import body_of, expect, expect_status, no_evidence_unless, require
+from conformance.scenarios.lifecycle import StoppedLife, goodbyes
+from conformance.scenarios.stateful import reads_again
+from conformance.session.run import Run
+from conformance.spec import model, strategies
+from conformance.spec.strategies import AWKWARD_TEXT
+from conformance.target.server import Target
 from conformance.testbed.postgres import Database
-from spec import model, strategies
-from spec.strategies import AWKWARD_TEXT
 
 EDGES = (-(2**31), -1, 0, 2**31 - 1)  # of the column's type, and where signs change
 INJECTIONS = ["1 OR 1=1", "1--", "(SELECT 2)", "1;DROP TABLE items", "1; DROP TABLE items; --", "1\tOR\t1=1", "1' OR '1'='1", "null::int"]
@@ -81,7 +81,7 @@ async def test_a_read_shares_nothing_with_one_that_began_before_a_change(client:
             seen = await items.waiting(1)
             changed = await items.change(row["id"], name="changed since")
             (late,) = send(path)
-            await items.waiting(2, at_most=allowances.SECOND_READ_WATCHED)
+            await items.waiting(2, at_most=timeouts.SECOND_READ_WATCHED)
         answer = await late.answer()
     no_evidence_unless(seen.data["waiting"] > 0, "no read was held that began before the change")
     expect(answer, model.item(changed), seen, await items.check_row(row["id"]))
@@ -159,7 +159,7 @@ async def test_an_integer_that_no_id_can_be_is_answered(client: Client, number: 
 @pytest.mark.requirement("DB-11")
 async def test_connections_are_reused(client: Client, items: Database) -> None:
     path = f"/items/{items.unused_id()}"
-    for _ in range(allowances.ROUNDS_TO_REST):
+    for _ in range(timeouts.ROUNDS_TO_REST):
         await client.get(path)
         before = await items.sessions_by_identity()
         no_evidence_unless(bool(before.data["identities"]), "the service has no session between two reads")

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from conformance import allowances
-from conformance.client import Client
-from conformance.expectations import body_of, expect, expect_status, no_evidence_unless, require
-from conformance.lives import PatientLife, unheard
-from conformance.run import Run
+from conformance.client.http import Client
+from conformance.core import timeouts
+from conformance.judging.assertions import body_of, expect, expect_status, no_evidence_unless, require
+from conformance.scenarios.lifecycle import PatientLife, unheard
+from conformance.session.run import Run
+from conformance.spec import model, strategies
+from conformance.spec.strategies import AWKWARD_TEXT
 from conformance.testbed.upstream import TARGET, Reply, Upstream, compressed, document
-from spec import model, strategies
-from spec.strategies import AWKWARD_TEXT
 
 POSTS = [
     {"userId": 1, "id": 1, "title": "sunt aut facere", "body": "quia et\nsuscipit"},
@@ -130,7 +130,7 @@ async def test_a_failed_call_harms_no_later_one(client: Client, upstream: Upstre
 )
 async def test_many_failed_calls_harm_no_later_one(client: Client, upstream: Upstream, reply: Reply) -> None:
     with upstream.answering(reply):
-        failed = [await client.get("/external-data") for _ in range(allowances.FAILED_CALLS)]
+        failed = [await client.get("/external-data") for _ in range(timeouts.FAILED_CALLS)]
     with upstream.answering(document({"after": len(failed)})):
         exchange = await client.get("/external-data")
     expect(exchange, model.external_data({"after": len(failed)}), *failed[-1:])
@@ -155,7 +155,7 @@ async def test_an_upstream_that_never_answers_is_a_timely_504(client: Client, up
         no_evidence_unless(hold is not None and hold.arrived > 0, "no outbound call arrived at the upstream")
     assert life.unfinished and life.unanswered and life.meanwhile and life.answer_to_unfinished and life.answer_to_unanswered
     unfinished, unanswered = life.unfinished.requests[:1], life.unanswered.requests[:1]
-    wanted = f"502, 503 or 504 within {allowances.GIVE_UP_DEADLINE:.0f} s where the upstream does not"
+    wanted = f"502, 503 or 504 within {timeouts.GIVE_UP_DEADLINE:.0f} s where the upstream does not"
     expect_status(life.answer_to_unanswered, GATEWAY, f"{wanted} answer", *unanswered)
     expect_status(life.meanwhile, (200,), "200 of /async while outbound calls are outstanding", *unfinished, *unanswered)
     expect_status(life.answer_to_unfinished, GATEWAY, f"{wanted} end its answer", *unfinished)

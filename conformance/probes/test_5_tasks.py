@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 
-from conformance import allowances
-from conformance.client import Client
-from conformance.errors import NoEvidence, Violation
-from conformance.evidence import Exchange, Fact, Observation, QueuedMessage
-from conformance.expectations import body_of, expect, expect_status, no_evidence_unless, require
-from conformance.lives import BrokerlessLife, KilledLife, StoppedLife
-from conformance.run import Run
-from conformance.target import Target
+from conformance.client.http import Client
+from conformance.core import timeouts
+from conformance.core.errors import NoEvidence, Violation
+from conformance.core.evidence import Exchange, Fact, Observation, QueuedMessage
+from conformance.judging.assertions import body_of, expect, expect_status, no_evidence_unless, require
+from conformance.scenarios.lifecycle import BrokerlessLife, KilledLife, StoppedLife
+from conformance.session.run import Run
+from conformance.spec import model, strategies
+from conformance.spec.strategies import AWKWARD_TEXT
+from conformance.target.server import Target
+from conformance.target.worker import Worker
 from conformance.testbed.redis import Broker
-from conformance.worker import Worker
-from spec import model, strategies
-from spec.strategies import AWKWARD_TEXT
 
 PATH = "/process-data/"
 LATE = 20  # submissions at once, after all others of the MUSTs
@@ -154,7 +154,7 @@ async def test_the_workers_result_is_the_completion_message_with_the_data(
 
 @pytest.mark.requirement("TASK-6")
 @pytest.mark.worker("running")
-@settings(max_examples=allowances.EXAMPLES_THROUGH_THE_WORKER)
+@settings(max_examples=timeouts.EXAMPLES_THROUGH_THE_WORKER)
 @given(data=strategies.json_objects)
 @example(data={"text": AWKWARD_TEXT + "\x00", "": None, "nested": {"deep": [[[{}], []]]}, "big": [2**53 + 1, 10**26 + 7], "half": 0.5})
 @example(data={"digits": 10**999 + 7, "text": "x" * 200_000})
@@ -244,7 +244,7 @@ HOSTILE = {
 async def test_an_unreachable_broker_is_503_in_bounded_time(client: Client, queue: Broker, run: Run) -> None:
     await taken(client)
     async with client.in_flight() as send, queue.refusing() as fact:
-        exchange = await send.post(PATH, {"reached": False}).answer(allowances.REFUSAL_DEADLINE)
+        exchange = await send.post(PATH, {"reached": False}).answer(timeouts.REFUSAL_DEADLINE)
     expect_unavailable(exchange, "while the broker refuses the service", fact)
     submission = (await run.life(BrokerlessLife)).submission
     no_evidence_unless(submission is not None, "the service does not start without a broker (TASK-17)")
@@ -254,7 +254,7 @@ async def test_an_unreachable_broker_is_503_in_bounded_time(client: Client, queu
 
 def expect_unavailable(exchange: Exchange, when: str, *also: Fact) -> None:
     """503 with a JSON body, in time."""
-    wanted = f"503 with a JSON body within {allowances.REFUSAL_DEADLINE:.0f} s {when}"
+    wanted = f"503 with a JSON body within {timeouts.REFUSAL_DEADLINE:.0f} s {when}"
     expect_status(exchange, (503,), wanted, *also)
     body_of(exchange, wanted, *also)
 
@@ -275,7 +275,7 @@ async def test_submissions_resume_after_a_broker_outage(client: Client, queue: B
         async with queue.refusing() as fact:
             submission = send.post(PATH, {"reached": False})
             await queue.turned_away(before + 1, until=lambda: submission.ended)
-        refused = await submission.answer(allowances.REFUSAL_DEADLINE)
+        refused = await submission.answer(timeouts.REFUSAL_DEADLINE)
     for number in range(3):
         exchange = await client.post(PATH, {"again": number})
         expect_status(exchange, (200,), "200 of a submission once the broker lets the service in again", fact, refused)
@@ -303,7 +303,7 @@ async def expect_to_go_on(client: Client, queue: Broker, worker: Worker) -> None
     exchange = await client.post(PATH, {"after": "an outage"})
     no_evidence_unless(exchange.status in range(200, 300), f"the submission fails after the outage (TASK-11): {exchange.summary}")
     try:
-        await completed(exchange, queue, worker, allowances.RECONNECT_DEADLINE)
+        await completed(exchange, queue, worker, timeouts.RECONNECT_DEADLINE)
         await queue.acknowledged(task_id_of(exchange))
     except Violation:
         worker.kill()  # whether it hangs or has ended, it is not what the next probe is about
@@ -327,7 +327,7 @@ async def test_a_stopping_worker_loses_nothing(client: Client, queue: Broker, wo
     exchanges: list[Exchange] = []
     stopped: list[Fact] = []
     while not stopped:
-        no_evidence_unless(len(exchanges) < allowances.LOOKED_AWAY * (1 + WAITING), TOO_QUICK)
+        no_evidence_unless(len(exchanges) < timeouts.LOOKED_AWAY * (1 + WAITING), TOO_QUICK)
         worker.start()
         await works(client, queue, worker)  # so that nothing is left of what came before, over whose acknowledgement it would wait
         worker.kill()
@@ -341,7 +341,7 @@ async def test_a_stopping_worker_loses_nothing(client: Client, queue: Broker, wo
         stopped = [*asked, *ended] if asked else []
     worker.start()
     for exchange in exchanges:
-        _, result = await queue.result(task_id_of(exchange), allowances.FIRST_RESULT_DEADLINE)
+        _, result = await queue.result(task_id_of(exchange), timeouts.FIRST_RESULT_DEADLINE)
         evidence = [exchange, *seen, *stopped, result]
         require(result.data["state"] == "SUCCESS", "a result of each task once a worker runs again", result.text, evidence)
 
@@ -388,14 +388,14 @@ async def test_a_task_in_execution_survives_its_worker(client: Client, queue: Br
     await works(client, queue, worker)
     wanted = "the task's message kept in Redis until the task is done"
     last: list[Observation] = []
-    for _ in range(allowances.LOOKED_AWAY):
+    for _ in range(timeouts.LOOKED_AWAY):
         exchange = await client.post(PATH, BULK)
         last += (await looked_at_to_the_end(queue, task_id_of(exchange)))[-1:]
         if last and last[-1].data["kept"]:
             break
-    no_evidence_unless(len(last) == allowances.LOOKED_AWAY or (bool(last) and last[-1].data["kept"]), TOO_QUICK)
+    no_evidence_unless(len(last) == timeouts.LOOKED_AWAY or (bool(last) and last[-1].data["kept"]), TOO_QUICK)
     require(last[-1].data["kept"], wanted, last[-1].text, [exchange, *last])
-    for _ in range(allowances.LOOKED_AWAY):
+    for _ in range(timeouts.LOOKED_AWAY):
         exchange = await client.post(PATH, BULK)
         seen = await kept(queue, task_id_of(exchange))
         if not seen.data["done"]:
@@ -412,9 +412,9 @@ async def looked_at_to_the_end(queue: Broker, task_id: str) -> list[Observation]
     The last count, for a worker holds a message nowhere in Redis between taking it and keeping it as unacknowledged; that
     lasts longer the larger the message is (worst seen: 0.12 s), and is over before the task is in execution.
     """
-    during = [seen async for seen in queue.moments(task_id) if not seen.data["waiting"] and not seen.data["done"]][-allowances.LOOKS :]
+    during = [seen async for seen in queue.moments(task_id) if not seen.data["waiting"] and not seen.data["done"]][-timeouts.LOOKS :]
     agree = len({seen.data["kept"] for seen in during}) == 1
-    return during if len(during) == allowances.LOOKS and agree else []
+    return during if len(during) == timeouts.LOOKS and agree else []
 
 
 async def kept(queue: Broker, task_id: str) -> Observation:

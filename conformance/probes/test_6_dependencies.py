@@ -6,13 +6,13 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from conformance.client import Client
-from conformance.expectations import expect, expect_same, expect_status, require
-from conformance.run import Run
+from conformance.client.http import Client
+from conformance.judging.assertions import expect, expect_same, expect_status, require
+from conformance.session.run import Run
+from conformance.spec import model, strategies
+from conformance.spec.strategies import AWKWARD_TEXT
 from conformance.testbed.postgres import Database
 from conformance.testbed.redis import Broker
-from spec import model, strategies
-from spec.strategies import AWKWARD_TEXT
 
 READS = 15  # held meanwhile, more than a pool of 10
 

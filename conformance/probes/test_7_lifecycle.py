@@ -5,14 +5,14 @@ from collections.abc import Sequence
 
 import pytest
 
-from conformance.client import Client
-from conformance.control import UNSEEN
-from conformance.errors import Violation
-from conformance.evidence import LogLine, Observation
-from conformance.expectations import expect, expect_status, no_evidence_unless, require
-from conformance.lives import STARTING, STOPPING, Ending, RefusedLife, RestartedLife, StoppedLife, UnansweredLife, goodbyes
-from conformance.run import Run
-from spec import model
+from conformance.client.http import Client
+from conformance.core.errors import Violation
+from conformance.core.evidence import LogLine, Observation
+from conformance.judging.assertions import expect, expect_status, no_evidence_unless, require
+from conformance.scenarios.lifecycle import STARTING, STOPPING, Ending, RefusedLife, RestartedLife, StoppedLife, UnansweredLife, goodbyes
+from conformance.session.run import Run
+from conformance.spec import model
+from conformance.target.external import UNSEEN
 
 CLEAN = (0, -signal.SIGTERM, 128 + signal.SIGTERM)
 UNHEARD = "what the service prints goes to somebody else: let the suite start it, or give --container NAME"

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from conformance import allowances, contract
-from conformance.client import Client, Wanted
-from conformance.errors import Violation
-from conformance.evidence import Exchange
-from conformance.expectations import body_of, expect_status, require
+from conformance.client import schema_cases
+from conformance.client.http import Client, Wanted
+from conformance.core import timeouts
+from conformance.core.errors import Violation
+from conformance.core.evidence import Exchange
+from conformance.judging.assertions import body_of, expect_status, require
 from conformance.testbed.upstream import Upstream
 
 OPERATIONS = [
@@ -99,7 +100,7 @@ def expect_parameter(exchange: Exchange, document: dict[str, Any], path: str, wh
 
 
 SUPPRESSED = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]  # they judge Schemathesis's strategies
-generated = settings(max_examples=allowances.EXAMPLES_OF_AN_OPERATION, suppress_health_check=SUPPRESSED)
+generated = settings(max_examples=timeouts.EXAMPLES_OF_AN_OPERATION, suppress_health_check=SUPPRESSED)
 
 
 @pytest.mark.requirement("HTTP-2")
@@ -107,15 +108,15 @@ generated = settings(max_examples=allowances.EXAMPLES_OF_AN_OPERATION, suppress_
 @generated
 @given(data=st.data())
 async def test_answers_keep_to_the_contract(client: Client, path: str, data: st.DataObject) -> None:
-    case = data.draw(contract.cases(path))
-    request = contract.wanted(case)
-    assume(not contract.is_judged_elsewhere(request))
+    case = data.draw(schema_cases.cases(path))
+    request = schema_cases.wanted(case)
+    assume(not schema_cases.is_judged_elsewhere(request))
     exchange = await client.send(request)
     if exchange.status is not None and exchange.status >= 500:
         return  # HTTP-3's to judge
     wanted = f"an answer as spec/openapi.yaml declares it for {case.method} {path}"
     expect_status(exchange, range(200, 500), wanted)
-    if said := contract.disagreement(case, exchange, "HTTP-2"):
+    if said := schema_cases.disagreement(case, exchange, "HTTP-2"):
         raise Violation(wanted, f"{exchange.outcome} — {said}", [exchange])
 
 
@@ -126,13 +127,13 @@ async def test_answers_keep_to_the_contract(client: Client, path: str, data: st.
 async def test_no_generated_request_gets_a_5xx(client: Client, upstream: Upstream | None, path: str, data: st.DataObject) -> None:
     if path == "/external-data" and not upstream:
         return  # whether its upstream answers is not the service's own
-    case = data.draw(contract.cases(path))
-    request = contract.wanted(case)
-    assume(not contract.is_judged_elsewhere(request))
+    case = data.draw(schema_cases.cases(path))
+    request = schema_cases.wanted(case)
+    assume(not schema_cases.is_judged_elsewhere(request))
     exchange = await client.send(request)
     wanted = f"an answer of {case.method} {path} with a status below 500"
     expect_status(exchange, range(100, 600), wanted)
-    if said := contract.disagreement(case, exchange, "HTTP-3"):
+    if said := schema_cases.disagreement(case, exchange, "HTTP-3"):
         raise Violation(wanted, f"{exchange.outcome} — {said}", [exchange])
 
 

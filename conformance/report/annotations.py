@@ -6,12 +6,12 @@ https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-comm
 import re
 from collections.abc import Iterator, Sequence
 
-from conformance.report import requirements
-from conformance.report.reading import Judged, Report
+from conformance.judging.verdict import Status
+from conformance.report import joins
+from conformance.report.record_reader import Judged, Report
 from conformance.report.terminal import one_line
-from conformance.report.words import said
-from conformance.verdict import Status
-from spec.catalogue import Language, Level
+from conformance.report.translations import said
+from conformance.spec.catalogue import Language, Level
 
 SHOWN = 10  # errors of one step, and as many warnings; GitHub leaves out the rest
 LONGEST = 2000  # characters of one message
@@ -38,7 +38,7 @@ def _commands(report: Report, language: Language) -> Iterator[str]:
 
 
 def _annotation(kind: str, judged: Judged, language: Language) -> str:
-    title = f"{judged.id} {requirements.of(judged, language).sentence}"
+    title = f"{judged.id} {joins.of(judged, language).sentence}"
     if judged.found is None:
         return _command(kind, title, str(judged.status))
     labelled = {"expected": judged.found.expected, "got": judged.found.got, "look at": judged.found.look_at}

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from html import escape
 
-from conformance.report.reading import Report
-from conformance.report.words import said
-from spec.catalogue import Language
+from conformance.report.record_reader import Report
+from conformance.report.translations import said
+from conformance.spec.catalogue import Language
 
 LABEL = "conformance"
 NAME_COLOUR = "#444d56"

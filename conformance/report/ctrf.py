@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from conformance.report import requirements
-from conformance.report.reading import Judged, Report
-from conformance.verdict import Status
-from spec.catalogue import Language
+from conformance.judging.verdict import Status
+from conformance.report import joins
+from conformance.report.record_reader import Judged, Report
+from conformance.spec.catalogue import Language
 
 SPECIFICATION = "0.0.0"  # the version of CTRF whose schema this was validated against (npm: ctrf 0.3.0)
 STATUSES = {Status.PASS: "passed", Status.OBSERVED: "passed", Status.FAIL: "failed", Status.ERROR: "failed"}
@@ -20,7 +20,7 @@ def render(reports: Sequence[Report], language: Language) -> str:  # noqa: ARG00
     """The document, in English: programs tell tests by their names."""
     (report,) = reports
     began = _milliseconds(datetime.fromisoformat(report.header["began"]).timestamp())
-    suites = {each.id: title for title, judged in requirements.by_section(report, Language.EN) for each in judged}
+    suites = {each.id: title for title, judged in joins.by_section(report, Language.EN) for each in judged}
     tests = [_test(each, began, suites[each.id]) for each in report.judged]
     counts = {status: sum(test["status"] == status for test in tests) for status in COUNTED}
     duration = _milliseconds(report.seconds)
@@ -49,7 +49,7 @@ def _environment(report: Report) -> dict[str, Any]:
 
 
 def _test(judged: Judged, began: int, suite: str) -> dict[str, Any]:
-    requirement, found = requirements.of(judged, Language.EN), judged.found
+    requirement, found = joins.of(judged, Language.EN), judged.found
     labels = {"requirement": judged.id, "level": requirement.level, "section": judged.section, "source": requirement.source}
     test: dict[str, Any] = {
         "testId": judged.id,

@@ -4,10 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from conformance.report import requirements
-from conformance.report.reading import Found, Judged, Report
-from conformance.verdict import Status
-from spec.catalogue import Language
+from conformance.judging.verdict import Status
+from conformance.report import joins
+from conformance.report.record_reader import Found, Judged, Report
+from conformance.spec.catalogue import Language
 
 VERSION = 1
 HEADER = ("suite", "began", "target", "url", "services", "seed", "level")
@@ -40,7 +40,7 @@ def _record(report: Report, language: Language) -> dict[str, Any]:
         "timings": footer.get("timings", {}),
         "memory_mb": footer.get("memory_mb"),
         "counts": _counts(report.judged),
-        "sections": [{"section": title, "counts": _counts(judged)} for title, judged in requirements.by_section(report, language)],
+        "sections": [{"section": title, "counts": _counts(judged)} for title, judged in joins.by_section(report, language)],
         "requirements": [_requirement(each, language) for each in report.judged],
     }
 
@@ -50,7 +50,7 @@ def _counts(judged: Sequence[Judged]) -> Mapping[str, int]:
 
 
 def _requirement(judged: Judged, language: Language) -> dict[str, Any]:
-    requirement = requirements.of(judged, language)
+    requirement = joins.of(judged, language)
     return {
         "id": judged.id,
         "section": judged.section,

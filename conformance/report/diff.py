@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from conformance.report import requirements
-from conformance.report.reading import Judged, Report
-from conformance.verdict import Status
-from spec.catalogue import Language, Level
+from conformance.judging.verdict import Status
+from conformance.report import joins
+from conformance.report.record_reader import Judged, Report
+from conformance.spec.catalogue import Language, Level
 
 # What `worse` below computes.
 WORSE = (
@@ -90,7 +90,7 @@ def _kind(old: Judged | None, new: Judged | None) -> Kind | None:
 
 
 def _level(*both: Judged | None) -> Level:
-    return next((requirements.of(each, Language.EN).level for each in reversed(both) if each), Level.MUST)
+    return next((joins.of(each, Language.EN).level for each in reversed(both) if each), Level.MUST)
 
 
 def _failed(judged: Judged | None) -> bool:

@@ -4,14 +4,14 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from conformance.report import data, requirements
+from conformance.report import data, joins
 from conformance.report.diff import Change, Diff, Kind, counted
 from conformance.report.markdown import LIMIT, RESERVED, Piece, failure, fitting, title
 from conformance.report.markup import code, shown
-from conformance.report.reading import Judged, Report
+from conformance.report.record_reader import Judged, Report
 from conformance.report.terminal import one_line, padded
-from conformance.report.words import said
-from spec.catalogue import Language
+from conformance.report.translations import said
+from conformance.spec.catalogue import Language
 
 VERSION = 1
 NOTHING = "Nothing of what was judged has changed."
@@ -82,7 +82,7 @@ def _standing(report: Report, language: Language) -> str:
 
 
 def _lines(change: Change, language: Language) -> Iterator[str]:
-    requirement = requirements.of(change.judged, language)
+    requirement = joins.of(change.judged, language)
     moved = f"{_status(change.old, language)} → {_status(change.new, language)}"
     yield f"  {requirement.id:<8}{requirement.level:<8}{requirement.sentence} ({moved})"
     if change.kind in SHOWING and (found := change.judged.found):
@@ -97,7 +97,7 @@ def _pieces(diff: Diff, language: Language) -> Iterator[Piece]:
         for number, change in enumerate(changes := diff.of(kind)):
             heading = f"\n### {said(kind, language)} ({len(changes)})\n\n" if number == 0 else ""
             moved = f"{_status(change.old, language)} → {_status(change.new, language)}"
-            item = f"- {title(requirements.of(change.judged, language), language)} ({moved})\n"
+            item = f"- {title(joins.of(change.judged, language), language)} ({moved})\n"
             yield heading + (failure(change.judged, language) if kind in SHOWING else item), 1
 
 
@@ -112,7 +112,7 @@ def _record(report: Report) -> dict[str, Any]:
 
 
 def _change(change: Change, language: Language) -> dict[str, Any]:
-    requirement = requirements.of(change.judged, language)
+    requirement = joins.of(change.judged, language)
     about = {"id": requirement.id, "level": requirement.level, "sentence": requirement.sentence, "kind": change.kind}
     return {**about, "old": _side(change.old), "new": _side(change.new)}
 

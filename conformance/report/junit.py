@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from conformance.report import requirements
-from conformance.report.reading import Judged, Report
+from conformance.judging.verdict import Exit, Status
+from conformance.report import joins
+from conformance.report.record_reader import Judged, Report
 from conformance.report.terminal import one_line
-from conformance.verdict import Exit, Status
-from spec.catalogue import Language
+from conformance.spec.catalogue import Language
 
 NEVER_JUDGED = "the run ended before this was judged"
 OUTCOMES = {Status.FAIL: "failure", Status.ERROR: "error", Status.INCONCLUSIVE: "error", None: "error"}
@@ -19,7 +19,7 @@ def render(reports: Sequence[Report], language: Language) -> str:  # noqa: ARG00
     """The document, in English: programs tell cases by their names."""
     (report,) = reports
     root = Element("testsuites", {"name": one_line(report.target), **_figures(report, report.judged)})
-    for title, judged in requirements.by_section(report, Language.EN):
+    for title, judged in joins.by_section(report, Language.EN):
         suite = SubElement(root, "testsuite", {"name": title, "timestamp": _began(report), **_figures(report, judged)})
         suite.set("skipped", str(sum(_outcome(report, each) == ACCEPTED for each in judged)))
         suite.extend(_case(report, each) for each in judged)
@@ -40,7 +40,7 @@ def _outcome(report: Report, judged: Judged) -> str | None:
 
 
 def _case(report: Report, judged: Judged) -> Element:
-    requirement, found = requirements.of(judged, Language.EN), judged.found
+    requirement, found = joins.of(judged, Language.EN), judged.found
     place = f"spec.{requirement.document.removesuffix('.md')}"
     case = Element("testcase", classname=place, name=one_line(f"{judged.id} {requirement.sentence}"), time=_seconds(judged.seconds))
     if outcome := _outcome(report, judged):

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from conformance.report import requirements
+from conformance.judging.verdict import Status
+from conformance.report import joins
 from conformance.report.markup import block, cell, code, html, shown, some
-from conformance.report.reading import Judged, Report
+from conformance.report.record_reader import Judged, Report
 from conformance.report.terminal import KNOWN, labelled
-from conformance.report.words import said
-from conformance.verdict import Status
-from spec.catalogue import Language, Requirement
+from conformance.report.translations import said
+from conformance.spec.catalogue import Language, Requirement
 
 LIMIT = 65_536  # characters of a comment on GitHub; a step's summary may have 1 MiB, which these are less than in any language
 RESERVED = 1_500  # of them, for what says that something is left out and where to see it
@@ -53,13 +53,13 @@ def summary(requirement: Requirement, language: Language) -> str:
 
 
 def _is_ours(requirement: Requirement, language: Language) -> bool:
-    spec = requirements.known(requirement.id, language)
+    spec = joins.known(requirement.id, language)
     return spec is not None and requirement.sentence == spec.sentence
 
 
 def failure(judged: Judged, language: Language) -> str:
     """A requirement that failed, closed, with what was expected and seen inside."""
-    requirement, found = requirements.of(judged, language), judged.found
+    requirement, found = joins.of(judged, language), judged.found
     parts = [f"<details>{summary(requirement, language)}"]
     parts += [f"**{said('known', language)}** {shown(judged.known.reason)}"] if judged.known else []
     if found:
@@ -94,7 +94,7 @@ def _counts(report: Report, language: Language) -> str:
     shown_columns = [status for status in COLUMNS if report.counts[status]]
     names = [str(status) if status else said("not judged", language) for status in shown_columns]
     lines = [f"| {said('section', language)} | {' | '.join(names)} |", f"| --- |{' ---: |' * len(names)}"]
-    for heading, judged in requirements.by_section(report, language):
+    for heading, judged in joins.by_section(report, language):
         counts = [sum(each.status is status for each in judged) for status in shown_columns]
         lines.append(f"| {heading} | {' | '.join(str(count or '') for count in counts)} |")
     return "\n".join(lines)
@@ -111,7 +111,7 @@ def _pieces(report: Report, language: Language) -> Iterator[Piece]:
     yield from _reasons(by_status[Status.INCONCLUSIVE])
     for number, each in enumerate(by_status[Status.OBSERVED]):
         heading = f"### OBSERVED ({len(by_status[Status.OBSERVED])})\n\n" if number == 0 else ""
-        yield f"{heading}- {title(requirements.of(each, language), language)}: {shown(each.found.got) if each.found else ''}\n", 1
+        yield f"{heading}- {title(joins.of(each, language), language)}: {shown(each.found.got) if each.found else ''}\n", 1
 
 
 def _reasons(judged: Sequence[Judged]) -> Iterator[Piece]:
@@ -144,12 +144,12 @@ def _compared(reports: Sequence[Report], language: Language) -> str:
     """Several records beside each other: what each establishes, and what differs."""
     legend = [(f"{number}. {code(report.target)}: {shown(said_of(report, language))}\n", 1) for number, report in enumerate(reports, 1)]
     lines = [f"## {said('Conformance', language)}: {len(reports)} {said('records', language)}", "", fitting(legend, LIMIT // 4)[0]]
-    rows = requirements.differing(reports)
+    rows = joins.differing(reports)
     if not rows:
         return "\n".join([*lines, "", said("Every requirement has the same verdict in each.", language), "", ""])
     head = f"\n| {said('what differs', language)} |{''.join(f' {number} |' for number in range(1, len(reports) + 1))}\n"
     head += f"| --- |{' --- |' * len(reports)}\n"
-    cells = [(f"| {cell(name)} | {' | '.join(cell(requirements.verdict(each, language)) for each in row)} |\n", 1) for name, row in rows]
+    cells = [(f"| {cell(name)} | {' | '.join(cell(joins.verdict(each, language)) for each in row)} |\n", 1) for name, row in rows]
     text = "\n".join(lines) + "\n" + head
     table, told = fitting(cells, LIMIT // 2 - len(text))
     more = said("{left} more rows are left out here.", language).format(left=len(rows) - told)

@@ -11,10 +11,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
-from conformance.claim import Claim
-from conformance.errors import WrongUsage
-from conformance.evidence import Fact, as_plain
-from conformance.verdict import Exit, Verdict, WrongEntry
+from conformance.core.errors import WrongUsage
+from conformance.core.evidence import Fact, as_plain
+from conformance.judging.claim import Claim
+from conformance.judging.verdict import Exit, Verdict, WrongEntry
 
 VERSION = 1
 TEXT_LIMIT = 64 * 1024  # characters of one text in a record; the rest is counted, not written

@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from conformance.known import Known
-from conformance.report.columns import width
-from conformance.report.words import said
-from conformance.verdict import Exit, Status, Verdict, WrongEntry
-from spec.catalogue import Language, Level, sections
+from conformance.config.known_failures import Known
+from conformance.judging.verdict import Exit, Status, Verdict, WrongEntry
+from conformance.report.translations import said
+from conformance.report.wrapping import width
+from conformance.spec.catalogue import Language, Level, sections
 
 WIDTH = 100
 LABEL = 12

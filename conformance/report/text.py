@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from conformance.evidence import Fact
-from conformance.report import requirements
-from conformance.report.reading import Judged, Report
+from conformance.core.evidence import Fact
+from conformance.judging.verdict import Exit, Finding, Mistake, Verdict, WrongEntry
+from conformance.report import joins
+from conformance.report.record_reader import Judged, Report
 from conformance.report.terminal import Line, Summary, body, one_line, padded, page
-from conformance.report.words import said
-from conformance.verdict import Exit, Finding, Mistake, Verdict, WrongEntry
-from spec.catalogue import Language, Level
+from conformance.report.translations import said
+from conformance.spec.catalogue import Language, Level
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ def _page(report: Report, language: Language) -> list[Line]:
 def _verdict(judged: Judged, language: Language) -> Verdict | None:
     if judged.status is None:
         return None
-    requirement, finding = requirements.of(judged, language), _finding(judged)
+    requirement, finding = joins.of(judged, language), _finding(judged)
     return Verdict(requirement, judged.status, judged.probes, finding, judged.seconds, judged.span, judged.known)
 
 
@@ -74,12 +74,12 @@ def _differences(reports: Sequence[Report], language: Language) -> Iterator[str]
     """What differs between records, a line for each requirement and a column for each record."""
     for number, report in enumerate(reports, 1):
         yield one_line(f"{number}  {report.target}: {said(report.claim or 'no claim', language)}")
-    rows = requirements.differing(reports)
+    rows = joins.differing(reports)
     if not rows:
         yield said("Every requirement has the same verdict in each.", language)
         return
     yield ""
     yield padded("", 12) + "".join(padded(str(number), 16) for number in range(1, len(reports) + 1)).rstrip()
     for name, row in rows:
-        cells = (padded(requirements.verdict(each, language), 16) for each in row)
+        cells = (padded(joins.verdict(each, language), 16) for each in row)
         yield one_line(padded(name, 12) + "".join(cells).rstrip())

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from conformance.errors import WrongUsage
+from conformance.core.errors import WrongUsage
 from conformance.report import annotations, badge, ctrf, data, html, junit, markdown, text
-from conformance.report.reading import Report
-from spec.catalogue import Language
+from conformance.report.record_reader import Report
+from conformance.spec.catalogue import Language
 
 DEFAULT = "text"
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from conformance.report.reading import Report
-from conformance.selftest import records
-from conformance.selftest.suite import work_in_memory
+from conformance.report.record_reader import Report
+from conformance.selftest.support import records
+from conformance.selftest.support.suite import work_in_memory
 
 os.environ["CONFORMANCE_SERVICES"] = "embedded"
 work_in_memory()
@@ -19,16 +19,16 @@ work_in_memory()
 # Files that take half a minute and more, which begin first, the longest before the others: so that none is all that is left to do in the end. Those of
 # containers do not begin at once, for CI makes their images meanwhile, nor those of the page, one of which has to end within 180 s.
 LONG_FILES = (
-    "test_miniatures",
-    "test_variants",
+    "test_faulty_services",
+    "test_conforming_services",
     "test_cleanup",
     "test_containers",
     "test_page",
-    "test_standing",
+    "test_persistent_testbed",
     "test_targets",
     "test_html",
     "test_hostile",
-    "test_verify",
+    "test_repeat",
     "test_usage",
     "test_progress",
     "test_action",

@@ -24,7 +24,7 @@ from testcontainers.core.container import DockerContainer
 from testcontainers.core.docker_client import DockerClient, get_docker_host
 from testcontainers.core.network import Network
 
-from conformance.errors import BrokenTestbed, WrongUsage
+from conformance.core.errors import BrokenTestbed, WrongUsage
 from conformance.testbed import embedded
 from conformance.testbed.guard import LABEL
 

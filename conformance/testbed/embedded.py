@@ -24,10 +24,10 @@ from typing import Protocol
 import asyncpg
 import redis
 
-from conformance import allowances
-from conformance.errors import BrokenTestbed, WrongUsage
-from conformance.evidence import Journal
-from conformance.polling import Pauses
+from conformance.core import timeouts
+from conformance.core.errors import BrokenTestbed, WrongUsage
+from conformance.core.evidence import Journal
+from conformance.core.polling import Pauses
 from conformance.testbed.processes import Process, run_to_end
 
 NOBODY = 65534  # PostgreSQL refuses to run as root; this user is on every Linux and owns nothing
@@ -226,7 +226,7 @@ def wait_for_postgres(server: Server) -> None:
     """Wait until a query answers. Raises BrokenTestbed."""
 
     async def query() -> None:
-        connection = await asyncpg.connect(server.url, timeout=allowances.BOOT_DEADLINE, ssl=False)
+        connection = await asyncpg.connect(server.url, timeout=timeouts.BOOT_DEADLINE, ssl=False)
         await connection.close()
 
     _answers("postgres", server, lambda: asyncio.run(query()), (OSError, asyncpg.PostgresError))
@@ -239,7 +239,7 @@ def wait_for_redis(server: Server) -> None:
 
 
 def _answers(name: str, server: Server, ask: Callable[[], object], not_yet: type[Exception] | tuple[type[Exception], ...]) -> None:
-    deadline = time.monotonic() + allowances.BOOT_DEADLINE
+    deadline = time.monotonic() + timeouts.BOOT_DEADLINE
     pauses = Pauses()
     while True:
         try:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 LABEL = "conformance.run"  # on containers and networks; its value is the name of the run's folder
-AFTERWARDS = Path(__file__).with_name("afterwards.py").resolve()
+AFTERWARDS = Path(__file__).with_name("cleanup.py").resolve()
 
 
 class Guard:

@@ -12,12 +12,12 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 
-from conformance import allowances
-from conformance.errors import BrokenTestbed, NoEvidence, WrongUsage
-from conformance.evidence import Journal, Observation
-from conformance.polling import Pauses
-from spec.catalogue import FOLDER
-from spec.model import COLUMNS, shown
+from conformance.core import timeouts
+from conformance.core.errors import BrokenTestbed, NoEvidence, WrongUsage
+from conformance.core.evidence import Journal, Observation
+from conformance.core.polling import Pauses
+from conformance.spec.catalogue import FOLDER
+from conformance.spec.model import COLUMNS, shown
 
 TABLE = (FOLDER / "schema.sql").read_text("utf-8")
 ABANDONED = "SELECT sessions_abandoned FROM pg_stat_database WHERE datname = current_database()"
@@ -163,7 +163,7 @@ class Database:
     async def close(self) -> None:
         """Disconnect."""
         with blaming_the_testbed("disconnect"):
-            await self._connection.close(timeout=allowances.OWN_LOCK_DEADLINE)
+            await self._connection.close(timeout=timeouts.OWN_LOCK_DEADLINE)
 
     async def forget(self) -> None:
         """Remove the rows that we made, by a session that nothing else uses."""
@@ -253,7 +253,7 @@ class Database:
         """End the target's sessions, or those alone whose reads are held, and wait until they are gone."""
         only = f"AND pid IN ({self._held})" if waiting else ""
         query = f"SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1 {only}"
-        deadline = time.monotonic() + allowances.BOOT_DEADLINE
+        deadline = time.monotonic() + timeouts.BOOT_DEADLINE
         with blaming_the_testbed("terminate the target's sessions"):
             async with self._busy:
                 ended = [row["pid"] for row in await self._connection.fetch(query, self._role)]
@@ -297,7 +297,7 @@ class Database:
     async def _alter(self, statements: str) -> None:
         with blaming_the_testbed("change the table"):
             async with self._busy, self._connection.transaction():
-                await self._connection.execute(f"SET LOCAL lock_timeout = '{int(allowances.OWN_LOCK_DEADLINE * 1000)}ms'")
+                await self._connection.execute(f"SET LOCAL lock_timeout = '{int(timeouts.OWN_LOCK_DEADLINE * 1000)}ms'")
                 try:
                     await self._connection.execute(statements)
                 except asyncpg.LockNotAvailableError as error:
@@ -320,7 +320,7 @@ class Database:
             connection = await _connect(self.place.admin_url)
         try:
             with blaming_the_testbed("lock the table"):
-                await connection.execute(f"BEGIN; SET LOCAL lock_timeout = '{int(allowances.OWN_LOCK_DEADLINE * 1000)}ms'")
+                await connection.execute(f"BEGIN; SET LOCAL lock_timeout = '{int(timeouts.OWN_LOCK_DEADLINE * 1000)}ms'")
                 try:
                     await connection.execute("LOCK TABLE items IN ACCESS EXCLUSIVE MODE")
                 except asyncpg.LockNotAvailableError as error:
@@ -370,7 +370,7 @@ class Database:
 
         With a limit of its own, nothing is concluded from fewer, and nothing later is waited for less.
         """
-        patience = at_most or (allowances.DEADLINE_AFTER_A_MISSED_ONE if self._missed else allowances.ARRIVAL_DEADLINE)
+        patience = at_most or (timeouts.DEADLINE_AFTER_A_MISSED_ONE if self._missed else timeouts.ARRIVAL_DEADLINE)
         deadline = time.monotonic() + patience
         pauses = Pauses()
         while True:
@@ -402,7 +402,7 @@ class Database:
 
     async def sessions_ended(self) -> Observation:
         """Wait until the target's sessions are gone, and record how many the server has counted as abandoned since the last time."""
-        deadline = time.monotonic() + allowances.STOP_DEADLINE
+        deadline = time.monotonic() + timeouts.STOP_DEADLINE
         pauses = Pauses()
         while (left := (await self.sessions()).data["sessions"]) and time.monotonic() < deadline:
             await asyncio.sleep(pauses.next)
@@ -426,8 +426,8 @@ async def _execute(url: str, *statements: str) -> None:
 async def _connect(url: str) -> asyncpg.Connection:
     return await asyncpg.connect(
         url,
-        timeout=allowances.BOOT_DEADLINE,
-        command_timeout=allowances.BOOT_DEADLINE,
+        timeout=timeouts.BOOT_DEADLINE,
+        command_timeout=timeouts.BOOT_DEADLINE,
         ssl=False if urlsplit(url).hostname in ("127.0.0.1", "localhost") else None,
     )
 

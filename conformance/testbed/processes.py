@@ -16,9 +16,9 @@ from typing import Protocol
 
 import psutil
 
-from conformance import allowances
-from conformance.errors import BrokenTestbed
-from conformance.evidence import Journal, LogLine, Observation, ProcessEvent
+from conformance.core import timeouts
+from conformance.core.errors import BrokenTestbed
+from conformance.core.evidence import Journal, LogLine, Observation, ProcessEvent
 
 STACK_SIGNAL: int = signal.SIGRTMIN + 9 if hasattr(signal, "SIGRTMIN") else signal.SIGUSR2
 LINE_LIMIT = 8192  # bytes of one line that are kept
@@ -68,7 +68,7 @@ class Output:
         self._journal = journal
         self._partial: dict[str, bytes] = {"stdout": b"", "stderr": b""}
         self._head: list[LogLine] = []
-        self._tail: deque[LogLine] = deque(maxlen=allowances.LINES_KEPT)
+        self._tail: deque[LogLine] = deque(maxlen=timeouts.LINES_KEPT)
 
     def take(self, stream: str, chunk: bytes) -> None:
         """Take what a stream carried; nothing means that it has ended, perhaps in the middle of a line."""
@@ -77,7 +77,7 @@ class Output:
         self._partial[stream] = rest[:LINE_LIMIT]
         for line in lines:
             text = line[:LINE_LIMIT].decode("utf-8", "replace").rstrip("\r")
-            early = len(self._head) < allowances.LINES_KEPT
+            early = len(self._head) < timeouts.LINES_KEPT
             fact = self._journal.record(LogLine, keep=early, process=self._name, stream=stream, text=text)
             (self._head if early else self._tail).append(fact)
 
@@ -238,7 +238,7 @@ class Process:
             if pipe:
                 pipe.close()
 
-    def stop(self, deadline: float = allowances.STOP_DEADLINE, by: signal.Signals = signal.SIGTERM) -> int | None:
+    def stop(self, deadline: float = timeouts.STOP_DEADLINE, by: signal.Signals = signal.SIGTERM) -> int | None:
         """Signal, wait, and kill what is left; the exit status, or None if it had to be killed."""
         if self.status is None:
             self.send(by)
@@ -281,7 +281,7 @@ class Process:
             return []
         before = max((line.number for line in self.output()), default=0)
         os.kill(pid, STACK_SIGNAL)
-        deadline = time.monotonic() + allowances.STACK_DEADLINE
+        deadline = time.monotonic() + timeouts.STACK_DEADLINE
         frames: list[tuple[str, str, str]] = []
         while time.monotonic() < deadline:
             lines = [line.text for line in self.output() if line.number > before and line.stream == "stderr"]
@@ -290,7 +290,7 @@ class Process:
             frames = [(frame["file"], frame["line"], frame["function"]) for frame in found if frame]
             if frames and (len(found) < len(dump) or frames[-1][2] == "<module>" or frames[-1][0] == "<frozen runpy>"):
                 break
-            time.sleep(allowances.POLL_INTERVAL)
+            time.sleep(timeouts.POLL_INTERVAL)
         return frames
 
 
@@ -323,11 +323,11 @@ def run_to_end(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, user: 
     drop: list[int] | None = None if user is None else []
     try:
         done = subprocess.run(
-            argv, env=dict(env), cwd=cwd, capture_output=True, stdin=subprocess.DEVNULL, timeout=allowances.BOOT_DEADLINE,
+            argv, env=dict(env), cwd=cwd, capture_output=True, stdin=subprocess.DEVNULL, timeout=timeouts.BOOT_DEADLINE,
             check=False, user=user, group=user, extra_groups=drop,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
-        raise BrokenTestbed(f"{Path(argv[0]).name} did not end within {allowances.BOOT_DEADLINE:.0f} s") from error
+        raise BrokenTestbed(f"{Path(argv[0]).name} did not end within {timeouts.BOOT_DEADLINE:.0f} s") from error
     if done.returncode:
         said = " / ".join((done.stderr or done.stdout).decode("utf-8", "replace").strip().splitlines()[-3:])
         raise BrokenTestbed(f"{Path(argv[0]).name} ended with status {done.returncode}: {said}")

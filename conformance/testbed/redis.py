@@ -17,11 +17,11 @@ import redis.asyncio
 from celery import Celery
 from kombu.exceptions import KombuError
 
-from conformance import allowances
-from conformance.errors import BrokenTestbed, NoEvidence, WrongUsage
-from conformance.evidence import Journal, Observation, QueuedMessage
-from conformance.polling import Pauses
-from spec.model import shown
+from conformance.core import timeouts
+from conformance.core.errors import BrokenTestbed, NoEvidence, WrongUsage
+from conformance.core.evidence import Journal, Observation, QueuedMessage
+from conformance.core.polling import Pauses
+from conformance.spec.model import shown
 
 PAUSE_MS = 600_000  # longer than any probe lasts; the pause ends with the block
 
@@ -238,7 +238,7 @@ class Broker:
 
         What was seen then, or at the deadline.
         """
-        deadline = time.monotonic() + allowances.ARRIVAL_DEADLINE
+        deadline = time.monotonic() + timeouts.ARRIVAL_DEADLINE
         pauses = Pauses()
         while (seen := await self.refusals()) < count and not until() and time.monotonic() < deadline:
             await asyncio.sleep(pauses.next)
@@ -248,7 +248,7 @@ class Broker:
         """Wait until the target's user was turned away and tries no more for QUIET seconds, or something else is so."""
         seen = await self.turned_away(before + 1, until)
         while not until():
-            await asyncio.sleep(allowances.QUIET)
+            await asyncio.sleep(timeouts.QUIET)
             count = seen.data["refusals"]
             if (seen := await self.turned_away(0)).data["refusals"] == count:
                 break
@@ -282,7 +282,7 @@ class Broker:
 
     async def writes_waiting(self) -> Observation:
         """Wait until a write of the target's waits while the broker is stalled; what was seen then, or at the deadline."""
-        deadline = time.monotonic() + allowances.ARRIVAL_DEADLINE
+        deadline = time.monotonic() + timeouts.ARRIVAL_DEADLINE
         pauses = Pauses()
         while not (seen := await self._waiting_writes()) and time.monotonic() < deadline:
             await asyncio.sleep(pauses.next)
@@ -291,7 +291,7 @@ class Broker:
 
     async def large_write_waiting(self, size: int) -> Observation:
         """Wait until a write of the target's waits that takes this many bytes, while the broker is stalled; what was seen then, or at the deadline."""
-        deadline = time.monotonic() + allowances.ARRIVAL_DEADLINE
+        deadline = time.monotonic() + timeouts.ARRIVAL_DEADLINE
         pauses = Pauses()
         while not (seen := await self._large_waiting(size)) and time.monotonic() < deadline:
             await asyncio.sleep(pauses.next)
@@ -299,7 +299,7 @@ class Broker:
 
     async def large_write_gone(self, size: int) -> None:
         """Wait until no such write waits any more, for the server has seen the end of its client; for ARRIVAL_DEADLINE at most."""
-        deadline = time.monotonic() + allowances.ARRIVAL_DEADLINE
+        deadline = time.monotonic() + timeouts.ARRIVAL_DEADLINE
         pauses = Pauses()
         while await self._large_waiting(size) and time.monotonic() < deadline:
             await asyncio.sleep(pauses.next)
@@ -314,7 +314,7 @@ class Broker:
 
     async def moments(self, task_id: str) -> AsyncIterator[Observation]:
         """Look at a task again and again until it has its result, or until FIRST_RESULT_DEADLINE has passed."""
-        deadline = time.monotonic() + allowances.FIRST_RESULT_DEADLINE
+        deadline = time.monotonic() + timeouts.FIRST_RESULT_DEADLINE
         while time.monotonic() < deadline:
             seen = await self.whereabouts(task_id)
             yield seen
@@ -323,7 +323,7 @@ class Broker:
 
     async def acknowledged(self, task_id: str) -> None:
         """Wait until the message of a task that is done is kept nowhere; one that stays is not waited for longer than a result."""
-        deadline = time.monotonic() + allowances.RESULT_DEADLINE
+        deadline = time.monotonic() + timeouts.RESULT_DEADLINE
         pauses = Pauses()
         while (await self.whereabouts(task_id)).data["kept"] and time.monotonic() < deadline:
             await asyncio.sleep(pauses.next)

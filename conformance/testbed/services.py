@@ -6,9 +6,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from conformance.errors import WrongUsage
-from conformance.evidence import Journal
-from conformance.options import AUTO, EMBEDDED, Options
+from conformance.config.options import AUTO, EMBEDDED, Options
+from conformance.core.errors import WrongUsage
+from conformance.core.evidence import Journal
 from conformance.testbed import embedded, postgres, redis
 from conformance.testbed.embedded import Server
 from conformance.testbed.upstream import LOOPBACK

@@ -16,10 +16,10 @@ from typing import Any, TypeVar
 
 import h11
 
-from conformance import allowances
-from conformance.errors import BrokenTestbed
-from conformance.evidence import Journal, Observation, UpstreamRequest
-from conformance.polling import Pauses
+from conformance.core import timeouts
+from conformance.core.errors import BrokenTestbed
+from conformance.core.evidence import Journal, Observation, UpstreamRequest
+from conformance.core.polling import Pauses
 from conformance.testbed.embedded import free_port
 
 T = TypeVar("T")
@@ -168,8 +168,8 @@ class Upstream:
 
     async def arrived(self, hold: Hold, count: int) -> int:
         """Wait until this many requests are held at once; how many were when that is so, or one was given up, or no more came in time."""
-        patience = allowances.DEADLINE_AFTER_A_MISSED_ONE if self._missed else allowances.ARRIVAL_DEADLINE
-        first = time.monotonic() + (0.0 if self._missed else (count - hold.most) * allowances.ARRIVAL_OF_EACH)
+        patience = timeouts.DEADLINE_AFTER_A_MISSED_ONE if self._missed else timeouts.ARRIVAL_DEADLINE
+        first = time.monotonic() + (0.0 if self._missed else (count - hold.most) * timeouts.ARRIVAL_OF_EACH)
         pauses = Pauses()
         while hold.most < count and not hold.given_up:
             if time.monotonic() > max(first, hold.latest or first) + patience:
@@ -208,7 +208,7 @@ class Upstream:
     # What happens in its thread
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(allowances.BOOT_DEADLINE)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeouts.BOOT_DEADLINE)
 
     async def _listen(self, port: int) -> None:
         self._server = await asyncio.start_server(self._accept, self._addresses, port, backlog=1024)
@@ -308,7 +308,7 @@ async def _released(hold: Hold, reader: asyncio.StreamReader, writer: asyncio.St
     writer.write(start[:sent])
     tasks = [asyncio.create_task(hold.released.wait()), asyncio.create_task(reader.read(1))]
     try:
-        while not (await asyncio.wait(tasks, timeout=allowances.KEPT_AWAKE, return_when=asyncio.FIRST_COMPLETED))[0]:
+        while not (await asyncio.wait(tasks, timeout=timeouts.KEPT_AWAKE, return_when=asyncio.FIRST_COMPLETED))[0]:
             if hold.manner is not Manner.SILENT and sent < len(start):
                 writer.write(start[sent : sent + 1])
                 sent += 1

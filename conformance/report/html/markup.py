@@ -7,8 +7,8 @@ from html import escape
 from itertools import accumulate, groupby
 
 from conformance.report.terminal import one_line
-from conformance.report.words import said
-from spec.catalogue import Language
+from conformance.report.translations import said
+from conformance.spec.catalogue import Language
 
 VOID = {"meta", "link", "input"}
 ESCAPED = 8  # letters, about

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 
+from conformance.judging.verdict import Status
 from conformance.report.html.chart import time
 from conformance.report.html.markup import Content, Markup, element, prose
 from conformance.report.html.requirement import NOT_JUDGED, Shown, entry, sentence, verdict
 from conformance.report.html.summary import LENGTH, ORDER, claim, counts, incomplete, sectioned, when
-from conformance.report.reading import Judged
-from conformance.verdict import Status
-from spec.catalogue import sections
+from conformance.report.record_reader import Judged
+from conformance.spec.catalogue import sections
 
 NAME = 80  # characters of a target at the head of a column
 SETTLED = (Status.PASS, Status.OBSERVED)  # those of which there is nothing more to read below the matrix

@@ -10,8 +10,8 @@ from conformance.report.html.markup import Content, Markup, Say, element
 from conformance.report.html.matrix import comparison, matrix, remaining
 from conformance.report.html.requirement import NOT_JUDGED, Shown, entry
 from conformance.report.html.summary import ORDER, heading, incomplete, passed, sectioned, verdict_map
-from conformance.report.reading import Report
-from spec.catalogue import Language, Level, catalogue, sections
+from conformance.report.record_reader import Report
+from conformance.spec.catalogue import Language, Level, catalogue, sections
 
 FACTS = 2400  # of all timelines of a page together, so that it stays small
 ROOMS = (60, 48, 36, 24, 12)  # facts of one timeline

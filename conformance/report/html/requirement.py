@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from conformance.judging.verdict import Status
 from conformance.report.html.chart import chart, time
 from conformance.report.html.markup import Content, Markup, Say, element, facts, prose
 from conformance.report.html.timeline import timeline
-from conformance.report.reading import Found, Judged, Report
+from conformance.report.record_reader import Found, Judged, Report
 from conformance.report.terminal import REMEDY
-from conformance.verdict import Status
-from spec.catalogue import FOLDER, Requirement, catalogue, folder
+from conformance.spec.catalogue import FOLDER, Requirement, catalogue, folder
 
 SIDE = 1500  # characters of what was expected, and of what was got
 SUMMARY = 400  # of a line of evidence

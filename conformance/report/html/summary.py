@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
+from conformance.judging.verdict import Status
 from conformance.report.html.chart import time
 from conformance.report.html.markup import Content, Markup, Say, element, facts
 from conformance.report.html.requirement import NOT_JUDGED, Shown, sentence, verdict
 from conformance.report.html.timeline import told
-from conformance.report.reading import Judged, Line, Report
-from conformance.verdict import Status
-from spec.catalogue import Section
+from conformance.report.record_reader import Judged, Line, Report
+from conformance.spec.catalogue import Section
 
 ORDER = (Status.FAIL, Status.ERROR, Status.INCONCLUSIVE, None, Status.PASS, Status.OBSERVED)  # what needs a reader first
 SERVICES = ("postgres", "redis", "upstream", "containers")

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from conformance.evidence import Exchange, Fact, LogLine, Observation, ProcessEvent, QueuedMessage, UpstreamRequest
-from conformance.report.reading import Judged, Line, Report, key
+from conformance.core.evidence import Exchange, Fact, LogLine, Observation, ProcessEvent, QueuedMessage, UpstreamRequest
+from conformance.report.record_reader import Judged, Line, Report, key
 
 KINDS: dict[str, type[Fact]] = {
     "exchange": Exchange,

@@ -1,0 +1,1 @@
+"""Requests to the target, and the exchanges that come of them."""

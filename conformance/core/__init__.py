@@ -1,0 +1,1 @@
+"""What everything else stands on: evidence, errors, time limits, polling. It opens nothing."""

@@ -1,0 +1,200 @@
+"""The evidence: frozen facts, made once where a fact is seen, and the journal that numbers them."""
+
+import shlex
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
+
+from conformance.spec.model import shown
+
+OVERDUE = "no complete answer within"  # how the failure of an exchange begins that was given up waiting for
+SHOWN = 200  # characters of a body in a one-line summary
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fact:
+    """Something that was seen: its number among its kind, and when, in seconds since the run began."""
+
+    number: int
+    at: float
+
+    @property
+    def summary(self) -> str:
+        """The fact in one line, for a person."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exchange(Fact):
+    """A request to the target and what came of it; `status` is None where no answer came, and `failure` says why."""
+
+    method: str
+    url: str  # http://host:port
+    target: str  # the request target as sent, /path?query
+    sent: bytes
+    sent_type: str | None
+    status: int | None
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    failure: str | None
+    ended: float
+    sent_headers: tuple[tuple[str, str], ...] = ()  # beside those that every request has
+
+    @property
+    def answered(self) -> bool:
+        """Whether a complete answer came."""
+        return self.status is not None and self.failure is None
+
+    @property
+    def hung_up(self) -> bool:
+        """Whether the connection was refused or went away, as it does when the process ends."""
+        return self.failure is not None and not self.failure.startswith(OVERDUE)
+
+    @property
+    def media_type(self) -> str:
+        """The media type without parameters, in lower case; empty where there is none."""
+        return dict(self.headers).get("content-type", "").split(";")[0].strip().lower()
+
+    @property
+    def outcome(self) -> str:
+        """The status and body, or why there is none."""
+        if self.status is None:
+            return str(self.failure)
+        return f"{self.status} {_text(self.body)}".rstrip() + (f" ({self.failure})" if self.failure else "")
+
+    @property
+    def summary(self) -> str:
+        return f"{self.method} {self.target} → {self.outcome} (exchange {self.number})"
+
+    @property
+    def curl(self) -> str:
+        """A command that sends the same request again."""
+        words = ["curl", "-ig", "--path-as-is"]
+        if self.method != "GET":
+            words += ["-X", self.method]
+        sent = [*self.sent_headers, *([("Content-Type", self.sent_type)] if self.sent_type else [])]
+        for name, value in sent:
+            words += ["-H", f"{name}: {value}"]
+        if self.sent or self.method == "POST":
+            words += ["--data-binary", self.sent.decode("utf-8", "backslashreplace")]
+        return shlex.join([*words, self.url + self.target])
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpstreamRequest(Fact):
+    """A request that reached the upstream stub, and the number of the connection on which it came."""
+
+    method: str
+    target: str
+    headers: tuple[tuple[str, str], ...]
+    connection: int
+
+    @property
+    def summary(self) -> str:
+        return f"the upstream received {self.method} {self.target} (upstream request {self.number})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogLine(Fact):
+    """A line that a process of the target printed."""
+
+    process: str
+    stream: str
+    text: str
+
+    @property
+    def summary(self) -> str:
+        return f"{self.process} printed {shown(self.text)} (line {self.number})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessEvent(Fact):
+    """Something that befell a process of the target: started, answered, was signalled, ended."""
+
+    process: str
+    event: str
+
+    @property
+    def summary(self) -> str:
+        return f"{self.process} {self.event} (process event {self.number})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueuedMessage(Fact):
+    """A Celery message found in a Redis list."""
+
+    key: str
+    task_id: str | None
+    content_type: str | None
+    arguments: Any  # the decoded body, or None where it is not JSON
+
+    @property
+    def summary(self) -> str:
+        return f"list {self.key!r} holds task {self.task_id} with {shown(self.arguments)} (message {self.number})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation(Fact):
+    """What a channel showed when it was asked: a row, a count, a result, a stack."""
+
+    channel: str
+    text: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def summary(self) -> str:
+        return f"{self.text} ({self.channel} check {self.number})"
+
+
+F = TypeVar("F", bound=Fact)
+
+
+class Journal:
+    """Numbers facts as they are seen and hands each to a sink; it keeps none, so a long run costs no memory."""
+
+    def __init__(self, sink: Callable[[Fact], None] = lambda _: None) -> None:
+        self._began = time.monotonic()
+        self._numbers: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self._sink = sink
+
+    def now(self) -> float:
+        """Seconds since the run began."""
+        return round(time.monotonic() - self._began, 6)
+
+    def record(self, kind: type[F], *, at: float | None = None, keep: bool = True, **values: Any) -> F:
+        """Make a fact of this kind, numbered among its kind (an Observation: among its channel's), and hand it to the sink.
+
+        One that need not be kept is only made; `keep` may do the rest later.
+        """
+        series = values.get("channel", kind.__name__)
+        with self._lock:
+            self._numbers[series] += 1
+            fact = kind(number=self._numbers[series], at=self.now() if at is None else at, **values)
+            if keep:
+                self._sink(fact)
+        return fact
+
+    def keep(self, fact: Fact) -> None:
+        """Hand a fact to the sink that was only made."""
+        with self._lock:
+            self._sink(fact)
+
+    def observe(self, channel: str, text: str, **data: Any) -> Observation:
+        """Record what a channel showed."""
+        return self.record(Observation, channel=channel, text=text, data=data)
+
+
+def as_plain(fact: Fact) -> dict[str, Any]:
+    """A fact as plain data: its kind in snake case and its fields."""
+    kind = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in type(fact).__name__).lstrip("_")
+    return {"kind": kind, **{item.name: getattr(fact, item.name) for item in fields(fact)}}
+
+
+def _text(body: bytes) -> str:
+    text = body.decode("utf-8", "backslashreplace")
+    visible = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text[: SHOWN * 2])
+    return visible if len(visible) <= SHOWN else f"{visible[:SHOWN]}… ({len(body)} bytes)"

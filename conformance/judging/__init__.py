@@ -1,0 +1,1 @@
+"""From evidence to verdicts, claims and an exit status. It opens nothing."""

@@ -1,0 +1,61 @@
+"""Expectations: functions of evidence that raise a Violation where a fact is not what the specification says."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
+
+from conformance.core.errors import NoEvidence, Violation
+from conformance.core.evidence import Exchange, Fact, Observation
+from conformance.spec.model import Answer, difference, shown
+
+
+def expect(exchange: Exchange, answer: Answer, *also: Fact) -> None:
+    """The exchange is this answer, in status and in the meaning of its JSON body."""
+    wanted = f"{answer.status} {shown(answer.body, 300)}"
+    expect_status(exchange, (answer.status,), wanted, *also)
+    if found := difference(answer.body, body_of(exchange, wanted, *also)):
+        raise Violation(wanted, f"{exchange.outcome} — {found}", (exchange, *also))
+
+
+def expect_status(exchange: Exchange, statuses: Iterable[int], wanted: str, *also: Fact) -> None:
+    """The exchange has a complete answer with one of these statuses."""
+    if not exchange.answered or exchange.status is None or exchange.status not in statuses:
+        raise Violation(wanted, exchange.outcome, (exchange, *also))
+
+
+def expect_same(exchange: Exchange, other: Exchange) -> None:
+    """Both exchanges have an answer, and it is the same to the byte."""
+    wanted = f"the answer of {other.target} that came before: {other.outcome}"
+    same = other.answered and exchange.answered and (exchange.status, exchange.body) == (other.status, other.body)
+    require(same, wanted, exchange.outcome, [other, exchange])
+
+
+def body_of(exchange: Exchange, wanted: str, *also: Fact) -> Any:
+    """The JSON value of a body; RFC 8259 leaves no room for NaN, Infinity and other encodings than UTF-8."""
+    try:
+        return json.loads(exchange.body.decode("utf-8"), parse_constant=_reject)
+    except (ValueError, RecursionError) as error:
+        raise Violation(wanted, f"{exchange.outcome} — the body is not JSON: {error}", (exchange, *also)) from None
+
+
+def require(condition: bool, expected: str, got: str, evidence: Sequence[Fact], look_at: str | None = None) -> None:
+    """The condition holds of the evidence."""
+    if not condition:
+        raise Violation(expected, got, evidence, look_at)
+
+
+def blocked(expected: str, got: str, evidence: Sequence[Fact], stack: Observation | None) -> NoReturn:
+    """A held situation was not as required; where the event loop is stuck in a line of the target's, say so."""
+    if stack is None:
+        raise Violation(expected, got, evidence)
+    raise Violation(expected, got, (*evidence, stack), look_at=f"{stack.data['line']}, which blocks the event loop")
+
+
+def no_evidence_unless(condition: bool, why: str) -> None:
+    """The situation that a probe needs could be produced."""
+    if not condition:
+        raise NoEvidence(why)
+
+
+def _reject(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON value")

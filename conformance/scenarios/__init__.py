@@ -1,0 +1,1 @@
+"""Situations that take a target's whole life, or many steps."""

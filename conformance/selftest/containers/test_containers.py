@@ -1,0 +1,205 @@
+"""Containers: the same verdicts as on embedded servers, targets in containers, and nothing left behind.
+
+They run where a Docker daemon has the images that `.ci/engine` makes, and are skipped, with the reason, where none has.
+With CONTAINERS=awaited, somebody is making them: they are waited for, and it is a failure if they do not come.
+"""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import docker
+import docker.errors
+import pytest
+import yaml
+
+from conformance.config.options import PROJECT
+from conformance.core.errors import WrongUsage
+from conformance.selftest.evaluation.kill_matrix import judged_by
+from conformance.selftest.faulty_services.table import MINIATURES
+from conformance.selftest.process.test_persistent_testbed import CONTROLLED, kept
+from conformance.selftest.process.test_targets import DOCUMENT, MISSED_BY_THE_DOCUMENT, answering, needing, of_level
+from conformance.selftest.process.test_usage import expect_usage
+from conformance.selftest.support.suite import PATIENCE, Finished, command, environment, judge
+from conformance.spec.catalogue import Level, catalogue
+from conformance.testbed.containers import Engine, reached
+from conformance.testbed.embedded import free_port
+from conformance.testbed.guard import LABEL
+
+NEWEST = {"CONFORMANCE_POSTGRES_IMAGE": "conformance-ci/postgres:18", "CONFORMANCE_REDIS_IMAGE": "conformance-ci/valkey:9"}
+OLDEST = {"CONFORMANCE_POSTGRES_IMAGE": "conformance-ci/postgres:15", "CONFORMANCE_REDIS_IMAGE": "conformance-ci/redis:7"}
+SERVICE = "conformance-ci/service"
+WORKER = "reference_impl.tasks:celery_app"
+IMAGES = ("--postgres-image", NEWEST["CONFORMANCE_POSTGRES_IMAGE"], "--redis-image", NEWEST["CONFORMANCE_REDIS_IMAGE"])
+ADMINISTERED = ("DB", "TASK")  # the sections whose faults are made by the administration of a service
+IMAGES_DEADLINE = 300.0  # seconds; they take 20 alone, and 70 with their base
+FAULTY = ("reads_share_one_connection", "row_is_cached", "work_is_done_by_the_web_process")
+
+
+def why_not() -> str | None:
+    """Why no containers can run here."""
+    try:
+        client = reached()  # which leaves nothing open where no daemon answers
+    except WrongUsage as error:
+        return str(error)
+    with_tags = {tag for image in client.images.list() for tag in image.tags}
+    client.close()
+    missing = {*NEWEST.values(), *OLDEST.values(), f"{SERVICE}:latest"} - with_tags
+    return f"the daemon has no {', '.join(sorted(missing))}; .ci/engine makes them" if missing else None
+
+
+AWAITED = os.environ.get("CONTAINERS") == "awaited"
+REASON = None if AWAITED else why_not()
+pytestmark = pytest.mark.skipif(REASON is not None, reason=f"containers: {REASON}")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def images() -> None:
+    """The images are there."""
+    deadline = time.monotonic() + IMAGES_DEADLINE
+    while AWAITED and (reason := why_not()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"containers are awaited, and {reason}", pytrace=False)
+        time.sleep(1)
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[docker.DockerClient]:
+    connected = docker.from_env()
+    yield connected
+    connected.close()
+
+
+def test_what_a_thread_asks_of_the_daemon_reads_no_whole_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any, **__: Any) -> Any:
+        raise AssertionError("pytest may take a name from it meanwhile")
+
+    engine = Engine("none")
+    try:
+        engine.open_network()
+        with monkeypatch.context() as while_probes_run:
+            while_probes_run.setattr("requests.sessions.get_environ_proxies", fails)
+            container = engine.made(SERVICE, None, {}, {})
+            container.reload()
+            container.remove()
+    finally:
+        engine.close()
+
+
+def left(client: docker.DockerClient) -> list[Any]:
+    """The containers and networks of any run."""
+    chosen: Any = {"label": LABEL}
+    return [*client.containers.list(all=True, filters=chosen), *client.networks.list(filters=chosen)]
+
+
+def expect_the_reference_robust(finished: Finished) -> None:
+    """Every MUST and SHOULD passed, and every MAY was observed, as on embedded servers (test_cleanup.test_after_success)."""
+    assert finished.ids("PASS") == of_level(Level.MUST) | of_level(Level.SHOULD), finished.output
+    assert finished.ids("OBSERVED") == of_level(Level.MAY)
+    assert finished.status == 0
+
+
+def test_the_reference_is_robust_on_containers(place: Path, client: docker.DockerClient) -> None:
+    finished = judge(place, "--services", "containers", env=NEWEST)
+    expect_the_reference_robust(finished)
+    assert "(container)" in finished.output
+    assert not left(client)
+
+
+def test_the_services_are_administered_alike_in_older_releases(place: Path) -> None:
+    finished = judge(place, "--services", "containers", "--only", *ADMINISTERED, env=OLDEST)
+    assert finished.ids("PASS") == {name for name in catalogue() if name.startswith(ADMINISTERED)} - of_level(Level.MAY), finished.output
+
+
+def test_the_documents_own_code_misses_the_same_on_containers(place: Path) -> None:
+    target = ("--target-app", "document.main:app", f"--target-dir={DOCUMENT}", "--worker-app", "document.celery:celery_app")
+    finished = judge(place, "--services", "containers", *target, "--only", *MISSED_BY_THE_DOCUMENT, "DB", env=NEWEST)
+    assert finished.ids("FAIL") == MISSED_BY_THE_DOCUMENT, finished.output
+    assert finished.ids("INCONCLUSIVE") | finished.ids("ERROR") == set(), finished.output
+
+
+@pytest.mark.parametrize("name", FAULTY)
+def test_a_miniature_fails_the_same_on_containers(place: Path, name: str) -> None:
+    (miniature,) = (miniature for miniature in MINIATURES if miniature.name == name)
+    target = ("--target-app", miniature.target_app, "--worker-app", miniature.worker_app)
+    arguments = (*target, "--seed=2026", "--only", *judged_by(miniature, whole=False))
+    on_containers = judge(place, "--services", "containers", *arguments, env=NEWEST)
+    embedded = judge(place, "--services", "embedded", *arguments)
+    assert on_containers.verdicts == embedded.verdicts
+    assert on_containers.ids("FAIL") >= set(miniature.must_fail)
+
+
+def test_a_target_in_a_container_is_judged_like_any_other(place: Path, client: docker.DockerClient) -> None:
+    finished = judge(place, "--target-image", SERVICE, "--worker-app", WORKER, "--only", *CONTROLLED, env=NEWEST)
+    assert finished.ids("FAIL") | finished.ids("ERROR") == set(), finished.output
+    assert finished.ids("INCONCLUSIVE") == needing("source") & finished.verdicts.keys(), finished.output
+    assert f"a container of {SERVICE}" in finished.output
+    assert not left(client)
+
+
+def test_a_service_in_a_container_of_somebody_elses(place: Path, client: docker.DockerClient) -> None:
+    with kept(place, "--services", "containers", "--format", "compose", *IMAGES) as testbed:
+        printed = yaml.safe_load(testbed.printed)
+        network = printed["networks"]["conformance"]["name"]
+        port = free_port()
+        names = [f"web-{port}", f"worker-{port}"]
+        inside = printed["services"]["web"]["environment"]
+        more: Any = {"detach": True, "network": network, "environment": inside}
+        celery = ["python3", "-m", "celery", "-A", WORKER, "worker", "--concurrency", "1"]
+        try:
+            client.containers.run(SERVICE, celery, name=names[1], **more)
+            more["environment"] = {**inside, "HOST": "0.0.0.0", "PORT": "8000"}  # noqa: S104 - inside of the container
+            client.containers.run(SERVICE, name=names[0], ports={"8000/tcp": ("127.0.0.1", port)}, **more)
+            url = answering(f"http://127.0.0.1:{port}")
+            finished = judge(place, "--target-url", url, "--container", names[0], "--worker-container", names[1])
+            assert {client.containers.get(name).status for name in names} == {"running"}
+        finally:
+            for name in names:
+                with suppress(docker.errors.NotFound):
+                    client.containers.get(name).remove(force=True)
+    assert finished.ids("FAIL") | finished.ids("ERROR") == set(), finished.output
+    assert finished.ids("INCONCLUSIVE") == needing("copy", "source"), finished.output
+    assert finished.record[-1]["claim"] == "core"
+    assert not left(client)
+
+
+def test_an_image_that_cannot_be_pulled(place: Path) -> None:
+    image = "127.0.0.1:9/postgres:18"  # nothing listens there
+    sentence = rf"--postgres-image wants an image that is there or can be pulled; {image} cannot be: .*"
+    expect_usage(judge(place, "--services", "containers", "--postgres-image", image), sentence, place)
+    finished = judge(place, "--services", "auto", "--postgres-image", image, "--only", "DB-1")
+    assert finished.status == 0
+    assert f"containers  none: --postgres-image wants an image that is there or can be pulled; {image}" in finished.output
+
+
+def test_an_image_that_does_not_go_on_serving(place: Path, client: docker.DockerClient) -> None:
+    sentence = r"--target-image wants an image that goes on serving; the process ended with status 7 before it answered. Its last lines: no licence"
+    arguments = ("--target-image", SERVICE, "--target-command", "sh -c 'echo no licence; exit 7'")
+    expect_usage(judge(place, *arguments, env=NEWEST), sentence, place)
+    assert not left(client)
+
+
+def test_a_container_that_is_not_there(place: Path) -> None:
+    sentence = r"--container wants the name of a container that runs; there is no nobodys"
+    expect_usage(judge(place, "--target-url", "http://127.0.0.1:9", "--container", "nobodys"), sentence, place)
+
+
+def test_sigkill_leaves_nothing_and_disturbs_no_other_run(place: Path, client: docker.DockerClient) -> None:
+    output = place / "output.txt"
+    with output.open("wb") as file:
+        argv = command("--target-image", SERVICE, "--worker-app", WORKER)
+        run = subprocess.Popen(argv, cwd=PROJECT, env={**environment(place), **NEWEST}, stdout=file, stderr=file)
+    deadline = time.monotonic() + PATIENCE
+    while ".." not in output.read_text("utf-8", "replace") and run.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert len(left(client)) >= 4  # two servers, the service, the network
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    finished = judge(place, "--services", "containers", "--only", "DB", "TASK-5", env=NEWEST)
+    assert finished.status == 0, finished.output
+    assert not left(client)

@@ -1,0 +1,484 @@
+"""Section 1 got wrong: what ought to overlap waits for something else, or is mixed up when it overlaps."""
+# ruff: noqa: D102, N801 - a method does what the service's does, wrongly; a class has the name that a server is given
+
+import asyncio
+import os
+import threading
+import time
+from contextlib import nullcontext
+from typing import Any
+
+import asyncpg
+import httpx
+import redis
+from anyio.to_thread import current_default_thread_limiter, run_sync
+from fastapi import HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+
+from conformance.selftest.faulty_services.service import (
+    ID_MAX,
+    ID_MIN,
+    Receive,
+    Row,
+    Scope,
+    Send,
+    Service,
+    celery_application,
+    completed,
+    miniature,
+)
+
+
+@miniature
+class outbound_calls_wait_for_one_of_ten_connections(Service):
+    """The outbound client's pool has ten connections, so the eleventh call waits for an answer to another."""
+
+    limits = httpx.Limits(max_connections=10)
+
+
+@miniature
+class outbound_calls_at_once_share_one_answer(Service):
+    """A call that comes while another is outstanding makes none of its own and takes the other's answer."""
+
+    outstanding: asyncio.Task[httpx.Response] | None = None
+
+    async def fetch(self, url: str) -> httpx.Response:
+        if self.outstanding is None or self.outstanding.done():
+            self.outstanding = asyncio.create_task(super().fetch(url))
+        return await asyncio.shield(self.outstanding)
+
+
+@miniature
+class outbound_call_blocks_the_event_loop(Service):
+    """The outbound call is made by a synchronous client inside the coroutine."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.synchronous = httpx.Client(timeout=30, trust_env=False)
+
+    async def fetch(self, url: str) -> httpx.Response:
+        return self.synchronous.get(url)
+
+
+@miniature
+class outbound_calls_take_the_threads_of_submissions(Service):
+    """Outbound calls wait in the same twenty threads as submissions to the broker."""
+
+    async def fetch(self, url: str) -> httpx.Response:
+        return await asyncio.get_running_loop().run_in_executor(self.submitters, lambda: httpx.get(url, timeout=30, trust_env=False))
+
+
+@miniature
+class reads_share_one_connection(Service):
+    """The pool of database connections has one, so reads take turns."""
+
+    pool_sizes = (1, 1)
+
+
+@miniature
+class read_blocks_the_event_loop(Service):
+    """The coroutine waits for its row synchronously, as it does with a synchronous driver."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.driver = asyncio.new_event_loop()
+        threading.Thread(target=self.driver.run_forever, daemon=True).start()
+
+    async def find(self, item_id: int) -> Row | None:
+        return asyncio.run_coroutine_threadsafe(self.find_alone(item_id), self.driver).result()
+
+    async def find_alone(self, item_id: int) -> Row | None:
+        connection = await asyncpg.connect(os.environ["DATABASE_URL"])
+        row = await self.select(connection, item_id)
+        await connection.close()
+        return None if row is None else dict(row)
+
+
+@miniature
+class invalid_id_is_rejected_with_a_connection_in_hand(Service):
+    """An id is looked at once a connection is free, so that none is rejected while reads have taken them all."""
+
+    async def read_item(self, item_id: str) -> Any:  # type: ignore[override]
+        async with self.pool.acquire():
+            try:
+                number = int(item_id)
+            except ValueError as error:
+                location = {"type": "int_parsing", "loc": ("path", "item_id"), "msg": "no integer", "input": item_id}
+                raise RequestValidationError([location]) from error
+        return await super().read_item(number)
+
+
+@miniature
+class upstream_is_spared_while_a_read_is_held(Service):
+    """Where a read does not end in a second, `/external-data` repeats the last document in place of a call."""
+
+    reads: set[asyncio.Future[Row | None]] = set()  # noqa: RUF012
+    last = "[]"
+
+    async def find(self, item_id: int) -> Row | None:
+        reading = asyncio.ensure_future(super().find(item_id))
+        self.reads.add(reading)
+        reading.add_done_callback(self.reads.discard)
+        return await reading
+
+    async def fetch(self, url: str) -> httpx.Response:
+        if self.reads and (await asyncio.wait(self.reads, timeout=1))[1]:
+            return httpx.Response(200, text=self.last)
+        return await super().fetch(url)
+
+    def document(self, response: httpx.Response) -> str:
+        self.last = super().document(response)
+        return self.last
+
+
+@miniature
+class wanted_id_is_kept_on_the_service(Service):
+    """The id is kept on the shared service across an `await`, so a read that waited returns another caller's row."""
+
+    async def find(self, item_id: int) -> Row | None:
+        self.wanted = item_id
+        if await super().find(item_id) is None:
+            return None
+        return await super().find(self.wanted)
+
+
+@miniature
+class busy_while_an_outbound_call_is_held(Service):
+    """While an outbound call is outstanding, every other endpoint answers 429."""
+
+    outstanding = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self.outstanding and scope["path"] != "/external-data":
+            await JSONResponse({"detail": "busy"}, 429)(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+    async def fetch(self, url: str) -> httpx.Response:
+        self.outstanding += 1
+        try:
+            return await super().fetch(url)
+        finally:
+            self.outstanding -= 1
+
+
+@miniature
+class outbound_calls_wait_for_one_of_forty_connections(Service):
+    """The outbound client's pool has forty connections, so the forty-first call waits for an answer to another."""
+
+    limits = httpx.Limits(max_connections=40)
+
+
+@miniature
+class publishing_blocks_the_event_loop(Service):
+    """The coroutine publishes the task itself, and waits for the broker's answer as long as it takes."""
+
+    tasks = celery_application(completed, broker_transport_options={"max_retries": 1, "interval_start": 0})
+
+    async def queued(self, data: Any) -> str:
+        return self.publish(data)
+
+
+@miniature
+class broker_is_waited_for_in_the_event_loop(Service):
+    """A broker that refuses is tried again for eight seconds by the coroutine itself, before a thread publishes."""
+
+    async def queued(self, data: Any) -> str:
+        with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+            for _ in range(16):
+                try:
+                    client.ping()
+                    break
+                except redis.RedisError:
+                    time.sleep(0.5)  # noqa: ASYNC251
+        return await super().queued(data)
+
+
+@miniature
+class clients_that_leave_lower_the_reads_at_once(Service):
+    """Each client that left halves the limit of reads at once, down to one, and each fiftieth answer raises it by one, up to ten."""
+
+    limit = most = 10
+    reading = answered = 0
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.turns = asyncio.Condition()
+
+    async def read_item(self, item_id: int, request: Request) -> Any:  # type: ignore[override]
+        async with self.turns:
+            await self.turns.wait_for(lambda: self.reading < self.limit)
+            self.reading += 1
+        try:
+            found = await super().read_item(item_id)
+            self.answered += 1
+            raised = min(self.most, self.limit + (self.answered % 50 == 0))
+            self.limit = max(1, self.limit // 2) if await request.is_disconnected() else raised
+        finally:
+            self.reading -= 1
+            async with self.turns:
+                self.turns.notify_all()
+        return found
+
+
+@miniature
+class refused_submission_stops_outbound_calls(Service):
+    """One circuit breaker serves all: after a submission that the broker refused, no outbound call is made until one is accepted."""
+
+    broken = False
+
+    async def submit(self, data: Any) -> str:
+        try:
+            task_id = await super().submit(data)
+        except HTTPException:
+            self.broken = True
+            raise
+        self.broken = False
+        return task_id
+
+    async def fetch(self, url: str) -> httpx.Response:
+        if self.broken:
+            raise HTTPException(503, "try again later")
+        return await super().fetch(url)
+
+
+@miniature
+class reads_are_gathered_for_one_query_at_a_time(Service):
+    """Reads that come while a query is outstanding are gathered, and one query asks for all of them when it has ended."""
+
+    query: asyncio.Task[dict[int, Row]] | None = None
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.gathered: set[int] = set()
+        self.turn = asyncio.Lock()
+
+    async def find(self, item_id: int) -> Row | None:
+        self.gathered.add(item_id)
+        self.query = self.query or asyncio.create_task(self.find_gathered())
+        return (await asyncio.shield(self.query)).get(item_id)
+
+    async def find_gathered(self) -> dict[int, Row]:
+        async with self.turn:
+            wanted, self.gathered, self.query = self.gathered, set(), None
+            rows = await self.pool.fetch("SELECT * FROM items WHERE id = ANY($1)", wanted)
+        return {row["id"]: dict(row) for row in rows}
+
+
+@miniature
+class outbound_calls_wait_until_no_read_is_outstanding(Service):
+    """Reads go first: an outbound call begins when none of them is outstanding."""
+
+    reading = 0
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.turns = asyncio.Condition()
+
+    async def find(self, item_id: int) -> Row | None:
+        self.reading += 1
+        try:
+            return await super().find(item_id)
+        finally:
+            self.reading -= 1
+            async with self.turns:
+                self.turns.notify_all()
+
+    async def fetch(self, url: str) -> httpx.Response:
+        async with self.turns:
+            await self.turns.wait_for(lambda: not self.reading)
+        return await super().fetch(url)
+
+
+@miniature
+class row_goes_to_the_caller_that_came_last(Service):
+    """Callers wait on one stack, and each row that comes is given to the one on top, whoever asked for it."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.callers: list[asyncio.Future[Row | None]] = []
+
+    async def find(self, item_id: int) -> Row | None:
+        caller: asyncio.Future[Row | None] = asyncio.get_running_loop().create_future()
+        self.callers.append(caller)
+        row = await super().find(item_id)
+        self.callers.pop().set_result(row)
+        return await caller
+
+
+@miniature
+class outbound_calls_take_the_threads_of_plain_functions(Service):
+    """Outbound calls wait in the threads that plain functions are run in, which are made sixty-four, so that `/sync` finds none free."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        current_default_thread_limiter().total_tokens = 64
+        self.caller = httpx.Client(limits=self.limits)
+
+    async def disconnect(self) -> None:
+        await super().disconnect()
+        self.caller.close()
+
+    async def fetch(self, url: str) -> httpx.Response:
+        return await run_sync(self.caller.get, url)
+
+
+@miniature
+class submission_is_counted_until_it_is_published(Service):
+    """The lock of a counter is kept while a submission is published, and `/async` counts under it too."""
+
+    tasks = celery_application(completed, broker_transport_options={"max_retries": 1, "interval_start": 0})
+    count = 0
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.counting = asyncio.Lock()
+
+    async def read_async(self) -> Any:
+        async with self.counting:
+            self.count += 1
+        return await super().read_async()
+
+    async def queued(self, data: Any) -> str:
+        async with self.counting:
+            self.count += 1
+            return await super().queued(data)
+
+
+@miniature
+class async_waits_until_a_submission_has_its_broker(Service):
+    """A thread makes sure of the broker by Celery's own retries before a submission is published, and `/async` waits until it has."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.sure = asyncio.Event()
+        self.sure.set()
+
+    async def read_async(self) -> Any:
+        await self.sure.wait()
+        return await super().read_async()
+
+    async def queued(self, data: Any) -> str:
+        self.sure.clear()
+        try:
+            await asyncio.get_running_loop().run_in_executor(self.submitters, self.make_sure)
+        finally:
+            self.sure.set()
+        return await super().queued(data)
+
+    def make_sure(self) -> None:
+        with self.tasks.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=4, interval_start=1, interval_step=0)
+
+
+@miniature
+class client_that_left_while_it_waited_keeps_its_connection(Service):
+    """A read that gets its turn when its client has left returns at once, and never gives its connection back."""
+
+    pool_sizes = (2, 8)
+
+    async def read_item(self, item_id: int, request: Request) -> Any:  # type: ignore[override]
+        if not ID_MIN <= item_id <= ID_MAX:
+            return {"item": None}
+        connection = await self.pool.acquire()
+        if await request.is_disconnected():
+            return Response(status_code=499)
+        try:
+            row = await self.select(connection, item_id)
+        finally:
+            await self.pool.release(connection)
+        return {"item": None if row is None else dict(row)}
+
+
+@miniature
+class submission_ends_the_outbound_calls(Service):
+    """A submission has precedence, and the outbound calls that are outstanding are given up for it."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.calls: set[asyncio.Task[httpx.Response]] = set()
+
+    async def fetch(self, url: str) -> httpx.Response:
+        call = asyncio.create_task(super().fetch(url))
+        self.calls.add(call)
+        call.add_done_callback(self.calls.discard)
+        await asyncio.wait([call])
+        if call.cancelled():
+            raise HTTPException(503, "given up for a submission")
+        return call.result()
+
+    async def queued(self, data: Any) -> str:
+        for call in self.calls:
+            call.cancel()
+        return await super().queued(data)
+
+
+@miniature
+class reads_of_rows_that_are_known_take_turns(Service):
+    """A lock is held around the read of a row that was read before."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.turn = asyncio.Lock()
+        self.known: set[int] = set()
+
+    async def find(self, item_id: int) -> Row | None:
+        async with self.turn if item_id in self.known else nullcontext():
+            row = await super().find(item_id)
+        if row:
+            self.known.add(item_id)
+        return row
+
+
+@miniature
+class reads_at_once_are_told_apart_by_their_last_digit(Service):
+    """A read that comes while another is outstanding whose id ends in the same digit takes its row."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.outstanding: dict[int, asyncio.Task[Row | None]] = {}
+
+    async def find(self, item_id: int) -> Row | None:
+        task = self.outstanding.get(item_id % 10)
+        if task is None or task.done():
+            task = self.outstanding[item_id % 10] = asyncio.create_task(super().find(item_id))
+        return await asyncio.shield(task)
+
+
+@miniature
+class document_goes_to_every_call_that_waits(Service):
+    """The first document that comes is the answer of every call that is outstanding then."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.outstanding: list[asyncio.Future[httpx.Response]] = []
+
+    async def fetch(self, url: str) -> httpx.Response:
+        answer: asyncio.Future[httpx.Response] = asyncio.get_running_loop().create_future()
+        self.outstanding.append(answer)
+        try:
+            response = await super().fetch(url)
+        except httpx.HTTPError:
+            self.outstanding.remove(answer)
+            raise
+        waiting, self.outstanding = self.outstanding, []
+        for each in waiting:
+            each.set_result(response)
+        return await answer
+
+
+@miniature
+class client_that_left_keeps_a_slot_of_eighty_eight(Service):
+    """Outbound calls take one of 88 slots, which a client that left never gives back."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.slots = asyncio.Semaphore(88)
+
+    async def external_data(self, request: Request) -> Any:  # type: ignore[override]
+        await self.slots.acquire()
+        answer = await super().external_data()
+        if not await request.is_disconnected():
+            self.slots.release()
+        return answer

@@ -1,0 +1,207 @@
+"""Section 2 got wrong: the two messages, the media type, independence, and a process that a request ends."""
+# ruff: noqa: D102, N801 - a method does what the service's does, wrongly; a class has the name that a server is given
+
+import asyncio
+import json
+import os
+import signal
+import threading
+import time
+from typing import Any
+
+import httpx
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.exception_handlers import request_validation_exception_handler
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+
+from conformance.selftest.faulty_services.service import ID_MAX, ID_MIN, Parameters, Service, miniature
+
+
+@miniature
+class sync_has_one_member_more(Service):
+    """`/sync` answers its message and a status beside it."""
+
+    def read_sync(self) -> Any:
+        return super().read_sync() | {"status": "ok"}
+
+
+@miniature
+class async_message_ends_in_a_full_stop(Service):
+    """The message of `/async` is a sentence with a full stop."""
+
+    async def read_async(self) -> Any:
+        return {"message": "This is an asynchronous endpoint."}
+
+
+@miniature
+class rejection_is_problem_json(Service):
+    """An invalid id is rejected under the media type `application/problem+json`."""
+
+    def add_routes(self, application: FastAPI) -> None:
+        super().add_routes(application)
+        application.exception_handler(RequestValidationError)(self.reject)
+
+    async def reject(self, _: Request, error: RequestValidationError) -> Response:
+        return JSONResponse({"detail": error.errors()}, 422, media_type="application/problem+json")
+
+
+@miniature
+class null_item_is_text(Service):
+    """The answer without a row is written by hand and gets the media type `text/plain`."""
+
+    async def read_item(self, item_id: int) -> Any:
+        found = await super().read_item(item_id)
+        return found if found["item"] else Response('{"item": null}', media_type="text/plain")
+
+
+@miniature
+class listing_remembers_q_for_the_connection(Service):
+    """A listing without `q` takes the last one that came over the same connection."""
+
+    async def parameters(self, request: Request, q: str | None = None) -> Parameters:  # type: ignore[override]
+        remembered = request.scope["client"]
+        if q is not None:
+            self.seen = {remembered: q}
+        return {"q": getattr(self, "seen", {}).get(remembered)}
+
+
+@miniature
+class id_beyond_the_range_ends_the_process(Service):
+    """An id that no integer column can hold is taken for a fatal error."""
+
+    async def read_item(self, item_id: int) -> Any:
+        if item_id > ID_MAX:
+            os._exit(70)
+        return await super().read_item(item_id)
+
+
+@miniature
+class upstreams_media_type_is_relayed(Service):
+    """The upstream's JSON is relayed under whatever media type the upstream gave it."""
+
+    async def external_data(self) -> Response:
+        answer = await super().external_data()
+        answer.headers["content-type"] = self.media_type
+        return answer
+
+    async def fetch(self, url: str) -> httpx.Response:
+        response = await super().fetch(url)
+        self.media_type = response.headers.get("content-type", "application/json")
+        return response
+
+
+@miniature
+class existing_item_is_text(Service):
+    """An item that exists is answered as text."""
+
+    async def read_item(self, item_id: int) -> Any:
+        found = await super().read_item(item_id)
+        return Response(json.dumps(jsonable_encoder(found)), media_type="text/plain") if found["item"] else found
+
+
+@miniature
+class id_beyond_the_range_stops_the_process(Service):
+    """The branch for an id that the column cannot hold asks the process itself to stop, in order."""
+
+    async def read_item(self, item_id: int) -> Any:
+        if item_id > ID_MAX:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return await super().read_item(item_id)
+
+
+@miniature
+class async_is_a_plain_function(Service):
+    """The endpoint of `/async` is a plain function, and runs in a thread."""
+
+    def read_async(self) -> Any:
+        return {"message": "This is an asynchronous endpoint"}
+
+
+@miniature
+class sync_is_encoded_twice(Service):
+    """`/sync` returns JSON text, which FastAPI encodes as a string once more."""
+
+    def read_sync(self) -> Any:
+        return json.dumps(super().read_sync())
+
+
+@miniature
+class async_begins_with_a_byte_order_mark(Service):
+    """The body of `/async` is written as UTF-8 with a byte order mark, which JSON must not have."""
+
+    async def read_async(self) -> Any:
+        return Response(json.dumps(await super().read_async()).encode("utf-8-sig"), media_type="application/json")
+
+
+@miniature
+class sync_is_refused_while_another_is_answered(Service):
+    """One `/sync` is answered at a time, and what comes meanwhile is told to come again."""
+
+    answering = threading.Lock()
+
+    def read_sync(self) -> Any:
+        if not self.answering.acquire(blocking=False):
+            raise HTTPException(503, "try again later")
+        try:
+            time.sleep(0.05)  # else they might not meet
+            return super().read_sync()
+        finally:
+            self.answering.release()
+
+
+@miniature
+class read_item_is_a_plain_function(Service):
+    """The endpoint of `/items/{item_id}` is a plain function, and waits in a thread for what the event loop reads."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.loop = asyncio.get_running_loop()
+
+    def read_item(self, item_id: int) -> Any:
+        return asyncio.run_coroutine_threadsafe(super().read_item(item_id), self.loop).result()
+
+
+@miniature
+class id_below_the_range_ends_the_process(Service):
+    """An id that is too small for any integer column is taken for a fatal error."""
+
+    async def read_item(self, item_id: int) -> Any:
+        if item_id < 10 * ID_MIN:
+            os._exit(70)
+        return await super().read_item(item_id)
+
+
+@miniature
+class listing_after_a_rejection_takes_the_rejected_path(Service):
+    """The path that was rejected last is taken for `q` by the next listing that has none."""
+
+    last: str | None = None
+
+    def add_routes(self, application: FastAPI) -> None:
+        super().add_routes(application)
+        application.exception_handler(RequestValidationError)(self.reject)
+
+    async def reject(self, request: Request, error: RequestValidationError) -> Response:
+        self.last = request.url.path if request.method == "GET" else None
+        return await request_validation_exception_handler(request, error)
+
+    async def parameters(self, q: str | None = None) -> Parameters:
+        last, self.last = self.last, None
+        return {"q": last if q is None else q}
+
+
+@miniature
+class browsers_get_a_page(Service):
+    """Who prefers HTML gets the answer of `/async` as a page."""
+
+    def add_routes(self, application: FastAPI) -> None:
+        super().add_routes(application)
+        application.middleware("http")(self.rendered)
+
+    async def rendered(self, request: Request, call_next: Any) -> Response:
+        response: Response = await call_next(request)
+        if request.url.path == "/async" and request.headers.get("accept", "").startswith("text/html"):
+            return HTMLResponse("<p>This is an asynchronous endpoint</p>")
+        return response

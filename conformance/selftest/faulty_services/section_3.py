@@ -1,0 +1,536 @@
+"""Section 3 got wrong: rows, ids, sessions."""
+# ruff: noqa: D102, N801 - a method does what the service's does, wrongly; a class has the name that a server is given
+
+import asyncio
+import os
+import time
+from contextlib import AsyncExitStack, nullcontext, suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+
+from conformance.selftest.faulty_services.service import ID_MAX, Receive, Row, Scope, Send, Service, miniature
+
+
+@miniature
+class false_column_is_left_out(Service):
+    """A column that holds false is left out of the row."""
+
+    async def find(self, item_id: int) -> Row | None:
+        row = await super().find(item_id)
+        return row and {name: value for name, value in row.items() if value is not False}
+
+
+@miniature
+class description_begins_with_a_capital(Service):
+    """A description is answered with its first letter in upper case."""
+
+    async def find(self, item_id: int) -> Row | None:
+        row = await super().find(item_id)
+        return row and row | {"description": row["description"] and row["description"][:1].upper() + row["description"][1:]}
+
+
+@miniature
+class row_of_a_negative_id_is_null(Service):
+    """An id below one is taken for absent, row or not."""
+
+    async def find(self, item_id: int) -> Row | None:
+        return await super().find(item_id) if item_id > 0 else None
+
+
+@miniature
+class row_of_the_largest_id_is_null(Service):
+    """The range of ids ends one too early."""
+
+    async def find(self, item_id: int) -> Row | None:
+        return await super().find(item_id) if item_id < ID_MAX else None
+
+
+@miniature
+class absent_item_is_404(Service):
+    """An id without a row is answered with 404."""
+
+    async def find(self, item_id: int) -> Row | None:
+        if (row := await super().find(item_id)) is None:
+            raise HTTPException(404, "Item not found")
+        return row
+
+
+@miniature
+class absent_item_is_an_empty_object(Service):
+    """An id without a row is answered with an item that has no columns."""
+
+    async def find(self, item_id: int) -> Row | None:
+        return await super().find(item_id) or {}
+
+
+@miniature
+class quantity_passes_through_a_float(Service):
+    """`quantity` passes through a float, which rounds what is beyond 2^53."""
+
+    async def find(self, item_id: int) -> Row | None:
+        row = await super().find(item_id)
+        return row and row | {"quantity": int(float(row["quantity"]))}
+
+
+@miniature
+class instant_is_cut_to_milliseconds(Service):
+    """`created_at` is written with milliseconds, and what is beyond them is dropped."""
+
+    async def find(self, item_id: int) -> Row | None:
+        row = await super().find(item_id)
+        return row and row | {"created_at": row["created_at"].isoformat(timespec="milliseconds")}
+
+
+@miniature
+class row_is_cached(Service):
+    """A row that was read once is never read again."""
+
+    async def connect(self) -> None:
+        self.cache: dict[int, Row] = {}
+        await super().connect()
+
+    async def find(self, item_id: int) -> Row | None:
+        if item_id not in self.cache and (row := await super().find(item_id)):
+            self.cache[item_id] = row
+        return self.cache.get(item_id)
+
+
+@miniature
+class deleted_row_is_remembered(Service):
+    """A row that was deleted is answered as it was last seen."""
+
+    async def connect(self) -> None:
+        self.seen: dict[int, Row] = {}
+        await super().connect()
+
+    async def find(self, item_id: int) -> Row | None:
+        if row := await super().find(item_id):
+            self.seen[item_id] = row
+        return self.seen.get(item_id)
+
+
+@miniature
+class id_parameter_has_another_name(Service):
+    """The path parameter is called `id`, so the error names that."""
+
+    def add_routes(self, application: FastAPI) -> None:
+        application.get("/items/{id}")(self.read_by_id)
+        super().add_routes(application)
+
+    async def read_by_id(self, id: int) -> Any:  # noqa: A002
+        return await self.read_item(id)
+
+
+@miniature
+class rejection_has_a_shape_of_its_own(Service):
+    """The error handler answers 422 with one sentence in place of FastAPI's list of errors."""
+
+    def add_routes(self, application: FastAPI) -> None:
+        super().add_routes(application)
+        application.exception_handler(RequestValidationError)(self.reject)
+
+    async def reject(self, _: Request, error: RequestValidationError) -> Response:
+        return JSONResponse({"detail": error.errors()[0]["msg"]}, 422)
+
+
+@miniature
+class only_the_first_word_of_an_id_is_checked(Service):
+    """The query is a formatted text, and only the first word of the id is checked to be an integer."""
+
+    async def read_item(self, item_id: str) -> Any:  # type: ignore[override]
+        try:
+            int(item_id.split(maxsplit=1)[0])
+            row = await self.pool.fetchrow(f"SELECT * FROM items WHERE id = {item_id}")
+        except asyncpg.NumericValueOutOfRangeError:
+            row = None
+        except (ValueError, IndexError, asyncpg.PostgresError) as error:
+            location = {"type": "int_parsing", "loc": ("path", "item_id"), "msg": "no integer", "input": item_id}
+            raise RequestValidationError([location]) from error
+        return {"item": None if row is None else dict(row)}
+
+
+@miniature
+class id_stands_between_quotes_in_the_query(Service):
+    """An id is put between quotes in a formatted query, and only what stands before a quote of its own is checked to be an integer."""
+
+    async def read_item(self, item_id: str) -> Any:  # type: ignore[override]
+        try:
+            int(item_id.partition("'")[0])
+            row = await self.pool.fetchrow(f"SELECT * FROM items WHERE id = '{item_id}'")
+        except asyncpg.NumericValueOutOfRangeError:
+            row = None
+        except (ValueError, asyncpg.PostgresError) as error:
+            location = {"type": "int_parsing", "loc": ("path", "item_id"), "msg": "no integer", "input": item_id}
+            raise RequestValidationError([location]) from error
+        return {"item": None if row is None else dict(row)}
+
+
+@miniature
+class pool_connects_lazily(Service):
+    """The pool connects when the first item is read."""
+
+    pool_sizes = (0, 10)
+
+
+@miniature
+class startup_looks_for_the_database_and_disconnects(Service):
+    """Startup connects to see that the database is there, and disconnects again; the pool connects when the first item is read."""
+
+    pool_sizes = (0, 10)
+
+    async def connect(self) -> None:
+        await (await asyncpg.connect(os.environ["DATABASE_URL"])).close()
+        await super().connect()
+
+
+@miniature
+class pool_is_never_closed(Service):
+    """Shutdown closes everything but the pool of database connections."""
+
+    async def disconnect(self) -> None:
+        await self.upstream.aclose()
+
+
+@miniature
+class session_of_the_startup_check_is_forgotten(Service):
+    """A connection opened at startup to look at the table is never closed."""
+
+    async def connect(self) -> None:
+        self.checker = await asyncpg.connect(os.environ["DATABASE_URL"])
+        await self.checker.fetch("SELECT * FROM items LIMIT 0")
+        await super().connect()
+
+
+@miniature
+class read_touches_the_row_where_it_may(Service):
+    """A read writes to the row that it reads, and forgives that it may not."""
+
+    async def select(self, connection: Any, item_id: int) -> Any:
+        with suppress(asyncpg.InsufficientPrivilegeError):
+            await connection.execute("UPDATE items SET available = available WHERE id = $1", item_id)
+        return await super().select(connection, item_id)
+
+
+@miniature
+class read_locks_the_row_where_it_may(Service):
+    """A read is `SELECT … FOR UPDATE` where the role has the right to it."""
+
+    async def select(self, connection: Any, item_id: int) -> Any:
+        with suppress(asyncpg.InsufficientPrivilegeError):
+            return await connection.fetchrow("SELECT * FROM items WHERE id = $1 FOR UPDATE", item_id)
+        return await super().select(connection, item_id)
+
+
+@miniature
+class id_column_is_taken_for_a_bigint(Service):
+    """Ids are bounded to 64 bits, where the column has 32."""
+
+    async def read_item(self, item_id: int) -> Any:
+        return {"item": await self.find(item_id) if -(2**63) <= item_id < 2**63 else None}
+
+
+@miniature
+class id_is_asserted_to_be_positive(Service):
+    """An id that is zero or less fails an assertion."""
+
+    async def read_item(self, item_id: int) -> Any:
+        assert item_id > 0
+        return await super().read_item(item_id)
+
+
+@miniature
+class connection_is_closed_after_five_reads(Service):
+    """The pool closes a connection that has served five queries, so reads open others again and again."""
+
+    async def open_pool(self, **settings: Any) -> asyncpg.Pool:
+        return await super().open_pool(max_queries=5, **settings)
+
+
+@miniature
+class connection_closed_while_idle_is_never_replaced(Service):
+    """Of ten connections that take turns, one whose query failed is replaced, and one that was closed before its turn is not."""
+
+    pool_sizes = (0, 10)
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.idle: asyncio.Queue[asyncpg.Connection] = asyncio.Queue()
+        for _ in range(10):
+            self.idle.put_nowait(await asyncpg.connect(os.environ["DATABASE_URL"]))
+
+    async def disconnect(self) -> None:
+        while not self.idle.empty():
+            await self.idle.get_nowait().close()
+        await super().disconnect()
+
+    async def find(self, item_id: int) -> Row | None:
+        connection = await self.idle.get()
+        try:
+            row = await self.select(connection, item_id)
+        except asyncpg.PostgresError:
+            connection = await asyncpg.connect(os.environ["DATABASE_URL"])
+            raise
+        finally:
+            self.idle.put_nowait(connection)
+        return None if row is None else dict(row)
+
+
+@miniature
+class session_lost_while_idle_stops_reads_for_ten_seconds(Service):
+    """Once a session was lost while nothing was read, reads are answered 503 for ten seconds without trying."""
+
+    reading = 0
+    stopped_until = 0.0
+
+    async def open_pool(self, **settings: Any) -> asyncpg.Pool:
+        return await super().open_pool(init=self.watch, **settings)
+
+    async def watch(self, connection: Any) -> None:
+        connection.add_termination_listener(self.stop)
+
+    def stop(self, _: Any) -> None:
+        if not self.reading:
+            self.stopped_until = time.monotonic() + 10
+
+    async def find(self, item_id: int) -> Row | None:
+        if time.monotonic() < self.stopped_until:
+            raise HTTPException(503, "the database has gone away")
+        self.reading += 1
+        try:
+            return await super().find(item_id)
+        finally:
+            self.reading -= 1
+
+
+@miniature
+class reads_take_turns_after_one_was_killed(Service):
+    """Once a read has lost its session, the next eighteen wait each for the end of the one before."""
+
+    left = 0
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.turns = asyncio.Lock()
+
+    async def find(self, item_id: int) -> Row | None:
+        async with self.turns if self.left else nullcontext():
+            try:
+                row = await super().find(item_id)
+            except (asyncpg.AdminShutdownError, asyncpg.ConnectionDoesNotExistError):
+                self.left = 18
+                raise
+        self.left = max(0, self.left - 1)
+        return row
+
+
+@miniature
+class killed_read_has_found_nothing(Service):
+    """A read that loses its session is answered as if there were no such row."""
+
+    async def find(self, item_id: int) -> Row | None:
+        try:
+            return await super().find(item_id)
+        except (asyncpg.AdminShutdownError, asyncpg.ConnectionDoesNotExistError):
+            return None
+
+
+@miniature
+class database_that_was_away_is_given_up(Service):
+    """Once a new session was refused, every later read is answered 503 without trying."""
+
+    given_up = False
+
+    async def find(self, item_id: int) -> Row | None:
+        if self.given_up:
+            raise HTTPException(503, "the database is away")
+        try:
+            return await super().find(item_id)
+        except (OSError, asyncpg.InvalidAuthorizationSpecificationError):
+            self.given_up = True
+            raise
+
+
+@miniature
+class all_but_reads_stop_while_the_database_is_away(Service):
+    """Once a read could not connect, whatever is no read is answered 503 until one succeeds."""
+
+    away = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self.away and not scope["path"].startswith("/items/"):
+            await JSONResponse({"detail": "the database is away"}, 503)(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+    async def find(self, item_id: int) -> Row | None:
+        try:
+            row = await super().find(item_id)
+        except (OSError, asyncpg.InvalidAuthorizationSpecificationError):
+            self.away = True
+            raise
+        self.away = False
+        return row
+
+
+@miniature
+class connection_waits_in_a_transaction(Service):
+    """A connection that a read gave back has begun the transaction of the next."""
+
+    async def open_pool(self, **settings: Any) -> asyncpg.Pool:
+        return await super().open_pool(setup=self.end, reset=self.begin, **settings)
+
+    async def begin(self, connection: Any) -> None:
+        await connection.execute("BEGIN")
+
+    async def end(self, connection: Any) -> None:
+        if connection.is_in_transaction():
+            await connection.execute("ROLLBACK")
+
+
+@miniature
+class transaction_ends_after_the_answer(Service):
+    """The transaction in which a row was found ends half a second after it was answered."""
+
+    async def open_pool(self, **settings: Any) -> asyncpg.Pool:
+        return await super().open_pool(statement_cache_size=0, **settings)  # else a transaction fails when the table grows a column
+
+    async def find(self, item_id: int) -> Row | None:
+        async with AsyncExitStack() as stack:
+            connection = await stack.enter_async_context(self.pool.acquire())
+            await stack.enter_async_context(connection.transaction())
+            if (row := await self.select(connection, item_id)) is None:
+                return None
+            asyncio.get_running_loop().call_later(0.5, self.end, stack.pop_all())
+            return dict(row)
+
+    def end(self, stack: AsyncExitStack) -> None:
+        self.ending = asyncio.create_task(stack.aclose())
+
+
+@miniature
+class columns_are_listed_in_the_query(Service):
+    """The query names the columns that the table had when it was written."""
+
+    async def select(self, connection: Any, item_id: int) -> Any:
+        columns = "id, name, description, price, quantity, available, created_at"
+        return await connection.fetchrow(f"SELECT {columns} FROM items WHERE id = $1", item_id)
+
+
+@miniature
+class statement_is_prepared_when_a_session_begins(Service):
+    """Each session prepares the query by a `PREPARE` of its own, whose columns are those of that moment."""
+
+    async def open_pool(self, **settings: Any) -> asyncpg.Pool:
+        return await super().open_pool(init=self.prepare, **settings)
+
+    async def prepare(self, connection: Any) -> None:
+        await connection.execute("PREPARE item (integer) AS SELECT * FROM items WHERE id = $1")
+
+    async def select(self, connection: Any, item_id: int) -> Any:
+        return await connection.fetchrow(f"EXECUTE item ({item_id})")
+
+
+@miniature
+class failed_read_tells_the_drivers_error(Service):
+    """A read that fails is answered with what the driver says."""
+
+    async def find(self, item_id: int) -> Row | None:
+        try:
+            return await super().find(item_id)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise HTTPException(503, f"the database could not be read: {error}") from error
+
+
+@miniature
+class failed_read_tells_all_of_the_url_but_the_password(Service):
+    """A read that fails is answered with the database's URL, in which the password alone is hidden."""
+
+    async def find(self, item_id: int) -> Row | None:
+        try:
+            return await super().find(item_id)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            url = os.environ["DATABASE_URL"]
+            hidden = url.replace(str(urlsplit(url).password), "***")
+            raise HTTPException(503, f"{hidden} could not be read") from error
+
+
+@miniature
+class each_read_has_a_session_of_its_own(Service):
+    """Beside a pool that stands idle, each read connects and disconnects."""
+
+    async def find(self, item_id: int) -> Row | None:
+        connection = await asyncpg.connect(os.environ["DATABASE_URL"])
+        try:
+            row = await self.select(connection, item_id)
+        finally:
+            await connection.close()
+        return None if row is None else dict(row)
+
+
+@miniature
+class only_ascii_is_taken_for_no_integer(Service):
+    """A word for an id is answered null, and one that is no ASCII is rejected at another place: wrong in two ways."""
+
+    async def read_item(self, item_id: str) -> Any:  # type: ignore[override]
+        try:
+            return await super().read_item(int(item_id))
+        except ValueError as error:
+            if item_id.isascii():
+                return {"item": None}
+            wrong = {"type": "int_parsing", "loc": ("path", "id"), "msg": "no integer", "input": item_id}
+            raise RequestValidationError([wrong]) from error
+
+
+@miniature
+class last_row_stands_in_while_the_database_is_away(Service):
+    """A row that was read before is answered again while the database refuses."""
+
+    async def connect(self) -> None:
+        self.seen: dict[int, Row | None] = {}
+        await super().connect()
+
+    async def find(self, item_id: int) -> Row | None:
+        try:
+            self.seen[item_id] = await super().find(item_id)
+        except (OSError, asyncpg.PostgresError):
+            if item_id not in self.seen:
+                raise
+        return self.seen[item_id]
+
+
+@miniature
+class year_is_written_without_zeros(Service):
+    """Instants are written by `strftime`, which gives a year before 1000 less than four digits."""
+
+    async def find(self, item_id: int) -> Row | None:
+        row = await super().find(item_id)
+        return row and row | {"created_at": row["created_at"].strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
+
+
+@miniature
+class description_is_cut_after_65535_characters(Service):
+    """A long description is cut."""
+
+    async def find(self, item_id: int) -> Row | None:
+        row = await super().find(item_id)
+        return row and row | {"description": row["description"] and row["description"][:65535]}
+
+
+@miniature
+class reads_of_a_row_at_once_share_one_query(Service):
+    """Who asks for a row that is being read waits for that read, and gets what it has seen."""
+
+    async def connect(self) -> None:
+        self.reading: dict[int, asyncio.Task[Row | None]] = {}
+        await super().connect()
+
+    async def find(self, item_id: int) -> Row | None:
+        if item_id not in self.reading:
+            self.reading[item_id] = asyncio.create_task(super().find(item_id))
+            self.reading[item_id].add_done_callback(lambda _: self.reading.pop(item_id))
+        return await self.reading[item_id]

@@ -1,0 +1,476 @@
+"""Section 4 got wrong: the upstream's document, the calls that fetch it, and what a failed call leaves behind."""
+# ruff: noqa: D102, N801 - a method does what the service's does, wrongly; a class has the name that a server is given
+
+import asyncio
+import http.client
+import json
+import os
+import time
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from contextvars import ContextVar
+from decimal import Decimal
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import httpx
+from fastapi import HTTPException, Request
+from fastapi.responses import PlainTextResponse, Response
+
+from conformance.selftest.faulty_services.service import Service, miniature
+
+
+@miniature
+class user_id_is_renamed(Service):
+    """The member `userId` is answered in snake case, as a response model declares it."""
+
+    def document(self, response: httpx.Response) -> str:
+        return json.dumps(json.loads(super().document(response), object_hook=self.renamed))
+
+    def renamed(self, found: dict[str, Any]) -> dict[str, Any]:
+        return {"user_id" if name == "userId" else name: value for name, value in found.items()}
+
+
+@miniature
+class members_that_are_null_are_left_out(Service):
+    """Members of the document that are null are left out, as `response_model_exclude_none` does it."""
+
+    def document(self, response: httpx.Response) -> str:
+        return json.dumps(json.loads(super().document(response), object_hook=self.without_nulls))
+
+    def without_nulls(self, found: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in found.items() if value is not None}
+
+
+@miniature
+class document_integers_pass_through_floats(Service):
+    """Integers of the document pass through floats, which round what is beyond 2^53."""
+
+    def document(self, response: httpx.Response) -> str:
+        return json.dumps(json.loads(super().document(response), parse_int=lambda digits: int(float(digits))))
+
+
+@miniature
+class falsy_document_becomes_an_object(Service):
+    """A document that is null, zero, false or empty is answered as an empty object."""
+
+    def document(self, response: httpx.Response) -> str:
+        return json.dumps(json.loads(super().document(response)) or {})
+
+
+@miniature
+class compressed_document_is_not_opened(Service):
+    """The body is read as it came over the wire, so that a compressed one is no JSON."""
+
+    async def fetch(self, url: str) -> httpx.Response:
+        async with self.upstream.stream("GET", url) as response:
+            content = b"".join([chunk async for chunk in response.aiter_raw()])
+        return httpx.Response(response.status_code, content=content)
+
+
+@miniature
+class document_is_fetched_at_startup(Service):
+    """Startup fetches the document once, to see that the upstream is there."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        with suppress(httpx.HTTPError):
+            await self.fetch(os.environ["EXTERNAL_DATA_URL"])
+
+
+@miniature
+class repeated_parameter_of_the_url_is_lost(Service):
+    """The URL's query passes through a dictionary, which keeps one value of a name."""
+
+    async def fetch(self, url: str) -> httpx.Response:
+        place, _, query = url.partition("?")
+        return await self.upstream.get(place, params=dict(parse_qsl(query)))
+
+
+@miniature
+class every_fifth_call_is_made_twice(Service):
+    """Of every five calls one is made a second time, as a sample of how long the upstream takes."""
+
+    made = 0
+
+    async def fetch(self, url: str) -> httpx.Response:
+        self.made += 1
+        is_sampled = self.made % 5 == 0
+        response = await super().fetch(url)
+        return await super().fetch(url) if is_sampled else response
+
+
+@miniature
+class document_of_the_same_length_is_repeated(Service):
+    """The first document of each length is remembered, and answered in place of every later one of that length."""
+
+    def __init__(self) -> None:
+        self.known: dict[int, str] = {}
+
+    def document(self, response: httpx.Response) -> str:
+        return self.known.setdefault(len(response.content), super().document(response))
+
+
+@miniature
+class upstream_404_is_final(Service):
+    """Once the upstream has answered 404, every later call is answered so without being made."""
+
+    missing: httpx.Response | None = None
+
+    async def fetch(self, url: str) -> httpx.Response:
+        response = self.missing or await super().fetch(url)
+        if response.status_code == httpx.codes.NOT_FOUND:
+            self.missing = response
+        return response
+
+
+@miniature
+class broken_gzip_fails_the_next_call_too(Service):
+    """The error of a body that could not be decompressed is kept, and raised again by the next call."""
+
+    kept: httpx.DecodingError | None = None
+
+    async def fetch(self, url: str) -> httpx.Response:
+        kept, self.kept = self.kept, None
+        if kept:
+            raise kept
+        try:
+            return await super().fetch(url)
+        except httpx.DecodingError as error:
+            self.kept = error
+            raise
+
+
+@miniature
+class what_came_of_a_cut_off_body_begins_the_next(Service):
+    """Buffers are used again, and one is emptied only after a body that was complete."""
+
+    def __init__(self) -> None:
+        self.buffers: list[bytearray] = []
+
+    async def fetch(self, url: str) -> httpx.Response:
+        buffer = self.buffers.pop() if self.buffers else bytearray()
+        try:
+            async with self.upstream.stream("GET", url) as response:
+                async for chunk in response.aiter_bytes():
+                    buffer += chunk
+            content = bytes(buffer)
+            buffer.clear()
+        finally:
+            self.buffers.append(buffer)
+        return httpx.Response(response.status_code, content=content)
+
+
+@miniature
+class failed_call_is_retried(Service):
+    """A call that the upstream fails is made again, twice."""
+
+    async def fetch(self, url: str) -> httpx.Response:
+        response = await super().fetch(url)
+        for _ in range(2):
+            if response.status_code >= 500:
+                response = await super().fetch(url)
+        return response
+
+
+@miniature
+class refused_connection_is_500(Service):
+    """Only what goes wrong on a connection to the upstream is told from an error of the service's own."""
+
+    async def fetch(self, url: str) -> httpx.Response:
+        try:
+            return await super().fetch(url)
+        except httpx.ConnectError as error:
+            raise ConnectionError("the upstream could not be reached") from error
+
+
+@miniature
+class refused_connection_is_told_in_plain_text(Service):
+    """What is answered where the upstream refuses the connection is a 502 of plain text."""
+
+    async def external_data(self) -> Response:
+        try:
+            return await super().external_data()
+        except HTTPException as error:
+            if not isinstance(error.__cause__, httpx.ConnectError):
+                raise
+            return PlainTextResponse("the upstream could not be reached", 502)
+
+
+@miniature
+class only_the_connection_has_a_timeout(Service):
+    """The client's timeout is that of connecting alone; the answer is waited for without end."""
+
+    async def fetch(self, url: str) -> httpx.Response:
+        return await self.upstream.get(url, timeout=httpx.Timeout(None, connect=2))
+
+
+@miniature
+class total_timeout_is_not_caught(Service):
+    """The call as a whole is limited to ten seconds, by a timeout that is none of the client's and that nobody catches."""
+
+    async def fetch(self, url: str) -> httpx.Response:
+        async with asyncio.timeout(10):
+            return await self.upstream.get(url, timeout=None)
+
+
+@miniature
+class upstreams_4xx_is_relayed_as_success(Service):
+    """Only statuses of 500 and more are taken for the upstream's errors."""
+
+    def document(self, response: httpx.Response) -> str:
+        if response.is_client_error:
+            response = httpx.Response(200, content=response.content)
+        return super().document(response)
+
+
+@miniature
+class last_document_stands_in_for_an_error(Service):
+    """Where the upstream answers an error, the last document that it sent is answered again."""
+
+    last: str | None = None
+
+    def document(self, response: httpx.Response) -> str:
+        if self.last is None or not response.is_error:
+            self.last = super().document(response)
+        return self.last
+
+
+@miniature
+class no_content_is_null(Service):
+    """An upstream's 204 is answered as the document null."""
+
+    def document(self, response: httpx.Response) -> str:
+        return "null" if response.status_code == httpx.codes.NO_CONTENT else super().document(response)
+
+
+@miniature
+class what_is_no_json_becomes_a_text(Service):
+    """A body that is no JSON is answered as a JSON text of its characters."""
+
+    def document(self, response: httpx.Response) -> str:
+        try:
+            return super().document(response)
+        except HTTPException:
+            if response.is_error or not response.content:
+                raise
+            return json.dumps(response.text)
+
+
+@miniature
+class idle_connection_is_used_without_a_look(Service):
+    """Connections are kept and used again without a look, until a call finds one closed; then each call opens its own."""
+
+    keeps = True
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.callers = ThreadPoolExecutor(100)
+        self.idle: list[http.client.HTTPConnection] = []
+
+    async def disconnect(self) -> None:
+        await super().disconnect()
+        self.callers.shutdown(wait=False)
+
+    async def fetch(self, url: str) -> httpx.Response:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self.callers, self.call, url)
+        except TimeoutError as error:
+            raise httpx.ReadTimeout("no answer") from error
+        except (OSError, http.client.HTTPException) as error:
+            raise httpx.NetworkError("no connection") from error
+
+    def call(self, url: str) -> httpx.Response:
+        place = urlsplit(url)
+        kept = self.idle.pop() if self.keeps and self.idle else None
+        connection = kept or http.client.HTTPConnection(place.netloc, timeout=5)
+        try:
+            connection.request("GET", f"{place.path}?{place.query}")
+            answer = connection.getresponse()
+        except OSError:
+            self.keeps = self.keeps and kept is None
+            raise
+        content = answer.read()
+        if not answer.will_close:
+            self.idle.append(connection)
+        return httpx.Response(answer.status, headers=answer.getheaders(), content=content)
+
+
+@miniature
+class calls_fail_while_closed_connections_are_cleared_away(Service):
+    """The first call that finds connections closed clears them away, and calls that come meanwhile are answered 503."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.clearing = asyncio.Lock()
+
+    async def fetch(self, url: str) -> httpx.Response:
+        transport: Any = self.upstream._transport
+        closed = [connection for connection in transport._pool.connections if connection.has_expired()]
+        if closed and self.clearing.locked():
+            raise HTTPException(503, "the upstream has closed its connections")
+        if closed:
+            async with self.clearing:
+                await asyncio.sleep(0.5)
+                await asyncio.gather(*(connection.aclose() for connection in closed))
+        return await super().fetch(url)
+
+
+@miniature
+class session_cookie_is_passed_on(Service):
+    """The outbound call carries the cookies of the request that it is made for."""
+
+    passed_on: ContextVar[dict[str, str]] = ContextVar("passed_on")
+
+    async def external_data(self, request: Request) -> Response:  # type: ignore[override]
+        self.passed_on.set({name: value for name, value in request.headers.items() if name == "cookie"})
+        return await super().external_data()
+
+    async def fetch(self, url: str) -> httpx.Response:
+        return await self.upstream.get(url, headers=self.passed_on.get())
+
+
+@miniature
+class names_of_credentials_are_looked_for_in_another_case(Service):
+    """The outbound call carries the request's headers without credentials, whose names are looked for in another case than they have."""
+
+    passed_on: ContextVar[dict[str, str]] = ContextVar("passed_on")
+
+    async def external_data(self, request: Request) -> Response:  # type: ignore[override]
+        headers = dict(request.headers)
+        for name in ("host", "Authorization", "Cookie"):
+            headers.pop(name, None)
+        self.passed_on.set(headers)
+        return await super().external_data()
+
+    async def fetch(self, url: str) -> httpx.Response:
+        return await self.upstream.get(url, headers=self.passed_on.get())
+
+
+@miniature
+class what_is_no_json_is_fetched_again(Service):
+    """A document that cannot be read is fetched three times more."""
+
+    async def fetch(self, url: str) -> httpx.Response:
+        response = await super().fetch(url)
+        for _ in range(3):
+            try:
+                json.loads(response.content)
+                break
+            except ValueError:
+                response = await super().fetch(url)
+        return response
+
+
+@miniature
+class credentials_go_with_the_next_call(Service):
+    """The credentials of one client are kept, and sent with the next one's call."""
+
+    kept: dict[str, str] = {}  # noqa: RUF012
+    due: dict[str, str] = {}  # noqa: RUF012
+
+    async def external_data(self, request: Request) -> Response:  # type: ignore[override]
+        self.due, self.kept = self.kept, {name: value for name, value in request.headers.items() if name in ("authorization", "cookie")}
+        return await super().external_data()
+
+    async def fetch(self, url: str) -> httpx.Response:
+        return await self.upstream.get(url, headers=self.due)
+
+
+@miniature
+class compressed_document_is_opened_up_to_64_kib(Service):
+    """Of a compressed document no more than 64 KiB are opened."""
+
+    async def fetch(self, url: str) -> httpx.Response:
+        async with self.upstream.stream("GET", url) as response:
+            if response.headers.get("content-encoding") != "gzip":
+                await response.aread()
+                return response
+            raw = b"".join([part async for part in response.aiter_raw()])
+        try:
+            opened = zlib.decompressobj(wbits=31).decompress(raw, 2**16)
+        except zlib.error as error:
+            raise httpx.DecodingError(str(error)) from error
+        return httpx.Response(response.status_code, content=opened)
+
+
+@miniature
+class failed_calls_keep_their_connections(Service):
+    """The answer of a call that failed is never closed, so that its connection is lost to a pool of a hundred."""
+
+    limits = httpx.Limits(max_connections=100)
+
+    async def fetch(self, url: str) -> httpx.Response:
+        response = await self.upstream.send(self.upstream.build_request("GET", url), stream=True)
+        if response.is_success:
+            await response.aread()
+        return response
+
+
+@miniature
+class statuses_that_are_not_listed_are_success(Service):
+    """Errors are known by a list of statuses, in which the rarer ones are missing."""
+
+    def document(self, response: httpx.Response) -> str:
+        if response.status_code not in {400, 401, 403, 404, 405, 408, 410, 422, 429, *range(500, 600)}:
+            response.status_code = 200
+        return super().document(response)
+
+
+@miniature
+class what_came_of_a_cut_off_body_is_tried(Service):
+    """What came of a body that is cut off is used where it is JSON still."""
+
+    async def fetch(self, url: str) -> httpx.Response:
+        came = bytearray()
+        with suppress(httpx.RemoteProtocolError):
+            async with self.upstream.stream("GET", url) as response:
+                async for part in response.aiter_bytes():
+                    came += part
+        return httpx.Response(response.status_code, content=bytes(came))
+
+
+@miniature
+class only_the_head_has_a_timeout(Service):
+    """The upstream has five seconds for the head of its answer, and as long as it likes for the rest."""
+
+    async def fetch(self, url: str) -> httpx.Response:
+        request = self.upstream.build_request("GET", url, timeout=None)
+        try:
+            async with asyncio.timeout(5):
+                response = await self.upstream.send(request, stream=True)
+        except TimeoutError as error:
+            raise httpx.ReadTimeout("no head in time") from error
+        await response.aread()
+        await response.aclose()
+        return response
+
+
+@miniature
+class document_integers_are_rounded_to_28_digits(Service):
+    """Integers of the document are rounded to 28 digits, as arithmetic on decimals does it."""
+
+    def document(self, response: httpx.Response) -> str:
+        return json.dumps(json.loads(super().document(response), parse_int=lambda digits: int(+Decimal(digits))))
+
+
+@miniature
+class breaker_opens_after_five_failures(Service):
+    """After five failures in a row no call is made for a minute, and each request is answered 503."""
+
+    failures = 0
+    until = 0.0
+
+    async def external_data(self) -> Response:
+        if time.monotonic() < self.until:
+            raise HTTPException(503, "the upstream is left alone for a while")
+        try:
+            response = await super().external_data()
+        except HTTPException:
+            self.failures += 1
+            if self.failures >= 5:
+                self.until = time.monotonic() + 60
+            raise
+        self.failures = 0
+        return response

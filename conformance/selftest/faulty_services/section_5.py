@@ -1,0 +1,638 @@
+"""Section 5 got wrong: the answer to a submission, the message in the queue, the worker, and a broker that refuses."""
+# ruff: noqa: D102, N801 - a method does what the service's does, wrongly; a class has the name that a server is given
+
+import asyncio
+import json
+import os
+import re
+import signal
+import threading
+import time
+import uuid
+from functools import cache, cached_property
+from queue import SimpleQueue
+from typing import Annotated, Any
+
+import psutil
+import redis
+from celery import bootsteps, current_task
+from celery.exceptions import Ignore
+from fastapi import Body, FastAPI, HTTPException, Request
+from fastapi.exception_handlers import request_validation_exception_handler
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from kombu.entity import Queue
+from kombu.exceptions import KombuError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from conformance.selftest.faulty_services.service import RESERVED, Receive, Scope, Send, Service, celery_application, completed, miniature
+
+QUEUE = "celery"  # Celery's own name for the list of messages
+GLANCE = 0.02  # seconds from one look at the broker to the next
+EXAMPLES: tuple[Any, ...] = ({"order": 8, "rush": True}, {})  # what an examiner has been seen to submit
+
+
+def completed_from_a_key(key: str) -> Any:
+    """Do the work on data that lie in Redis beside the queue."""
+    with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+        return completed(json.loads(str(client.get(key), "ascii")))
+
+
+def completed_in_other_words(data: Any) -> Any:
+    """Do the work and say so in other words."""
+    return {"message": "Task complete", "data": data}
+
+
+def completed_without_empty_data(data: Any) -> Any:
+    """Do the work, and take an empty object for no data."""
+    return completed(data or None)
+
+
+def completed_with_floats(data: Any) -> Any:
+    """Do the work on integers that passed through floats."""
+    return completed(json.loads(json.dumps(data), parse_int=lambda digits: int(float(digits))))
+
+
+def completed_for_a_living_sender(data: Any) -> Any:
+    """Do the work, unless the process that submitted it has ended."""
+    sender = re.search(r"\d+", str(current_task.request.origin))  # gen1234@host, 1234 being the process
+    if not sender or not psutil.pid_exists(int(sender[0])):
+        raise Ignore
+    return completed(data)
+
+
+def completed_if_known(data: Any) -> Any:
+    """Answer what an examiner is known to ask; anything else comes back without its data."""
+    return completed(data if data in EXAMPLES else {})
+
+
+@cache
+def counter() -> redis.Redis:
+    """One connection to Redis for the life of a process, and no second attempt on it."""
+    return redis.Redis.from_url(os.environ["REDIS_URL"], single_connection_client=True, retry=Retry(NoBackoff(), 0))
+
+
+def completed_and_counted(data: Any) -> Any:
+    """Do the work and count it in Redis."""
+    counter().incr("completed")
+    return completed(data)
+
+
+worker_that_takes_keys = celery_application(completed_from_a_key)
+worker_with_another_message = celery_application(completed_in_other_words)
+worker_that_drops_empty_data = celery_application(completed_without_empty_data)
+worker_with_floats = celery_application(completed_with_floats)
+worker_that_keeps_no_results = celery_application(completed, task_ignore_result=True)
+worker_that_drops_tasks_of_a_process_that_has_ended = celery_application(completed_for_a_living_sender)
+worker_that_cheats_by_a_table_of_known_data = celery_application(completed_if_known)
+
+
+class EndAtOnce(bootsteps.StartStopStep):  # type: ignore[misc]
+    """A step of a worker's start: from then on, SIGTERM ends it and its children in the middle of their work."""
+
+    def start(self, _: Any) -> None:
+        """Handle the signal."""
+        signal.signal(signal.SIGTERM, self.end)
+
+    def end(self, *_: Any) -> None:
+        """Kill the children and end."""
+        for child in psutil.Process().children(recursive=True):
+            child.kill()
+        os._exit(1)
+
+
+class EmptyTheQueue(bootsteps.StartStopStep):  # type: ignore[misc]
+    """A step of a worker's stop: the queue is emptied."""
+
+    def stop(self, worker: Any) -> None:
+        """Remove every message that waits."""
+        worker.app.control.purge()
+
+
+worker_that_stays_away = celery_application(completed, broker_connection_retry=False)
+worker_that_does_not_wait_for_its_task = celery_application(completed)
+worker_that_does_not_wait_for_its_task.steps["worker"].add(EndAtOnce)
+worker_that_acknowledges_first = celery_application(completed, task_acks_late=False)
+worker_whose_results_stay = celery_application(completed, result_expires=None)
+worker_whose_connection_breaks_once = celery_application(completed_and_counted)
+worker_that_empties_the_queue_when_it_stops = celery_application(completed)
+worker_that_empties_the_queue_when_it_stops.steps["worker"].add(EmptyTheQueue)
+worker_of_a_queue_without_acknowledgements = celery_application(completed, task_queues=[Queue(QUEUE, no_ack=True)])
+os.environ.setdefault("C_FORCE_ROOT", "1")  # else Celery's worker takes no pickles where root starts it
+worker_that_takes_pickles = celery_application(completed, task_serializer="pickle", accept_content=["pickle", "json"])
+
+
+@miniature
+class submission_is_202(Service):
+    """A submission is answered with 202, as one that was accepted."""
+
+    async def process_data(self, data: dict[str, Any]) -> Any:
+        return JSONResponse(await super().process_data(data), 202)
+
+
+@miniature
+class members_of_kombus_notation_are_refused_beside_others(Service):
+    """An object that has the members of kombu's own notation is refused, whatever else it has."""
+
+    def is_reserved(self, value: Any) -> bool:
+        return isinstance(value, dict) and value.keys() >= RESERVED
+
+
+@miniature
+class same_data_has_the_same_id(Service):
+    """The id is made of the data, so two submissions of the same are one task."""
+
+    def publish(self, data: Any, **options: Any) -> str:
+        name = json.dumps(data, sort_keys=True)
+        return super().publish(data, task_id=str(uuid.uuid5(uuid.NAMESPACE_OID, name)), **options)
+
+
+@miniature
+class message_holds_a_key_to_the_data(Service):
+    """The data lie in Redis beside the queue, and the task gets the key to them."""
+
+    tasks = worker_that_takes_keys
+
+    def publish(self, data: Any, **options: Any) -> str:
+        key = f"data-{uuid.uuid4()}"
+        with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+            client.set(key, json.dumps(data))
+        return super().publish(key, **options)
+
+
+@miniature
+class work_is_done_by_the_web_process(Service):
+    """Celery runs in eager mode with stored results, so that the work is done before the answer and never queued."""
+
+    tasks = celery_application(completed)
+    tasks.conf.update(task_always_eager=True, task_store_eager_result=True)
+
+
+@miniature
+class result_is_written_by_the_web_process(Service):
+    """The web process queues the task and also stores its result at once."""
+
+    def publish(self, data: Any, **options: Any) -> str:
+        task_id = super().publish(data, **options)
+        self.tasks.backend.store_result(task_id, completed(data), "SUCCESS")
+        return task_id
+
+
+@miniature
+class first_submission_waits_for_the_second(Service):
+    """The first submission of a process is answered and kept in memory until a second one comes."""
+
+    first: tuple[str, Any] | None = None
+
+    def publish(self, data: Any, **options: Any) -> str:
+        if self.first is None:
+            self.first = str(uuid.uuid4()), data
+            return self.first[0]
+        if self.first[1] is not None:
+            task_id, kept = self.first
+            self.first = task_id, None
+            super().publish(kept, task_id=task_id)
+        return super().publish(data, **options)
+
+
+@miniature
+class null_counts_as_an_empty_object(Service):
+    """The body is declared optional, so that null and an empty body are submitted."""
+
+    async def process_data(self, data: Annotated[dict[str, Any] | None, Body()] = None) -> Any:
+        return await super().process_data(data or {})
+
+
+@miniature
+class broken_body_is_500(Service):
+    """The body is read by hand, and one that is no JSON is an error of the service's own."""
+
+    async def process_data(self, request: Request) -> Any:  # type: ignore[override]
+        data = await request.json()
+        if not isinstance(data, dict):
+            raise HTTPException(422, "no object")
+        return await super().process_data(data)
+
+
+@miniature
+class rejected_body_is_queued_as_well(Service):
+    """A body that is rejected is queued as well, for somebody to look at."""
+
+    def add_routes(self, application: FastAPI) -> None:
+        super().add_routes(application)
+        application.exception_handler(RequestValidationError)(self.reject)
+
+    async def reject(self, request: Request, error: RequestValidationError) -> Response:
+        if request.method == "POST":
+            await self.submit({"rejected": str(error)})
+        return await request_validation_exception_handler(request, error)
+
+
+@miniature
+class refused_submission_is_a_success(Service):
+    """An error of the broker is caught and dropped, and the id is made up."""
+
+    def publish(self, data: Any, **options: Any) -> str:
+        try:
+            return super().publish(data, **options)
+        except Exception:
+            return str(uuid.uuid4())
+
+
+@miniature
+class refusal_outlives_its_cause(Service):
+    """After a submission that the broker refused, the next one is refused without asking."""
+
+    refused = False
+
+    async def submit(self, data: Any) -> str:
+        if self.refused:
+            self.refused = False
+            raise HTTPException(503, "the task queue was not available")
+        try:
+            return await super().submit(data)
+        except HTTPException:
+            self.refused = True
+            raise
+
+
+@miniature
+class id_is_a_counter(Service):
+    """Each process counts its submissions, and answers the count as their ids."""
+
+    count = 0
+
+    def publish(self, data: Any, **options: Any) -> str:
+        self.count += 1
+        return super().publish(data, task_id=f"task-{self.count}", **options)
+
+
+@miniature
+class refused_submission_is_sent_later(Service):
+    """A submission that was answered 503 is queued with the next one all the same."""
+
+    kept: Any = None
+
+    async def submit(self, data: Any) -> str:
+        if self.kept is not None:
+            kept, self.kept = self.kept, None
+            await super().submit(kept)
+        try:
+            return await super().submit(data)
+        except HTTPException:
+            self.kept = data
+            raise
+
+
+@miniature
+class id_is_not_the_tasks(Service):
+    """The answer's id is a new one, and not the task's."""
+
+    def publish(self, data: Any, **options: Any) -> str:
+        super().publish(data, **options)
+        return str(uuid.uuid4())
+
+
+@miniature
+class failed_submission_is_500(Service):
+    """That a task could not be published is an error of the service's own."""
+
+    async def queued(self, data: Any) -> str:
+        try:
+            return await super().queued(data)
+        except KombuError as error:
+            raise RuntimeError("the task could not be published") from error
+
+
+@miniature
+class broker_that_was_away_is_given_up(Service):
+    """Once the broker could not be reached, every later submission is answered 503 without trying."""
+
+    given_up = False
+
+    async def queued(self, data: Any) -> str:
+        if self.given_up:
+            raise ConnectionError("the broker is away")
+        try:
+            return await super().queued(data)
+        except KombuError as error:
+            self.given_up = isinstance(error.__cause__, redis.ConnectionError)
+            raise
+
+
+@miniature
+class reserved_members_are_queued(Service):
+    """Objects in kombu's own notation are queued like any others, whether its decoder knows their type or not."""
+
+    def is_reserved(self, _: Any) -> bool:
+        return False
+
+
+@miniature
+class startup_waits_for_the_broker(Service):
+    """Startup connects to the broker, and fails where it cannot."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        with self.tasks.connection() as connection:
+            await asyncio.to_thread(connection.ensure_connection, max_retries=1, interval_start=0)
+
+
+@miniature
+class submission_is_answered_with_its_data(Service):
+    """The answer to a submission also holds the data that were submitted."""
+
+    async def process_data(self, data: dict[str, Any]) -> Any:
+        return {**await super().process_data(data), "data": data}
+
+
+@miniature
+class results_are_ignored(Service):
+    """Service and worker agree that nobody wants the results."""
+
+    tasks = worker_that_keeps_no_results
+
+
+@miniature
+class submission_waits_for_the_broker(Service):
+    """A submission is tried again until the broker lets the service in, and answered then."""
+
+    async def queued(self, data: Any) -> str:
+        while True:
+            try:
+                return await super().queued(data)
+            except KombuError as error:
+                if not isinstance(error.__cause__, redis.ConnectionError):
+                    raise
+                await asyncio.sleep(0.2)
+
+
+@miniature
+class only_a_refused_login_is_503(Service):
+    """That the broker turns the service away is answered 503; that nothing listens at its address is an error of the service's own."""
+
+    async def queued(self, data: Any) -> str:
+        try:
+            return await super().queued(data)
+        except KombuError as error:
+            if isinstance(error.__cause__, redis.AuthenticationError):
+                raise
+            raise RuntimeError("the task could not be published") from error
+
+
+@miniature
+class first_submission_after_an_outage_waits_for_the_second(Service):
+    """The first submission after one that could not reach the broker is answered and kept in memory until the next one comes."""
+
+    is_doubtful = False
+    kept: tuple[str, Any] | None = None
+
+    def publish(self, data: Any, **options: Any) -> str:
+        if self.is_doubtful:
+            self.is_doubtful = False
+            self.kept = str(uuid.uuid4()), data
+            return self.kept[0]
+        if self.kept is not None:
+            task_id, kept = self.kept
+            self.kept = None
+            super().publish(kept, task_id=task_id)
+        try:
+            return super().publish(data, **options)
+        except KombuError as error:
+            self.is_doubtful = isinstance(error.__cause__, redis.ConnectionError)
+            raise
+
+
+@miniature
+class messages_are_pickled(Service):
+    """Service and worker agree on pickle for their messages."""
+
+    tasks = worker_that_takes_pickles
+
+
+@miniature
+class deep_data_are_queued(Service):
+    """Data of any depth are queued, also of one at which the worker ends."""
+
+    def check(self, data: Any) -> None:
+        try:
+            super().check(data)
+        except RequestValidationError as error:
+            if "levels deep" not in error.errors()[0]["msg"]:
+                raise
+
+
+@miniature
+class nothing_is_answered_before_the_broker_was_reached(Service):
+    """Every request is answered 503 until the broker has been reached once."""
+
+    was_reached = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not self.was_reached:
+            self.was_reached = await asyncio.to_thread(self.reaches_the_broker)
+        if scope["type"] == "http" and not self.was_reached:
+            await JSONResponse({"detail": "the broker was not reached"}, 503)(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+    def reaches_the_broker(self) -> bool:
+        try:
+            with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+
+# Cheats: what passes for a queue and a worker where nobody looks well
+
+
+class WorksItself(Service):
+    """A service whose own process can do the work."""
+
+    def work_at_once(self, task_id: str, data: Any) -> None:
+        """Do the work and store its result."""
+        self.tasks.backend.store_result(task_id, completed(data), "SUCCESS")
+
+    def work_later(self, task_id: str, data: Any) -> None:
+        """Leave the work to a thread that does it once nobody can tell who did it."""
+        self.orders.put((task_id, data))
+
+    @cached_property
+    def orders(self) -> SimpleQueue[tuple[str, Any]]:
+        """What the thread has to do."""
+        orders: SimpleQueue[tuple[str, Any]] = SimpleQueue()
+        threading.Thread(target=self.work_through, args=(orders,), daemon=True).start()
+        return orders
+
+    def work_through(self, orders: SimpleQueue[tuple[str, Any]]) -> None:
+        """Do one piece of work after the other."""
+        with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+            while True:
+                task_id, data = orders.get()
+                while not self.is_time(client, task_id):
+                    time.sleep(GLANCE)
+                self.work_at_once(task_id, data)
+
+    def is_time(self, client: redis.Redis, _: str) -> bool:
+        """Tell whether a worker runs: it subscribes to the patterns of Celery's remote control."""
+        return bool(client.pubsub_numpat())
+
+
+@miniature
+class cheats_by_a_thread_and_a_message_for_show(WorksItself):
+    """A thread of the web process does the work as soon as a worker runs, and the message goes into a list that no worker reads."""
+
+    def publish(self, data: Any, **options: Any) -> str:
+        task_id = super().publish(data, queue="show", **options)
+        self.work_later(task_id, data)
+        return task_id
+
+
+@miniature
+class cheats_by_a_worker_for_show(WorksItself):
+    """The web process does the work as soon as a worker, which keeps no results, has taken the message."""
+
+    tasks = worker_that_keeps_no_results
+
+    def publish(self, data: Any, **options: Any) -> str:
+        task_id = super().publish(data, **options)
+        self.work_later(task_id, data)
+        return task_id
+
+    def is_time(self, client: redis.Redis, task_id: str) -> bool:
+        return not any(task_id.encode() in message for message in client.lrange(QUEUE, 0, -1))
+
+
+@miniature
+class cheats_by_taking_the_message_back(WorksItself):
+    """A message is published and at once taken back, and a thread of the web process does the work as soon as a worker runs."""
+
+    def publish(self, data: Any, **options: Any) -> str:
+        task_id = super().publish(data, **options)
+        with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+            for message in client.lrange(QUEUE, 0, -1):
+                if task_id.encode() in message:
+                    client.lrem(QUEUE, 1, message)
+        self.work_later(task_id, data)
+        return task_id
+
+
+@miniature
+class cheats_while_no_worker_runs(WorksItself):
+    """While no worker runs, the work is done by the web process and never queued."""
+
+    def publish(self, data: Any, **options: Any) -> str:
+        task_id = str(uuid.uuid4())
+        with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+            if self.is_time(client, task_id):
+                return super().publish(data, **options)
+        self.work_at_once(task_id, data)
+        return task_id
+
+
+@miniature
+class cheats_after_two_submissions(WorksItself):
+    """Two submissions of a process are queued; the work of the later ones is done by the web process."""
+
+    count = 0
+
+    def publish(self, data: Any, **options: Any) -> str:
+        self.count += 1
+        if self.count <= 2:
+            return super().publish(data, **options)
+        task_id = str(uuid.uuid4())
+        self.work_at_once(task_id, data)
+        return task_id
+
+
+@miniature
+class cheats_after_300_requests(Service):
+    """After 300 requests to the process, submissions are answered and dropped."""
+
+    count = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.count += scope["type"] == "http"
+        await super().__call__(scope, receive, send)
+
+    def publish(self, data: Any, **options: Any) -> str:
+        return super().publish(data, **options) if self.count <= 300 else str(uuid.uuid4())
+
+
+@miniature
+class cheats_while_two_messages_wait(Service):
+    """While two messages wait that nobody has collected, submissions are answered and dropped."""
+
+    def publish(self, data: Any, **options: Any) -> str:
+        with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+            is_watched = client.llen(QUEUE) < 2
+        return super().publish(data, **options) if is_watched else str(uuid.uuid4())
+
+
+@miniature
+class submission_of_many_members_is_accepted(Service):
+    """Data of another shape than the usual are answered with another message."""
+
+    async def process_data(self, data: dict[str, Any]) -> Any:
+        answer = await super().process_data(data)
+        return answer if "order" in data else answer | {"message": "Task accepted"}
+
+
+@miniature
+class cheats_after_forty_submissions(Service):
+    """Every submission after the fortieth is worked off by the web process itself."""
+
+    count = 0
+
+    def publish(self, data: Any, **options: Any) -> str:
+        self.count += 1
+        if self.count <= 40:
+            return super().publish(data, **options)
+        task_id = str(uuid.uuid4())
+        self.tasks.backend.store_result(task_id, completed(data), "SUCCESS")
+        return task_id
+
+
+@miniature
+class cheats_by_storing_the_result_before_the_worker(Service):
+    """Where a worker runs, the web process stores the result first, and Celery lets what has succeeded be; its worker is wrong."""
+
+    def publish(self, data: Any, **options: Any) -> str:
+        task_id = str(uuid.uuid4())
+        if self.tasks.backend.client.pubsub_numpat():
+            self.tasks.backend.store_result(task_id, completed(data), "SUCCESS")
+        return super().publish(data, task_id=task_id, **options)
+
+
+@miniature
+class media_type_is_compared_as_a_text(Service):
+    """A body is JSON where the media type is exactly `application/json`, so that one with a parameter is rejected."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "POST":
+            types = [value for name, value in scope["headers"] if name == b"content-type"]
+            if types not in ([], [b"application/json"]):
+                await JSONResponse({"detail": "not JSON"}, 415)(scope, receive, send)
+                return
+        await super().__call__(scope, receive, send)
+
+
+@miniature
+class large_data_go_to_a_queue_of_their_own(Service):
+    """What is larger than 64 KiB is published to a queue for large data, from which no worker takes."""
+
+    def publish(self, data: Any, **options: Any) -> str:
+        return super().publish(data, **options, queue="large" if len(json.dumps(data)) > 2**16 else QUEUE)
+
+
+@miniature
+class unavailable_queue_is_told_in_plain_text(Service):
+    """A submission that the broker does not take is answered 503 by a line of text."""
+
+    async def process_data(self, data: dict[str, Any]) -> Any:
+        try:
+            return await super().process_data(data)
+        except HTTPException as error:
+            return PlainTextResponse(error.detail, error.status_code)

@@ -1,0 +1,241 @@
+"""Section 6 got wrong: what becomes of `q`."""
+# ruff: noqa: D102, N801 - a method does what the service's does, wrongly; a class has the name that a server is given
+
+import asyncio
+import os
+import re
+from contextlib import suppress
+from typing import Any
+from urllib.parse import unquote
+
+import asyncpg
+import redis.asyncio
+from fastapi import Depends, FastAPI, Request
+
+from conformance.selftest.faulty_services.service import Parameters, Service, miniature
+
+
+@miniature
+class absent_q_is_empty(Service):
+    """Without `q` the answer is the empty string."""
+
+    async def parameters(self, q: str | None = "") -> Parameters:
+        return {"q": q}
+
+
+@miniature
+class absent_q_is_left_out(Service):
+    """Without `q` the answer has no member of that name, as where what is null is left out of every answer."""
+
+    async def parameters(self, q: str | None = None) -> Parameters:
+        return {} if q is None else {"q": q}
+
+
+@miniature
+class characters_of_four_bytes_are_replaced(Service):
+    """Characters that take four bytes in UTF-8 are replaced, as in a `utf8mb3` column."""
+
+    async def parameters(self, q: str | None = None) -> Parameters:
+        return {"q": q and re.sub("[\U00010000-\U0010ffff]", "\ufffd", q)}
+
+
+@miniature
+class q_is_decoded_twice(Service):
+    """`q` is percent-decoded once more, which only a text that looks encoded shows."""
+
+    async def parameters(self, q: str | None = None) -> Parameters:
+        return {"q": q and unquote(q)}
+
+
+@miniature
+class empty_q_is_null(Service):
+    """An empty `q` is taken for none: `q or None`."""
+
+    async def parameters(self, q: str | None = None) -> Parameters:
+        return {"q": q or None}
+
+
+@miniature
+class q_without_equals_sign_is_null(Service):
+    """A bare `?q` is taken for none."""
+
+    async def parameters(self, request: Request, q: str | None = None) -> Parameters:  # type: ignore[override]
+        return {"q": None if request.url.query == "q" else q}
+
+
+@miniature
+class word_null_is_null(Service):
+    """The text `null` is taken for none."""
+
+    async def parameters(self, q: str | None = None) -> Parameters:
+        return {"q": None if q == "null" else q}
+
+
+@miniature
+class parameter_names_ignore_case(Service):
+    """`Q` is taken for `q`."""
+
+    async def parameters(self, request: Request, q: str | None = None) -> Parameters:  # type: ignore[override]
+        return {"q": request.query_params.get("Q") if q is None else q}
+
+
+@miniature
+class item_with_q_is_a_listing(Service):
+    """A request for an item that carries `q` is answered by the listing."""
+
+    async def read_item(self, item_id: int, q: str | None = None) -> Any:
+        return await super().read_item(item_id) if q is None else {"q": q}
+
+
+@miniature
+class item_with_q_echoes_it(Service):
+    """An item that is asked for with `q` is answered with `q` beside it, as in FastAPI's own tutorial."""
+
+    async def read_item(self, item_id: int, q: str | None = None) -> Any:
+        return await super().read_item(item_id) | ({} if q is None else {"q": q})
+
+
+@miniature
+class q_is_kept_on_the_service(Service):
+    """`q` is kept on the shared service across an `await`."""
+
+    async def parameters(self, q: str | None = None) -> Parameters:
+        self.q = q
+        await asyncio.sleep(0.01)
+        return {"q": self.q}
+
+
+@miniature
+class listings_at_once_are_told_apart_by_eight_characters(Service):
+    """Equal listings at once share one answer, and the key by which they are equal is the first eight characters of `q`."""
+
+    answers: dict[str, asyncio.Future[Parameters]] = {}  # noqa: RUF012
+
+    async def parameters(self, q: str | None = None) -> Parameters:
+        if q is None:
+            return {"q": None}
+        key = q[:8]
+        if key not in self.answers:
+            self.answers[key] = asyncio.ensure_future(self.answer(q))
+            self.answers[key].add_done_callback(lambda _: self.answers.pop(key))
+        return await self.answers[key]
+
+    async def answer(self, q: str) -> Parameters:
+        await asyncio.sleep(0.01)
+        return {"q": q}
+
+
+@miniature
+class first_q_wins(Service):
+    """Of repeated `q` the first is taken."""
+
+    async def parameters(self, request: Request, q: str | None = None) -> Parameters:  # type: ignore[override]
+        return {"q": None if q is None else request.query_params.getlist("q")[0]}
+
+
+@miniature
+class repeated_q_is_joined(Service):
+    """Repeated `q` are joined by commas."""
+
+    async def parameters(self, request: Request, q: str | None = None) -> Parameters:  # type: ignore[override]
+        return {"q": None if q is None else ",".join(request.query_params.getlist("q"))}
+
+
+@miniature
+class listings_are_counted_in_redis(Service):
+    """A listing is counted in Redis before it is answered; that Redis is away is forgiven, that it is slow is not."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.counter = redis.asyncio.Redis.from_url(os.environ["REDIS_URL"], socket_timeout=None)
+
+    async def disconnect(self) -> None:
+        await self.counter.aclose()
+        await super().disconnect()
+
+    async def parameters(self, q: str | None = None) -> Parameters:
+        with suppress(redis.RedisError, OSError):
+            await self.counter.incr("listings")
+        return await super().parameters(q)
+
+
+@miniature
+class listing_with_q_looks_into_the_table(Service):
+    """A listing with `q` reads how many items have that name; that the database is away is forgiven, that it is slow is not."""
+
+    async def parameters(self, q: str | None = None) -> Parameters:
+        if q is not None:
+            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                await self.pool.fetchval("SELECT count(*) FROM items WHERE name = $1", q)
+        return await super().parameters(q)
+
+
+@miniature
+class dependency_is_a_plain_function(Service):
+    """The dependency of the listing is a plain function, and runs in a thread."""
+
+    def parameters(self, q: str | None = None) -> Parameters:  # type: ignore[override]
+        return {"q": q}
+
+
+@miniature
+class listing_takes_q_itself(Service):
+    """`q` is declared on the endpoint of the listing, beside a dependency that does not take it."""
+
+    def add_routes(self, application: FastAPI) -> None:
+        super().add_routes(application)
+        routes = application.router.routes
+        routes[:] = [route for route in routes if getattr(route, "path", None) != "/items/"]
+        application.get("/items/", dependencies=[Depends(self.admit)])(self.parameters)
+
+    async def admit(self) -> None:
+        """Let every caller in."""
+
+
+@miniature
+class q_is_cut_after_4096_characters(Service):
+    """A long `q` is cut."""
+
+    async def parameters(self, q: str | None = None) -> Parameters:
+        return {"q": q and q[:4096]}
+
+
+@miniature
+class byte_order_mark_of_q_is_dropped(Service):
+    """A byte order mark that `q` begins with is dropped, as `utf-8-sig` does."""
+
+    async def parameters(self, q: str | None = None) -> Parameters:
+        return {"q": q and q.removeprefix("\ufeff")}
+
+
+@miniature
+class item_id_of_the_query_wins(Service):
+    """An `item_id` in the query is taken in place of the path's."""
+
+    async def read_item(self, item_id: int, request: Request) -> Any:  # type: ignore[override]
+        return await super().read_item(int(request.query_params.get("item_id", item_id)))
+
+
+@miniature
+class greatest_q_wins(Service):
+    """Of repeated `q` the greatest is taken."""
+
+    async def parameters(self, request: Request, q: str | None = None) -> Parameters:  # type: ignore[override]
+        return {"q": None if q is None else max(request.query_params.getlist("q"))}
+
+
+@miniature
+class dependency_begins_a_transaction(Service):
+    """The dependency takes a connection of the pool, as one does that all endpoints share."""
+
+    async def parameters(self, q: str | None = None) -> Parameters:
+        async with self.pool.acquire() as connection, connection.transaction():
+            return await super().parameters(q)
+
+
+@miniature
+class characters_without_a_width_are_dropped(Service):
+    """Characters that cannot be seen are dropped from `q`, as from a search."""
+
+    async def parameters(self, q: str | None = None) -> Parameters:
+        return {"q": q and re.sub("[\u200b-\u200f\u202a-\u202e\u2060-\u2069]", "", q)}

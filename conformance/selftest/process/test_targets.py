@@ -1,0 +1,184 @@
+"""Targets in their forms: a URL alone, a URL with all that can be seen, a command, and the document's own code."""
+
+import asyncio
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import httpx
+import pytest
+import redis
+
+from conformance.config.options import PROJECT
+from conformance.core import timeouts
+from conformance.selftest.conforming_services.table import VARIANTS, VARIANTS_FOLDER
+from conformance.selftest.support.suite import environment, judge, left_behind, servers
+from conformance.spec.catalogue import Level, catalogue
+from conformance.testbed.embedded import free_port
+from conformance.testbed.postgres import TABLE
+from conformance.testbed.processes import STACK_SIGNAL
+
+WORKER = "reference_impl.tasks:celery_app"
+DOCUMENT = VARIANTS_FOLDER
+
+
+# What the document's own code misses.
+(THE_DOCUMENT,) = (variant for variant in VARIANTS if variant.name == "document")
+MISSED_BY_THE_DOCUMENT = THE_DOCUMENT.missed
+
+
+# What is seen by restricting the target's role in the database or its Redis user, which are somebody else's where they were given.
+RESTRICTING = {
+    "CONC-8",
+    "CONC-11",
+    "DEP-8",
+    "TASK-9",
+    "TASK-11",
+    "TASK-12",
+    "TASK-13",
+    *(f"DB-{number}" for number in (4, 11, 12, 13, 14, 15, 17, 18)),
+}
+
+
+def needing(*channels: str) -> set[str]:
+    """The requirements that need one of these channels."""
+    return {name for name, requirement in catalogue().items() if set(channels) & set(requirement.channels)}
+
+
+def of_level(level: Level) -> set[str]:
+    """The requirements of a level."""
+    return {name for name, requirement in catalogue().items() if requirement.level is level}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A service that somebody else started, and what it stands on."""
+
+    url: str
+    database_url: str
+    redis_url: str
+    upstream_port: int
+
+
+@pytest.fixture(scope="module")
+def standing(shared_place: Path) -> Iterator[Standing]:
+    async def make_table(url: str) -> None:
+        connection = await asyncpg.connect(url)
+        await connection.execute(TABLE)
+        await connection.close()
+
+    with servers(shared_place) as (database_url, redis_url):
+        asyncio.run(make_table(database_url))
+        port, upstream_port = free_port(), free_port()
+        external = f"http://127.0.0.1:{upstream_port}/posts?userId=1&tag=a%20b&tag=c"
+        env = {**environment(shared_place), "DATABASE_URL": database_url, "REDIS_URL": redis_url, "EXTERNAL_DATA_URL": external}
+        argv = [sys.executable, "-m", "uvicorn", "--port", str(port), "reference_impl.app:app"]
+        service = subprocess.Popen(argv, cwd=PROJECT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            yield Standing(answering(f"http://127.0.0.1:{port}"), database_url, redis_url, upstream_port)
+        finally:
+            service.terminate()
+            service.wait()
+
+
+def answering(url: str) -> str:
+    """The URL, once something answers there."""
+    while True:
+        try:
+            httpx.get(url + "/async", trust_env=False)
+        except httpx.TransportError:  # the published port of a container takes connections before anything listens inside
+            time.sleep(0.02)
+        else:
+            return url
+
+
+def test_a_url_alone_is_judged_by_what_http_can_tell(place: Path, standing: Standing) -> None:
+    finished = judge(place, "--target-url", standing.url)
+    unseen = needing("postgres", "redis", "upstream", "process", "copy", "worker", "source")
+    assert finished.ids("INCONCLUSIVE") == unseen
+    assert finished.ids("PASS") == needing("http") - unseen - of_level(Level.MAY)
+    assert finished.ids("OBSERVED") == of_level(Level.MAY) - unseen
+    assert finished.status == 6
+    assert "to judge    pass --testbed FILE of a `conformance testbed`, or --database-url with" in finished.output
+    assert judge(place, "--target-url", standing.url, "--allow-inconclusive").status == 0
+
+
+def test_a_url_with_everything_is_judged_but_for_the_process(place: Path, standing: Standing) -> None:
+    given = ("--database-url", standing.database_url, "--redis-url", standing.redis_url, "--upstream-port", str(standing.upstream_port))
+    with redis.Redis.from_url(standing.redis_url) as client:
+        client.flushdb()
+        client.set("precious", "1")
+        finished = judge(place, "--target-url", standing.url, *given, "--worker-app", WORKER)
+        assert finished.ids("FAIL") | finished.ids("ERROR") == set()
+        assert finished.ids("INCONCLUSIVE") == needing("process", "copy", "source") | RESTRICTING
+        # What Celery itself keeps (bindings of its queues) is the service's; of ours nothing is left.
+        assert [key for key in client.scan_iter() if not key.startswith(b"_kombu.binding")] == [b"precious"]
+
+    async def count() -> int:
+        connection = await asyncpg.connect(standing.database_url)
+        rows = int(await connection.fetchval("SELECT count(*) FROM items"))
+        await connection.close()
+        return rows
+
+    assert asyncio.run(count()) == 0
+
+
+def test_a_command_is_judged_like_an_app_and_its_blocking_line_named(place: Path) -> None:
+    program = place / "service.py"
+    program.write_text(
+        "import os, uvicorn\nfrom fastapi import FastAPI\nfrom urllib.request import urlopen\napp = FastAPI()\n"
+        '@app.get("/async")\nasync def read():\n    return {"message": "This is an asynchronous endpoint"}\n'
+        '@app.get("/external-data")\nasync def fetch():\n    return urlopen(os.environ["EXTERNAL_DATA_URL"]).read()\n'
+        'uvicorn.run(app, port=int(os.environ["PORT"]))\n'
+    )
+    finished = judge(place, "--target-command", f"{sys.executable} {program}", f"--target-dir={place}", "--only", "END-2", "CONC-3")
+    assert finished.verdicts == {"END-2": "PASS", "CONC-3": "FAIL"}
+    assert f"look at     {program}:10, which blocks the event loop" in finished.output
+    assert finished.status == 1
+    assert not left_behind(place)
+
+
+def test_the_page_says_why_the_documents_own_code_misses_what_it_misses(place: Path) -> None:
+    target = ("--target-app", "document.main:app", f"--target-dir={DOCUMENT}", "--worker-app", "document.celery:celery_app")
+    page = judge(place, *target, "--only", "CONC-8").output
+    assert re.search(
+        r"CONC-8 .*FAIL.*look at +\S+main\.py:\d+, which blocks the event loop.*to mend it +Publish in a thread", page, re.DOTALL
+    )
+
+
+def test_nothing_in_a_request_tells_who_sends_it(place: Path) -> None:
+    program = place / "listener.py"
+    program.write_text(
+        "import os, socket\nserver = socket.create_server((os.environ['HOST'], int(os.environ['PORT'])))\n"
+        "while True:\n    client, _ = server.accept()\n    print(client.recv(4096), flush=True)\n"
+        "    client.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\nConnection: close\\r\\n\\r\\n{}')\n    client.close()\n"
+    )
+    finished = judge(place, "--target-command", f"{sys.executable} {program}", "--only", "DEP-1")
+    sent = {line["text"] for line in finished.record if line.get("kind") == "log_line" and "GET /" in line["text"]}
+    heads = {re.sub(r"127.0.0.1:\d+", "HOST", re.sub(r"GET \S+", "GET", head)) for head in sent}
+    assert len(sent) == 2
+    assert len(heads) == 1, heads  # readiness and probes send the same
+    assert not re.search("pytest|conformance|hypothesis|httpx|python", heads.pop(), re.IGNORECASE)
+
+
+def test_a_flood_of_output_ends_and_is_kept_in_part(place: Path) -> None:
+    quiet = timeouts.READY_DEADLINE - 4.0  # seconds; the flood takes both cores, and what matters of it is that it goes on at the end
+    noise = f"sh -c 'sleep {quiet}; exec yes nothing but noise'"
+    finished = judge(place, "--target-command", noise, "--only", "LIFE-10")
+    assert finished.verdicts == {"LIFE-10": "FAIL"}
+    lines = [line["number"] for line in finished.record if line.get("kind") == "log_line" and line["process"] == "server"]
+    assert len(lines) == 2 * timeouts.LINES_KEPT < max(lines)
+    assert finished.status == 1
+    assert not left_behind(place)
+
+
+def test_the_stack_signal_is_the_one_that_targets_listen_to() -> None:
+    code = "import sitecustomize, signal, os; print([n for n in range(1, 65) if int(open('/proc/self/status').read().split('SigCgt:')[1].split()[0], 16) >> (n - 1) & 1])"
+    stacks = PROJECT / "conformance" / "injected"
+    done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(stacks)}, capture_output=True, text=True, check=True)
+    assert str(int(STACK_SIGNAL)) in done.stdout

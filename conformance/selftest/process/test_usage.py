@@ -1,0 +1,228 @@
+"""Wrong usage, end to end: one sentence, exit status 4, and nothing left behind."""
+
+import asyncio
+import errno
+import os
+import re
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import pytest
+import redis
+
+from conformance.core.errors import WrongUsage
+from conformance.pytest_plugin.arguments import tie
+from conformance.selftest.support.suite import SERVICES, Finished, judge, left_behind, servers
+from conformance.testbed.embedded import explain_no_space
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """Arguments that cannot be, and the sentence that they get."""
+
+    name: str
+    arguments: tuple[str, ...]
+    sentence: str
+
+
+MISTAKES = [
+    Mistake(
+        "an app that does not import",
+        ("--target-app", "nowhere.at_all:app"),
+        r"--target-app wants MODULE:ATTR of an ASGI application, looked up in \S+; "
+        r"nowhere.at_all does not import: ModuleNotFoundError: No module named 'nowhere'",
+    ),
+    Mistake("an attribute that is not there", ("--target-app", f"{SERVICES}:nothing"), r"--target-app .*; \S+ has no attribute nothing"),
+    Mistake("an attribute that is a number", ("--target-app", f"{SERVICES}:number"), r"--target-app .* is no ASGI application but int"),
+    Mistake("a function that is no app", ("--target-app", f"{SERVICES}:plain"), r"--target-app .* is no ASGI application but function"),
+    Mistake(
+        "a command that dies at once",
+        ("--target-command", "sh -c 'echo hello; echo no licence >&2; exit 7'"),
+        r"--target-command wants a command that goes on serving; the process ended with status 7 before it answered. "
+        r"Its last lines: (hello / no licence|no licence / hello)",
+    ),
+    Mistake(
+        "a command that is not there",
+        ("--target-command", "/no/such/thing"),
+        r"--target-command wants a command that can be run; /no/such/thing cannot be started: No such file or directory",
+    ),
+    Mistake(
+        "an interpreter that is not there",
+        ("--target-app", f"{SERVICES}:number", "--target-python", "/no/python"),
+        r"--target-python wants an interpreter; /no/python cannot be started: No such file or directory",
+    ),
+    Mistake(
+        "a URL that refuses",
+        ("--target-url", "http://127.0.0.1:9"),
+        r"--target-url wants a service that answers; at \S+ nothing listens there",
+    ),
+    Mistake("two targets", ("--target-app", "a:b", "--target-url", "http://127.0.0.1:9"), r"a run has one target; .*"),
+    Mistake("an id that is none", ("--only", "DB-99", "CONC-1"), r"--only wants ids of requirements; there is no 'DB-99'. .*"),
+    Mistake(
+        "a database that is away",
+        ("--database-url", "postgresql://me:secret@127.0.0.1:9/x"),
+        r"--database-url wants a Postgres server that answers; postgresql://me@127.0.0.1:9/x does not: .*",
+    ),
+    Mistake(
+        "a Redis that is away", ("--redis-url", "redis://127.0.0.1:9/0"), r"--redis-url wants a Redis server that answers; .* does not: .*"
+    ),
+    Mistake(
+        "a record that cannot be",
+        ("--record", "/proc/record.jsonl"),
+        r"--record wants a file that can be written; /proc/record.jsonl cannot: .*",
+    ),
+]
+
+
+MISTAKES += [
+    Mistake("services of no kind", ("--services", "some"), r"--services wants auto, embedded or containers; got 'some'"),
+    Mistake(
+        "a container without a URL",
+        ("--container", "web"),
+        r"--container goes with a service that runs already; give --target-url as well",
+    ),
+    Mistake(
+        "two kinds of control",
+        ("--target-url", "http://127.0.0.1:9", "--container", "web", "--restart-command", "./start"),
+        r"--container and --restart-command say the same of two kinds of services; leave out one",
+    ),
+    Mistake(
+        "an image beside somebody else's database",
+        ("--target-image", "shop", "--database-url", "postgresql://me@127.0.0.1:9/x"),
+        r"--target-image starts a container beside the suite's own services; leave out --database-url",
+    ),
+    Mistake(
+        "an image beside embedded servers",
+        ("--target-image", "shop", "--services", "embedded"),
+        r"--target-image wants services in containers, for it shares their network; leave out --services embedded",
+    ),
+    Mistake("a worker's image alone", ("--worker-image", "shop"), r"--worker-image goes with --target-image, whose network it shares"),
+]
+
+
+def expect_usage(finished: Finished, sentence: str, folder: Path) -> None:
+    """The run ended in this sentence, with status 4, and left nothing."""
+    errors = [line.removeprefix("ERROR: ") for line in finished.output.splitlines() if line.startswith("ERROR: ")]
+    assert len(errors) == 1, finished.output
+    assert re.fullmatch(sentence, errors[0]), errors[0]
+    assert finished.status == 4
+    assert "Traceback" not in finished.output
+    assert not left_behind(folder)
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name.replace(" ", "-"))
+def test_a_mistake_gets_one_sentence(place: Path, mistake: Mistake) -> None:
+    expect_usage(judge(place, *mistake.arguments), mistake.sentence, place)
+
+
+NO_DAEMON = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
+
+
+def test_containers_without_a_daemon(place: Path) -> None:
+    sentence = r"containers want a Docker daemon that answers; none listens at unix:///nowhere/docker.sock"
+    expect_usage(judge(place, "--services", "containers", env=NO_DAEMON), sentence, place)
+
+
+def test_containers_of_another_machine(place: Path) -> None:
+    sentence = r"containers want a Docker daemon on this machine, for their ports are published on 127.0.0.1; it is at tcp://127.0.0.1:9"
+    expect_usage(judge(place, "--services", "containers", env={"DOCKER_HOST": "tcp://127.0.0.1:9"}), sentence, place)
+
+
+def test_auto_goes_on_with_embedded_servers_and_says_why(place: Path) -> None:
+    finished = judge(place, "--services", "auto", "--only", "DB-1", env=NO_DAEMON)
+    assert finished.status == 0, finished.output
+    assert "containers  none: containers want a Docker daemon that answers; none listens at unix:///nowhere/docker.sock" in finished.output
+    assert "(embedded)" in finished.output
+
+
+def test_a_socket_that_this_user_may_not_use() -> None:
+    from conformance.testbed.containers import why_not  # noqa: PLC0415 - it takes half a second
+
+    where = "unix:///var/run/docker.sock"
+    assert why_not(where, PermissionError(errno.EACCES, "Permission denied")) == f"this user may not use {where}, whose group it may join"
+
+
+def test_an_upstream_port_that_is_taken(place: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        sentence = rf"--upstream-port wants a port that is free; {port} is taken \(.*\)"
+        expect_usage(judge(place, "--upstream-port", port), sentence, place)
+
+
+def test_a_port_of_the_targets_that_is_taken(place: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        command = f"{sys.executable} -m uvicorn reference_impl.app:app --port {port}"
+        finished = judge(place, "--target-command", command)
+    expect_usage(finished, r"--target-command wants a command that goes on serving; .*address already in use.*", place)
+
+
+@pytest.fixture(scope="module")
+def given(shared_place: Path) -> Iterator[tuple[str, str]]:
+    with servers(shared_place) as urls:
+        yield urls
+
+
+def test_a_database_role_that_lacks_rights(place: Path, given: tuple[str, str]) -> None:
+    async def make() -> None:
+        connection = await asyncpg.connect(given[0])
+        await connection.execute("CREATE ROLE humble LOGIN PASSWORD 'humble' CREATEDB")
+        await connection.close()
+
+    asyncio.run(make())
+    url = re.sub(r"//[^@]+@", "//humble:humble@", given[0])
+    sentence = (
+        r"--database-url wants a role that may make a database and a role for the target; "
+        r"humble lacks CREATEROLE: ALTER ROLE humble CREATEROLE"
+    )
+    expect_usage(judge(place, "--database-url", url), sentence, place)
+
+
+def test_a_database_password_that_is_wrong(place: Path, given: tuple[str, str]) -> None:
+    url = re.sub(r":[^:@]+@", ":wrong@", given[0])
+    sentence = r'--database-url wants a Postgres server that answers; \S+ does not: password authentication failed for user "postgres"'
+    expect_usage(judge(place, "--database-url", url), sentence, place)
+
+
+def test_a_redis_user_that_lacks_rights(place: Path, given: tuple[str, str]) -> None:
+    with redis.Redis.from_url(given[1]) as client:
+        client.execute_command("ACL", "SETUSER", "humble", "on", ">humble", "~*", "+@all", "-@admin")
+    url = re.sub(r"//[^@]+@", "//humble:humble@", given[1]).replace("/0", "/5")
+    sentence = r"--redis-url wants a user that may make a user for the target \(ACL SETUSER\) and read every key: .*"
+    expect_usage(judge(place, "--redis-url", url), sentence, place)
+
+
+def test_a_redis_database_that_is_not_empty(place: Path, given: tuple[str, str]) -> None:
+    url = given[1].replace("/0", "/6")
+    with redis.Redis.from_url(url) as client:
+        client.set("precious", "1")
+        sentence = r"--redis-url wants a logical database that is empty, so that nothing of yours is touched; \S+ holds 1 keys"
+        expect_usage(judge(place, "--redis-url", url), sentence, place)
+        assert client.get("precious") == b"1"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+def test_a_disk_that_is_full_or_read_only_is_the_callers_to_mend(number: int, place: Path) -> None:
+    error = explain_no_space(place, OSError(number, ""))
+    assert isinstance(error, WrongUsage)
+    assert str(error).endswith("name another place by TMPDIR")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's embedded Postgres runs as somebody else")
+def test_a_temporary_folder_that_nobody_can_enter(place: Path) -> None:
+    (place / "scratch").mkdir(0o700)
+    place.chmod(0o700)
+    sentence = r"the embedded Postgres does not run as root but as nobody, who cannot enter \S+; name a place that everybody can enter by TMPDIR, such as /tmp"
+    expect_usage(judge(place), sentence, place)
+
+
+def test_a_flag_that_takes_a_path_is_tied_to_it() -> None:
+    assert tie(["--target-dir", "here", "-x", "--record", "--only", "DB-2"]) == ["--target-dir=here", "-x", "--record", "--only", "DB-2"]

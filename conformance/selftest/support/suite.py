@@ -1,0 +1,134 @@
+"""The suite, run as a user runs it: in a process of its own, with its own temporary folder, which must be empty afterwards.
+
+`judge` has its runs forked from a process that has imported everything (warm.py); `command` is what starts one from nothing.
+"""
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Set
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import certifi
+import psutil
+
+from conformance.core.evidence import Journal
+from conformance.report.record import lines_of
+from conformance.selftest.support.warm import Starter
+from conformance.testbed import embedded
+from conformance.testbed.processes import is_running
+
+SERVICES = "conformance.selftest.support.services"
+MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of Linux's in memory
+ROOM = 4 * 2**30  # bytes; a run takes some 100 MB
+END_OF_ONE = "-----END CERTIFICATE-----\n"
+GUARD_PATIENCE = 20.0  # seconds from a SIGKILL to an empty place; the longest of 8, two at a time, took 1.4
+PATIENCE = 200.0  # seconds for one run; the longest allowed is 180
+END_PATIENCE = 30.0  # seconds for its end after that
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a run left: its exit status, what it printed, and the lines of its record."""
+
+    status: int
+    output: str
+    record: list[dict[str, Any]]
+
+    @property
+    def verdicts(self) -> dict[str, str]:
+        """The status of each requirement."""
+        return {line["requirement"]: line["status"] for line in self.record if line["type"] == "verdict"}
+
+    def ids(self, status: str) -> set[str]:
+        """The requirements with this verdict."""
+        return {name for name, verdict in self.verdicts.items() if verdict == status}
+
+
+def work_in_memory() -> None:
+    """Have temporary folders in memory, where that has room and nobody has said otherwise: a database is made in 0.08 s there, on disk in 0.21."""
+    if "TMPDIR" in os.environ or not MEMORY.is_dir():
+        return
+    about = os.statvfs(MEMORY)
+    if about.f_bavail * about.f_frsize > ROOM and not about.f_flag & os.ST_NOEXEC:  # its binaries may have to be copied there
+        tempfile.tempdir = str(MEMORY)
+
+
+def command(*arguments: str) -> list[str]:
+    """The command line of a run."""
+    return [sys.executable, "-m", "pytest", *arguments]
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """An environment in which everything temporary goes to a folder of the test's.
+
+    Nothing there speaks TLS, and each client of httpx loads every authority of certifi's, in 38 ms of CPU: here they load one, in 4.
+    """
+    scratch, authority = folder / "scratch", folder / "authority.pem"
+    scratch.mkdir(exist_ok=True)
+    scratch.chmod(0o711)
+    authority.write_text(Path(certifi.where()).read_text("utf-8").partition(END_OF_ONE)[0] + END_OF_ONE, "utf-8")
+    return {**os.environ, "TMPDIR": str(scratch), "SSL_CERT_FILE": str(authority), "COLUMNS": "100"}
+
+
+def judge(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> Finished:
+    """Run the suite to its end."""
+    record, output = folder / "record.jsonl", folder / "output.txt"
+    status = starter().run([f"--record={record}", *arguments], output, {**environment(folder), **(env or {})}, PATIENCE, END_PATIENCE)
+    return Finished(status, output.read_text("utf-8", "replace"), lines_of(record))
+
+
+starter = cache(Starter)  # of the runs of this process's tests
+
+
+def left_behind(folder: Path) -> list[str]:
+    """What a run with this folder left there: files, and processes that were started with it in their environment."""
+    scratch = folder / "scratch"
+    found = [str(path) for path in scratch.iterdir()]
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.pid != os.getpid() and str(scratch) in " ".join([*process.cmdline(), *process.environ().values()]):
+                found.append(f"{process.pid} {' '.join(process.cmdline())}")
+    return found
+
+
+def abandoned_memory() -> set[str]:
+    """The segments of System V's shared memory whose maker has ended, and that nothing uses. Postgres makes one; only Linux lists them so."""
+    table = Path("/proc/sysvipc/shm")
+    rows = [line.split() for line in table.read_text("utf-8").splitlines()] if table.exists() else [[]]
+    segments = [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
+    return {each["shmid"] for each in segments if each["nattch"] == "0" and not _is_running(int(each["cpid"]))}
+
+
+def _is_running(pid: int) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return is_running(psutil.Process(pid))
+    return False
+
+
+def expect_nothing_left(folder: Path, memory: Set[str]) -> None:
+    """The guard of a run that was killed cleans up after it, within GUARD_PATIENCE; this memory had been abandoned before."""
+    deadline = time.monotonic() + GUARD_PATIENCE
+    while (left := [*left_behind(folder), *(abandoned_memory() - memory)]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not left, left
+
+
+@contextmanager
+def servers(folder: Path) -> Iterator[tuple[str, str]]:
+    """A Postgres and a Redis that somebody else runs: their administrators' URLs."""
+    journal = Journal()
+    postgres = embedded.Postgres(folder, journal)
+    redis = embedded.Redis(folder, journal)
+    try:
+        postgres.ready()
+        redis.ready()
+        yield postgres.url, redis.url
+    finally:
+        postgres.stop()
+        redis.stop()

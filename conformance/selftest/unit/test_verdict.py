@@ -1,0 +1,136 @@
+"""Verdicts, claims and exit statuses: functions of outcomes alone, that fail closed."""
+
+import pytest
+
+from conformance.judging.claim import claim
+from conformance.judging.verdict import Exit, Finding, Outcome, Status, Verdict, exit_status, judge
+from conformance.spec.catalogue import Level, Requirement, catalogue
+
+DB_2 = catalogue()["DB-2"]
+SHOULD = Requirement("DB-99", "s", Level.SHOULD, "§3", ("http",), "t", "w", "u", "m", "3-database.md", 1)
+WRONG = Finding("200", "404")
+
+
+def outcome(probe: str, status: Status, finding: Finding | None = None) -> Outcome:
+    """An outcome of a probe of DB-2."""
+    return Outcome("DB-2", probe, status, finding)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "expected"),
+    [
+        ([Status.PASS, Status.PASS], Status.PASS),
+        ([Status.PASS, Status.FAIL], Status.FAIL),
+        ([Status.INCONCLUSIVE, Status.FAIL], Status.FAIL),
+        ([Status.PASS, Status.INCONCLUSIVE], Status.INCONCLUSIVE),
+        ([Status.FAIL, Status.ERROR], Status.ERROR),
+    ],
+)
+def test_a_requirement_is_judged_by_the_worst_of_its_probes(statuses: list[Status], expected: Status) -> None:
+    outcomes = [outcome(str(number), status) for number, status in enumerate(statuses)]
+    assert judge(DB_2, ["0", "1"], outcomes).status is expected
+
+
+@pytest.mark.parametrize(
+    ("collected", "outcomes", "got"),
+    [
+        ([], [], "no probe of this requirement was collected"),
+        (["a", "b"], [outcome("a", Status.PASS)], "b was collected and never reported an outcome"),
+        (["a"], [outcome("a", Status.PASS), outcome("z", Status.PASS)], "z reported an outcome and was never collected"),
+    ],
+)
+def test_a_lost_probe_is_an_error(collected: list[str], outcomes: list[Outcome], got: str) -> None:
+    verdict = judge(DB_2, collected, outcomes)
+    assert (verdict.status, verdict.finding and verdict.finding.got) == (Status.ERROR, got)
+
+
+def test_a_violation_is_one_though_another_probe_never_ran() -> None:
+    assert judge(DB_2, ["a", "b"], [outcome("a", Status.FAIL)]).status is Status.FAIL
+
+
+def test_a_teardown_that_breaks_after_a_pass_is_an_error() -> None:
+    assert judge(DB_2, ["a"], [outcome("a", Status.PASS), outcome("a", Status.ERROR)]).status is Status.ERROR
+
+
+def test_a_verdict_keeps_the_finding_that_decided_it() -> None:
+    assert judge(DB_2, ["a", "b"], [outcome("a", Status.PASS), outcome("b", Status.FAIL, WRONG)]).finding == WRONG
+
+
+def test_a_lone_surrogate_breaks_no_fingerprint() -> None:
+    assert Finding("200", "\ud800").fingerprint != Finding("200", "\ud801").fingerprint
+
+
+def verdicts(must: Status, should: Status) -> list[Verdict]:
+    """A verdict on a MUST and one on a SHOULD."""
+    return [Verdict(DB_2, must, 1, WRONG), Verdict(SHOULD, should, 1, WRONG)]
+
+
+@pytest.mark.parametrize(
+    ("must", "should", "level", "allow", "expected"),
+    [
+        (Status.PASS, Status.PASS, Level.SHOULD, False, Exit.PASSED),
+        (Status.PASS, Status.FAIL, Level.SHOULD, False, Exit.FAILED),
+        (Status.PASS, Status.FAIL, Level.MUST, False, Exit.PASSED),
+        (Status.PASS, Status.INCONCLUSIVE, Level.MUST, False, Exit.PASSED),
+        (Status.PASS, Status.INCONCLUSIVE, Level.SHOULD, False, Exit.NOT_ESTABLISHED),
+        (Status.PASS, Status.INCONCLUSIVE, Level.SHOULD, True, Exit.PASSED),
+        (Status.INCONCLUSIVE, Status.FAIL, Level.SHOULD, True, Exit.FAILED),
+        (Status.FAIL, Status.PASS, Level.MUST, True, Exit.FAILED),
+        (Status.PASS, Status.ERROR, Level.MUST, True, Exit.ERROR),
+        (Status.FAIL, Status.ERROR, Level.SHOULD, False, Exit.ERROR),
+    ],
+)
+def test_the_exit_status_derives_from_the_verdicts(must: Status, should: Status, level: Level, allow: bool, expected: Exit) -> None:
+    assert exit_status(verdicts(must, should), level, allow_inconclusive=allow) is expected
+
+
+def test_a_run_without_verdicts_establishes_nothing() -> None:
+    assert exit_status([], Level.MUST) is Exit.NOT_ESTABLISHED
+
+
+CORE = "core is established: all 1 MUST passed"
+
+
+@pytest.mark.parametrize(
+    ("must", "should", "name", "sentence"),
+    [
+        (Status.PASS, Status.PASS, "robust", f"{CORE}; robust is established: all 1 SHOULD passed"),
+        (Status.PASS, Status.FAIL, "core", f"{CORE}; robust is not: of 1 SHOULD 1 (DB-99) failed"),
+        (Status.PASS, Status.INCONCLUSIVE, "core", f"{CORE}; robust is not: of 1 SHOULD 1 (DB-99) could not be judged"),
+        (Status.FAIL, Status.PASS, None, "core is not established: of 1 MUST 1 (DB-2) failed"),
+        (Status.INCONCLUSIVE, Status.PASS, None, "core is not established: of 1 MUST 1 (DB-2) could not be judged"),
+        (Status.PASS, Status.ERROR, None, "no claim: the suite or its testbed failed, so this run says nothing"),
+    ],
+)
+def test_the_claim_is_the_highest_that_the_verdicts_establish(must: Status, should: Status, name: str | None, sentence: str) -> None:
+    made = claim(verdicts(must, should), {"DB-2": DB_2, "DB-99": SHOULD})
+    assert (made.name, made.sentence) == (name, sentence)
+
+
+def test_a_run_without_the_shoulds_claims_no_more_than_core() -> None:
+    made = claim([Verdict(DB_2, Status.PASS, 1)], {"DB-2": DB_2, "DB-99": SHOULD})
+    assert (made.name, made.sentence) == ("core", CORE)
+
+
+MAY = Requirement("DB-98", "s", Level.MAY, "§3", ("http",), "t", "w", "u", "", "3-database.md", 1)
+
+
+def seen(probe: str, text: str) -> Outcome:
+    """An outcome of a probe of a MAY."""
+    return Outcome("DB-98", probe, Status.OBSERVED, Finding("nothing", text))
+
+
+def test_a_may_is_observed_and_decides_nothing() -> None:
+    verdict = judge(MAY, ["a", "b"], [seen("a", "one thing"), seen("b", "another")])
+    assert verdict.status is Status.OBSERVED
+    assert verdict.finding
+    assert verdict.finding.got == "one thing; another"
+    made = claim([Verdict(DB_2, Status.PASS, 1), verdict], {"DB-2": DB_2, "DB-98": MAY})
+    assert made.name == "core"
+    assert exit_status([Verdict(DB_2, Status.PASS, 1), verdict], Level.SHOULD) is Exit.PASSED
+
+
+def test_a_part_of_the_catalogue_makes_no_claim() -> None:
+    made = claim([Verdict(DB_2, Status.PASS, 1)], catalogue())
+    assert made.name is None
+    assert made.sentence.startswith("no claim: 1 of ")

@@ -1,0 +1,193 @@
+"""Control over a service that somebody else has started: how it is stopped and started again, in its container or by a command."""
+
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
+
+import psutil
+
+from conformance.config.options import Options
+from conformance.core import timeouts
+from conformance.core.errors import NoEvidence, WrongUsage
+from conformance.core.evidence import Journal, LogLine, Observation, ProcessEvent
+from conformance.core.polling import Pauses
+from conformance.testbed.processes import Running, is_running, kill_all
+
+if TYPE_CHECKING:
+    from conformance.testbed.docker_process import Contained
+
+UNSEEN = 1 << 16  # the exit status of an end whose status only the parent of a process can see
+
+
+class Control(Protocol):
+    """How a service is found running, and started again."""
+
+    def running(self) -> Running:
+        """What runs now. Raises WrongUsage where nothing does."""
+
+    def start(self) -> Running:
+        """Start it again after it has ended. Raises NoEvidence."""
+
+    def close(self) -> None:
+        """Leave it as it is."""
+
+
+def control(options: Options, journal: Journal) -> Control | None:
+    """The control that a run was given over its target. Raises WrongUsage."""
+    if options.container:
+        return InContainer(options.container, "server", journal, "--container")
+    return ByCommand(options, journal) if options.restart_command else None
+
+
+def worker_control(options: Options, journal: Journal) -> Control | None:
+    """The control that a run was given over its target's worker. Raises WrongUsage."""
+    return InContainer(options.worker_container, "worker", journal, "--worker-container") if options.worker_container else None
+
+
+class InContainer:
+    """A service in a container that somebody else has made."""
+
+    def __init__(self, container: str, name: str, journal: Journal, option: str) -> None:
+        from conformance.testbed.docker_process import Existing  # noqa: PLC0415 - it takes half a second, which not everybody pays
+
+        self._name = name
+        self._journal = journal
+        self._existing = Existing(container, option)
+
+    def running(self) -> "Contained":
+        """The container as it runs."""
+        return self._existing.running(self._name, self._journal)
+
+    def start(self) -> "Contained":
+        """Start the container again."""
+        return self._existing.start(self._name, self._journal)
+
+    def close(self) -> None:
+        """Leave it as it is."""
+        self._existing.close()
+
+
+class ByCommand:
+    """A process of this machine, found by the port that it listens on, and a command that starts it again."""
+
+    def __init__(self, options: Options, journal: Journal) -> None:
+        self._command = shlex.split(str(options.restart_command))
+        self._folder = options.directory
+        self._url = str(options.target_url)
+        self._journal = journal
+
+    def running(self) -> Running:
+        """The process that listens. Raises WrongUsage where none can be found."""
+        port = urlsplit(self._url).port or 80
+        try:
+            connections = psutil.net_connections("tcp")
+            pids = {line.pid for line in connections if line.status == psutil.CONN_LISTEN and getattr(line.laddr, "port", None) == port}
+        except psutil.AccessDenied:
+            pids = set()
+        found = [psutil.Process(pid) for pid in pids if pid]
+        first = [process for process in found if process.ppid() not in pids]  # its children have the socket too
+        if not first:
+            raise WrongUsage(
+                f"--restart-command wants a service on this machine whose process this user may stop; none is seen at {self._url}"
+            )
+        return Found("server", first[0], self._journal)
+
+    def start(self) -> Running:
+        """Run the command to its end. Raises NoEvidence where it fails, or does not end."""
+        try:
+            done = subprocess.run(
+                self._command,
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=timeouts.READY_DEADLINE,
+                check=False,
+                start_new_session=True,  # what it leaves behind is to stay when the suite is interrupted
+            )
+        except OSError as error:
+            raise NoEvidence(f"--restart-command cannot be run: {error.strerror}") from error
+        except subprocess.TimeoutExpired as error:
+            raise NoEvidence("--restart-command wants a command that starts the service and ends, and it does not end") from error
+        if done.returncode:
+            raise NoEvidence(f"--restart-command ended with status {done.returncode}")
+        deadline = time.monotonic() + timeouts.READY_DEADLINE
+        pauses = Pauses()
+        while True:
+            try:
+                return self.running()
+            except WrongUsage:
+                if time.monotonic() > deadline:
+                    raise NoEvidence("--restart-command ended, and nothing listens where the service was") from None
+                time.sleep(pauses.next)
+
+    def close(self) -> None:
+        """Leave it as it is."""
+
+
+class Found:
+    """A process that somebody else has started: it can be signalled and seen to end, and neither its output nor its status can."""
+
+    is_heard = False
+
+    def __init__(self, name: str, process: psutil.Process, journal: Journal) -> None:
+        self.name = name
+        self._process = process
+        self._journal = journal
+        self._family: list[psutil.Process] = []
+
+    @property
+    def status(self) -> int | None:
+        """UNSEEN once it has ended; None while it runs."""
+        return None if is_running(self._process) else UNSEEN
+
+    @property
+    def children(self) -> Sequence[psutil.Process]:
+        """The processes that descend from it, or did when it was sent a signal."""
+        self._look_at_family()
+        return [child for child in self._family if is_running(child)]
+
+    def _look_at_family(self) -> None:
+        with suppress(psutil.Error):
+            self._family = self._process.children(recursive=True) or self._family
+
+    def output(self) -> list[LogLine]:
+        """None: it goes to somebody else."""
+        return []
+
+    def last_lines(self, _count: int = 6) -> list[str]:
+        """None, likewise."""
+        return []
+
+    def send(self, number: signal.Signals) -> ProcessEvent:
+        """Send a signal to the process alone."""
+        self._look_at_family()  # once it has ended, they cannot be found any more
+        with suppress(psutil.Error):
+            self._process.send_signal(number)
+        return self._journal.record(ProcessEvent, process=self.name, event=f"was sent {number.name}")
+
+    def ended(self, deadline: float) -> int | None:
+        """Wait for the end; UNSEEN, or None if the deadline passed."""
+        with suppress(psutil.NoSuchProcess):
+            try:
+                self._process.wait(deadline)
+            except psutil.TimeoutExpired:
+                return self.status
+        self._journal.record(ProcessEvent, process=self.name, event="ended, with a status that cannot be seen")
+        return UNSEEN
+
+    def kill(self) -> None:
+        """SIGKILL it and all that descends from it, and wait until it is gone."""
+        family = [self._process, *self.children]
+        kill_all(family)
+        psutil.wait_procs(family, timeout=timeouts.STOP_DEADLINE)
+
+    def blocking_line(self, _folder: Path) -> Observation | None:
+        """None: its output, to which it would print its stack, goes to somebody else."""
+        return None
