@@ -27,7 +27,9 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     print("Starting up...", flush=True)
     async with AsyncExitStack() as stack:
         app.state.items = await stack.enter_async_context(database.connected(settings.database_url))
-        app.state.external_data = await stack.enter_async_context(upstream.client(settings.external_data_url))
+        app.state.external_data = await stack.enter_async_context(
+            upstream.client(settings.external_data_url)
+        )
         # This process waits for no result, so it need not subscribe to one, which Celery would try for 20 s without a backend.
         stack.enter_context(denied_join_result())
         # Publishing blocks its thread, so it gets threads of its own and never those of the plain endpoints.
@@ -63,7 +65,9 @@ async def common_parameters(q: str | None = None) -> dict[str, str | None]:
 
 
 @app.get("/items/")
-async def read_items(commons: Annotated[dict[str, str | None], Depends(common_parameters)]) -> dict[str, str | None]:
+async def read_items(
+    commons: Annotated[dict[str, str | None], Depends(common_parameters)],
+) -> dict[str, str | None]:
     """Answer with the shared parameters."""
     return commons
 
@@ -86,7 +90,9 @@ async def process_data(data: dict[str, Any], request: Request) -> dict[str, str]
     if reason := why_it_cannot_be_queued(data):
         raise RequestValidationError([{"type": "value_error", "loc": ("body",), "msg": reason}])
     try:
-        task = await anyio.to_thread.run_sync(background_task.delay, data, limiter=request.app.state.submitters)
+        task = await anyio.to_thread.run_sync(
+            background_task.delay, data, limiter=request.app.state.submitters
+        )
     except (CeleryError, KombuError, RedisError, OSError) as error:
         raise HTTPException(503, "the task queue is not available") from error
     return {"message": "Task submitted", "task_id": task.id}

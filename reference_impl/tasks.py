@@ -7,7 +7,10 @@ from celery import Celery
 from reference_impl.settings import Settings
 
 DEPTH = 100  # levels of nesting; the worker's pickling gives up at some 300
-RESERVED = {"__type__", "__value__"}  # an object of these two alone is kombu's own notation, and is decoded as such
+RESERVED = {
+    "__type__",
+    "__value__",
+}  # an object of these two alone is kombu's own notation, and is decoded as such
 
 settings = Settings.from_environment()
 
@@ -24,7 +27,12 @@ celery_app.conf.update(
     broker_connection_retry_on_startup=True,
     # A broker that is away is told to the caller in bounded time, not retried behind its back.
     task_publish_retry=False,
-    broker_transport_options={"socket_timeout": 5, "socket_connect_timeout": 2, "max_retries": 1, "interval_start": 0},
+    broker_transport_options={
+        "socket_timeout": 5,
+        "socket_connect_timeout": 2,
+        "max_retries": 1,
+        "interval_start": 0,
+    },
     redis_socket_timeout=5,
     redis_socket_connect_timeout=2,
 )
@@ -43,7 +51,10 @@ def why_it_cannot_be_queued(data: dict[str, Any]) -> str | None:
         if any(isinstance(value, dict) and value.keys() == RESERVED for value in level):
             return f"an object may not consist of {' and '.join(sorted(RESERVED))}"
         level = [
-            child for value in level if isinstance(value, dict | list) for child in (value.values() if isinstance(value, dict) else value)
+            child
+            for value in level
+            if isinstance(value, dict | list)
+            for child in (value.values() if isinstance(value, dict) else value)
         ]
         if not level:
             return None

@@ -13,7 +13,9 @@ CHANNELS = ("http", "postgres", "redis", "upstream", "process", "copy", "worker"
 PREFIXES = {"CONC": 1, "END": 2, "DB": 3, "UP": 4, "TASK": 5, "DEP": 6, "LIFE": 7, "HTTP": 8}
 
 _HEADING = re.compile(r"### (?P<id>\S+) (?P<sentence>.+)")
-_FACTS = re.compile(r"(?P<level>MUST|SHOULD|MAY) · (?P<source>§[\d.]+(?:, §[\d.]+)*) · (?P<channels>[a-z, ]+)")
+_FACTS = re.compile(
+    r"(?P<level>MUST|SHOULD|MAY) · (?P<source>§[\d.]+(?:, §[\d.]+)*) · (?P<channels>[a-z, ]+)"
+)
 # What a paragraph begins with, in each language that the documents are written in.
 WHY = ("Why it matters.", "为何重要。")
 USUAL_CAUSE = ("Usual cause.", "常见原因。")
@@ -85,7 +87,11 @@ def _catalogue(language: Language) -> dict[str, Requirement]:
 def sections(language: Language = Language.EN) -> tuple[Section, ...]:
     """The sections in order, titled as their documents are."""
     return tuple(
-        Section(int(path.name.split("-", 1)[0]), path.read_text("utf-8").split("\n", 1)[0].split(" ", 2)[2], path.name)
+        Section(
+            int(path.name.split("-", 1)[0]),
+            path.read_text("utf-8").split("\n", 1)[0].split(" ", 2)[2],
+            path.name,
+        )
         for path in documents(folder(language))
     )
 
@@ -126,16 +132,24 @@ def _requirement(document: str, line: int, block: list[str]) -> Requirement:
     heading = _HEADING.fullmatch(block[0])
     identity = _ID.fullmatch(heading["id"]) if heading else None
     if heading is None or identity is None or identity["prefix"] not in PREFIXES:
-        raise CatalogueError(f"{where}: wanted '### ID sentence' with an id such as DB-2 ({', '.join(PREFIXES)}), got {block[0]!r}")
+        raise CatalogueError(
+            f"{where}: wanted '### ID sentence' with an id such as DB-2 ({', '.join(PREFIXES)}), got {block[0]!r}"
+        )
     if PREFIXES[identity["prefix"]] != int(document.split("-", 1)[0]):
-        raise CatalogueError(f"{where}: {heading['id']} belongs in section {PREFIXES[identity['prefix']]}")
+        raise CatalogueError(
+            f"{where}: {heading['id']} belongs in section {PREFIXES[identity['prefix']]}"
+        )
     paragraphs = [" ".join(part.split("\n")) for part in "\n".join(block[1:]).strip().split("\n\n")]
     facts = _FACTS.fullmatch(paragraphs[0])
     if facts is None:
-        raise CatalogueError(f"{where}: wanted 'LEVEL · §section · channels' under {heading['id']}, got {paragraphs[0]!r}")
+        raise CatalogueError(
+            f"{where}: wanted 'LEVEL · §section · channels' under {heading['id']}, got {paragraphs[0]!r}"
+        )
     channels = tuple(facts["channels"].split(", "))
     if unknown := set(channels) - set(CHANNELS):
-        raise CatalogueError(f"{where}: no channel {', '.join(sorted(unknown))}; there are {', '.join(CHANNELS)}")
+        raise CatalogueError(
+            f"{where}: no channel {', '.join(sorted(unknown))}; there are {', '.join(CHANNELS)}"
+        )
     return Requirement(
         id=heading["id"],
         sentence=heading["sentence"],

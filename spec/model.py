@@ -61,7 +61,9 @@ def listing(q: str | None) -> Answer:
 def names_item_id(body: Any) -> bool:
     """Whether a 422's body has an error located at `["path", "item_id"]`, §3.2."""
     errors = body.get("detail") if isinstance(body, dict) else None
-    return isinstance(errors, list) and any(isinstance(error, dict) and error.get("loc") == ["path", "item_id"] for error in errors)
+    return isinstance(errors, list) and any(
+        isinstance(error, dict) and error.get("loc") == ["path", "item_id"] for error in errors
+    )
 
 
 def difference(expected: Any, got: Any, at: str = "$") -> str | None:
@@ -76,7 +78,11 @@ def difference(expected: Any, got: Any, at: str = "$") -> str | None:
         case bool() | None:
             equal = got is expected
         case int() | float():
-            equal = not isinstance(got, bool) and isinstance(got, int | float) and _equal_numbers(expected, got)
+            equal = (
+                not isinstance(got, bool)
+                and isinstance(got, int | float)
+                and _equal_numbers(expected, got)
+            )
         case str():
             equal = isinstance(got, str) and got == expected
         case Mapping() if isinstance(got, dict):
@@ -100,12 +106,20 @@ def instant(text: str) -> datetime | None:
 
 def shown(value: Any, limit: int = 160) -> str:
     """A value as JSON for a person, shortened in the middle."""
-    text = json.dumps(value, default=lambda other: other.isoformat() if isinstance(other, datetime) else str(other))
+    text = json.dumps(
+        value,
+        default=lambda other: other.isoformat() if isinstance(other, datetime) else str(other),
+    )
     return text if len(text) <= limit else f"{text[: limit // 2]} … {text[-limit // 2 :]}"
 
 
 def _equal_numbers(expected: float, got: float) -> bool:
-    both_are_nan = isinstance(expected, float) and isinstance(got, float) and math.isnan(expected) and math.isnan(got)
+    both_are_nan = (
+        isinstance(expected, float)
+        and isinstance(got, float)
+        and math.isnan(expected)
+        and math.isnan(got)
+    )
     return expected == got or both_are_nan
 
 
@@ -121,7 +135,9 @@ def _object_difference(expected: Mapping[str, Any], got: dict[str, Any], at: str
 def _array_difference(expected: Sequence[Any], got: list[Any], at: str) -> str | None:
     if len(expected) != len(got):
         return f"{at}: wanted {len(expected)} elements, got {len(got)}"
-    differences = (difference(value, got[index], f"{at}[{index}]") for index, value in enumerate(expected))
+    differences = (
+        difference(value, got[index], f"{at}[{index}]") for index, value in enumerate(expected)
+    )
     return next((found for found in differences if found), None)
 
 

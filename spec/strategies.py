@@ -19,7 +19,10 @@ stored_text = st.one_of(
     st.lists(st.sampled_from(AWKWARD), max_size=8).map("".join),
 )
 
-int8 = st.one_of(st.integers(-(2**63), 2**63 - 1), st.sampled_from([2**53 + 1, -(2**53) - 1, 2**63 - 1, -(2**63), 0]))
+int8 = st.one_of(
+    st.integers(-(2**63), 2**63 - 1),
+    st.sampled_from([2**53 + 1, -(2**53) - 1, 2**63 - 1, -(2**63), 0]),
+)
 # Those that RFC 3339 can write (its years have four digits) in whatever zone, so but for the first and the last day.
 instants = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC))  # noqa: DTZ001 - Hypothesis wants naive bounds
 
@@ -35,8 +38,17 @@ row_values = st.fixed_dictionaries(
     }
 )
 
-big_integers = st.one_of(st.integers(-(10**27), 10**27), st.sampled_from([2**53 + 1, 2**63, 2**64 + 1, 10**26 + 7, -(10**26) - 7]))
-scalars = st.none() | st.booleans() | big_integers | st.floats(allow_nan=False, allow_infinity=False) | unicode_text
+big_integers = st.one_of(
+    st.integers(-(10**27), 10**27),
+    st.sampled_from([2**53 + 1, 2**63, 2**64 + 1, 10**26 + 7, -(10**26) - 7]),
+)
+scalars = (
+    st.none()
+    | st.booleans()
+    | big_integers
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | unicode_text
+)
 
 # Celery's own JSON decoder gives meaning to objects with this member (kombu.utils.json), so no plain data has it.
 RESERVED_MEMBER = "__type__"
@@ -61,10 +73,49 @@ def is_no_integer(text: str) -> bool:
 
 no_integers = st.one_of(
     unicode_text,
-    st.sampled_from(["abc", "null", "true", "NaN", "0x1f", "1a", "one", "1 2 x", "%", "\x00a", "id=1", "[1]", "{}", "😀"]),
-).filter(lambda text: is_no_integer(text) and "\n" not in text)  # by which routers of regular expressions end a path
+    st.sampled_from(
+        [
+            "abc",
+            "null",
+            "true",
+            "NaN",
+            "0x1f",
+            "1a",
+            "one",
+            "1 2 x",
+            "%",
+            "\x00a",
+            "id=1",
+            "[1]",
+            "{}",
+            "😀",
+        ]
+    ),
+).filter(
+    lambda text: is_no_integer(text) and "\n" not in text
+)  # by which routers of regular expressions end a path
 
 query_texts = st.one_of(
     unicode_text,
-    st.sampled_from(["+", "%26", "&", "=", "a=b&q=c", "😀", "\x00", " ", "  a  ", "%", "%2B", "é", "e\u0301", "A", ";", "#", "?"]),
+    st.sampled_from(
+        [
+            "+",
+            "%26",
+            "&",
+            "=",
+            "a=b&q=c",
+            "😀",
+            "\x00",
+            " ",
+            "  a  ",
+            "%",
+            "%2B",
+            "é",
+            "e\u0301",
+            "A",
+            ";",
+            "#",
+            "?",
+        ]
+    ),
 )

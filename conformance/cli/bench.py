@@ -35,26 +35,42 @@ def _print_run() -> int:
         record = Path(folder) / "record.jsonl"
         began = time.monotonic()
         done = subprocess.run(
-            [sys.executable, "-m", "conformance.cli.main", "run", f"--record={record}"], cwd=PROJECT, capture_output=True, check=False
+            [sys.executable, "-m", "conformance.cli.main", "run", f"--record={record}"],
+            cwd=PROJECT,
+            capture_output=True,
+            check=False,
         )
         wall = time.monotonic() - began
         lines = [json.loads(line) for line in record.read_text("utf-8").splitlines()]
     footer = lines[-1]
     rows = [(name, footer["timings"][name]) for name in ("boot", "ready")]
     for section in sections():
-        ids = {name for name, requirement in catalogue().items() if requirement.section == section.number}
-        rows.append((f"{section.number} {section.title}", sum(line["seconds"] for line in lines if line.get("requirement") in ids)))
+        ids = {
+            name
+            for name, requirement in catalogue().items()
+            if requirement.section == section.number
+        }
+        rows.append(
+            (
+                f"{section.number} {section.title}",
+                sum(line["seconds"] for line in lines if line.get("requirement") in ids),
+            )
+        )
     rows.append(("stop", footer["timings"]["stop"]))
     rows.append(("interpreter, imports, pytest", wall - sum(seconds for _, seconds in rows)))
     for name, seconds in [*rows, ("whole command", wall)]:
         print(f"{name:<30} {seconds:>6.2f} s")
     exchanges = sum(line.get("kind") == "exchange" for line in lines)
-    print(f"{exchanges} exchanges; the suite's own process took at most {footer['memory_mb']} MB; exit status {done.returncode}\n")
+    print(
+        f"{exchanges} exchanges; the suite's own process took at most {footer['memory_mb']} MB; exit status {done.returncode}\n"
+    )
     return done.returncode
 
 
 def _print_examples() -> None:
-    run = Run(options.read({}, ["DEP-2"], PROJECT, catalogue()), catalogue(), datetime.now(UTC).date())
+    run = Run(
+        options.read({}, ["DEP-2"], PROJECT, catalogue()), catalogue(), datetime.now(UTC).date()
+    )
     run.begin()
     try:
         run.opened()
@@ -80,7 +96,13 @@ def _bare(url: str, *, keep: bool) -> float:
 
 
 def _property(client: Client, runner: asyncio.Runner) -> float:
-    @settings(max_examples=COUNT, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=COUNT,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
     @given(st.integers())
     def each(number: int) -> None:
         runner.run(client.get(f"{ENDPOINT}{number}"))

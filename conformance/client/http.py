@@ -46,7 +46,9 @@ class Pending:
         self._timeout = asyncio.timeout(None)
         self._entered = asyncio.Event()
         self.task = asyncio.create_task(client.exchange(wanted, self._timeout, self._entered))
-        self.task.add_done_callback(lambda _: self._entered.set())  # also where it is cancelled before
+        self.task.add_done_callback(
+            lambda _: self._entered.set()
+        )  # also where it is cancelled before
 
     @property
     def ended(self) -> bool:
@@ -98,7 +100,9 @@ class Client:
         self.url = url
         self._base = httpx.URL(url)
         self._journal = journal
-        self._mute: set[str] = set()  # endpoints that have let a whole deadline pass, and have not answered since
+        self._mute: set[str] = (
+            set()
+        )  # endpoints that have let a whole deadline pass, and have not answered since
         self._overdue: Exchange | None = None
         self._requirement = ""
 
@@ -129,7 +133,9 @@ class Client:
         """POST a JSON value."""
         return await self.post_bytes(path, json.dumps(data).encode())
 
-    async def post_bytes(self, path: str, content: bytes, content_type: str | None = JSON) -> Exchange:
+    async def post_bytes(
+        self, path: str, content: bytes, content_type: str | None = JSON
+    ) -> Exchange:
         """POST bytes as they are."""
         return await self.send(Wanted("POST", path, content, content_type))
 
@@ -160,17 +166,25 @@ class Client:
         try:
             yield sent
         finally:
-            await asyncio.gather(*(request.answer() for request in sent.pending), return_exceptions=True)
+            await asyncio.gather(
+                *(request.answer() for request in sent.pending), return_exceptions=True
+            )
 
     def deadline_of(self, wanted: Wanted) -> float:
         """How long an answer may take: shorter of an endpoint that is mute."""
-        return timeouts.DEADLINE_AFTER_A_MISSED_ONE if wanted.endpoint in self._mute else timeouts.ANSWER_DEADLINE
+        return (
+            timeouts.DEADLINE_AFTER_A_MISSED_ONE
+            if wanted.endpoint in self._mute
+            else timeouts.ANSWER_DEADLINE
+        )
 
     async def send(self, wanted: Wanted, http: httpx.AsyncHTTPTransport | None = None) -> Exchange:
         """Send a request and wait for its answer; an exchange without one if the deadline passes."""
         if self._overdue:
             return self._overdue
-        exchange = await self.exchange(wanted, asyncio.timeout(self.deadline_of(wanted)), asyncio.Event(), http)
+        exchange = await self.exchange(
+            wanted, asyncio.timeout(self.deadline_of(wanted)), asyncio.Event(), http
+        )
         if self.note(wanted, exchange):
             self._overdue = exchange
         return exchange
@@ -182,7 +196,11 @@ class Client:
         return is_mute
 
     async def exchange(
-        self, wanted: Wanted, limit: asyncio.Timeout, entered: asyncio.Event, http: httpx.AsyncHTTPTransport | None = None
+        self,
+        wanted: Wanted,
+        limit: asyncio.Timeout,
+        entered: asyncio.Event,
+        http: httpx.AsyncHTTPTransport | None = None,
     ) -> Exchange:
         """Send one request and record what comes of it until the limit, which may be moved; `entered` tells when it may."""
         began = self._journal.now()
@@ -200,9 +218,17 @@ class Client:
                     await response.aclose()
         except TimeoutError:
             waited = (limit.when() or entering) - entering
-            failure = f"{OVERDUE} {waited:.0f} s" if status is None else f"{OVERDUE} {waited:.0f} s: the body does not end"
+            failure = (
+                f"{OVERDUE} {waited:.0f} s"
+                if status is None
+                else f"{OVERDUE} {waited:.0f} s: the body does not end"
+            )
         except httpx.HTTPError as error:
-            failure = f"no answer: {_said(error)}" if status is None else f"the answer broke off: {_said(error)}"
+            failure = (
+                f"no answer: {_said(error)}"
+                if status is None
+                else f"the answer broke off: {_said(error)}"
+            )
         return self._journal.record(
             Exchange,
             at=began,
@@ -232,7 +258,9 @@ class Client:
 def _http(keep_alive: int) -> httpx.AsyncHTTPTransport:
     """What sends. There is no client around it: cookies and redirects are not followed, and deadlines are ours, so that they can be moved."""
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=keep_alive)
-    return httpx.AsyncHTTPTransport(verify=False, trust_env=False, limits=limits)  # no TLS here, so no context for it
+    return httpx.AsyncHTTPTransport(
+        verify=False, trust_env=False, limits=limits
+    )  # no TLS here, so no context for it
 
 
 async def _read(response: httpx.Response) -> tuple[bytes, str | None]:

@@ -43,8 +43,16 @@ OFF = {
     "object_level_authorization": "the contract knows no owners",
 }
 
-TAKING_INPUT = ("/items/", "/items/{item_id}", "/process-data/")  # what takes none has no invalid request
-_OWN_ENCODING = ("content-encoding", "transfer-encoding", "content-length")  # our client has undone these
+TAKING_INPUT = (
+    "/items/",
+    "/items/{item_id}",
+    "/process-data/",
+)  # what takes none has no invalid request
+_OWN_ENCODING = (
+    "content-encoding",
+    "transfer-encoding",
+    "content-length",
+)  # our client has undone these
 _INTEGER = re.compile(r"/items/[+-]?[\d_]{9,}")
 
 
@@ -52,7 +60,9 @@ _INTEGER = re.compile(r"/items/[+-]?[\d_]{9,}")
 def operations() -> dict[str, Any]:
     """The operations of the contract by path."""
     config = SchemathesisConfig()
-    config.projects.default.generation.codec = None  # all that UTF-8 can carry, without a table of it that takes 2 s and 200 MB to make
+    config.projects.default.generation.codec = (
+        None  # all that UTF-8 can carry, without a table of it that takes 2 s and 200 MB to make
+    )
     schema = schemathesis.openapi.from_path(FOLDER / "openapi.yaml", config=config)
     found: list[Any] = [result.ok() for result in schema.get_all_operations()]  # type: ignore[union-attr]
     return {operation.path: operation for operation in found}
@@ -62,8 +72,14 @@ def operations() -> dict[str, Any]:
 def cases(path: str) -> SearchStrategy[Case[Any]]:
     """Requests of one operation: valid ones, and invalid ones where there can be any."""
     operation = operations()[path]
-    valid: SearchStrategy[Case[Any]] = operation.as_strategy(generation_mode=GenerationMode.POSITIVE)
-    return valid | operation.as_strategy(generation_mode=GenerationMode.NEGATIVE) if path in TAKING_INPUT else valid
+    valid: SearchStrategy[Case[Any]] = operation.as_strategy(
+        generation_mode=GenerationMode.POSITIVE
+    )
+    return (
+        valid | operation.as_strategy(generation_mode=GenerationMode.NEGATIVE)
+        if path in TAKING_INPUT
+        else valid
+    )
 
 
 def wanted(case: Case[Any]) -> Wanted:
@@ -72,7 +88,12 @@ def wanted(case: Case[Any]) -> Wanted:
     prepared = requests.Request(**words).prepare()
     body: Any = prepared.body or b""
     content_type: Any = prepared.headers.get("Content-Type")
-    return Wanted(str(prepared.method), str(prepared.path_url), body.encode() if isinstance(body, str) else bytes(body), content_type)
+    return Wanted(
+        str(prepared.method),
+        str(prepared.path_url),
+        body.encode() if isinstance(body, str) else bytes(body),
+        content_type,
+    )
 
 
 def is_judged_elsewhere(request: Wanted) -> bool:
@@ -83,7 +104,9 @@ def is_judged_elsewhere(request: Wanted) -> bool:
 def disagreement(case: Case[Any], exchange: Exchange, requirement: str) -> str | None:
     """What the checks of a requirement say against an answer, in a line; None where they say nothing."""
     load_all_checks()
-    checks: list[Any] = [CHECKS.get_one(name) for name, judged_by in JUDGED_BY.items() if judged_by == requirement]
+    checks: list[Any] = [
+        CHECKS.get_one(name) for name, judged_by in JUDGED_BY.items() if judged_by == requirement
+    ]
     try:
         case.validate_response(_response(exchange), checks=checks)
     except FailureGroup as found:
@@ -94,11 +117,15 @@ def disagreement(case: Case[Any], exchange: Exchange, requirement: str) -> str |
 def _response(exchange: Exchange) -> httpx.Response:
     headers = [(name, value) for name, value in exchange.headers if name not in _OWN_ENCODING]
     request = httpx.Request(exchange.method, exchange.url + exchange.target)
-    response = httpx.Response(exchange.status or 0, headers=headers, content=exchange.body, request=request)
+    response = httpx.Response(
+        exchange.status or 0, headers=headers, content=exchange.body, request=request
+    )
     response.elapsed = timedelta(seconds=exchange.ended - exchange.at)
     return response
 
 
 def _said(failure: Any) -> str:
-    lines: Sequence[str] = [line.strip() for line in str(failure.message).splitlines() if line.strip()]
+    lines: Sequence[str] = [
+        line.strip() for line in str(failure.message).splitlines() if line.strip()
+    ]
     return f"{failure.title}: {' '.join(lines)}"[:300]

@@ -38,22 +38,35 @@ def entries(listed: Any, catalogue: Mapping[str, Requirement]) -> tuple[Known, .
     found = tuple(_entry(each, catalogue) for each in listed)
     names = [each.id for each in found]
     if doubled := [name for name in names if names.count(name) > 1]:
-        raise WrongUsage(f"{KEY} wants one entry for a requirement; {doubled[0]} has {names.count(doubled[0])}")
+        raise WrongUsage(
+            f"{KEY} wants one entry for a requirement; {doubled[0]} has {names.count(doubled[0])}"
+        )
     return found
 
 
 def _entry(table: Mapping[str, Any], catalogue: Mapping[str, Requirement]) -> Known:
     if unknown := [key for key in table if key not in KEYS]:
-        raise WrongUsage(f"{KEY} has no use for {', '.join(unknown)}; an entry may say {', '.join(KEYS)}")
+        raise WrongUsage(
+            f"{KEY} has no use for {', '.join(unknown)}; an entry may say {', '.join(KEYS)}"
+        )
     name = _id(table.get("id"), catalogue)
-    return Known(name, _reason(name, table.get("reason")), _date(name, table.get("expires")), _fingerprint(name, table.get("fingerprint")))
+    return Known(
+        name,
+        _reason(name, table.get("reason")),
+        _date(name, table.get("expires")),
+        _fingerprint(name, table.get("fingerprint")),
+    )
 
 
 def _id(value: Any, catalogue: Mapping[str, Requirement]) -> str:
     if not isinstance(value, str) or value not in catalogue:
-        raise WrongUsage(f"{KEY} wants the id of a requirement, such as \"DB-2\", in each entry; got {value!r}. See 'conformance list'")
+        raise WrongUsage(
+            f"{KEY} wants the id of a requirement, such as \"DB-2\", in each entry; got {value!r}. See 'conformance list'"
+        )
     if catalogue[value].level is Level.MAY:
-        raise WrongUsage(f"{KEY} wants what can fail; {value} is a MAY, which is observed and never judged")
+        raise WrongUsage(
+            f"{KEY} wants what can fail; {value} is a MAY, which is observed and never judged"
+        )
     return value
 
 
@@ -66,10 +79,14 @@ def _reason(name: str, value: Any) -> str:
 def _date(name: str, value: Any) -> date | None:
     if value is None or (isinstance(value, date) and not isinstance(value, datetime)):
         return value
-    raise WrongUsage(f"{KEY} wants for the expiry of {name} a date such as 2027-03-01, without quotes and time; got {str(value)!r}")
+    raise WrongUsage(
+        f"{KEY} wants for the expiry of {name} a date such as 2027-03-01, without quotes and time; got {str(value)!r}"
+    )
 
 
 def _fingerprint(name: str, value: Any) -> str | None:
     if value is None or (isinstance(value, str) and re.fullmatch(r"[0-9a-f]{8}", value)):
         return value
-    raise WrongUsage(f'{KEY} wants a fingerprint of {name} as a report shows it, such as "1a2b3c4d"; got {value!r}')
+    raise WrongUsage(
+        f'{KEY} wants a fingerprint of {name} as a report shows it, such as "1a2b3c4d"; got {value!r}'
+    )

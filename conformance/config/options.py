@@ -49,23 +49,82 @@ FLAGS = (
     Flag("--target-app", "MODULE:ATTR", "start this ASGI application under uvicorn on a free port"),
     Flag("--target-command", "CMD", "start this command; {host} and {port} in it are replaced"),
     Flag("--target-url", "URL", "judge the service that runs here already; nothing is started"),
-    Flag("--target-image", "IMAGE", "start it in a container of this image, by its own command or by one of the two above"),
-    Flag("--target-dir", "DIR", "the folder in which the target and its worker are started (default: the current one)"),
-    Flag("--target-python", "EXE", "the interpreter for --target-app and --worker-app (default: this one)"),
+    Flag(
+        "--target-image",
+        "IMAGE",
+        "start it in a container of this image, by its own command or by one of the two above",
+    ),
+    Flag(
+        "--target-dir",
+        "DIR",
+        "the folder in which the target and its worker are started (default: the current one)",
+    ),
+    Flag(
+        "--target-python",
+        "EXE",
+        "the interpreter for --target-app and --worker-app (default: this one)",
+    ),
     Flag("--worker-app", "MODULE:ATTR", "start this Celery application's worker"),
     Flag("--worker-command", "CMD", "start the worker by this command"),
-    Flag("--worker-image", "IMAGE", "start the worker in a container of this image (default: that of the target)"),
-    Flag("--container", "NAME", "the container in which the service at --target-url runs, so that it may be stopped and started"),
+    Flag(
+        "--worker-image",
+        "IMAGE",
+        "start the worker in a container of this image (default: that of the target)",
+    ),
+    Flag(
+        "--container",
+        "NAME",
+        "the container in which the service at --target-url runs, so that it may be stopped and started",
+    ),
     Flag("--worker-container", "NAME", "the container in which its worker runs"),
-    Flag("--restart-command", "CMD", "starts the service at --target-url again, and ends; the suite stops it by signals"),
-    Flag("--testbed", "FILE", "what `conformance testbed` has written, for --target-url (default: found where it was left; none: without)"),
-    Flag("--services", "auto|embedded|containers", "where Postgres and Redis run (default: auto)", "CONFORMANCE_SERVICES"),
-    Flag("--postgres-image", "IMAGE", "the image of a Postgres in a container (default: postgres:18)", "CONFORMANCE_POSTGRES_IMAGE"),
-    Flag("--redis-image", "IMAGE", "the image of a Redis in a container (default: redis:8)", "CONFORMANCE_REDIS_IMAGE"),
-    Flag("--database-url", "URL", "an administrator's URL of a Postgres server to use instead of an embedded one"),
-    Flag("--redis-url", "URL", "an administrator's URL of a Redis server to use instead of an embedded one"),
-    Flag("--upstream-port", "PORT", "the port on 127.0.0.1 on which the upstream stub listens (default: a free one)"),
-    Flag("--level", "must|should", "what the exit status depends on (default: should for the reference and with --only, else must)"),
+    Flag(
+        "--restart-command",
+        "CMD",
+        "starts the service at --target-url again, and ends; the suite stops it by signals",
+    ),
+    Flag(
+        "--testbed",
+        "FILE",
+        "what `conformance testbed` has written, for --target-url (default: found where it was left; none: without)",
+    ),
+    Flag(
+        "--services",
+        "auto|embedded|containers",
+        "where Postgres and Redis run (default: auto)",
+        "CONFORMANCE_SERVICES",
+    ),
+    Flag(
+        "--postgres-image",
+        "IMAGE",
+        "the image of a Postgres in a container (default: postgres:18)",
+        "CONFORMANCE_POSTGRES_IMAGE",
+    ),
+    Flag(
+        "--redis-image",
+        "IMAGE",
+        "the image of a Redis in a container (default: redis:8)",
+        "CONFORMANCE_REDIS_IMAGE",
+    ),
+    Flag(
+        "--database-url",
+        "URL",
+        "an administrator's URL of a Postgres server to use instead of an embedded one",
+    ),
+    Flag(
+        "--redis-url",
+        "URL",
+        "an administrator's URL of a Redis server to use instead of an embedded one",
+    ),
+    Flag(
+        "--upstream-port",
+        "PORT",
+        "the port on 127.0.0.1 on which the upstream stub listens (default: a free one)",
+    ),
+    Flag(
+        "--level",
+        "must|should",
+        "what the exit status depends on (default: should for the reference and with --only, else must)",
+    ),
     Flag("--seed", "N", "the seed of all generated inputs (default: drawn, and printed)"),
 )
 FORMS = ("--target-app", "--target-command", "--target-url")
@@ -112,7 +171,9 @@ class Options:
     @property
     def has_worker(self) -> bool:
         """Whether the suite was told how to start a worker."""
-        return bool(self.worker_app or self.worker_command or self.worker_image or self.worker_container)
+        return bool(
+            self.worker_app or self.worker_command or self.worker_image or self.worker_container
+        )
 
     @property
     def title(self) -> str:
@@ -121,7 +182,11 @@ class Options:
             return f"the bundled reference ({REFERENCE_APP})"
         words = self.target_url or self.target_app or self.target_command
         if self.target_image:
-            return f"{words} in a container of {self.target_image}" if words else f"a container of {self.target_image}"
+            return (
+                f"{words} in a container of {self.target_image}"
+                if words
+                else f"a container of {self.target_image}"
+            )
         return str(words)
 
     def reproduce(self, requirement: str, program: str | None = None) -> str:
@@ -131,27 +196,56 @@ class Options:
         return shlex.join([*command, *self.flags, "--only", requirement, *again])
 
 
-def read(given: Mapping[str, Any], only: Sequence[str], directory: Path, catalogue: Mapping[str, Requirement]) -> Options:
+def read(
+    given: Mapping[str, Any],
+    only: Sequence[str],
+    directory: Path,
+    catalogue: Mapping[str, Requirement],
+) -> Options:
     """Make the options from the values of the command line (by flag name) and the target's files. Raises WrongUsage."""
-    flags = {name: str(value) for name, value in given.items() if name in {flag.name for flag in FLAGS} and value is not None}
+    flags = {
+        name: str(value)
+        for name, value in given.items()
+        if name in {flag.name for flag in FLAGS} and value is not None
+    }
     folder = directory / flags.get("--target-dir", ".")
     if not folder.is_dir():
         raise WrongUsage(f"--target-dir wants a folder that exists; {folder} is none")
-    file = settings_file.read(folder, {flag.key: flag.name for flag in FLAGS if flag.name != "--target-dir"}, catalogue)
+    file = settings_file.read(
+        folder, {flag.key: flag.name for flag in FLAGS if flag.name != "--target-dir"}, catalogue
+    )
     values = _with_file(flags, file.values)
     forms = [form for form in FORMS if form in values]
     if len(forms) > 1:
-        raise WrongUsage(f"a run has one target; {' and '.join(forms)} were given, so leave out all but one")
+        raise WrongUsage(
+            f"a run has one target; {' and '.join(forms)} were given, so leave out all but one"
+        )
     if "--worker-app" in values and "--worker-command" in values:
-        raise WrongUsage("a run has one worker; --worker-app and --worker-command were given, so leave out one")
+        raise WrongUsage(
+            "a run has one worker; --worker-app and --worker-command were given, so leave out one"
+        )
     _check_company(values)
-    values = {flag.name: os.environ[flag.variable] for flag in FLAGS if flag.variable and os.environ.get(flag.variable)} | values
+    values = {
+        flag.name: os.environ[flag.variable]
+        for flag in FLAGS
+        if flag.variable and os.environ.get(flag.variable)
+    } | values
     reference = not forms and "--target-image" not in values
     if reference:
         if astray := [
-            name for name in ("--worker-app", "--worker-command", "--worker-image", "--target-python", "--target-dir") if name in values
+            name
+            for name in (
+                "--worker-app",
+                "--worker-command",
+                "--worker-image",
+                "--target-python",
+                "--target-dir",
+            )
+            if name in values
         ]:
-            raise WrongUsage(f"{astray[0]} goes with a target of yours; give one of {', '.join(FORMS)} as well")
+            raise WrongUsage(
+                f"{astray[0]} goes with a target of yours; give one of {', '.join(FORMS)} as well"
+            )
         values |= {"--target-app": REFERENCE_APP, "--worker-app": REFERENCE_WORKER}
         folder = PROJECT
     _check_words(values)
@@ -172,42 +266,73 @@ def read(given: Mapping[str, Any], only: Sequence[str], directory: Path, catalog
         services=_services(values),
         postgres_image=values.get("--postgres-image", "postgres:18"),
         redis_image=values.get("--redis-image", "redis:8"),
-        database_url=_url(values, "--database-url", ("postgresql", "postgres"), "postgresql://postgres:secret@127.0.0.1:5432/postgres"),
+        database_url=_url(
+            values,
+            "--database-url",
+            ("postgresql", "postgres"),
+            "postgresql://postgres:secret@127.0.0.1:5432/postgres",
+        ),
         redis_url=_url(values, "--redis-url", ("redis",), "redis://:secret@127.0.0.1:6379/0"),
         upstream_port=_number(values, "--upstream-port", 1, 65535),
         level=_level(values, reference=reference or bool(only)),
-        seed=random.SystemRandom().randrange(2**32) if "--seed" not in values else _number(values, "--seed", 0, 2**64) or 0,
+        seed=random.SystemRandom().randrange(2**32)
+        if "--seed" not in values
+        else _number(values, "--seed", 0, 2**64) or 0,
         only=_only(only, catalogue),
         allow_inconclusive=bool(given.get("--allow-inconclusive")),
         record=Path(given["--record"]).absolute() if given.get("--record") else None,
         html=Path(given["--html"]).absolute() if given.get("--html") else None,
         steps=given.get("--steps"),
         known_failures=() if reference else file.known_failures,  # the list is another target's
-        flags=tuple(word for name, value in flags.items() if name not in ("--seed", "--level") for word in (name, _public(value))),
+        flags=tuple(
+            word
+            for name, value in flags.items()
+            if name not in ("--seed", "--level")
+            for word in (name, _public(value))
+        ),
     )
 
 
 def _with_file(flags: dict[str, str], file: Mapping[str, str]) -> dict[str, str]:
     """Flags win; a target or worker given by flag replaces every form of it in the file."""
-    kinds = ((*FORMS, "--target-image"), ("--worker-app", "--worker-command", "--worker-image", "--worker-container"))
+    kinds = (
+        (*FORMS, "--target-image"),
+        ("--worker-app", "--worker-command", "--worker-image", "--worker-container"),
+    )
     replaced = {name for kind in kinds if any(name in flags for name in kind) for name in kind}
     return {name: value for name, value in file.items() if name not in replaced} | flags
 
 
 def _check_company(values: Mapping[str, str]) -> None:
     """What goes with something else, or does not."""
-    alone = [name for name in ("--container", "--restart-command", "--worker-container", "--testbed") if name in values]
+    alone = [
+        name
+        for name in ("--container", "--restart-command", "--worker-container", "--testbed")
+        if name in values
+    ]
     if alone and "--target-url" not in values:
-        raise WrongUsage(f"{alone[0]} goes with a service that runs already; give --target-url as well")
+        raise WrongUsage(
+            f"{alone[0]} goes with a service that runs already; give --target-url as well"
+        )
     if "--container" in values and "--restart-command" in values:
-        raise WrongUsage("--container and --restart-command say the same of two kinds of services; leave out one")
+        raise WrongUsage(
+            "--container and --restart-command say the same of two kinds of services; leave out one"
+        )
     if "--worker-image" in values and "--target-image" not in values:
         raise WrongUsage("--worker-image goes with --target-image, whose network it shares")
     if "--target-image" in values:
-        if apart := [name for name in ("--target-url", "--target-dir", "--database-url", "--redis-url") if name in values]:
-            raise WrongUsage(f"--target-image starts a container beside the suite's own services; leave out {apart[0]}")
+        if apart := [
+            name
+            for name in ("--target-url", "--target-dir", "--database-url", "--redis-url")
+            if name in values
+        ]:
+            raise WrongUsage(
+                f"--target-image starts a container beside the suite's own services; leave out {apart[0]}"
+            )
         if values.get("--services") == EMBEDDED:
-            raise WrongUsage("--target-image wants services in containers, for it shares their network; leave out --services embedded")
+            raise WrongUsage(
+                "--target-image wants services in containers, for it shares their network; leave out --services embedded"
+            )
 
 
 def _services(values: Mapping[str, str]) -> str:
@@ -227,12 +352,16 @@ def _check_words(values: Mapping[str, str]) -> None:
     for name in ("--target-app", "--worker-app"):
         module, _, attribute = values.get(name, "module:attribute").partition(":")
         if not module or not attribute:
-            raise WrongUsage(f"{name} wants MODULE:ATTR, such as shop.main:app; got {values[name]!r}")
+            raise WrongUsage(
+                f"{name} wants MODULE:ATTR, such as shop.main:app; got {values[name]!r}"
+            )
     for name in ("--target-command", "--worker-command", "--restart-command"):
         try:
             words = shlex.split(values.get(name, "true"))
         except ValueError as error:
-            raise WrongUsage(f"{name} wants a command line; {values[name]!r} is none: {error}") from error
+            raise WrongUsage(
+                f"{name} wants a command line; {values[name]!r} is none: {error}"
+            ) from error
         if not words:
             raise WrongUsage(f"{name} wants a command line; it is empty")
 
@@ -242,14 +371,18 @@ def _url(values: Mapping[str, str], name: str, schemes: Sequence[str], example: 
         return None
     try:
         parts = urlsplit(value)
-        usable = parts.scheme in schemes and parts.hostname and (parts.port is None or parts.port > 0)
+        usable = (
+            parts.scheme in schemes and parts.hostname and (parts.port is None or parts.port > 0)
+        )
     except ValueError:
         usable = False
     if not usable:
         raise WrongUsage(f"{name} wants a URL such as {example}; got {value!r}")
     if name == "--target-url":
         if parts.path.strip("/") or parts.query or parts.fragment:
-            raise WrongUsage(f"--target-url wants a URL without a path, for the specification's paths begin at its root; got {value!r}")
+            raise WrongUsage(
+                f"--target-url wants a URL without a path, for the specification's paths begin at its root; got {value!r}"
+            )
         return value.rstrip("/")
     return value
 

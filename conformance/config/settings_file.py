@@ -29,12 +29,16 @@ def read(folder: Path, flags: Mapping[str, str], catalogue: Mapping[str, Require
     content = _content(path)
     table = content if path == own else content.get("tool", {}).get("conformance", {})
     if unknown := [key for key in table if key not in flags and key != known_failures.KEY]:
-        raise WrongUsage(f"{path} has no use for {', '.join(unknown)}; it may say {', '.join([*flags, known_failures.KEY])}")
+        raise WrongUsage(
+            f"{path} has no use for {', '.join(unknown)}; it may say {', '.join([*flags, known_failures.KEY])}"
+        )
     try:
         listed = known_failures.entries(table.get(known_failures.KEY, []), catalogue)
     except WrongUsage as error:
         raise WrongUsage(f"{path}: {error}") from None
-    return Settings({flags[key]: str(value) for key, value in table.items() if key in flags}, listed)
+    return Settings(
+        {flags[key]: str(value) for key, value in table.items() if key in flags}, listed
+    )
 
 
 def _content(path: Path) -> dict[str, Any]:

@@ -32,7 +32,9 @@ class NoEvidence(Exception):
 class Violation(Exception):
     """The target does not do what a requirement says, shown by evidence."""
 
-    def __init__(self, expected: str, got: str, evidence: Sequence[Fact] = (), look_at: str | None = None) -> None:
+    def __init__(
+        self, expected: str, got: str, evidence: Sequence[Fact] = (), look_at: str | None = None
+    ) -> None:
         super().__init__(f"expected {expected}, got {got}")
         self.expected = expected
         self.got = got

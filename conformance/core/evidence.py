@@ -63,7 +63,9 @@ class Exchange(Fact):
         """The status and body, or why there is none."""
         if self.status is None:
             return str(self.failure)
-        return f"{self.status} {_text(self.body)}".rstrip() + (f" ({self.failure})" if self.failure else "")
+        return f"{self.status} {_text(self.body)}".rstrip() + (
+            f" ({self.failure})" if self.failure else ""
+        )
 
     @property
     def summary(self) -> str:
@@ -165,7 +167,9 @@ class Journal:
         """Seconds since the run began."""
         return round(time.monotonic() - self._began, 6)
 
-    def record(self, kind: type[F], *, at: float | None = None, keep: bool = True, **values: Any) -> F:
+    def record(
+        self, kind: type[F], *, at: float | None = None, keep: bool = True, **values: Any
+    ) -> F:
         """Make a fact of this kind, numbered among its kind (an Observation: among its channel's), and hand it to the sink.
 
         One that need not be kept is only made; `keep` may do the rest later.
@@ -190,11 +194,15 @@ class Journal:
 
 def as_plain(fact: Fact) -> dict[str, Any]:
     """A fact as plain data: its kind in snake case and its fields."""
-    kind = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in type(fact).__name__).lstrip("_")
+    kind = "".join(
+        f"_{letter.lower()}" if letter.isupper() else letter for letter in type(fact).__name__
+    ).lstrip("_")
     return {"kind": kind, **{item.name: getattr(fact, item.name) for item in fields(fact)}}
 
 
 def _text(body: bytes) -> str:
     text = body.decode("utf-8", "backslashreplace")
-    visible = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text[: SHOWN * 2])
+    visible = "".join(
+        letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text[: SHOWN * 2]
+    )
     return visible if len(visible) <= SHOWN else f"{visible[:SHOWN]}… ({len(body)} bytes)"

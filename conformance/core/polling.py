@@ -15,4 +15,7 @@ class Pauses:
     def next(self) -> float:
         """The seconds of the pause before the next look."""
         passed = time.monotonic() - self._began
-        return min(max(passed * timeouts.POLL_SHARE, timeouts.POLL_INTERVAL), timeouts.LONGEST_POLL_INTERVAL)
+        return min(
+            max(passed * timeouts.POLL_SHARE, timeouts.POLL_INTERVAL),
+            timeouts.LONGEST_POLL_INTERVAL,
+        )

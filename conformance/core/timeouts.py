@@ -138,7 +138,9 @@ FAILED_CALLS = 110
 # Examples per property. TASK-6 waits for a worker each time, so it gets fewer. Measured: 50 examples cost 0.2 to 0.4 s.
 EXAMPLES = 50
 EXAMPLES_THROUGH_THE_WORKER = 25
-EXAMPLES_OF_AN_OPERATION = 15  # of the contract, six operations for two requirements. Measured: 1.5 to 2 s in all
+EXAMPLES_OF_AN_OPERATION = (
+    15  # of the contract, six operations for two requirements. Measured: 1.5 to 2 s in all
+)
 
 # Programs of CONC-11's search, and the most steps of each. Measured: 2 to 3 s, and a fault that takes three steps to see was found
 # for 4 of 6 seeds.

@@ -36,8 +36,14 @@ def dependencies(dependant: Any) -> Iterator[dict[str, Any]]:
     """Every dependency of a route, those of dependencies included."""
     for child in getattr(dependant, "dependencies", ()):
         call = child.call
-        names = [field.alias for field in (*child.query_params, *child.path_params, *child.header_params)]
-        yield {"name": getattr(call, "__name__", type(call).__name__), "coroutine": is_coroutine(call), "parameters": names}
+        names = [
+            field.alias for field in (*child.query_params, *child.path_params, *child.header_params)
+        ]
+        yield {
+            "name": getattr(call, "__name__", type(call).__name__),
+            "coroutine": is_coroutine(call),
+            "parameters": names,
+        }
         yield from dependencies(child)
 
 

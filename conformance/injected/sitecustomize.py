@@ -11,7 +11,9 @@ import signal
 import sys
 
 # Kept equal to conformance.testbed.processes.STACK_SIGNAL by a test.
-faulthandler.register(signal.SIGRTMIN + 9 if hasattr(signal, "SIGRTMIN") else signal.SIGUSR2, all_threads=True)
+faulthandler.register(
+    signal.SIGRTMIN + 9 if hasattr(signal, "SIGRTMIN") else signal.SIGUSR2, all_threads=True
+)
 
 _folder = os.path.dirname(os.path.abspath(__file__))
 sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != _folder]

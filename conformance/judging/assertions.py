@@ -26,7 +26,11 @@ def expect_status(exchange: Exchange, statuses: Iterable[int], wanted: str, *als
 def expect_same(exchange: Exchange, other: Exchange) -> None:
     """Both exchanges have an answer, and it is the same to the byte."""
     wanted = f"the answer of {other.target} that came before: {other.outcome}"
-    same = other.answered and exchange.answered and (exchange.status, exchange.body) == (other.status, other.body)
+    same = (
+        other.answered
+        and exchange.answered
+        and (exchange.status, exchange.body) == (other.status, other.body)
+    )
     require(same, wanted, exchange.outcome, [other, exchange])
 
 
@@ -35,20 +39,31 @@ def body_of(exchange: Exchange, wanted: str, *also: Fact) -> Any:
     try:
         return json.loads(exchange.body.decode("utf-8"), parse_constant=_reject)
     except (ValueError, RecursionError) as error:
-        raise Violation(wanted, f"{exchange.outcome} — the body is not JSON: {error}", (exchange, *also)) from None
+        raise Violation(
+            wanted, f"{exchange.outcome} — the body is not JSON: {error}", (exchange, *also)
+        ) from None
 
 
-def require(condition: bool, expected: str, got: str, evidence: Sequence[Fact], look_at: str | None = None) -> None:
+def require(
+    condition: bool, expected: str, got: str, evidence: Sequence[Fact], look_at: str | None = None
+) -> None:
     """The condition holds of the evidence."""
     if not condition:
         raise Violation(expected, got, evidence, look_at)
 
 
-def blocked(expected: str, got: str, evidence: Sequence[Fact], stack: Observation | None) -> NoReturn:
+def blocked(
+    expected: str, got: str, evidence: Sequence[Fact], stack: Observation | None
+) -> NoReturn:
     """A held situation was not as required; where the event loop is stuck in a line of the target's, say so."""
     if stack is None:
         raise Violation(expected, got, evidence)
-    raise Violation(expected, got, (*evidence, stack), look_at=f"{stack.data['line']}, which blocks the event loop")
+    raise Violation(
+        expected,
+        got,
+        (*evidence, stack),
+        look_at=f"{stack.data['line']}, which blocks the event loop",
+    )
 
 
 def no_evidence_unless(condition: bool, why: str) -> None:

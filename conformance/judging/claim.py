@@ -96,18 +96,26 @@ class Claim:
             return phrases.broken
         if self.musts is None:
             partial = phrases.partial.format(selected=self.selected, catalogued=self.catalogued)
-            not_counted = phrases.then + phrases.not_counted.format(known=_known(phrases, self.exceptions))
+            not_counted = phrases.then + phrases.not_counted.format(
+                known=_known(phrases, self.exceptions)
+            )
             return partial + (not_counted if self.exceptions else "")
         core = _part(phrases, "core", self.musts, self.musts.known, phrases.no_core)
         if self.shoulds is None or not self.musts.passed_but_for_known:
             return core
-        return core + phrases.then + _part(phrases, "robust", self.shoulds, self.exceptions, phrases.no_robust)
+        return (
+            core
+            + phrases.then
+            + _part(phrases, "robust", self.shoulds, self.exceptions, phrases.no_robust)
+        )
 
 
 def _part(phrases: Phrases, claim: str, tally: Tally, known: Sequence[str], otherwise: str) -> str:
     """Whether the claim of a level is established by its own requirements, but for what is known to fail."""
     if not tally.passed_but_for_known:
-        return otherwise.format(total=tally.total, level=tally.level, missed=_missed(phrases, tally))
+        return otherwise.format(
+            total=tally.total, level=tally.level, missed=_missed(phrases, tally)
+        )
     which = phrases.others if tally.known else phrases.every
     passed = which.format(total=tally.total - len(tally.known), level=tally.level)
     template = phrases.but_for if known else phrases.established
@@ -116,12 +124,22 @@ def _part(phrases: Phrases, claim: str, tally: Tally, known: Sequence[str], othe
 
 def _missed(phrases: Phrases, tally: Tally) -> str:
     """How many of a level failed, could not be judged, and are known to fail."""
-    kinds = ((phrases.failed, tally.failed), (phrases.unjudged, tally.unjudged), (phrases.as_known, tally.known))
-    return phrases.together.join(kind.format(count=len(names), names=_listed(phrases, names)) for kind, names in kinds if names)
+    kinds = (
+        (phrases.failed, tally.failed),
+        (phrases.unjudged, tally.unjudged),
+        (phrases.as_known, tally.known),
+    )
+    return phrases.together.join(
+        kind.format(count=len(names), names=_listed(phrases, names))
+        for kind, names in kinds
+        if names
+    )
 
 
 def _known(phrases: Phrases, names: Sequence[str]) -> str:
-    return (phrases.one_known if len(names) == 1 else phrases.many_known).format(count=len(names), names=_listed(phrases, names))
+    return (phrases.one_known if len(names) == 1 else phrases.many_known).format(
+        count=len(names), names=_listed(phrases, names)
+    )
 
 
 def _listed(phrases: Phrases, names: Sequence[str]) -> str:
@@ -131,21 +149,45 @@ def _listed(phrases: Phrases, names: Sequence[str]) -> str:
 def claim(verdicts: Sequence[Verdict], catalogue: Mapping[str, Requirement]) -> Claim:
     """The highest claim that the verdicts establish; a run that leaves out a MUST establishes none, one without the SHOULDs no more than core."""
     known = [verdict.requirement.id for verdict in verdicts if verdict.known]
-    return claimed({verdict.requirement.id: verdict.status for verdict in verdicts}, known, catalogue)
+    return claimed(
+        {verdict.requirement.id: verdict.status for verdict in verdicts}, known, catalogue
+    )
 
 
-def claimed(statuses: Mapping[str, Status], known: Collection[str], catalogue: Mapping[str, Requirement]) -> Claim:
+def claimed(
+    statuses: Mapping[str, Status], known: Collection[str], catalogue: Mapping[str, Requirement]
+) -> Claim:
     """The same of statuses by id and of the known failures among them, as a record has them."""
     broken = Status.ERROR in statuses.values()
-    musts, shoulds = (None if broken else _tally(level, statuses, known, catalogue) for level in (Level.MUST, Level.SHOULD))
-    return Claim(len(statuses), len(catalogue), broken, musts, shoulds if shoulds and shoulds.total else None, tuple(known))
+    musts, shoulds = (
+        None if broken else _tally(level, statuses, known, catalogue)
+        for level in (Level.MUST, Level.SHOULD)
+    )
+    return Claim(
+        len(statuses),
+        len(catalogue),
+        broken,
+        musts,
+        shoulds if shoulds and shoulds.total else None,
+        tuple(known),
+    )
 
 
-def _tally(level: Level, statuses: Mapping[str, Status], known: Collection[str], catalogue: Mapping[str, Requirement]) -> Tally | None:
+def _tally(
+    level: Level,
+    statuses: Mapping[str, Status],
+    known: Collection[str],
+    catalogue: Mapping[str, Requirement],
+) -> Tally | None:
     """The tally of a level; None where not all of it was selected."""
     names = [name for name, requirement in catalogue.items() if requirement.level is level]
     if not statuses.keys() >= set(names):
         return None
-    failed, unjudged = ([name for name in names if statuses[name] is status] for status in (Status.FAIL, Status.INCONCLUSIVE))
-    news, listed = ([name for name in failed if (name in known) is wanted] for wanted in (False, True))
+    failed, unjudged = (
+        [name for name in names if statuses[name] is status]
+        for status in (Status.FAIL, Status.INCONCLUSIVE)
+    )
+    news, listed = (
+        [name for name in failed if (name in known) is wanted] for wanted in (False, True)
+    )
     return Tally(level, len(names), tuple(news), tuple(unjudged), tuple(listed))

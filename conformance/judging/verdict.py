@@ -46,7 +46,9 @@ class Finding:
     @property
     def fingerprint(self) -> str:
         """Eight hexadecimal digits that are the same for the same defect: what differs from run to run is left out of both sides."""
-        return hashlib.sha256(_CHANGING.sub("#", f"{self.expected}\n{self.got}").encode("utf-8", "backslashreplace")).hexdigest()[:8]
+        return hashlib.sha256(
+            _CHANGING.sub("#", f"{self.expected}\n{self.got}").encode("utf-8", "backslashreplace")
+        ).hexdigest()[:8]
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,9 @@ class Outcome:
     status: Status
     finding: Finding | None = None
     seconds: float = 0.0
-    span: tuple[float, float] | None = None  # when it began and ended, in seconds since the run began
+    span: tuple[float, float] | None = (
+        None  # when it began and ended, in seconds since the run began
+    )
 
 
 @dataclass(frozen=True)
@@ -83,30 +87,52 @@ class Verdict:
 _CHANGING = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b\d{4,}\b|\b\d+\.\d+\b")
 
 
-def judge(requirement: Requirement, collected: Sequence[str], outcomes: Iterable[Outcome]) -> Verdict:
+def judge(
+    requirement: Requirement, collected: Sequence[str], outcomes: Iterable[Outcome]
+) -> Verdict:
     """Judge a requirement by the probes that were collected for it.
 
     A violation is one, whatever else passed or never ran; no evidence is not a pass; a lost probe is an ERROR.
     """
-    by_probe = {outcome.probe: outcome for outcome in outcomes if outcome.requirement == requirement.id}
+    by_probe = {
+        outcome.probe: outcome for outcome in outcomes if outcome.requirement == requirement.id
+    }
     seconds = sum(outcome.seconds for outcome in by_probe.values())
 
     def first(status: Status) -> Verdict | None:
         having = (outcome for outcome in by_probe.values() if outcome.status is status)
-        return next((Verdict(requirement, status, len(collected), outcome.finding, seconds, outcome.span) for outcome in having), None)
+        return next(
+            (
+                Verdict(requirement, status, len(collected), outcome.finding, seconds, outcome.span)
+                for outcome in having
+            ),
+            None,
+        )
 
     if decided := first(Status.ERROR) or first(Status.FAIL):
         return decided
     if not collected:
         return _lost(requirement, 0, seconds, "no probe of this requirement was collected")
     if unreported := [probe for probe in collected if probe not in by_probe]:
-        return _lost(requirement, len(collected), seconds, f"{unreported[0]} was collected and never reported an outcome")
+        return _lost(
+            requirement,
+            len(collected),
+            seconds,
+            f"{unreported[0]} was collected and never reported an outcome",
+        )
     if stray := [probe for probe in by_probe if probe not in collected]:
-        return _lost(requirement, len(collected), seconds, f"{stray[0]} reported an outcome and was never collected")
+        return _lost(
+            requirement,
+            len(collected),
+            seconds,
+            f"{stray[0]} reported an outcome and was never collected",
+        )
     if unseen := first(Status.INCONCLUSIVE):
         return unseen
     if requirement.level is Level.MAY:
-        return Verdict(requirement, Status.OBSERVED, len(collected), _together(by_probe.values()), seconds)
+        return Verdict(
+            requirement, Status.OBSERVED, len(collected), _together(by_probe.values()), seconds
+        )
     return Verdict(requirement, Status.PASS, len(collected), None, seconds)
 
 
@@ -117,11 +143,18 @@ def observed(texts: Iterable[str], evidence: Iterable[Fact]) -> Finding:
 
 def _together(outcomes: Iterable[Outcome]) -> Finding:
     findings = [outcome.finding for outcome in outcomes if outcome.finding]
-    return observed((finding.got for finding in findings), (fact for finding in findings for fact in finding.evidence))
+    return observed(
+        (finding.got for finding in findings),
+        (fact for finding in findings for fact in finding.evidence),
+    )
 
 
 def _lost(requirement: Requirement, probes: int, seconds: float, what: str) -> Verdict:
-    finding = Finding("every probe of the requirement to run and report", what, look_at="how the run was selected or ended")
+    finding = Finding(
+        "every probe of the requirement to run and report",
+        what,
+        look_at="how the run was selected or ended",
+    )
     return Verdict(requirement, Status.ERROR, probes, finding, seconds)
 
 
@@ -147,20 +180,33 @@ class WrongEntry:
 
 def excused(known: Known | None, finding: Finding | None, today: date) -> bool:
     """Whether an entry speaks of this failure, today."""
-    return known is not None and not known.has_expired(today) and known.means(finding.fingerprint if finding else None)
+    return (
+        known is not None
+        and not known.has_expired(today)
+        and known.means(finding.fingerprint if finding else None)
+    )
 
 
 def with_known(verdicts: Iterable[Verdict], listed: Iterable[Known], today: date) -> list[Verdict]:
     """The verdicts, of which each that fails as it is listed has its entry."""
     by_id = {known.id: known for known in listed}
-    return [replace(verdict, known=_entry_of(verdict, by_id.get(verdict.requirement.id), today)) for verdict in verdicts]
+    return [
+        replace(verdict, known=_entry_of(verdict, by_id.get(verdict.requirement.id), today))
+        for verdict in verdicts
+    ]
 
 
 def _entry_of(verdict: Verdict, listed: Known | None, today: date) -> Known | None:
-    return listed if verdict.status is Status.FAIL and excused(listed, verdict.finding, today) else None
+    return (
+        listed
+        if verdict.status is Status.FAIL and excused(listed, verdict.finding, today)
+        else None
+    )
 
 
-def wrong_entries(verdicts: Iterable[Verdict], listed: Iterable[Known], today: date) -> Iterator[WrongEntry]:
+def wrong_entries(
+    verdicts: Iterable[Verdict], listed: Iterable[Known], today: date
+) -> Iterator[WrongEntry]:
     """The entries that are wrong, as far as their requirements were judged."""
     by_id = {known.id: known for known in listed}
     for verdict in verdicts:
@@ -173,10 +219,16 @@ def _mistake(known: Known, verdict: Verdict, today: date) -> tuple[Mistake, str]
     if verdict.status is Status.PASS:
         return Mistake.STALE, " and passed: take the entry out"
     if known.has_expired(today):
-        return Mistake.EXPIRED, f" until {known.expires}, which has passed: mend it, or give the entry another date"
+        return (
+            Mistake.EXPIRED,
+            f" until {known.expires}, which has passed: mend it, or give the entry another date",
+        )
     if verdict.status is Status.FAIL and not excused(known, verdict.finding, today):
         now = verdict.finding.fingerprint if verdict.finding else "none"
-        return Mistake.CHANGED, f" with the fingerprint {known.fingerprint}, and has {now}: see what else fails, and give the entry that"
+        return (
+            Mistake.CHANGED,
+            f" with the fingerprint {known.fingerprint}, and has {now}: see what else fails, and give the entry that",
+        )
     return None
 
 
@@ -189,7 +241,13 @@ def required(verdicts: Iterable[Verdict], level: Level) -> list[Verdict]:
     return [verdict for verdict in verdicts if verdict.requirement.level in levels]
 
 
-def exit_status(verdicts: Iterable[Verdict], level: Level, *, allow_inconclusive: bool = False, wrong: Collection[WrongEntry] = ()) -> Exit:
+def exit_status(
+    verdicts: Iterable[Verdict],
+    level: Level,
+    *,
+    allow_inconclusive: bool = False,
+    wrong: Collection[WrongEntry] = (),
+) -> Exit:
     """The exit status, derived from the verdicts alone; a failure that is known does not count, a list of them that is wrong does."""
     verdicts = list(verdicts)
     needed = required(verdicts, level)

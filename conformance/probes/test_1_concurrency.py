@@ -9,7 +9,15 @@ from conformance.client.http import Client, InFlight, Pending
 from conformance.core import timeouts
 from conformance.core.errors import NoEvidence, Violation
 from conformance.core.evidence import Exchange, Fact
-from conformance.judging.assertions import blocked, body_of, expect, expect_same, expect_status, no_evidence_unless, require
+from conformance.judging.assertions import (
+    blocked,
+    body_of,
+    expect,
+    expect_same,
+    expect_status,
+    no_evidence_unless,
+    require,
+)
 from conformance.scenarios.lifecycle import BrokerlessLife, answered_meanwhile
 from conformance.scenarios.search import Search, shortened
 from conformance.scenarios.stateful import ALONE, Play, parse
@@ -35,7 +43,9 @@ async def test_outbound_calls_overlap(client: Client, upstream: Upstream, target
         await expect_held(OUTBOUND, send, hold, upstream, target)
 
 
-async def expect_held(count: int, send: InFlight, hold: Hold, upstream: Upstream, target: Target) -> None:
+async def expect_held(
+    count: int, send: InFlight, hold: Hold, upstream: Upstream, target: Target
+) -> None:
     """So many outbound calls are at the upstream at once; where the event loop is stuck instead, the line is named."""
     calling = asyncio.create_task(call(count, send, hold, upstream))
     stack = None
@@ -66,14 +76,23 @@ async def call(count: int, send: InFlight, hold: Hold, upstream: Upstream) -> in
 @pytest.mark.requirement("CONC-2")
 async def test_database_reads_overlap(client: Client, items: Database, target: Target) -> None:
     paths = [f"/items/{(await items.add())['id']}" for _ in range(5)]
-    for exchange in await client.in_turn(paths * 5):  # so that they are known, and many reads were made
-        no_evidence_unless(exchange.answered, f"a read does not end even while nothing is held: {exchange.summary}")
+    for exchange in await client.in_turn(
+        paths * 5
+    ):  # so that they are known, and many reads were made
+        no_evidence_unless(
+            exchange.answered, f"a read does not end even while nothing is held: {exchange.summary}"
+        )
     async with client.in_flight() as send, items.locked():
         requests = send(*paths)
         seen = await items.waiting(2)
         await held(seen.data["waiting"], "read", requests)
         if seen.data["waiting"] < 2:
-            blocked("at least 2 reads waiting for the table at once", seen.text, [seen], target.blocking_line())
+            blocked(
+                "at least 2 reads waiting for the table at once",
+                seen.text,
+                [seen],
+                target.blocking_line(),
+            )
 
 
 async def held(count: int, what: str, requests: list[Pending]) -> None:
@@ -97,22 +116,33 @@ async def test_held_outbound_calls_delay_no_other_endpoint(
 
 
 @pytest.mark.requirement("CONC-4")
-async def test_held_reads_delay_no_endpoint_that_needs_no_table(client: Client, items: Database, target: Target) -> None:
-    alone = await answered_alone(client, "/async", "/sync", "/items/?q=meanwhile", "/external-data", SUBMISSION, "/items/abc")
+async def test_held_reads_delay_no_endpoint_that_needs_no_table(
+    client: Client, items: Database, target: Target
+) -> None:
+    alone = await answered_alone(
+        client, "/async", "/sync", "/items/?q=meanwhile", "/external-data", SUBMISSION, "/items/abc"
+    )
     async with client.in_flight() as send, items.locked():
         requests = send(*(f"/items/{items.unused_id()}" for _ in range(READS)))
         seen = await items.waiting(2)
         await held(seen.data["waiting"], "read", requests)
         for exchange in alone:
-            await expect_same_meanwhile(exchange, f"while {READS} reads are outstanding", seen, client, target)
-        no_evidence_unless(not any(read.ended for read in requests), "a read of the locked table ended before it was let go")
+            await expect_same_meanwhile(
+                exchange, f"while {READS} reads are outstanding", seen, client, target
+            )
+        no_evidence_unless(
+            not any(read.ended for read in requests),
+            "a read of the locked table ended before it was let go",
+        )
 
 
 async def answered_alone(client: Client, *paths: str) -> list[Exchange]:
     """What each path answers while nothing is held. Raises NoEvidence where one does not answer even so."""
     alone = [await request(path, client) for path in paths]
     for exchange in alone:
-        no_evidence_unless(exchange.answered, f"it does not answer even while nothing is held: {exchange.summary}")
+        no_evidence_unless(
+            exchange.answered, f"it does not answer even while nothing is held: {exchange.summary}"
+        )
     return alone
 
 
@@ -121,19 +151,37 @@ async def request(path: str, client: Client) -> Exchange:
     return await (client.post(SUBMISSION, {}) if path == SUBMISSION else client.get(path))
 
 
-async def expect_same_meanwhile(alone: Exchange, situation: str, fact: Fact, client: Client, target: Target) -> None:
+async def expect_same_meanwhile(
+    alone: Exchange, situation: str, fact: Fact, client: Client, target: Target
+) -> None:
     """The endpoint answers now what it answered alone; where the event loop is stuck instead, the line is named."""
     exchange = await request(alone.target, client)
     if not exchange.answered:
-        blocked(f"an answer of {alone.target} {situation}", exchange.outcome, [exchange, fact], target.blocking_line())
-    if alone.target in (SUBMISSION, "/external-data"):  # each has an id of its own; an upstream that is not ours may change
-        expect_status(exchange, (alone.status or 0,), f"{alone.status} of {alone.target} {situation}, as without", alone, fact)
+        blocked(
+            f"an answer of {alone.target} {situation}",
+            exchange.outcome,
+            [exchange, fact],
+            target.blocking_line(),
+        )
+    if alone.target in (
+        SUBMISSION,
+        "/external-data",
+    ):  # each has an id of its own; an upstream that is not ours may change
+        expect_status(
+            exchange,
+            (alone.status or 0,),
+            f"{alone.status} of {alone.target} {situation}, as without",
+            alone,
+            fact,
+        )
     else:
         expect_same(exchange, alone)
 
 
 @pytest.mark.requirement("CONC-5")
-async def test_different_kinds_of_io_overlap(client: Client, items: Database, upstream: Upstream, target: Target) -> None:
+async def test_different_kinds_of_io_overlap(
+    client: Client, items: Database, upstream: Upstream, target: Target
+) -> None:
     async with client.in_flight() as send, items.locked(), upstream.holding() as hold:
         requests = send(f"/items/{items.unused_id()}")
         seen = await items.waiting(1)
@@ -141,7 +189,12 @@ async def test_different_kinds_of_io_overlap(client: Client, items: Database, up
         send("/external-data")
         if not await upstream.arrived(hold, 1):
             got = "a read that waits, and no outbound call"
-            blocked("an outbound call at the upstream while a read waits for the table", got, [seen], target.blocking_line())
+            blocked(
+                "an outbound call at the upstream while a read waits for the table",
+                got,
+                [seen],
+                target.blocking_line(),
+            )
 
 
 @pytest.mark.requirement("CONC-6")
@@ -157,7 +210,9 @@ async def test_every_held_request_ends_with_its_own_answer(client: Client, items
 
 
 @pytest.mark.requirement("CONC-6")
-async def test_every_held_call_ends_with_an_answer_of_its_own(client: Client, upstream: Upstream) -> None:
+async def test_every_held_call_ends_with_an_answer_of_its_own(
+    client: Client, upstream: Upstream
+) -> None:
     nonces = [{"nonce": number} for number in range(8)]
     with upstream.answering(*(document(nonce) for nonce in nonces)):
         async with client.in_flight() as send:
@@ -165,7 +220,10 @@ async def test_every_held_call_ends_with_an_answer_of_its_own(client: Client, up
                 requests = send(*["/external-data"] * len(nonces))
                 arrived = await upstream.arrived(hold, len(nonces))
                 await held(arrived, "outbound call", requests)
-                no_evidence_unless(arrived == len(nonces), f"{arrived} of {len(nonces)} outbound calls arrived, which is CONC-1's to say")
+                no_evidence_unless(
+                    arrived == len(nonces),
+                    f"{arrived} of {len(nonces)} outbound calls arrived, which is CONC-1's to say",
+                )
             exchanges = [await request.answer() for request in requests]
     for exchange in exchanges:
         wanted = f"200 and an upstream's answer that no other request was given, of {model.shown(nonces)}"
@@ -175,47 +233,69 @@ async def test_every_held_call_ends_with_an_answer_of_its_own(client: Client, up
 
 
 @pytest.mark.requirement("CONC-7")
-async def test_overlap_is_not_capped_by_the_thread_pool(client: Client, upstream: Upstream, target: Target) -> None:
+async def test_overlap_is_not_capped_by_the_thread_pool(
+    client: Client, upstream: Upstream, target: Target
+) -> None:
     alone = await answered_alone(client, "/sync")
     async with client.in_flight() as send, upstream.holding() as hold:
         await expect_held(MANY, send, hold, upstream, target)
-        await expect_same_meanwhile(alone[0], f"while {MANY} outbound calls are held", hold.requests[-1], client, target)
+        await expect_same_meanwhile(
+            alone[0], f"while {MANY} outbound calls are held", hold.requests[-1], client, target
+        )
 
 
 @pytest.mark.requirement("CONC-8")
 @pytest.mark.disturbs
-async def test_a_stalled_broker_blocks_only_the_submission(client: Client, queue: Broker, target: Target) -> None:
+async def test_a_stalled_broker_blocks_only_the_submission(
+    client: Client, queue: Broker, target: Target
+) -> None:
     alone = await answered_alone(client, "/async", SUBMISSION)
     async with client.in_flight() as send, queue.stalled():
         submission = send.post(SUBMISSION, {"stalled": True})
         seen = await queue.writes_waiting()
-        no_evidence_unless(seen.data["waiting"] > 0 and not submission.ended, "no command of the service's waited for the stalled broker")
-        await expect_same_meanwhile(alone[0], "while the broker takes a submission and does not answer", seen, client, target)
+        no_evidence_unless(
+            seen.data["waiting"] > 0 and not submission.ended,
+            "no command of the service's waited for the stalled broker",
+        )
+        await expect_same_meanwhile(
+            alone[0],
+            "while the broker takes a submission and does not answer",
+            seen,
+            client,
+            target,
+        )
 
 
 @pytest.mark.requirement("CONC-9")
 @pytest.mark.disturbs
 @pytest.mark.worker("stopped")
-async def test_an_unreachable_broker_blocks_only_the_submission(client: Client, queue: Broker, target: Target, run: Run) -> None:
+async def test_an_unreachable_broker_blocks_only_the_submission(
+    client: Client, queue: Broker, target: Target, run: Run
+) -> None:
     await answered_alone(client, SUBMISSION)
     before = await queue.refusals()
     async with client.in_flight() as send, queue.refusing() as fact:
         submission = send.post(SUBMISSION, {"refused": True})
         seen = await queue.turned_away(before + 1, until=lambda: submission.ended)
         no_evidence_unless(
-            submission.ended or seen.data["refusals"] > before, "the service did not try to reach the broker that refuses it"
+            submission.ended or seen.data["refusals"] > before,
+            "the service did not try to reach the broker that refuses it",
         )
         meanwhile = await answered_meanwhile(send, submission)
         if meanwhile and not meanwhile.answered:
             blocked(MEANWHILE, meanwhile.outcome, [meanwhile, fact, seen], target.blocking_line())
     life = await run.life(BrokerlessLife)
-    no_evidence_unless(life.submission is not None, "the service does not start without a broker (TASK-17)")
+    no_evidence_unless(
+        life.submission is not None, "the service does not start without a broker (TASK-17)"
+    )
     if life.meanwhile and life.submission and not life.meanwhile.answered:
         blocked(MEANWHILE, life.meanwhile.outcome, [life.submission, life.meanwhile], life.stack)
 
 
 @pytest.mark.requirement("CONC-10")
-async def test_clients_that_leave_cost_no_capacity(client: Client, items: Database, upstream: Upstream, target: Target) -> None:
+async def test_clients_that_leave_cost_no_capacity(
+    client: Client, items: Database, upstream: Upstream, target: Target
+) -> None:
     for _ in range(LEAVING):
         async with client.in_flight() as send, upstream.holding() as hold:
             await call(OUTBOUND, send, hold, upstream)
@@ -230,7 +310,9 @@ async def test_clients_that_leave_cost_no_capacity(client: Client, items: Databa
         await test_outbound_calls_overlap(client, upstream, target)
         await test_database_reads_overlap(client, items, target)
     except NoEvidence as nothing:  # as many could be held before the clients left
-        raise Violation("as much at once as before the clients left", str(nothing), hold.requests[-1:]) from nothing
+        raise Violation(
+            "as much at once as before the clients left", str(nothing), hold.requests[-1:]
+        ) from nothing
 
 
 @pytest.mark.requirement("CONC-11")
@@ -258,15 +340,23 @@ async def test_any_interleaving_answers_as_the_model_says(
         try:
             await play().whole(ALONE)
         except Violation as violation:
-            raise NoEvidence(f"it answers wrong even while nothing interleaves: {violation.got}") from violation
+            raise NoEvidence(
+                f"it answers wrong even while nothing interleaves: {violation.got}"
+            ) from violation
         search = Search(play, asyncio.get_running_loop())
         await asyncio.to_thread(search.run, run.options.seed)
         if search.found:
-            raise await shortened(search.history, search.found, violation_of) if run.target.is_ours else search.found
+            raise (
+                await shortened(search.history, search.found, violation_of)
+                if run.target.is_ours
+                else search.found
+            )
 
 
 @pytest.mark.requirement("CONC-12")
-async def test_work_of_a_client_that_left(client: Client, upstream: Upstream, observe: Callable[..., None]) -> None:
+async def test_work_of_a_client_that_left(
+    client: Client, upstream: Upstream, observe: Callable[..., None]
+) -> None:
     async with client.in_flight() as send, upstream.holding() as hold:
         (request,) = send("/external-data")
         await held(await upstream.arrived(hold, 1), "outbound call", [request])
@@ -275,5 +365,7 @@ async def test_work_of_a_client_that_left(client: Client, upstream: Upstream, ob
         became = "had been given up" if hold.given_up else "was outstanding still"
         answered = sum(exchange.answered for exchange in later)
         observe(
-            f"when {answered} later requests were answered, the outbound call of a client that left {became}", hold.requests[0], later[-1]
+            f"when {answered} later requests were answered, the outbound call of a client that left {became}",
+            hold.requests[0],
+            later[-1],
         )

@@ -11,7 +11,13 @@ import pytest
 from conformance.client.http import JSON, Client, Wanted
 from conformance.core import timeouts
 from conformance.core.evidence import Exchange
-from conformance.judging.assertions import expect, expect_same, expect_status, no_evidence_unless, require
+from conformance.judging.assertions import (
+    expect,
+    expect_same,
+    expect_status,
+    no_evidence_unless,
+    require,
+)
 from conformance.session.run import Run
 from conformance.spec import model
 from conformance.target.server import Target
@@ -24,7 +30,13 @@ SUCCESS = range(200, 300)
 BROWSERS = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"  # what they say that they accept
 
 # Whether the endpoint of a path is a coroutine function.
-COROUTINES = {"/sync": False, "/async": True, "/items/{item_id}": True, "/external-data": True, "/process-data/": True}
+COROUTINES = {
+    "/sync": False,
+    "/async": True,
+    "/items/{item_id}": True,
+    "/external-data": True,
+    "/process-data/": True,
+}
 
 
 @pytest.mark.requirement("END-1")
@@ -38,7 +50,10 @@ async def test_async_answers_its_message_exactly(client: Client) -> None:
 
 
 @pytest.mark.requirement("END-3")
-@pytest.mark.parametrize("path", ["/sync", "/async", "/items/", ABSENT_ITEM, INVALID_ID, "/external-data", "/process-data/"])
+@pytest.mark.parametrize(
+    "path",
+    ["/sync", "/async", "/items/", ABSENT_ITEM, INVALID_ID, "/external-data", "/process-data/"],
+)
 async def test_answers_are_application_json(client: Client, target: Target, path: str) -> None:
     exchange = await (client.post(path, {}) if path == "/process-data/" else client.get(path))
     succeeds = exchange.status in SUCCESS or path in (INVALID_ID, ABSENT_ITEM) or not target.is_ours
@@ -47,14 +62,19 @@ async def test_answers_are_application_json(client: Client, target: Target, path
 
 
 @pytest.mark.requirement("END-3")
-@pytest.mark.parametrize("path", ["/sync", "/async", "/items/", ABSENT_ITEM, INVALID_ID, "/external-data", "/process-data/"])
+@pytest.mark.parametrize(
+    "path",
+    ["/sync", "/async", "/items/", ABSENT_ITEM, INVALID_ID, "/external-data", "/process-data/"],
+)
 async def test_a_browser_gets_the_same(client: Client, path: str) -> None:
     wanted = Wanted("POST", path, b"{}", JSON) if path == "/process-data/" else Wanted("GET", path)
     usual = await client.send(wanted)
     exchange = await client.send(replace(wanted, headers=(("Accept", BROWSERS),)))
     expect_json(exchange)
     if usual.status in SUCCESS:
-        expect_status(exchange, SUCCESS, f"a success, as without the header Accept: {BROWSERS}", usual)
+        expect_status(
+            exchange, SUCCESS, f"a success, as without the header Accept: {BROWSERS}", usual
+        )
 
 
 @pytest.mark.requirement("END-3")
@@ -64,7 +84,9 @@ async def test_an_existing_item_is_application_json(client: Client, items: Datab
 
 
 @pytest.mark.requirement("END-3")
-async def test_the_upstreams_media_type_is_not_relayed(client: Client, upstream: Upstream | None) -> None:
+async def test_the_upstreams_media_type_is_not_relayed(
+    client: Client, upstream: Upstream | None
+) -> None:
     if upstream:  # else `/external-data` above, whatever its upstream says
         with upstream.answering(Reply(body=b"[1]", headers=(("Content-Type", "text/plain"),))):
             expect_json(await client.get("/external-data"))
@@ -73,12 +95,21 @@ async def test_the_upstreams_media_type_is_not_relayed(client: Client, upstream:
 def expect_json(exchange: Exchange) -> None:
     """A success, or the rejection of an id, has the media type of JSON; what is neither is not judged here."""
     if exchange.status in SUCCESS or exchange.target == INVALID_ID:
-        require(exchange.media_type == "application/json", "the media type application/json", repr(exchange.media_type), [exchange])
+        require(
+            exchange.media_type == "application/json",
+            "the media type application/json",
+            repr(exchange.media_type),
+            [exchange],
+        )
 
 
 @pytest.mark.requirement("END-4")
 async def test_answers_depend_on_nothing_that_went_before(client: Client) -> None:
-    paths = [path for number in range(10) for path in ("/sync", "/async", f"/items/?q={number}", INVALID_ID, "/items/")]
+    paths = [
+        path
+        for number in range(10)
+        for path in ("/sync", "/async", f"/items/?q={number}", INVALID_ID, "/items/")
+    ]
     alone = {path: await client.get(path) for path in dict.fromkeys(paths)}
     at_once = await client.all(*paths)
     back = paths[::-1]
@@ -113,7 +144,9 @@ async def _a_path_that_is_not_there(client: Client, _: Upstream) -> None:
 
 async def _bytes_that_are_no_http(client: Client, _: Upstream) -> None:
     parts = urlsplit(client.url)
-    with suppress(OSError, TimeoutError):  # whatever the target makes of it, what counts is that it goes on
+    with suppress(
+        OSError, TimeoutError
+    ):  # whatever the target makes of it, what counts is that it goes on
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
         writer.write(b"\x16\x03\x01 this is no HTTP\r\n\r\n")
         writer.write_eof()
@@ -159,14 +192,20 @@ FAULTS = [
 @pytest.mark.requirement("END-5")
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__.strip("_"))
 async def test_no_fault_of_a_request_ends_the_process(
-    client: Client, upstream: Upstream, target: Target, fault: Callable[[Client, Upstream], Awaitable[None]]
+    client: Client,
+    upstream: Upstream,
+    target: Target,
+    fault: Callable[[Client, Upstream], Awaitable[None]],
 ) -> None:
     await fault(client, upstream)
     exchange = await client.get("/async")
     what = fault.__name__.strip("_").replace("_", " ")
     ended = target.process.ended(0.0 if exchange.answered else timeouts.DEATH_DEADLINE)
     require(
-        ended is None, f"the process to run on after {what}", f"it ended with status {ended}", [exchange, *target.process.output()[-4:]]
+        ended is None,
+        f"the process to run on after {what}",
+        f"it ended with status {ended}",
+        [exchange, *target.process.output()[-4:]],
     )
     expect_status(exchange, (200,), f"200 of /async after {what}")
 

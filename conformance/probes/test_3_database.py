@@ -12,7 +12,13 @@ from conformance.client.http import Client
 from conformance.core import timeouts
 from conformance.core.errors import Violation
 from conformance.core.evidence import Fact
-from conformance.judging.assertions import body_of, expect, expect_status, no_evidence_unless, require
+from conformance.judging.assertions import (
+    body_of,
+    expect,
+    expect_status,
+    no_evidence_unless,
+    require,
+)
 from conformance.scenarios.lifecycle import StoppedLife, goodbyes
 from conformance.scenarios.stateful import reads_again
 from conformance.session.run import Run
@@ -22,19 +28,32 @@ from conformance.target.server import Target
 from conformance.testbed.postgres import Database
 
 EDGES = (-(2**31), -1, 0, 2**31 - 1)  # of the column's type, and where signs change
-INJECTIONS = ["1 OR 1=1", "1--", "(SELECT 2)", "1;DROP TABLE items", "1; DROP TABLE items; --", "1\tOR\t1=1", "1' OR '1'='1", "null::int"]
+INJECTIONS = [
+    "1 OR 1=1",
+    "1--",
+    "(SELECT 2)",
+    "1;DROP TABLE items",
+    "1; DROP TABLE items; --",
+    "1\tOR\t1=1",
+    "1' OR '1'='1",
+    "null::int",
+]
 
 
 @pytest.mark.requirement("DB-1")
 async def test_an_existing_item_is_its_row(client: Client, items: Database) -> None:
-    row = await items.add(name="Chair", description="of oak", price=49.5, quantity=3, available=False)
+    row = await items.add(
+        name="Chair", description="of oak", price=49.5, quantity=3, available=False
+    )
     check = await items.check_row(row["id"])
     expect(await client.get(f"/items/{row['id']}"), model.item(row), check)
 
 
 @pytest.mark.requirement("DB-1")
 @pytest.mark.parametrize("item_id", EDGES)
-async def test_an_item_may_have_any_id_of_the_columns_type(client: Client, items: Database, item_id: int) -> None:
+async def test_an_item_may_have_any_id_of_the_columns_type(
+    client: Client, items: Database, item_id: int
+) -> None:
     row = await items.add_unless_there(item_id)
     expect(await client.get(f"/items/{item_id}"), model.item(row), await items.check_row(item_id))
 
@@ -48,10 +67,21 @@ async def test_an_absent_item_is_null(client: Client, items: Database) -> None:
 
 @pytest.mark.requirement("DB-3")
 @given(values=strategies.row_values)
-@example(values={"name": AWKWARD_TEXT, "description": AWKWARD_TEXT * 20, "quantity": 2**53 + 1, "price": 0.1})
+@example(
+    values={
+        "name": AWKWARD_TEXT,
+        "description": AWKWARD_TEXT * 20,
+        "quantity": 2**53 + 1,
+        "price": 0.1,
+    }
+)
 @example(values={"description": "x" * 100_000, "created_at": datetime(476, 9, 4, 12, tzinfo=UTC)})
-@example(values={"name": "", "description": "", "quantity": -(2**63), "price": -0.0, "available": False})
-async def test_values_survive_exactly(client: Client, items: Database, values: dict[str, object]) -> None:
+@example(
+    values={"name": "", "description": "", "quantity": -(2**63), "price": -0.0, "available": False}
+)
+async def test_values_survive_exactly(
+    client: Client, items: Database, values: dict[str, object]
+) -> None:
     row = await items.add(**values)
     exchange = await client.get(f"/items/{row['id']}")
     expect(exchange, model.item(row))
@@ -72,7 +102,9 @@ async def test_each_read_sees_the_table_as_it_is(client: Client, items: Database
 
 
 @pytest.mark.requirement("DB-4")
-async def test_a_read_shares_nothing_with_one_that_began_before_a_change(client: Client, items: Database) -> None:
+async def test_a_read_shares_nothing_with_one_that_began_before_a_change(
+    client: Client, items: Database
+) -> None:
     row = await items.add()
     path = f"/items/{row['id']}"
     async with client.in_flight() as send:
@@ -111,7 +143,12 @@ async def test_nothing_in_the_path_becomes_sql(client: Client, items: Database, 
 async def test_connected_when_startup_has_finished(run: Run) -> None:
     seen = (await run.life(StoppedLife)).sessions_at_first_answer
     assert seen
-    require(seen.data["sessions"] > 0, "a session on the database when the first answer comes, before any read", seen.text, [seen])
+    require(
+        seen.data["sessions"] > 0,
+        "a session on the database when the first answer comes, before any read",
+        seen.text,
+        [seen],
+    )
 
 
 @pytest.mark.requirement("DB-8")
@@ -119,19 +156,31 @@ async def test_disconnected_at_shutdown(run: Run) -> None:
     life = await run.life(StoppedLife)
     seen = life.sessions_at_end
     assert seen and life.ending and life.sessions_at_signal
-    no_evidence_unless(life.sessions_at_signal.data["sessions"] > 0, "the service had no session to close when SIGTERM came")
+    no_evidence_unless(
+        life.sessions_at_signal.data["sessions"] > 0,
+        "the service had no session to close when SIGTERM came",
+    )
     evidence = [life.sessions_at_signal, life.ending.signalled, seen]
-    require(goodbyes(seen), "every session closed with a goodbye after SIGTERM", seen.text, evidence)
+    require(
+        goodbyes(seen), "every session closed with a goodbye after SIGTERM", seen.text, evidence
+    )
 
 
 @pytest.mark.requirement("DB-9")
-async def test_a_read_changes_nothing(client: Client, items: Database, target: Target, run: Run) -> None:
+async def test_a_read_changes_nothing(
+    client: Client, items: Database, target: Target, run: Run
+) -> None:
     row = await items.add()
     before = await items.snapshot()
     exchange = await client.get(f"/items/{row['id']}")
     after = await items.snapshot()
     expect(exchange, model.item(row))
-    require(before.data == after.data, "no row changed or locked by a read", after.text, [before, exchange, after])
+    require(
+        before.data == after.data,
+        "no row changed or locked by a read",
+        after.text,
+        [before, exchange, after],
+    )
     if target.is_ours:  # in that life the role may write, so an attempt to do so succeeds
         life = await run.life(StoppedLife)
         assert life.table_before and life.table_after
@@ -153,7 +202,9 @@ NO_IDS = {
 @pytest.mark.requirement("DB-10")
 @pytest.mark.parametrize("number", NO_IDS.values(), ids=NO_IDS.keys())
 async def test_an_integer_that_no_id_can_be_is_answered(client: Client, number: int) -> None:
-    expect_status(await client.get(f"/items/{number}"), range(200, 500), "an answer with a status below 500")
+    expect_status(
+        await client.get(f"/items/{number}"), range(200, 500), "an answer with a status below 500"
+    )
 
 
 @pytest.mark.requirement("DB-11")
@@ -162,16 +213,26 @@ async def test_connections_are_reused(client: Client, items: Database) -> None:
     for _ in range(timeouts.ROUNDS_TO_REST):
         await client.get(path)
         before = await items.sessions_by_identity()
-        no_evidence_unless(bool(before.data["identities"]), "the service has no session between two reads")
+        no_evidence_unless(
+            bool(before.data["identities"]), "the service has no session between two reads"
+        )
         await client.in_turn([path] * 30)
-        async with client.in_flight() as send, items.locked():  # a session that lasts as long as its read is there as long as that is held
+        async with (
+            client.in_flight() as send,
+            items.locked(),
+        ):  # a session that lasts as long as its read is there as long as that is held
             send(path)
             waiting = await items.waiting(1)
             after = await items.sessions_by_identity()
         no_evidence_unless(waiting.data["waiting"] > 0, "no read waited for the locked table")
         if not (new := set(after.data["identities"]) - set(before.data["identities"])):
             break
-    require(not new, "no session in the 31st read that was not there after the first", f"{len(new)} opened since", [before, waiting, after])
+    require(
+        not new,
+        "no session in the 31st read that was not there after the first",
+        f"{len(new)} opened since",
+        [before, waiting, after],
+    )
 
 
 async def expect_reads_again(client: Client, items: Database, *facts: Fact) -> None:
@@ -195,9 +256,15 @@ async def test_a_read_killed_in_flight_fails_alone(client: Client, items: Databa
         async with items.locked():
             reads = send(*(f"/items/{row['id']}" for row in rows))
             seen = await items.waiting(2)
-            no_evidence_unless(seen.data["waiting"] >= 2, "no two reads waited for the locked table, so none could be killed")
+            no_evidence_unless(
+                seen.data["waiting"] >= 2,
+                "no two reads waited for the locked table, so none could be killed",
+            )
             killed = await items.terminate(waiting=True)
-            no_evidence_unless(killed.data["terminated"] > 0, "no session of a read that waited was there to be terminated")
+            no_evidence_unless(
+                killed.data["terminated"] > 0,
+                "no session of a read that waited was there to be terminated",
+            )
         for read, row in zip(reads, rows, strict=True):
             answer = await read.answer()
             if answer.status not in range(500, 600):
@@ -216,8 +283,13 @@ async def test_an_outage_is_survived(client: Client, items: Database, target: Ta
     await client.get(f"/items/{row['id']}")  # which may be remembered, and must not be
     async with items.refusing() as fact:
         read = await client.get(f"/items/{row['id']}")
-        others = [(await client.get("/async"), model.async_message()), (await client.get("/items/?q=x"), model.listing("x"))]
-    expect_status(read, range(500, 600), "5xx of a read while the database refuses the service", fact)
+        others = [
+            (await client.get("/async"), model.async_message()),
+            (await client.get("/items/?q=x"), model.listing("x")),
+        ]
+    expect_status(
+        read, range(500, 600), "5xx of a read while the database refuses the service", fact
+    )
     for other, answer in others:
         expect(other, answer, fact)
     await expect_reads_again(client, items, fact)
@@ -231,7 +303,12 @@ async def test_no_transaction_is_left_open(client: Client, items: Database) -> N
     reads = await client.all(*[f"/items/{row['id']}"] * 5, f"/items/{items.unused_id()}")
     seen = await items.sessions_by_identity()
     expect(reads[0], model.item(row))
-    require(not seen.data["idle_in_transaction"], "no session idle in a transaction after an answer", seen.text, [reads[0], seen])
+    require(
+        not seen.data["idle_in_transaction"],
+        "no session idle in a transaction after an answer",
+        seen.text,
+        [reads[0], seen],
+    )
 
 
 @pytest.mark.requirement("DB-16")
@@ -255,11 +332,18 @@ async def test_error_answers_leak_nothing(client: Client, items: Database) -> No
     no_evidence_unless(exchange.answered, f"the read has no answer to look at: {exchange.summary}")
     text = exchange.body.decode("utf-8", "replace")
     told = [secret for secret in items.secrets if secret in text]
-    require(not told, "an error answer without password, role, port, SQL and traceback", f"{told[:1]} in {text[:200]}", [exchange, fact])
+    require(
+        not told,
+        "an error answer without password, role, port, SQL and traceback",
+        f"{told[:1]} in {text[:200]}",
+        [exchange, fact],
+    )
 
 
 @pytest.mark.requirement("DB-18")
-async def test_values_that_are_no_numbers(client: Client, items: Database, observe: Callable[..., None]) -> None:
+async def test_values_that_are_no_numbers(
+    client: Client, items: Database, observe: Callable[..., None]
+) -> None:
     for price in (math.nan, math.inf):
         row = await items.add(price=price)
         exchange = await client.get(f"/items/{row['id']}")
@@ -267,7 +351,9 @@ async def test_values_that_are_no_numbers(client: Client, items: Database, obser
 
 
 @pytest.mark.requirement("DB-18")
-async def test_the_size_of_the_pool(client: Client, items: Database, observe: Callable[..., None]) -> None:
+async def test_the_size_of_the_pool(
+    client: Client, items: Database, observe: Callable[..., None]
+) -> None:
     await client.all(*[f"/items/{items.unused_id()}"] * 30)
     seen = await items.sessions_by_identity()
     observe(f"after 30 reads at once {len(seen.data['identities'])} sessions are open", seen)

@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 
 from conformance.client.http import Client
 from conformance.core import timeouts
-from conformance.judging.assertions import body_of, expect, expect_status, no_evidence_unless, require
+from conformance.judging.assertions import (
+    body_of,
+    expect,
+    expect_status,
+    no_evidence_unless,
+    require,
+)
 from conformance.scenarios.lifecycle import PatientLife, unheard
 from conformance.session.run import Run
 from conformance.spec import model, strategies
@@ -27,7 +33,9 @@ POSTS = [
 
 @pytest.mark.requirement("UP-1")
 @pytest.mark.parametrize("value", [POSTS, {"posts": POSTS, "next": None}], ids=["array", "object"])
-async def test_the_answer_is_the_upstreams_json(client: Client, upstream: Upstream, value: object) -> None:
+async def test_the_answer_is_the_upstreams_json(
+    client: Client, upstream: Upstream, value: object
+) -> None:
     with upstream.answering(document(value)):
         exchange = await client.get("/external-data")
     expect(exchange, model.external_data(value), *upstream.requests[-1:])
@@ -35,7 +43,14 @@ async def test_the_answer_is_the_upstreams_json(client: Client, upstream: Upstre
 
 @pytest.mark.requirement("UP-2")
 @given(value=strategies.json_values, gzip=st.booleans())
-@example(value={"text": AWKWARD_TEXT, "members": {"": None, "nested": [[[{}]]]}, "big": [2**53 + 1, 10**26 + 7]}, gzip=True)
+@example(
+    value={
+        "text": AWKWARD_TEXT,
+        "members": {"": None, "nested": [[[{}]]]},
+        "big": [2**53 + 1, 10**26 + 7],
+    },
+    gzip=True,
+)
 @example(value=AWKWARD_TEXT * 20, gzip=False)
 @example(value=10**999 + 7, gzip=False)
 @example(value={}, gzip=False)
@@ -43,7 +58,9 @@ async def test_the_answer_is_the_upstreams_json(client: Client, upstream: Upstre
 @example(value=None, gzip=True)
 @example(value=list(range(20_000)), gzip=True)  # larger than what is read or opened at a time
 @example(value=["x" * 100_000], gzip=False)
-async def test_json_survives_exactly(client: Client, upstream: Upstream, value: object, gzip: bool) -> None:
+async def test_json_survives_exactly(
+    client: Client, upstream: Upstream, value: object, gzip: bool
+) -> None:
     reply = document(value)
     with upstream.answering(compressed(reply) if gzip else reply):
         exchange = await client.get("/external-data")
@@ -51,15 +68,27 @@ async def test_json_survives_exactly(client: Client, upstream: Upstream, value: 
 
 
 @pytest.mark.requirement("UP-3")
-async def test_each_request_makes_one_fresh_get_of_the_configured_url(client: Client, upstream: Upstream, run: Run) -> None:
+async def test_each_request_makes_one_fresh_get_of_the_configured_url(
+    client: Client, upstream: Upstream, run: Run
+) -> None:
     early = upstream.requests[: run.upstream_requests_at_ready]
-    require(not early, "no request to the upstream before one was asked for", f"{len(early)} of them at startup", early[:3])
+    require(
+        not early,
+        "no request to the upstream before one was asked for",
+        f"{len(early)} of them at startup",
+        early[:3],
+    )
     before = len(upstream.requests)
     count = 5
     with upstream.answering(*(document({"nonce": number}) for number in range(count))):
         exchanges = await client.in_turn(["/external-data"] * count)
     made = upstream.requests[before:]
-    require(len(made) == count, f"{count} requests to the upstream for {count} requests", f"{len(made)} of them", [*exchanges, *made])
+    require(
+        len(made) == count,
+        f"{count} requests to the upstream for {count} requests",
+        f"{len(made)} of them",
+        [*exchanges, *made],
+    )
     for number, (exchange, request) in enumerate(zip(exchanges, made, strict=True)):
         expect(exchange, model.external_data({"nonce": number}), request)
         got = f"{request.method} {request.target}"
@@ -87,7 +116,10 @@ GZIP = (("Content-Type", "application/json"), ("Content-Encoding", "gzip"))
 FAULTS = [
     Fault("an error with a JSON body", Reply(status=500, body=b'{"error": "internal"}')),
     Fault("an error that passes", Reply(status=503, body=b'{"error": "try again"}')),
-    Fault("an error with an HTML body", Reply(status=404, body=b"<h1>Not found</h1>", headers=(("Content-Type", "text/html"),))),
+    Fault(
+        "an error with an HTML body",
+        Reply(status=404, body=b"<h1>Not found</h1>", headers=(("Content-Type", "text/html"),)),
+    ),
     Fault("a body that is no JSON", Reply(body=b"<html>maintenance</html>")),
     Fault("an empty body", Reply(body=b"")),
     Fault("no content", Reply(status=204, body=b"", headers=())),
@@ -102,21 +134,30 @@ FAULTS = [
 
 @pytest.mark.requirement("UP-3")
 @pytest.mark.parametrize(
-    "fault", [fault for fault in FAULTS if fault.reply and fault.reply.cut != -1], ids=lambda fault: fault.name.replace(" ", "-")
+    "fault",
+    [fault for fault in FAULTS if fault.reply and fault.reply.cut != -1],
+    ids=lambda fault: fault.name.replace(" ", "-"),
 )
-async def test_a_call_that_fails_is_not_made_again(client: Client, upstream: Upstream, fault: Fault) -> None:
+async def test_a_call_that_fails_is_not_made_again(
+    client: Client, upstream: Upstream, fault: Fault
+) -> None:
     before = len(upstream.requests)
     with fault.held(upstream):
         exchange = await client.get("/external-data")
     made = upstream.requests[before:]
     require(
-        len(made) == 1, f"1 request to the upstream for 1 request, where it sends {fault.name}", f"{len(made)} of them", [exchange, *made]
+        len(made) == 1,
+        f"1 request to the upstream for 1 request, where it sends {fault.name}",
+        f"{len(made)} of them",
+        [exchange, *made],
     )
 
 
 @pytest.mark.requirement("UP-4")
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
-async def test_a_failed_call_harms_no_later_one(client: Client, upstream: Upstream, fault: Fault) -> None:
+async def test_a_failed_call_harms_no_later_one(
+    client: Client, upstream: Upstream, fault: Fault
+) -> None:
     with fault.held(upstream):
         failed = await client.get("/external-data")
     with upstream.answering(document({"after": fault.name})):
@@ -126,9 +167,13 @@ async def test_a_failed_call_harms_no_later_one(client: Client, upstream: Upstre
 
 @pytest.mark.requirement("UP-4")
 @pytest.mark.parametrize(
-    "reply", [Reply(status=500, body=b'{"error": "internal"}'), Reply(cut=7, body=b'{"complete": false}')], ids=["error", "cut-off"]
+    "reply",
+    [Reply(status=500, body=b'{"error": "internal"}'), Reply(cut=7, body=b'{"complete": false}')],
+    ids=["error", "cut-off"],
 )
-async def test_many_failed_calls_harm_no_later_one(client: Client, upstream: Upstream, reply: Reply) -> None:
+async def test_many_failed_calls_harm_no_later_one(
+    client: Client, upstream: Upstream, reply: Reply
+) -> None:
     with upstream.answering(reply):
         failed = [await client.get("/external-data") for _ in range(timeouts.FAILED_CALLS)]
     with upstream.answering(document({"after": len(failed)})):
@@ -140,7 +185,9 @@ GATEWAY = (502, 503, 504)
 
 
 @pytest.mark.requirement("UP-5")
-async def test_an_unreachable_upstream_is_502_503_or_504(client: Client, upstream: Upstream) -> None:
+async def test_an_unreachable_upstream_is_502_503_or_504(
+    client: Client, upstream: Upstream
+) -> None:
     with upstream.refusing():
         exchange = await client.get("/external-data")
     wanted = "502, 503 or 504 with a JSON body while nothing listens at the upstream's address"
@@ -149,34 +196,70 @@ async def test_an_unreachable_upstream_is_502_503_or_504(client: Client, upstrea
 
 
 @pytest.mark.requirement("UP-6")
-async def test_an_upstream_that_never_answers_is_a_timely_504(client: Client, upstream: Upstream, run: Run) -> None:
-    life = await (unheard(PatientLife(), client, upstream) if run.options.target_url else run.life(PatientLife))
+async def test_an_upstream_that_never_answers_is_a_timely_504(
+    client: Client, upstream: Upstream, run: Run
+) -> None:
+    life = await (
+        unheard(PatientLife(), client, upstream)
+        if run.options.target_url
+        else run.life(PatientLife)
+    )
     for hold in (life.unfinished, life.unanswered):
-        no_evidence_unless(hold is not None and hold.arrived > 0, "no outbound call arrived at the upstream")
-    assert life.unfinished and life.unanswered and life.meanwhile and life.answer_to_unfinished and life.answer_to_unanswered
+        no_evidence_unless(
+            hold is not None and hold.arrived > 0, "no outbound call arrived at the upstream"
+        )
+    assert (
+        life.unfinished
+        and life.unanswered
+        and life.meanwhile
+        and life.answer_to_unfinished
+        and life.answer_to_unanswered
+    )
     unfinished, unanswered = life.unfinished.requests[:1], life.unanswered.requests[:1]
     wanted = f"502, 503 or 504 within {timeouts.GIVE_UP_DEADLINE:.0f} s where the upstream does not"
     expect_status(life.answer_to_unanswered, GATEWAY, f"{wanted} answer", *unanswered)
-    expect_status(life.meanwhile, (200,), "200 of /async while outbound calls are outstanding", *unfinished, *unanswered)
+    expect_status(
+        life.meanwhile,
+        (200,),
+        "200 of /async while outbound calls are outstanding",
+        *unfinished,
+        *unanswered,
+    )
     expect_status(life.answer_to_unfinished, GATEWAY, f"{wanted} end its answer", *unfinished)
 
 
 @pytest.mark.requirement("UP-7")
-async def test_an_upstreams_error_is_never_relayed_as_success(client: Client, upstream: Upstream) -> None:
+async def test_an_upstreams_error_is_never_relayed_as_success(
+    client: Client, upstream: Upstream
+) -> None:
     unasked = []
     for status in (status for status in HTTPStatus if status >= HTTPStatus.BAD_REQUEST):
         before = len(upstream.requests)
         with upstream.answering(Reply(status=status, body=b'{"error": "the upstream says no"}')):
             exchange = await client.get("/external-data")
         made = upstream.requests[before:]
-        expect_status(exchange, [*range(100, 200), *range(300, 600)], f"any answer but 2xx where the upstream answers {status}", *made)
+        expect_status(
+            exchange,
+            [*range(100, 200), *range(300, 600)],
+            f"any answer but 2xx where the upstream answers {status}",
+            *made,
+        )
         unasked += [] if made else [exchange]
-    no_evidence_unless(not unasked, f"no outbound call was made that an error could answer: {unasked[0].summary if unasked else ''}")
+    no_evidence_unless(
+        not unasked,
+        f"no outbound call was made that an error could answer: {unasked[0].summary if unasked else ''}",
+    )
 
 
 @pytest.mark.requirement("UP-8")
-@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.is_no_json], ids=lambda fault: fault.name.replace(" ", "-"))
-async def test_an_answer_that_is_no_json_is_502(client: Client, upstream: Upstream, fault: Fault) -> None:
+@pytest.mark.parametrize(
+    "fault",
+    [fault for fault in FAULTS if fault.is_no_json],
+    ids=lambda fault: fault.name.replace(" ", "-"),
+)
+async def test_an_answer_that_is_no_json_is_502(
+    client: Client, upstream: Upstream, fault: Fault
+) -> None:
     before = len(upstream.requests)
     with fault.held(upstream):
         exchange = await client.get("/external-data")
@@ -186,7 +269,9 @@ async def test_an_answer_that_is_no_json_is_502(client: Client, upstream: Upstre
 
 
 @pytest.mark.requirement("UP-9")
-async def test_a_silently_closed_kept_alive_connection_is_survived(client: Client, upstream: Upstream) -> None:
+async def test_a_silently_closed_kept_alive_connection_is_survived(
+    client: Client, upstream: Upstream
+) -> None:
     paths = ["/external-data"] * 5
     with upstream.keeping_alive(), upstream.answering(document(POSTS)):
         await client.all(*paths)
@@ -197,31 +282,50 @@ async def test_a_silently_closed_kept_alive_connection_is_survived(client: Clien
 
 
 @pytest.mark.requirement("UP-10")
-async def test_the_clients_credentials_are_not_passed_on(client: Client, upstream: Upstream) -> None:
+async def test_the_clients_credentials_are_not_passed_on(
+    client: Client, upstream: Upstream
+) -> None:
     secret = "c2VjcmV0OnNlY3JldA"  # noqa: S105 - of nobody
     before = len(upstream.requests)
-    exchange = await client.get("/external-data", (("Authorization", f"Basic {secret}"), ("Cookie", f"session={secret}")))
+    exchange = await client.get(
+        "/external-data", (("Authorization", f"Basic {secret}"), ("Cookie", f"session={secret}"))
+    )
     await client.get("/external-data")  # somebody else's
     made = upstream.requests[before:]
     no_evidence_unless(bool(made), f"no outbound call was made: {exchange.summary}")
     parts = [part for request in made for part in (("the URL", request.target), *request.headers)]
     carried = [name for name, value in parts if secret in value]
-    require(not carried, "an outbound call without the client's credentials", f"{' and '.join(carried)} in it", [exchange, *made])
+    require(
+        not carried,
+        "an outbound call without the client's credentials",
+        f"{' and '.join(carried)} in it",
+        [exchange, *made],
+    )
 
 
 @pytest.mark.requirement("UP-11")
 async def test_redirects(client: Client, upstream: Upstream, observe: Callable[..., None]) -> None:
     before = len(upstream.requests)
-    with upstream.answering(Reply(status=302, body=b"", headers=(("Location", "/elsewhere"),)), document(POSTS)):
+    with upstream.answering(
+        Reply(status=302, body=b"", headers=(("Location", "/elsewhere"),)), document(POSTS)
+    ):
         exchange = await client.get("/external-data")
     followed = any(request.target == "/elsewhere" for request in upstream.requests[before:])
-    observe(f"a redirect is {'followed' if followed else 'not followed'}, and answered {exchange.status}", exchange)
+    observe(
+        f"a redirect is {'followed' if followed else 'not followed'}, and answered {exchange.status}",
+        exchange,
+    )
 
 
 @pytest.mark.requirement("UP-11")
-async def test_connections_that_are_used_again(client: Client, upstream: Upstream, observe: Callable[..., None]) -> None:
+async def test_connections_that_are_used_again(
+    client: Client, upstream: Upstream, observe: Callable[..., None]
+) -> None:
     before = len(upstream.requests)
     with upstream.keeping_alive():
         await client.in_turn(["/external-data"] * 3)
     made = upstream.requests[before:]
-    observe(f"{len(made)} outbound calls in turn took {len({request.connection for request in made})} connections", *made)
+    observe(
+        f"{len(made)} outbound calls in turn took {len({request.connection for request in made})} connections",
+        *made,
+    )

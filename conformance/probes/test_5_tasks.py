@@ -13,7 +13,13 @@ from conformance.client.http import Client
 from conformance.core import timeouts
 from conformance.core.errors import NoEvidence, Violation
 from conformance.core.evidence import Exchange, Fact, Observation, QueuedMessage
-from conformance.judging.assertions import body_of, expect, expect_status, no_evidence_unless, require
+from conformance.judging.assertions import (
+    body_of,
+    expect,
+    expect_status,
+    no_evidence_unless,
+    require,
+)
 from conformance.scenarios.lifecycle import BrokerlessLife, KilledLife, StoppedLife
 from conformance.session.run import Run
 from conformance.spec import model, strategies
@@ -37,31 +43,51 @@ def task_id_of(exchange: Exchange) -> str:
     body = body_of(exchange, wanted)
     task_id = body.get("task_id") if isinstance(body, dict) else None
     no_evidence_unless(
-        isinstance(task_id, str) and bool(task_id), f"the answer has no task id, which is TASK-1's to say: {exchange.outcome}"
+        isinstance(task_id, str) and bool(task_id),
+        f"the answer has no task id, which is TASK-1's to say: {exchange.outcome}",
     )
     return str(task_id)
 
 
-async def message_of(queue: Broker, exchange: Exchange, task_id: str, messages: Sequence[QueuedMessage] | None = None) -> QueuedMessage:
+async def message_of(
+    queue: Broker, exchange: Exchange, task_id: str, messages: Sequence[QueuedMessage] | None = None
+) -> QueuedMessage:
     """The message of a task that no worker has taken, among those that are there now or were a moment ago."""
-    found = [message for message in (await queue.messages() if messages is None else messages) if message.task_id == task_id]
+    found = [
+        message
+        for message in (await queue.messages() if messages is None else messages)
+        if message.task_id == task_id
+    ]
     if not found and queue.is_shared and await queue.consumers():
         raise NoEvidence(
             "a worker of somebody else's takes the messages from the queue: stop it, or start it on a `conformance testbed`, or let the suite start it"
         )
-    require(len(found) == 1, f"one message of task {task_id} in a Redis list", f"{len(found)} of them", [exchange, *found])
+    require(
+        len(found) == 1,
+        f"one message of task {task_id} in a Redis list",
+        f"{len(found)} of them",
+        [exchange, *found],
+    )
     return found[0]
 
 
 @pytest.mark.requirement("TASK-1")
-@pytest.mark.parametrize("data", [{"order": 7}, {}, {"q": None, "Größe": [1.5, {"nested": True}]}, {"text": "x" * 5000}], ids=range(4))
-async def test_a_submission_answers_its_message_and_a_task_id(client: Client, data: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "data",
+    [{"order": 7}, {}, {"q": None, "Größe": [1.5, {"nested": True}]}, {"text": "x" * 5000}],
+    ids=range(4),
+)
+async def test_a_submission_answers_its_message_and_a_task_id(
+    client: Client, data: dict[str, Any]
+) -> None:
     expect_submitted(await client.post(PATH, data))
 
 
 @pytest.mark.requirement("TASK-1")
 async def test_a_submission_may_name_its_encoding(client: Client) -> None:
-    expect_submitted(await client.post_bytes(PATH, '{"Größe": 7}'.encode(), "application/json; charset=utf-8"))
+    expect_submitted(
+        await client.post_bytes(PATH, '{"Größe": 7}'.encode(), "application/json; charset=utf-8")
+    )
 
 
 def expect_submitted(exchange: Exchange) -> None:
@@ -83,12 +109,19 @@ async def test_every_submission_has_its_own_id(client: Client, target: Target, r
         await run.life(KilledLife)  # another process of the same service, which has submitted too
     for task_id in (*task_ids, *run.submissions):
         with_it = run.submissions[task_id]
-        require(len(with_it) == 1, "an id that no other submission has", f"{task_id} {len(with_it)} times", with_it[:3])
+        require(
+            len(with_it) == 1,
+            "an id that no other submission has",
+            f"{task_id} {len(with_it)} times",
+            with_it[:3],
+        )
 
 
 @pytest.mark.requirement("TASK-3")
 @pytest.mark.worker("stopped")
-async def test_the_task_is_in_the_queue_under_that_id_with_that_data(client: Client, queue: Broker) -> None:
+async def test_the_task_is_in_the_queue_under_that_id_with_that_data(
+    client: Client, queue: Broker
+) -> None:
     data = {"order": 7, "note": "déjà vu", "lines": [{"sku": "a", "count": 2}], "nothing": None}
     exchange = await client.post(PATH, data)
     expect_argument(data, exchange, await message_of(queue, exchange, task_id_of(exchange)))
@@ -97,18 +130,23 @@ async def test_the_task_is_in_the_queue_under_that_id_with_that_data(client: Cli
 @pytest.mark.requirement("TASK-3")
 @pytest.mark.worker("stopped")
 @pytest.mark.late
-async def test_it_is_there_for_the_last_of_many_as_for_the_first(client: Client, queue: Broker) -> None:
+async def test_it_is_there_for_the_last_of_many_as_for_the_first(
+    client: Client, queue: Broker
+) -> None:
     data = [{"late": number} for number in range(LATE)]
     exchanges = await asyncio.gather(*(client.post(PATH, each) for each in data))
     messages = await queue.messages()
     for exchange, each in zip(exchanges, data, strict=True):
-        expect_argument(each, exchange, await message_of(queue, exchange, task_id_of(exchange), messages))
+        expect_argument(
+            each, exchange, await message_of(queue, exchange, task_id_of(exchange), messages)
+        )
 
 
 def expect_argument(data: Any, exchange: Exchange, message: QueuedMessage) -> None:
     """The data are among the arguments of a task. Raises NoEvidence where its message is not one that can be opened."""
     no_evidence_unless(
-        message.arguments is not None, f"the message's content type is {message.content_type}, which the suite does not open"
+        message.arguments is not None,
+        f"the message's content type is {message.content_type}, which the suite does not open",
     )
     given = _arguments(message.arguments)
     require(any(model.difference(data, argument) is None for argument in given), f"the data among the task's arguments: {model.shown(data)}",
@@ -131,8 +169,15 @@ async def test_the_answer_does_not_wait_for_the_work(client: Client, queue: Brok
     task_id = task_id_of(exchange)
     _, seen = await queue.result(task_id, deadline=0)
     if seen.data["state"] != "PENDING" and queue.is_shared and await queue.consumers():
-        raise NoEvidence("a worker of somebody else's runs: stop it, or start it on a `conformance testbed`, or let the suite start it")
-    require(seen.data["state"] == "PENDING", "no result of the task while no worker runs", seen.text, [exchange, seen])
+        raise NoEvidence(
+            "a worker of somebody else's runs: stop it, or start it on a `conformance testbed`, or let the suite start it"
+        )
+    require(
+        seen.data["state"] == "PENDING",
+        "no result of the task while no worker runs",
+        seen.text,
+        [exchange, seen],
+    )
 
 
 @pytest.mark.requirement("TASK-5")
@@ -141,28 +186,44 @@ async def test_the_workers_result_is_the_completion_message_with_the_data(
     client: Client, queue: Broker, worker: Worker, target: Target, run: Run
 ) -> None:
     data = {"order": 8, "rush": True}
-    expect_value(model.completed(data), *await completed(await client.post(PATH, data), queue, worker))
+    expect_value(
+        model.completed(data), *await completed(await client.post(PATH, data), queue, worker)
+    )
     if not target.is_ours:
         return
     with suppress(NoEvidence):  # a copy that does not start is no matter of the worker's
         life = await run.life(KilledLife)
         assert life.submission
         value, seen = await queue.result(task_id_of(life.submission), worker.deadline)
-        if seen.data["state"] == "SUCCESS":  # of a submission that came while no worker ran, so that nobody else has stored it
-            expect_value(model.completed(json.loads(life.submission.sent)), value, life.submission, seen)
+        if (
+            seen.data["state"] == "SUCCESS"
+        ):  # of a submission that came while no worker ran, so that nobody else has stored it
+            expect_value(
+                model.completed(json.loads(life.submission.sent)), value, life.submission, seen
+            )
 
 
 @pytest.mark.requirement("TASK-6")
 @pytest.mark.worker("running")
 @settings(max_examples=timeouts.EXAMPLES_THROUGH_THE_WORKER)
 @given(data=strategies.json_objects)
-@example(data={"text": AWKWARD_TEXT + "\x00", "": None, "nested": {"deep": [[[{}], []]]}, "big": [2**53 + 1, 10**26 + 7], "half": 0.5})
+@example(
+    data={
+        "text": AWKWARD_TEXT + "\x00",
+        "": None,
+        "nested": {"deep": [[[{}], []]]},
+        "big": [2**53 + 1, 10**26 + 7],
+        "half": 0.5,
+    }
+)
 @example(data={"digits": 10**999 + 7, "text": "x" * 200_000})
 @example(data={})
 @example(
     data={"chair": {"__type__": "chair", "__value__": 1, "legs": 4}, "table": {"__type__": "table"}}
 )  # near what kombu's decoder takes
-async def test_data_survives_exactly(client: Client, queue: Broker, worker: Worker, data: dict[str, Any]) -> None:
+async def test_data_survives_exactly(
+    client: Client, queue: Broker, worker: Worker, data: dict[str, Any]
+) -> None:
     value, exchange, seen = await completed(await client.post(PATH, data), queue, worker)
     expect_value(data, value.get("data") if isinstance(value, dict) else value, exchange, seen)
 
@@ -175,7 +236,9 @@ async def test_the_queue_outlives_the_web_process(run: Run, queue: Broker, worke
     await completed(life.submission, queue, worker)
 
 
-async def completed(exchange: Exchange, queue: Broker, worker: Worker, deadline: float | None = None) -> tuple[Any, Exchange, Observation]:
+async def completed(
+    exchange: Exchange, queue: Broker, worker: Worker, deadline: float | None = None
+) -> tuple[Any, Exchange, Observation]:
     """The result of a submission's task, with its evidence. Raises Violation where it does not succeed in time."""
     if worker.overdue:
         raise worker.overdue
@@ -183,7 +246,9 @@ async def completed(exchange: Exchange, queue: Broker, worker: Worker, deadline:
     if seen.data["state"] == "SUCCESS":
         worker.did_its_work()
         return value, exchange, seen
-    failure = Violation("the task's result from the worker", seen.text, [exchange, seen, *worker.last_lines()])
+    failure = Violation(
+        "the task's result from the worker", seen.text, [exchange, seen, *worker.last_lines()]
+    )
     if seen.data["state"] != "FAILURE":
         worker.overdue = failure
     raise failure
@@ -198,9 +263,13 @@ def expect_value(wanted: Any, value: Any, exchange: Exchange, seen: Observation)
 @pytest.mark.requirement("TASK-8")
 @pytest.mark.worker("stopped")
 @pytest.mark.parametrize("content", NO_OBJECTS.values(), ids=NO_OBJECTS.keys())
-async def test_a_body_that_is_no_json_object_is_rejected_and_queues_nothing(client: Client, queue: Broker, content: bytes) -> None:
+async def test_a_body_that_is_no_json_object_is_rejected_and_queues_nothing(
+    client: Client, queue: Broker, content: bytes
+) -> None:
     foreign = queue.is_shared and await queue.consumers()
-    no_evidence_unless(not foreign, "a worker of somebody else's takes the messages from the queue: stop it")
+    no_evidence_unless(
+        not foreign, "a worker of somebody else's takes the messages from the queue: stop it"
+    )
     before = {message.task_id for message in await queue.messages()}
     exchange = await client.post_bytes(PATH, content)
     queued = [message for message in await queue.messages() if message.task_id not in before]
@@ -219,18 +288,41 @@ async def test_no_success_without_a_queued_task(client: Client, queue: Broker) -
     async with queue.refusing_writes():
         refused = await client.post(PATH, {"accepted": False})
         queued = [message for message in await queue.messages() if message.task_id not in before]
-    no_evidence_unless(refused.answered, f"the submission has no answer in time, which is another requirement's to say: {refused.summary}")
-    require(not queued, "no message queued while the broker refuses writes", f"{len(queued)} messages", [refused, *queued])
-    expect_status(refused, [*range(100, 200), *range(300, 600)], "any answer but 2xx while the broker refuses writes")
+    no_evidence_unless(
+        refused.answered,
+        f"the submission has no answer in time, which is another requirement's to say: {refused.summary}",
+    )
+    require(
+        not queued,
+        "no message queued while the broker refuses writes",
+        f"{len(queued)} messages",
+        [refused, *queued],
+    )
+    expect_status(
+        refused,
+        [*range(100, 200), *range(300, 600)],
+        "any answer but 2xx while the broker refuses writes",
+    )
     accepted = await client.post(PATH, {"accepted": True})
     await message_of(queue, accepted, task_id_of(accepted))
-    late = [message for message in await queue.messages() if {"accepted": False} in _arguments(message.arguments)]
-    require(not late, "what was refused not queued later", f"{len(late)} messages", [refused, accepted, *late])
+    late = [
+        message
+        for message in await queue.messages()
+        if {"accepted": False} in _arguments(message.arguments)
+    ]
+    require(
+        not late,
+        "what was refused not queued later",
+        f"{len(late)} messages",
+        [refused, accepted, *late],
+    )
 
 
 # At the level SHOULD: what becomes of a submission, its message and its worker when something fails
 
-BULK: dict[str, list[dict[str, Any]]] = {"records": [{}] * 150_000}  # long in execution: kombu looks at each object when it decodes them
+BULK: dict[str, list[dict[str, Any]]] = {
+    "records": [{}] * 150_000
+}  # long in execution: kombu looks at each object when it decodes them
 WAITING = 10  # submissions that wait behind it
 TOO_QUICK = "the task was done before it could be looked at"
 HOSTILE = {
@@ -241,13 +333,17 @@ HOSTILE = {
 
 @pytest.mark.requirement("TASK-10")
 @pytest.mark.disturbs
-async def test_an_unreachable_broker_is_503_in_bounded_time(client: Client, queue: Broker, run: Run) -> None:
+async def test_an_unreachable_broker_is_503_in_bounded_time(
+    client: Client, queue: Broker, run: Run
+) -> None:
     await taken(client)
     async with client.in_flight() as send, queue.refusing() as fact:
         exchange = await send.post(PATH, {"reached": False}).answer(timeouts.REFUSAL_DEADLINE)
     expect_unavailable(exchange, "while the broker refuses the service", fact)
     submission = (await run.life(BrokerlessLife)).submission
-    no_evidence_unless(submission is not None, "the service does not start without a broker (TASK-17)")
+    no_evidence_unless(
+        submission is not None, "the service does not start without a broker (TASK-17)"
+    )
     assert submission
     expect_unavailable(submission, "while nothing listens at the broker's address")
 
@@ -262,13 +358,18 @@ def expect_unavailable(exchange: Exchange, when: str, *also: Fact) -> None:
 async def taken(client: Client) -> None:
     """A submission succeeds. Raises NoEvidence where it does not even while the broker is well; that is TASK-1's to say."""
     exchange = await client.post(PATH, {"well": True})
-    no_evidence_unless(exchange.status in range(200, 300), f"a submission fails even while the broker is well: {exchange.summary}")
+    no_evidence_unless(
+        exchange.status in range(200, 300),
+        f"a submission fails even while the broker is well: {exchange.summary}",
+    )
 
 
 @pytest.mark.requirement("TASK-11")
 @pytest.mark.disturbs
 @pytest.mark.worker("stopped")
-async def test_submissions_resume_after_a_broker_outage(client: Client, queue: Broker, target: Target) -> None:
+async def test_submissions_resume_after_a_broker_outage(
+    client: Client, queue: Broker, target: Target
+) -> None:
     await taken(client)
     before = await queue.refusals()
     async with client.in_flight() as send:
@@ -278,7 +379,13 @@ async def test_submissions_resume_after_a_broker_outage(client: Client, queue: B
         refused = await submission.answer(timeouts.REFUSAL_DEADLINE)
     for number in range(3):
         exchange = await client.post(PATH, {"again": number})
-        expect_status(exchange, (200,), "200 of a submission once the broker lets the service in again", fact, refused)
+        expect_status(
+            exchange,
+            (200,),
+            "200 of a submission once the broker lets the service in again",
+            fact,
+            refused,
+        )
         await message_of(queue, exchange, task_id_of(exchange))
     if not target.alive:
         raise Violation("the same process after the outage", "it has ended", [fact, refused])
@@ -287,10 +394,16 @@ async def test_submissions_resume_after_a_broker_outage(client: Client, queue: B
 @pytest.mark.requirement("TASK-12")
 @pytest.mark.disturbs
 @pytest.mark.worker("running")
-async def test_the_worker_resumes_after_a_broker_outage(client: Client, queue: Broker, worker: Worker) -> None:
-    await works(client, queue, worker)  # the task is done with, so that what breaks is the connection and not the task
+async def test_the_worker_resumes_after_a_broker_outage(
+    client: Client, queue: Broker, worker: Worker
+) -> None:
+    await works(
+        client, queue, worker
+    )  # the task is done with, so that what breaks is the connection and not the task
     cut = await queue.cut()
-    no_evidence_unless(cut.data["ended"] > 0, "the worker had no connection to the broker that could be ended")
+    no_evidence_unless(
+        cut.data["ended"] > 0, "the worker had no connection to the broker that could be ended"
+    )
     await expect_to_go_on(client, queue, worker)
     before = await queue.refusals()
     async with queue.refusing():
@@ -301,7 +414,10 @@ async def test_the_worker_resumes_after_a_broker_outage(client: Client, queue: B
 async def expect_to_go_on(client: Client, queue: Broker, worker: Worker) -> None:
     """The worker completes what is submitted now."""
     exchange = await client.post(PATH, {"after": "an outage"})
-    no_evidence_unless(exchange.status in range(200, 300), f"the submission fails after the outage (TASK-11): {exchange.summary}")
+    no_evidence_unless(
+        exchange.status in range(200, 300),
+        f"the submission fails after the outage (TASK-11): {exchange.summary}",
+    )
     try:
         await completed(exchange, queue, worker, timeouts.RECONNECT_DEADLINE)
         await queue.acknowledged(task_id_of(exchange))
@@ -318,32 +434,48 @@ async def works(client: Client, queue: Broker, worker: Worker) -> None:
         await queue.acknowledged(task_id_of(exchange))
     except Violation as violation:
         worker.overdue = None
-        raise NoEvidence(f"the worker does not do its work even so (TASK-5): {violation.got}") from violation
+        raise NoEvidence(
+            f"the worker does not do its work even so (TASK-5): {violation.got}"
+        ) from violation
 
 
 @pytest.mark.requirement("TASK-13")
 @pytest.mark.worker("running")
-async def test_a_stopping_worker_loses_nothing(client: Client, queue: Broker, worker: Worker) -> None:
+async def test_a_stopping_worker_loses_nothing(
+    client: Client, queue: Broker, worker: Worker
+) -> None:
     exchanges: list[Exchange] = []
     stopped: list[Fact] = []
     while not stopped:
         no_evidence_unless(len(exchanges) < timeouts.LOOKED_AWAY * (1 + WAITING), TOO_QUICK)
         worker.start()
-        await works(client, queue, worker)  # so that nothing is left of what came before, over whose acknowledgement it would wait
+        await works(
+            client, queue, worker
+        )  # so that nothing is left of what came before, over whose acknowledgement it would wait
         worker.kill()
-        exchanges += [await client.post(PATH, BULK), *[await client.post(PATH, {"waits": number}) for number in range(WAITING)]]
+        exchanges += [
+            await client.post(PATH, BULK),
+            *[await client.post(PATH, {"waits": number}) for number in range(WAITING)],
+        ]
         worker.start()
         long, next_one = (task_id_of(exchange) for exchange in exchanges[-WAITING - 1 :][:2])
         seen = await in_hand(queue, long, next_one)
         worker.did_its_work()
-        asked = [] if seen[0].data["done"] else await asked_to_stop_while_it_stores(queue, worker, long)
+        asked = (
+            [] if seen[0].data["done"] else await asked_to_stop_while_it_stores(queue, worker, long)
+        )
         ended = worker.stop()
         stopped = [*asked, *ended] if asked else []
     worker.start()
     for exchange in exchanges:
         _, result = await queue.result(task_id_of(exchange), timeouts.FIRST_RESULT_DEADLINE)
         evidence = [exchange, *seen, *stopped, result]
-        require(result.data["state"] == "SUCCESS", "a result of each task once a worker runs again", result.text, evidence)
+        require(
+            result.data["state"] == "SUCCESS",
+            "a result of each task once a worker runs again",
+            result.text,
+            evidence,
+        )
 
 
 async def asked_to_stop_while_it_stores(queue: Broker, worker: Worker, task_id: str) -> list[Fact]:
@@ -358,7 +490,9 @@ async def asked_to_stop_while_it_stores(queue: Broker, worker: Worker, task_id: 
         if result.data["state"] == "SUCCESS":
             return []
         asked = await asyncio.to_thread(worker.ask_to_stop)
-        if worker.has_ended:  # what it had sent would be carried out, had the server not seen yet that it is gone
+        if (
+            worker.has_ended
+        ):  # what it had sent would be carried out, had the server not seen yet that it is gone
             await queue.large_write_gone(size)
         return [held, *asked]
 
@@ -373,18 +507,25 @@ async def in_hand(queue: Broker, long: str, next_one: str) -> list[Observation]:
         seen = [first]
         if first.data["waiting"]:
             continue
-        if first.data["done"] or first.data["kept"]:  # enough; by a second look a quick worker may be done
+        if (
+            first.data["done"] or first.data["kept"]
+        ):  # enough; by a second look a quick worker may be done
             break
         seen.append(await queue.whereabouts(next_one))
         if not seen[-1].data["waiting"]:
             break
-    no_evidence_unless(bool(seen) and not seen[0].data["waiting"], "the worker did not take the task from the queue")
+    no_evidence_unless(
+        bool(seen) and not seen[0].data["waiting"],
+        "the worker did not take the task from the queue",
+    )
     return seen
 
 
 @pytest.mark.requirement("TASK-14")
 @pytest.mark.worker("running")
-async def test_a_task_in_execution_survives_its_worker(client: Client, queue: Broker, worker: Worker) -> None:
+async def test_a_task_in_execution_survives_its_worker(
+    client: Client, queue: Broker, worker: Worker
+) -> None:
     await works(client, queue, worker)
     wanted = "the task's message kept in Redis until the task is done"
     last: list[Observation] = []
@@ -393,7 +534,9 @@ async def test_a_task_in_execution_survives_its_worker(client: Client, queue: Br
         last += (await looked_at_to_the_end(queue, task_id_of(exchange)))[-1:]
         if last and last[-1].data["kept"]:
             break
-    no_evidence_unless(len(last) == timeouts.LOOKED_AWAY or (bool(last) and last[-1].data["kept"]), TOO_QUICK)
+    no_evidence_unless(
+        len(last) == timeouts.LOOKED_AWAY or (bool(last) and last[-1].data["kept"]), TOO_QUICK
+    )
     require(last[-1].data["kept"], wanted, last[-1].text, [exchange, *last])
     for _ in range(timeouts.LOOKED_AWAY):
         exchange = await client.post(PATH, BULK)
@@ -403,7 +546,12 @@ async def test_a_task_in_execution_survives_its_worker(client: Client, queue: Br
     no_evidence_unless(not seen.data["done"], TOO_QUICK)
     killed = worker.kill()
     after = await queue.whereabouts(task_id_of(exchange))
-    require(after.data["kept"] or after.data["done"], wanted, after.text, [exchange, seen, *killed, after])
+    require(
+        after.data["kept"] or after.data["done"],
+        wanted,
+        after.text,
+        [exchange, seen, *killed, after],
+    )
 
 
 async def looked_at_to_the_end(queue: Broker, task_id: str) -> list[Observation]:
@@ -412,7 +560,11 @@ async def looked_at_to_the_end(queue: Broker, task_id: str) -> list[Observation]
     The last count, for a worker holds a message nowhere in Redis between taking it and keeping it as unacknowledged; that
     lasts longer the larger the message is (worst seen: 0.12 s), and is over before the task is in execution.
     """
-    during = [seen async for seen in queue.moments(task_id) if not seen.data["waiting"] and not seen.data["done"]][-timeouts.LOOKS :]
+    during = [
+        seen
+        async for seen in queue.moments(task_id)
+        if not seen.data["waiting"] and not seen.data["done"]
+    ][-timeouts.LOOKS :]
     agree = len({seen.data["kept"] for seen in during}) == 1
     return during if len(during) == timeouts.LOOKS and agree else []
 
@@ -431,35 +583,58 @@ async def test_messages_are_json(client: Client, queue: Broker) -> None:
     exchange = await client.post(PATH, {"plain": True})
     message = await message_of(queue, exchange, task_id_of(exchange))
     wanted = "a message of content type application/json"
-    require(message.content_type == "application/json", wanted, str(message.content_type), [exchange, message])
+    require(
+        message.content_type == "application/json",
+        wanted,
+        str(message.content_type),
+        [exchange, message],
+    )
 
 
 @pytest.mark.requirement("TASK-15")
 @pytest.mark.worker("running")
 async def test_results_expire(client: Client, queue: Broker, worker: Worker) -> None:
-    _, exchange, result = await completed(await client.post(PATH, {"for": "a while"}), queue, worker)
+    _, exchange, result = await completed(
+        await client.post(PATH, {"for": "a while"}), queue, worker
+    )
     seen = await queue.time_to_live(task_id_of(exchange))
-    require(seen.data["seconds"] > 0, "a result with a time to live", seen.text, [exchange, result, seen])
+    require(
+        seen.data["seconds"] > 0,
+        "a result with a time to live",
+        seen.text,
+        [exchange, result, seen],
+    )
 
 
 @pytest.mark.requirement("TASK-16")
 @pytest.mark.disturbs
 @pytest.mark.worker("running")
 @pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE.keys())
-async def test_hostile_data_neither_kills_the_worker_nor_vanishes(client: Client, queue: Broker, worker: Worker, content: bytes) -> None:
+async def test_hostile_data_neither_kills_the_worker_nor_vanishes(
+    client: Client, queue: Broker, worker: Worker, content: bytes
+) -> None:
     await works(client, queue, worker)
     exchange = await client.post_bytes(PATH, content)
-    expect_status(exchange, range(200, 500), "a status from 400 to 499, or a success and then a result")
+    expect_status(
+        exchange, range(200, 500), "a status from 400 to 499, or a success and then a result"
+    )
     async with without_leftovers(exchange, queue, worker):
         if exchange.status in range(200, 300):
             await completed(exchange, queue, worker)
         after = await client.post(PATH, {"after": "hostile data"})
         _, result = await queue.result(task_id_of(after), worker.deadline)
-        require(result.data["state"] == "SUCCESS", "a worker that goes on", result.text, [exchange, after, result, *worker.last_lines()])
+        require(
+            result.data["state"] == "SUCCESS",
+            "a worker that goes on",
+            result.text,
+            [exchange, after, result, *worker.last_lines()],
+        )
 
 
 @asynccontextmanager
-async def without_leftovers(exchange: Exchange, queue: Broker, worker: Worker) -> AsyncIterator[None]:
+async def without_leftovers(
+    exchange: Exchange, queue: Broker, worker: Worker
+) -> AsyncIterator[None]:
     """Where the worker cannot bear a task, take it out of the queue, so that the next worker does not meet it."""
     try:
         yield
@@ -482,10 +657,20 @@ async def test_the_web_process_starts_without_a_broker(run: Run) -> None:
 @pytest.mark.requirement("TASK-18")
 @pytest.mark.worker("stopped")
 @pytest.mark.parametrize("name", ["NaN", "a megabyte", "two members of one name"])
-async def test_bodies_that_json_leaves_open(client: Client, queue: Broker, observe: Callable[..., None], name: str) -> None:
-    bodies = {"NaN": b'{"a": NaN}', "a megabyte": json.dumps({"a": "x" * 2**20}).encode(), "two members of one name": b'{"a": 1, "a": 2}'}
+async def test_bodies_that_json_leaves_open(
+    client: Client, queue: Broker, observe: Callable[..., None], name: str
+) -> None:
+    bodies = {
+        "NaN": b'{"a": NaN}',
+        "a megabyte": json.dumps({"a": "x" * 2**20}).encode(),
+        "two members of one name": b'{"a": 1, "a": 2}',
+    }
     before = {message.task_id for message in await queue.messages()}
     exchange = await client.post_bytes(PATH, bodies[name])
     queued = [message for message in await queue.messages() if message.task_id not in before]
-    what = f", and {model.shown(_arguments(queued[0].arguments), 60)} is queued" if queued else ", and nothing is queued"
+    what = (
+        f", and {model.shown(_arguments(queued[0].arguments), 60)} is queued"
+        if queued
+        else ", and nothing is queued"
+    )
     observe(f"{name}: {exchange.status}{what}", exchange, *queued)

@@ -41,19 +41,26 @@ async def test_an_empty_q_is_the_empty_string(client: Client, query: str) -> Non
 
 
 @pytest.mark.requirement("DEP-4")
-@pytest.mark.parametrize("text", ["null", "None", "1", "1.0", "01", "true", "false", "[]", "{}", "NaN", '"q"'])
+@pytest.mark.parametrize(
+    "text", ["null", "None", "1", "1.0", "01", "true", "false", "[]", "{}", "NaN", '"q"']
+)
 async def test_q_is_never_coerced(client: Client, text: str) -> None:
     expect(await client.get(f"/items/?q={quote(text)}"), model.listing(text))
 
 
 @pytest.mark.requirement("DEP-4")
-@pytest.mark.parametrize(("query", "same"), [("Q=upper", ""), ("p=1&limit=x", ""), ("p=1&q=a&Q=b", "q=a"), ("qq=1", ""), ("q[]=1", "")])
+@pytest.mark.parametrize(
+    ("query", "same"),
+    [("Q=upper", ""), ("p=1&limit=x", ""), ("p=1&q=a&Q=b", "q=a"), ("qq=1", ""), ("q[]=1", "")],
+)
 async def test_other_parameters_are_ignored(client: Client, query: str, same: str) -> None:
     expect_same(await client.get(f"/items/?{query}"), await client.get(f"/items/?{same}"))
 
 
 @pytest.mark.requirement("DEP-5")
-async def test_the_two_paths_do_not_shadow_each_other(client: Client, items: Database | None) -> None:
+async def test_the_two_paths_do_not_shadow_each_other(
+    client: Client, items: Database | None
+) -> None:
     expect(await client.get("/items/?q=x"), model.listing("x"))
     expect_status(await client.get("/items/abc?q=x"), (422,), "422, for 'abc' is no id of an item")
     if items:  # else no id is known to have a row
@@ -65,23 +72,35 @@ async def test_the_two_paths_do_not_shadow_each_other(client: Client, items: Dat
 @pytest.mark.requirement("DEP-6")
 async def test_requests_at_once_do_not_see_each_others_q(client: Client) -> None:
     texts = [f"caller-{number}" for number in range(50)]
-    for text, exchange in zip(texts, await client.all(*(f"/items/?q={text}" for text in texts)), strict=True):
+    for text, exchange in zip(
+        texts, await client.all(*(f"/items/?q={text}" for text in texts)), strict=True
+    ):
         expect(exchange, model.listing(text))
 
 
 @pytest.mark.requirement("DEP-7")
-@pytest.mark.parametrize("texts", [("a", "b"), ("b", "a"), ("a", "c", "b"), ("a", "")], ids=",".join)
+@pytest.mark.parametrize(
+    "texts", [("a", "b"), ("b", "a"), ("a", "c", "b"), ("a", "")], ids=",".join
+)
 async def test_of_repeated_q_the_last_wins(client: Client, texts: tuple[str, ...]) -> None:
-    expect(await client.get("/items/?" + "&".join(f"q={text}" for text in texts)), model.listing(texts[-1]))
+    expect(
+        await client.get("/items/?" + "&".join(f"q={text}" for text in texts)),
+        model.listing(texts[-1]),
+    )
 
 
 @pytest.mark.requirement("DEP-8")
 @pytest.mark.disturbs
-async def test_the_dependency_needs_neither_database_nor_broker(client: Client, items: Database, queue: Broker) -> None:
+async def test_the_dependency_needs_neither_database_nor_broker(
+    client: Client, items: Database, queue: Broker
+) -> None:
     async with client.in_flight() as send, items.locked(), queue.stalled() as fact:
         send(*(f"/items/{items.unused_id()}" for _ in range(READS)))
         await items.waiting(2)
-        exchanges = [(await client.get("/items/"), None), (await client.get("/items/?q=alone"), "alone")]
+        exchanges = [
+            (await client.get("/items/"), None),
+            (await client.get("/items/?q=alone"), "alone"),
+        ]
     for exchange, q in exchanges:
         expect(exchange, model.listing(q), fact)
 
@@ -89,7 +108,21 @@ async def test_the_dependency_needs_neither_database_nor_broker(client: Client, 
 @pytest.mark.requirement("DEP-9")
 async def test_the_dependency_is_a_coroutine_function_given_through_depends(run: Run) -> None:
     seen = await run.routes()
-    given = [dependency for route in seen.data["routes"] if route["path"] == "/items/" for dependency in route["dependencies"]]
-    names = [("async def " if each["coroutine"] else "def ") + f"{each['name']}({', '.join(each['parameters'])})" for each in given]
+    given = [
+        dependency
+        for route in seen.data["routes"]
+        if route["path"] == "/items/"
+        for dependency in route["dependencies"]
+    ]
+    names = [
+        ("async def " if each["coroutine"] else "def ")
+        + f"{each['name']}({', '.join(each['parameters'])})"
+        for each in given
+    ]
     fits = any(each["coroutine"] and "q" in each["parameters"] for each in given)
-    require(fits, "a coroutine function that takes q, given to /items/ through Depends", ", ".join(names) or "no dependency", [seen])
+    require(
+        fits,
+        "a coroutine function that takes q, given to /items/ through Depends",
+        ", ".join(names) or "no dependency",
+        [seen],
+    )

@@ -42,12 +42,26 @@ async def test_the_openapi_document_declares_the_operations_and_parameters(clien
     wanted = "200 and an OpenAPI 3 document"
     expect_status(exchange, (200,), wanted)
     document = body_of(exchange, wanted)
-    require(isinstance(document, dict) and bool(VERSION.fullmatch(str(document.get("openapi")))), wanted, exchange.outcome, [exchange])
+    require(
+        isinstance(document, dict) and bool(VERSION.fullmatch(str(document.get("openapi")))),
+        wanted,
+        exchange.outcome,
+        [exchange],
+    )
     info = document.get("info")
-    told = isinstance(info, dict) and all(isinstance(info.get(name), str) for name in ("title", "version"))
+    told = isinstance(info, dict) and all(
+        isinstance(info.get(name), str) for name in ("title", "version")
+    )
     require(told, "an info with title and version", json.dumps(info), [exchange])
-    dangling = [reference for reference in references(document) if not resolves(reference, document)]
-    require(not dangling, "references that lead somewhere", f"{' and '.join(dangling[:3])} in vain", [exchange])
+    dangling = [
+        reference for reference in references(document) if not resolves(reference, document)
+    ]
+    require(
+        not dangling,
+        "references that lead somewhere",
+        f"{' and '.join(dangling[:3])} in vain",
+        [exchange],
+    )
     for path, method in OPERATIONS:
         operation = document.get("paths", {}).get(path, {}).get(method)
         require(
@@ -69,7 +83,9 @@ async def test_the_openapi_document_declares_the_operations_and_parameters(clien
 
 def references(value: Any) -> Iterator[str]:
     """Every `$ref` in a document."""
-    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    children = (
+        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    )
     if isinstance(value, dict) and isinstance(value.get("$ref"), str):
         yield value["$ref"]
     for child in children:
@@ -88,19 +104,34 @@ def resolves(reference: str, document: Any) -> bool:
     return True
 
 
-def expect_parameter(exchange: Exchange, document: dict[str, Any], path: str, where: str, name: str) -> None:
+def expect_parameter(
+    exchange: Exchange, document: dict[str, Any], path: str, where: str, name: str
+) -> None:
     """The operation declares a parameter."""
     declared = document["paths"][path]["get"].get("parameters", [])
     found = any(
-        isinstance(each, dict) and (each.get("in"), each.get("name"), bool(each.get("required"))) == (where, name, where == "path")
+        isinstance(each, dict)
+        and (each.get("in"), each.get("name"), bool(each.get("required")))
+        == (where, name, where == "path")
         for each in declared
     )
     kind = "required" if where == "path" else "optional"
-    require(found, f"the {kind} {where} parameter {name} of GET {path}", json.dumps(declared), [exchange])
+    require(
+        found,
+        f"the {kind} {where} parameter {name} of GET {path}",
+        json.dumps(declared),
+        [exchange],
+    )
 
 
-SUPPRESSED = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]  # they judge Schemathesis's strategies
-generated = settings(max_examples=timeouts.EXAMPLES_OF_AN_OPERATION, suppress_health_check=SUPPRESSED)
+SUPPRESSED = [
+    HealthCheck.too_slow,
+    HealthCheck.filter_too_much,
+    HealthCheck.data_too_large,
+]  # they judge Schemathesis's strategies
+generated = settings(
+    max_examples=timeouts.EXAMPLES_OF_AN_OPERATION, suppress_health_check=SUPPRESSED
+)
 
 
 @pytest.mark.requirement("HTTP-2")
@@ -124,7 +155,9 @@ async def test_answers_keep_to_the_contract(client: Client, path: str, data: st.
 @pytest.mark.parametrize("path", PATHS)
 @generated
 @given(data=st.data())
-async def test_no_generated_request_gets_a_5xx(client: Client, upstream: Upstream | None, path: str, data: st.DataObject) -> None:
+async def test_no_generated_request_gets_a_5xx(
+    client: Client, upstream: Upstream | None, path: str, data: st.DataObject
+) -> None:
     if path == "/external-data" and not upstream:
         return  # whether its upstream answers is not the service's own
     case = data.draw(schema_cases.cases(path))
@@ -138,7 +171,9 @@ async def test_no_generated_request_gets_a_5xx(client: Client, upstream: Upstrea
 
 
 @pytest.mark.requirement("HTTP-4")
-@pytest.mark.parametrize("kind", ["an id that is no integer", "a body that is no object", "a body that is no JSON"])
+@pytest.mark.parametrize(
+    "kind", ["an id that is no integer", "a body that is no object", "a body that is no JSON"]
+)
 async def test_a_422_has_fastapis_shape(client: Client, kind: str) -> None:
     match kind:
         case "an id that is no integer":
@@ -153,7 +188,12 @@ async def test_a_422_has_fastapis_shape(client: Client, kind: str) -> None:
     expect_status(exchange, (422,), wanted)
     body = body_of(exchange, wanted)
     errors = body.get("detail") if isinstance(body, dict) else None
-    require(isinstance(errors, list) and bool(errors) and all(map(_is_error, errors)), wanted, exchange.outcome, [exchange])
+    require(
+        isinstance(errors, list) and bool(errors) and all(map(_is_error, errors)),
+        wanted,
+        exchange.outcome,
+        [exchange],
+    )
 
 
 def _is_error(error: Any) -> bool:
@@ -181,7 +221,9 @@ async def test_other_methods_are_405_with_allow(client: Client, method: str, pat
 
 @pytest.mark.requirement("HTTP-5")
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
-async def test_other_methods_of_the_submission_are_405_with_allow(client: Client, method: str) -> None:
+async def test_other_methods_of_the_submission_are_405_with_allow(
+    client: Client, method: str
+) -> None:
     expect_not_allowed(await client.send(Wanted(method, "/process-data/")), "POST")
 
 
@@ -190,12 +232,23 @@ def expect_not_allowed(exchange: Exchange, allowed: str) -> None:
     wanted = f"405 with an Allow header that names {allowed}"
     expect_status(exchange, (405,), wanted)
     header = dict(exchange.headers).get("allow", "")
-    require(allowed in [word.strip() for word in header.split(",")], wanted, f"405 with {header!r}", [exchange])
+    require(
+        allowed in [word.strip() for word in header.split(",")],
+        wanted,
+        f"405 with {header!r}",
+        [exchange],
+    )
 
 
 @pytest.mark.requirement("HTTP-6")
 @pytest.mark.parametrize("wanted", OBSERVED, ids=lambda wanted: f"{wanted.method}-{wanted.path}")
-async def test_slashes_head_and_options(client: Client, observe: Callable[..., None], wanted: Wanted) -> None:
+async def test_slashes_head_and_options(
+    client: Client, observe: Callable[..., None], wanted: Wanted
+) -> None:
     exchange = await client.send(wanted)
     place = dict(exchange.headers).get("location")
-    observe(f"{wanted.method} {wanted.path}: {exchange.status or exchange.failure}" + (f" to {place}" if place else ""), exchange)
+    observe(
+        f"{wanted.method} {wanted.path}: {exchange.status or exchange.failure}"
+        + (f" to {place}" if place else ""),
+        exchange,
+    )

@@ -22,7 +22,9 @@ TAKE_PATHS = (
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> Generator[None, None, None]:
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, args: list[str]
+) -> Generator[None, None, None]:
     """Begin anew with the given arguments tied. Ends in SystemExit with the status of the run that was begun.
 
     It encloses pytest's own wrapper, which captures the output: a run in there would say all that it says at its end.

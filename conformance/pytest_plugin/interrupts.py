@@ -61,7 +61,9 @@ class Interrupts:
         self._received = signal.Signals(number)
         sys.unraisablehook = _be_silent  # what is cut short cannot close what it had opened, and pytest would make that an error
         if self._session:
-            self._session.shouldstop = f"ended by {self._received.name}"  # should somebody swallow the exception
+            self._session.shouldstop = (
+                f"ended by {self._received.name}"  # should somebody swallow the exception
+            )
         if not self._raising or _imports(frame):
             return
         try:

@@ -39,14 +39,37 @@ STARTED = pytest.StashKey[float]()
 # beside others. TASK-13 starts it twice; while TASK-12 waits for it to find its broker, the lives go on; TASK-14 kills it, so
 # that an outage of the broker after it costs no reconnection.
 LOOKING_ELSEWHERE_TOO = {"DB-9", "TASK-2", "TASK-5", "TASK-7", "CONC-9", "TASK-10"}
-LIVED = frozenset[str]().union(*(kind.looked_at_by for kind in lifecycle.LIVES)) - LOOKING_ELSEWHERE_TOO
-STAGES = {"TASK-12": 3, "TASK-13": 6, "TASK-14": 7, "CONC-9": 8, "TASK-10": 8, **dict.fromkeys(LIVED, 9), READINESS: 10}
+LIVED = (
+    frozenset[str]().union(*(kind.looked_at_by for kind in lifecycle.LIVES)) - LOOKING_ELSEWHERE_TOO
+)
+STAGES = {
+    "TASK-12": 3,
+    "TASK-13": 6,
+    "TASK-14": 7,
+    "CONC-9": 8,
+    "TASK-10": 8,
+    **dict.fromkeys(LIVED, 9),
+    READINESS: 10,
+}
 
 LATE = 8  # when no worker runs any more
 
 SEEN = pytest.StashKey[list[tuple[str, tuple[Fact, ...]]]]()
-LETTERS = {Status.PASS: ".", Status.FAIL: "F", KNOWN: "f", Status.INCONCLUSIVE: "?", Status.ERROR: "E", Status.OBSERVED: "o"}
-COLOURS = {Status.PASS: "green", Status.FAIL: "red", Status.INCONCLUSIVE: "yellow", Status.ERROR: "red", Status.OBSERVED: "cyan"}
+LETTERS = {
+    Status.PASS: ".",
+    Status.FAIL: "F",
+    KNOWN: "f",
+    Status.INCONCLUSIVE: "?",
+    Status.ERROR: "E",
+    Status.OBSERVED: "o",
+}
+COLOURS = {
+    Status.PASS: "green",
+    Status.FAIL: "red",
+    Status.INCONCLUSIVE: "yellow",
+    Status.ERROR: "red",
+    Status.OBSERVED: "cyan",
+}
 
 
 # Options and the run
@@ -55,24 +78,51 @@ COLOURS = {Status.PASS: "green", Status.FAIL: "red", Status.INCONCLUSIVE: "yello
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("conformance", "conformance of an asynchronous service")
     for flag in options.FLAGS:
-        group.addoption(flag.name, dest=flag.dest, metavar=flag.metavar, default=None, help=flag.help)
+        group.addoption(
+            flag.name, dest=flag.dest, metavar=flag.metavar, default=None, help=flag.help
+        )
     group.addoption(
-        "--only", nargs="+", action="extend", metavar="ID", default=[], help="check these requirements, or sections (DB), alone"
+        "--only",
+        nargs="+",
+        action="extend",
+        metavar="ID",
+        default=[],
+        help="check these requirements, or sections (DB), alone",
     )
-    group.addoption("--allow-inconclusive", action="store_true", help="exit with 0 where a requirement could not be judged (6 otherwise)")
-    group.addoption("--steps", metavar="PROGRAM", default=None, help="with --only CONC-11: run this program in place of a search")
     group.addoption(
-        "--shuffle", action="store_true", help="take the probes in an order that is drawn from the seed; the worker is started twice in it"
+        "--allow-inconclusive",
+        action="store_true",
+        help="exit with 0 where a requirement could not be judged (6 otherwise)",
+    )
+    group.addoption(
+        "--steps",
+        metavar="PROGRAM",
+        default=None,
+        help="with --only CONC-11: run this program in place of a search",
+    )
+    group.addoption(
+        "--shuffle",
+        action="store_true",
+        help="take the probes in an order that is drawn from the seed; the worker is started twice in it",
     )
     group.addoption("--record", metavar="FILE", default=None, help="write the run as JSON Lines")
-    group.addoption("--html", metavar="FILE", default=None, help="write the run as a page to look at")
+    group.addoption(
+        "--html", metavar="FILE", default=None, help="write the run as a page to look at"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "requirement(id): the requirement of the specification that a probe checks")
-    config.addinivalue_line("markers", "worker(state): whether the worker is 'running' or 'stopped' while a probe runs")
+    config.addinivalue_line(
+        "markers", "requirement(id): the requirement of the specification that a probe checks"
+    )
+    config.addinivalue_line(
+        "markers", "worker(state): whether the worker is 'running' or 'stopped' while a probe runs"
+    )
     config.addinivalue_line("markers", "late: the probe looks at what comes after much else")
-    config.addinivalue_line("markers", "disturbs: the probe holds a fault that a target may not recover from; then it is started anew")
+    config.addinivalue_line(
+        "markers",
+        "disturbs: the probe holds a fault that a target may not recover from; then it is started anew",
+    )
     if not _wants_probes(config):
         return
     set_examples()
@@ -104,9 +154,14 @@ def set_examples() -> None:
 
 def _options(config: pytest.Config) -> options.Options:
     if parts := [str(argument) for argument in config.args if "::" in str(argument)]:
-        raise WrongUsage(f"a requirement is judged by all of its probes or not at all; in place of {parts[0]} say --only ID")
+        raise WrongUsage(
+            f"a requirement is judged by all of its probes or not at all; in place of {parts[0]} say --only ID"
+        )
     given = {flag.name: config.getoption(flag.dest) for flag in options.FLAGS}
-    given |= {"--allow-inconclusive": config.getoption("allow_inconclusive"), "--record": config.getoption("record")}
+    given |= {
+        "--allow-inconclusive": config.getoption("allow_inconclusive"),
+        "--record": config.getoption("record"),
+    }
     given |= {"--steps": config.getoption("steps"), "--html": config.getoption("html")}
     if given["--steps"] is not None:
         stateful.parse(given["--steps"])
@@ -114,9 +169,17 @@ def _options(config: pytest.Config) -> options.Options:
 
 
 def _wants_probes(config: pytest.Config) -> bool:
-    if config.option.help or config.option.version or config.option.collectonly or config.option.markers:
+    if (
+        config.option.help
+        or config.option.version
+        or config.option.collectonly
+        or config.option.markers
+    ):
         return False
-    paths = [(config.invocation_params.dir / str(argument).split("::")[0]).resolve() for argument in config.args]
+    paths = [
+        (config.invocation_params.dir / str(argument).split("::")[0]).resolve()
+        for argument in config.args
+    ]
     return any(path == PROBES or PROBES in path.parents or path in PROBES.parents for path in paths)
 
 
@@ -146,25 +209,36 @@ class RunHooks:
             self.run.begin()
         except WrongUsage as error:
             raise pytest.UsageError(str(error)) from None
-        set_hypothesis_home_dir(self.run.folder / "hypothesis")  # it keeps tables of characters somewhere
+        set_hypothesis_home_dir(
+            self.run.folder / "hypothesis"
+        )  # it keeps tables of characters somewhere
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makeitem(self, obj: object) -> list[pytest.Item] | None:
         """For speed alone: make no items of probes that are not selected."""
-        names = {mark.args[0] for mark in getattr(obj, "pytestmark", ()) if mark.name == "requirement"}
-        return [] if names and names <= self.run.catalogue.keys() - self.run.collected.keys() else None
+        names = {
+            mark.args[0] for mark in getattr(obj, "pytestmark", ()) if mark.name == "requirement"
+        }
+        return (
+            [] if names and names <= self.run.catalogue.keys() - self.run.collected.keys() else None
+        )
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
         probes = [item for item in items if item.get_closest_marker("requirement")]
         for item in probes:
             name = item.get_closest_marker("requirement").args[0]  # type: ignore[union-attr]
             if name not in self.run.catalogue:
-                raise pytest.UsageError(f"{item.nodeid} checks {name}, which the specification does not have")
+                raise pytest.UsageError(
+                    f"{item.nodeid} checks {name}, which the specification does not have"
+                )
             if name in self.run.collected:
                 self.run.collected[name].append(item.nodeid)
         items[:] = sorted(
-            (item for item in probes if _requirement(self.run, item) in self.run.selected), key=lambda item: _order(self.run, item)
+            (item for item in probes if _requirement(self.run, item) in self.run.selected),
+            key=lambda item: _order(self.run, item),
         )
         if config.getoption("shuffle"):
             items[:] = _shuffled(items, self.run.options.seed)
@@ -212,7 +286,9 @@ class RunHooks:
         error = _violation_in(call.excinfo.value)
         if isinstance(error, KeyboardInterrupt | pytest.exit.Exception):
             return report
-        status, finding = _found(self.run.blame(requirement, error) if isinstance(error, Violation) else error)
+        status, finding = _found(
+            self.run.blame(requirement, error) if isinstance(error, Violation) else error
+        )
         if requirement.level is Level.MAY and status is Status.FAIL:
             status = Status.OBSERVED
         # A later phase's outcome replaces an earlier one of the same probe: a teardown that breaks is an ERROR.
@@ -227,10 +303,14 @@ class RunHooks:
             _leave_out(report, item, f"{KNOWN}: {known.reason}")
         return report
 
-    def _note(self, item: pytest.Item, requirement: Requirement, status: Status, finding: Finding | None) -> None:
+    def _note(
+        self, item: pytest.Item, requirement: Requirement, status: Status, finding: Finding | None
+    ) -> None:
         ended = self.run.journal.now()
         began = item.stash.get(STARTED, ended)
-        self.run.outcomes.append(Outcome(requirement.id, item.nodeid, status, finding, ended - began, (began, ended)))
+        self.run.outcomes.append(
+            Outcome(requirement.id, item.nodeid, status, finding, ended - began, (began, ended))
+        )
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
@@ -239,7 +319,10 @@ class RunHooks:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         self._close()
-        if self._opened and exitstatus not in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.USAGE_ERROR):
+        if self._opened and exitstatus not in (
+            pytest.ExitCode.INTERRUPTED,
+            pytest.ExitCode.USAGE_ERROR,
+        ):
             self._summary = self.run.summary()
             self.run.write_result(self._summary)
             session.exitstatus = self._summary.status
@@ -268,7 +351,9 @@ class RunHooks:
         if self._summary:
             terminalreporter.section("conformance", sep="=")
             for line in page(self._summary):
-                terminalreporter.write_line(line.text, **({COLOURS[line.tone]: True} if line.tone else {}))
+                terminalreporter.write_line(
+                    line.text, **({COLOURS[line.tone]: True} if line.tone else {})
+                )
         if self._page:
             terminalreporter.write_line(self._page)
 
@@ -289,7 +374,12 @@ def _order(run: Run, item: pytest.Item) -> tuple[int, bool]:
     requirement = _requirement(run, item)
     if item.get_closest_marker("late"):
         return LATE, False
-    stage = STAGES.get(requirement.id) or {"stopped": 1, "running": 5, None: 0 if requirement.section in (1, 2) else 4}[_worker(item)]
+    stage = (
+        STAGES.get(requirement.id)
+        or {"stopped": 1, "running": 5, None: 0 if requirement.section in (1, 2) else 4}[
+            _worker(item)
+        ]
+    )
     return stage, item.get_closest_marker("disturbs") is not None
 
 
@@ -297,7 +387,9 @@ def _shuffled(items: Sequence[pytest.Item], seed: int) -> list[pytest.Item]:
     """Probes in an order that is drawn, but for the worker, whose every start costs seconds: twice it is stopped, and twice it runs."""
     drawn = random.Random(seed)  # noqa: S311 - an order, no secret
     phases = {"stopped": (0, 2), "running": (1, 3), None: (0, 1, 2, 3)}
-    return sorted(drawn.sample(items, len(items)), key=lambda item: drawn.choice(phases[_worker(item)]))
+    return sorted(
+        drawn.sample(items, len(items)), key=lambda item: drawn.choice(phases[_worker(item)])
+    )
 
 
 def _passed(item: pytest.Item) -> tuple[Status, Finding | None]:
@@ -305,8 +397,14 @@ def _passed(item: pytest.Item) -> tuple[Status, Finding | None]:
     if SEEN not in item.stash:
         return Status.PASS, None
     if not (seen := item.stash[SEEN]):
-        return Status.ERROR, Finding("the probe to say what it observed", "nothing", look_at="the suite, not the target; please report it")
-    return Status.OBSERVED, observed((text for text, _ in seen), (fact for _, evidence in seen for fact in evidence))
+        return Status.ERROR, Finding(
+            "the probe to say what it observed",
+            "nothing",
+            look_at="the suite, not the target; please report it",
+        )
+    return Status.OBSERVED, observed(
+        (text for text, _ in seen), (fact for _, evidence in seen for fact in evidence)
+    )
 
 
 def _violation_in(error: BaseException) -> BaseException:
@@ -328,7 +426,9 @@ def _found(error: BaseException) -> tuple[Status, Finding]:
         return Status.INCONCLUSIVE, Finding("evidence", str(error))
     where = "the testbed" if isinstance(error, BrokenTestbed) else "the suite"
     return Status.ERROR, Finding(
-        f"{where} to work", f"{type(error).__name__}: {error}".split("\n")[0], look_at=f"{where}, not the target; please report it"
+        f"{where} to work",
+        f"{type(error).__name__}: {error}".split("\n")[0],
+        look_at=f"{where}, not the target; please report it",
     )
 
 
@@ -344,7 +444,9 @@ def _name_case(item: pytest.Item, requirement: Requirement) -> None:
         reporter = xml.node_reporter(item.nodeid)
         reporter.add_attribute("classname", f"spec.{requirement.document.removesuffix('.md')}")
         detail = item.name.partition("[")[2].removesuffix("]")
-        reporter.add_attribute("name", f"{requirement.id} {requirement.sentence}" + (f" [{detail}]" if detail else ""))
+        reporter.add_attribute(
+            "name", f"{requirement.id} {requirement.sentence}" + (f" [{detail}]" if detail else "")
+        )
 
 
 # Fixtures: each hands over an object

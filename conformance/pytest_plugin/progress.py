@@ -24,15 +24,22 @@ CLOSING = "stopping what was started"
 def is_wanted(config: pytest.Config, stream: TextIO) -> bool:
     """Whether pytest's own letters are to give way: in a terminal that can erase, with nobody else writing to it, and as pytest is by default or with -q."""
     others = (
-        config.getoption("capture") == "no" or config.getoption("usepdb", default=False) or config.getoption("setupshow", default=False)
+        config.getoption("capture") == "no"
+        or config.getoption("usepdb", default=False)
+        or config.getoption("setupshow", default=False)
     )
-    is_usual = config.pluginmanager.has_plugin("terminal") and config.getoption("verbose") in (0, -1)
+    is_usual = config.pluginmanager.has_plugin("terminal") and config.getoption("verbose") in (
+        0,
+        -1,
+    )
     return is_usual and not others and os.environ.get("TERM", "dumb") != "dumb" and stream.isatty()
 
 
 def told(where: str, done: str, width: int) -> str:
     """Where the run is and how much is done, in one line that is narrower than the terminal: the former gives way."""
-    room = width - 1 - len(done) - 2  # a letter in the last column would move some terminals to the next line
+    room = (
+        width - 1 - len(done) - 2
+    )  # a letter in the last column would move some terminals to the next line
     if room < 1:
         return done[: max(0, width - 1)]
     return f"{where if len(where) <= room else where[: room - 1] + '…'}  {done}"
@@ -55,7 +62,9 @@ class Line:
     """The last line of a terminal. A thread of its own writes it, so that its seconds go on while a probe waits."""
 
     def __init__(self, stream: TextIO, now: Callable[[], float]) -> None:
-        self._terminal = os.dup(stream.fileno())  # pytest turns the stream itself elsewhere while a probe runs
+        self._terminal = os.dup(
+            stream.fileno()
+        )  # pytest turns the stream itself elsewhere while a probe runs
         self._encoding = stream.encoding
         self._now = now
         self._lock = threading.RLock()
@@ -103,7 +112,12 @@ class Line:
         if self._where is None:
             return self._put(ERASE)
         seconds = f"{self._now():.1f} s"
-        return self._put(ERASE + told(self._where, f"{self._done}  {seconds}" if self._done else seconds, self._width()))
+        return self._put(
+            ERASE
+            + told(
+                self._where, f"{self._done}  {seconds}" if self._done else seconds, self._width()
+            )
+        )
 
     def _put(self, text: str) -> None:
         with suppress(OSError):  # a terminal that has gone away is nobody's failure
@@ -153,11 +167,17 @@ class Progress:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Tell of a failure at once."""
         status, requirement = getattr(report, "status", None), self._current
-        if requirement is None or not (subject := news(status, requirement)) or subject in self._told:
+        if (
+            requirement is None
+            or not (subject := news(status, requirement))
+            or subject in self._told
+        ):
             return
         self._told.add(subject)
         with self._line.aside():
-            self._reporter.write_line(f"{status}  {requirement.id}  {requirement.sentence}", red=True)
+            self._reporter.write_line(
+                f"{status}  {requirement.id}  {requirement.sentence}", red=True
+            )
             self._reporter.flush()
 
     def pytest_runtest_logfinish(self) -> None:

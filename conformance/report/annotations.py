@@ -15,7 +15,9 @@ from conformance.spec.catalogue import Language, Level
 
 SHOWN = 10  # errors of one step, and as many warnings; GitHub leaves out the rest
 LONGEST = 2000  # characters of one message
-_PLACE = re.compile(r"^(?P<file>[^\s:]+\.py):(?P<line>\d+)\b")  # how a finding names a line of the target's
+_PLACE = re.compile(
+    r"^(?P<file>[^\s:]+\.py):(?P<line>\d+)\b"
+)  # how a finding names a line of the target's
 
 
 def render(reports: Sequence[Report], language: Language) -> str:
@@ -26,7 +28,10 @@ def render(reports: Sequence[Report], language: Language) -> str:
 def _commands(report: Report, language: Language) -> Iterator[str]:
     if not report.is_complete:
         yield _command("error", report.target, report.sentence_in(language))
-    for kind, statuses in (("error", (Status.FAIL, Status.ERROR)), ("warning", (Status.INCONCLUSIVE,))):
+    for kind, statuses in (
+        ("error", (Status.FAIL, Status.ERROR)),
+        ("warning", (Status.INCONCLUSIVE,)),
+    ):
         failed = [each for each in report.judged if each.status in statuses and not each.known]
         chosen = sorted(failed, key=lambda each: each.level is not Level.MUST)
         shown = chosen if len(chosen) <= SHOWN else chosen[: SHOWN - 1]
@@ -34,21 +39,29 @@ def _commands(report: Report, language: Language) -> Iterator[str]:
             yield _annotation(kind, each, language)
         if len(shown) < len(chosen):
             names = [each.id for each in chosen[len(shown) :]]
-            yield _command(kind, said("{count} more", language).format(count=len(names)), ", ".join(names))
+            yield _command(
+                kind, said("{count} more", language).format(count=len(names)), ", ".join(names)
+            )
 
 
 def _annotation(kind: str, judged: Judged, language: Language) -> str:
     title = f"{judged.id} {joins.of(judged, language).sentence}"
     if judged.found is None:
         return _command(kind, title, str(judged.status))
-    labelled = {"expected": judged.found.expected, "got": judged.found.got, "look at": judged.found.look_at}
+    labelled = {
+        "expected": judged.found.expected,
+        "got": judged.found.got,
+        "look at": judged.found.look_at,
+    }
     place = _PLACE.match(judged.found.look_at)
     message = "\n".join(f"{said(label, language)}: {text}" for label, text in labelled.items())
     return _command(kind, title, message, **(place.groupdict() if place else {}))
 
 
 def _command(kind: str, title: str, message: str, **more: str) -> str:
-    properties = ",".join(f"{name}={_escaped(value, ':,')}" for name, value in {"title": title, **more}.items())
+    properties = ",".join(
+        f"{name}={_escaped(value, ':,')}" for name, value in {"title": title, **more}.items()
+    )
     return f"::{kind} {properties}::{_escaped(message[:LONGEST])}"
 
 

@@ -9,7 +9,12 @@ from conformance.spec.catalogue import Language
 
 LABEL = "conformance"
 NAME_COLOUR = "#444d56"
-COLOURS = {"robust": "#1a7f37", "core": "#4d7c0f", "not established": "#b42318", "incomplete": "#595959"}  # white on each: 4.5:1 or more
+COLOURS = {
+    "robust": "#1a7f37",
+    "core": "#4d7c0f",
+    "not established": "#b42318",
+    "incomplete": "#595959",
+}  # white on each: 4.5:1 or more
 PADDING = 6
 
 # Widths in pixels of letters in Verdana 11, by which such badges are laid out; `textLength` holds other fonts to them.
@@ -51,4 +56,6 @@ def _drawn(name: str, value: str, colour: str) -> str:
 
 def _width(text: str) -> int:
     widths = _NARROW | _WIDE
-    return round(sum(widths.get(letter, _USUAL if letter.isascii() else _CHINESE) for letter in text))
+    return round(
+        sum(widths.get(letter, _USUAL if letter.isascii() else _CHINESE) for letter in text)
+    )

@@ -10,8 +10,15 @@ from conformance.report import joins
 from conformance.report.record_reader import Judged, Report
 from conformance.spec.catalogue import Language
 
-SPECIFICATION = "0.0.0"  # the version of CTRF whose schema this was validated against (npm: ctrf 0.3.0)
-STATUSES = {Status.PASS: "passed", Status.OBSERVED: "passed", Status.FAIL: "failed", Status.ERROR: "failed"}
+SPECIFICATION = (
+    "0.0.0"  # the version of CTRF whose schema this was validated against (npm: ctrf 0.3.0)
+)
+STATUSES = {
+    Status.PASS: "passed",
+    Status.OBSERVED: "passed",
+    Status.FAIL: "failed",
+    Status.ERROR: "failed",
+}
 UNKNOWN = "other"  # neither passed nor failed: not to be judged, or not come to
 COUNTED = ("passed", "failed", "skipped", "pending", UNKNOWN)
 
@@ -20,7 +27,9 @@ def render(reports: Sequence[Report], language: Language) -> str:  # noqa: ARG00
     """The document, in English: programs tell tests by their names."""
     (report,) = reports
     began = _milliseconds(datetime.fromisoformat(report.header["began"]).timestamp())
-    suites = {each.id: title for title, judged in joins.by_section(report, Language.EN) for each in judged}
+    suites = {
+        each.id: title for title, judged in joins.by_section(report, Language.EN) for each in judged
+    }
     tests = [_test(each, began, suites[each.id]) for each in report.judged]
     counts = {status: sum(test["status"] == status for test in tests) for status in COUNTED}
     duration = _milliseconds(report.seconds)
@@ -33,12 +42,21 @@ def render(reports: Sequence[Report], language: Language) -> str:  # noqa: ARG00
             "start": began,
             "stop": began + duration,
             "duration": duration,
-            "extra": {"claim": report.claim, "sentence": report.sentence, "complete": report.is_complete},
+            "extra": {
+                "claim": report.claim,
+                "sentence": report.sentence,
+                "complete": report.is_complete,
+            },
         },
         "tests": tests,
         "environment": _environment(report),
     }
-    return json.dumps({"reportFormat": "CTRF", "specVersion": SPECIFICATION, "results": results}, indent=1) + "\n"
+    return (
+        json.dumps(
+            {"reportFormat": "CTRF", "specVersion": SPECIFICATION, "results": results}, indent=1
+        )
+        + "\n"
+    )
 
 
 def _environment(report: Report) -> dict[str, Any]:
@@ -50,7 +68,12 @@ def _environment(report: Report) -> dict[str, Any]:
 
 def _test(judged: Judged, began: int, suite: str) -> dict[str, Any]:
     requirement, found = joins.of(judged, Language.EN), judged.found
-    labels = {"requirement": judged.id, "level": requirement.level, "section": judged.section, "source": requirement.source}
+    labels = {
+        "requirement": judged.id,
+        "level": requirement.level,
+        "section": judged.section,
+        "source": requirement.source,
+    }
     test: dict[str, Any] = {
         "testId": judged.id,
         "name": f"{judged.id} {requirement.sentence}",
@@ -65,9 +88,15 @@ def _test(judged: Judged, began: int, suite: str) -> dict[str, Any]:
     if requirement.line:
         test |= {"filePath": f"spec/{requirement.document}", "line": requirement.line}
     if judged.span:
-        test |= {"start": began + _milliseconds(judged.span[0]), "stop": began + _milliseconds(judged.span[1])}
+        test |= {
+            "start": began + _milliseconds(judged.span[0]),
+            "stop": began + _milliseconds(judged.span[1]),
+        }
     if found:
-        test |= {"message": f"expected {found.expected}\ngot {found.got}", "trace": "\n".join(found.summaries)}
+        test |= {
+            "message": f"expected {found.expected}\ngot {found.got}",
+            "trace": "\n".join(found.summaries),
+        }
         test["extra"] = {"look_at": found.look_at, "reproduce": list(found.reproduce)}
     if judged.known:
         test["message"] = f"known: {judged.known.reason}"

@@ -16,7 +16,13 @@ UNJUDGED = "NOT_JUDGED"  # what counts call those that a killed run did not come
 
 def render(reports: Sequence[Report], language: Language) -> str:
     """The document."""
-    return json.dumps({"version": VERSION, "records": [_record(report, language) for report in reports]}, indent=1) + "\n"
+    return (
+        json.dumps(
+            {"version": VERSION, "records": [_record(report, language) for report in reports]},
+            indent=1,
+        )
+        + "\n"
+    )
 
 
 def header(report: Report) -> dict[str, Any]:
@@ -40,13 +46,19 @@ def _record(report: Report, language: Language) -> dict[str, Any]:
         "timings": footer.get("timings", {}),
         "memory_mb": footer.get("memory_mb"),
         "counts": _counts(report.judged),
-        "sections": [{"section": title, "counts": _counts(judged)} for title, judged in joins.by_section(report, language)],
+        "sections": [
+            {"section": title, "counts": _counts(judged)}
+            for title, judged in joins.by_section(report, language)
+        ],
         "requirements": [_requirement(each, language) for each in report.judged],
     }
 
 
 def _counts(judged: Sequence[Judged]) -> Mapping[str, int]:
-    return {status or UNJUDGED: sum(each.status is status for each in judged) for status in (*Status, None)}
+    return {
+        status or UNJUDGED: sum(each.status is status for each in judged)
+        for status in (*Status, None)
+    }
 
 
 def _requirement(judged: Judged, language: Language) -> dict[str, Any]:
@@ -61,7 +73,11 @@ def _requirement(judged: Judged, language: Language) -> dict[str, Any]:
         "seconds": judged.seconds,
         "probes": judged.probes,
         "span": judged.span,
-        "known": judged.known and {"reason": judged.known.reason, "expires": judged.known.expires and str(judged.known.expires)},
+        "known": judged.known
+        and {
+            "reason": judged.known.reason,
+            "expires": judged.known.expires and str(judged.known.expires),
+        },
         "finding": judged.found and finding(judged.found),
     }
 
@@ -69,7 +85,8 @@ def _requirement(judged: Judged, language: Language) -> dict[str, Any]:
 def finding(found: Found) -> dict[str, Any]:
     """What a verdict is built on."""
     evidence = [
-        {"kind": kind, "number": number, "summary": summary} for (kind, number), summary in zip(found.keys, found.summaries, strict=True)
+        {"kind": kind, "number": number, "summary": summary}
+        for (kind, number), summary in zip(found.keys, found.summaries, strict=True)
     ]
     return {
         "expected": found.expected,

@@ -71,7 +71,11 @@ class Diff:
 
 def compare(old: Report, new: Report) -> Diff:
     """Compare two records, requirement by requirement. A MAY is never judged, so nothing becomes of it."""
-    names = [name for name in dict.fromkeys([*new.by_id, *old.by_id]) if _level(old.by_id.get(name), new.by_id.get(name)) is not Level.MAY]
+    names = [
+        name
+        for name in dict.fromkeys([*new.by_id, *old.by_id])
+        if _level(old.by_id.get(name), new.by_id.get(name)) is not Level.MAY
+    ]
     pairs = [(old.by_id.get(name), new.by_id.get(name)) for name in names]
     return Diff(old, new, tuple(Change(kind, *pair) for pair in pairs if (kind := _kind(*pair))))
 
@@ -79,7 +83,11 @@ def compare(old: Report, new: Report) -> Diff:
 def _kind(old: Judged | None, new: Judged | None) -> Kind | None:
     was, now = _failed(old), _failed(new)
     if was and now:
-        return Kind.STILL_FAILING if _fingerprint(old) == _fingerprint(new) else Kind.FAILING_DIFFERENTLY
+        return (
+            Kind.STILL_FAILING
+            if _fingerprint(old) == _fingerprint(new)
+            else Kind.FAILING_DIFFERENTLY
+        )
     if now:
         return Kind.NEWLY_FAILING
     if not _known(new):

@@ -15,7 +15,10 @@ from conformance.spec.catalogue import Language
 
 VERSION = 1
 NOTHING = "Nothing of what was judged has changed."
-SHOWING = (Kind.NEWLY_FAILING, Kind.FAILING_DIFFERENTLY)  # the kinds of which the newer failure is shown
+SHOWING = (
+    Kind.NEWLY_FAILING,
+    Kind.FAILING_DIFFERENTLY,
+)  # the kinds of which the newer failure is shown
 
 
 def text(diff: Diff, language: Language) -> str:
@@ -37,7 +40,9 @@ def markdown(diff: Diff, language: Language) -> str:
     )
     page, told = fitting(_pieces(diff, language), LIMIT - RESERVED - len(head))
     command = code(f"conformance diff {diff.old.path} {diff.new.path}")
-    cut = said("{left} more are left out here, for want of room; {command} shows them all.", language)
+    cut = said(
+        "{left} more are left out here, for want of room; {command} shows them all.", language
+    )
     left = len(diff.changes) - told
     return head + page + (f"\n{cut.format(left=left, command=command)}\n" if left else "")
 
@@ -64,15 +69,23 @@ FORMS: dict[str, tuple[str, Callable[[Diff, Language], str]]] = {
 
 def outcome(diff: Diff, language: Language) -> str:
     """Whether anything got worse, and what changed, in a sentence."""
-    counts = [f"{count} {said(kind, language)}" for kind, count in counted(diff.changes).items() if count]
+    counts = [
+        f"{count} {said(kind, language)}" for kind, count in counted(diff.changes).items() if count
+    ]
     lost = (
-        [f"{said('a claim is lost', language)} ({diff.old.claim} → {diff.new.claim or said('none', language)})"] if diff.lost_claim else []
+        [
+            f"{said('a claim is lost', language)} ({diff.old.claim} → {diff.new.claim or said('none', language)})"
+        ]
+        if diff.lost_claim
+        else []
     )
     return f"{said('worse' if diff.worse else 'not worse', language)}: {', '.join([*lost, *counts]) or said(NOTHING, language)}"
 
 
 def _about(name: str, report: Report, language: Language) -> str:
-    return padded(said(name, language), 12) + one_line(f"{report.target}, {report.header['began']}: {_standing(report, language)}")
+    return padded(said(name, language), 12) + one_line(
+        f"{report.target}, {report.header['began']}: {_standing(report, language)}"
+    )
 
 
 def _standing(report: Report, language: Language) -> str:
@@ -108,14 +121,28 @@ def _status(judged: Judged | None, language: Language) -> str:
 
 
 def _record(report: Report) -> dict[str, Any]:
-    return {"file": str(report.path), **data.header(report), "complete": report.is_complete, "claim": report.claim}
+    return {
+        "file": str(report.path),
+        **data.header(report),
+        "complete": report.is_complete,
+        "claim": report.claim,
+    }
 
 
 def _change(change: Change, language: Language) -> dict[str, Any]:
     requirement = joins.of(change.judged, language)
-    about = {"id": requirement.id, "level": requirement.level, "sentence": requirement.sentence, "kind": change.kind}
+    about = {
+        "id": requirement.id,
+        "level": requirement.level,
+        "sentence": requirement.sentence,
+        "kind": change.kind,
+    }
     return {**about, "old": _side(change.old), "new": _side(change.new)}
 
 
 def _side(judged: Judged | None) -> dict[str, Any] | None:
-    return {"status": judged.status, "finding": judged.found and data.finding(judged.found)} if judged else None
+    return (
+        {"status": judged.status, "finding": judged.found and data.finding(judged.found)}
+        if judged
+        else None
+    )

@@ -11,16 +11,27 @@ from conformance.report.terminal import one_line
 from conformance.spec.catalogue import Language
 
 NEVER_JUDGED = "the run ended before this was judged"
-OUTCOMES = {Status.FAIL: "failure", Status.ERROR: "error", Status.INCONCLUSIVE: "error", None: "error"}
+OUTCOMES = {
+    Status.FAIL: "failure",
+    Status.ERROR: "error",
+    Status.INCONCLUSIVE: "error",
+    None: "error",
+}
 ACCEPTED = "skipped"  # a known failure; and what could not be judged in a run that passed: allowed, or of a level that it did not depend on
 
 
 def render(reports: Sequence[Report], language: Language) -> str:  # noqa: ARG001 - names of cases are the same in each
     """The document, in English: programs tell cases by their names."""
     (report,) = reports
-    root = Element("testsuites", {"name": one_line(report.target), **_figures(report, report.judged)})
+    root = Element(
+        "testsuites", {"name": one_line(report.target), **_figures(report, report.judged)}
+    )
     for title, judged in joins.by_section(report, Language.EN):
-        suite = SubElement(root, "testsuite", {"name": title, "timestamp": _began(report), **_figures(report, judged)})
+        suite = SubElement(
+            root,
+            "testsuite",
+            {"name": title, "timestamp": _began(report), **_figures(report, judged)},
+        )
         suite.set("skipped", str(sum(_outcome(report, each) == ACCEPTED for each in judged)))
         suite.extend(_case(report, each) for each in judged)
     indent(root)
@@ -30,7 +41,11 @@ def render(reports: Sequence[Report], language: Language) -> str:  # noqa: ARG00
 def _figures(report: Report, judged: Sequence[Judged]) -> dict[str, str]:
     outcomes = [_outcome(report, each) for each in judged]
     counts = {name: str(outcomes.count(name.removesuffix("s"))) for name in ("failures", "errors")}
-    return {"tests": str(len(judged)), **counts, "time": _seconds(sum(each.seconds for each in judged))}
+    return {
+        "tests": str(len(judged)),
+        **counts,
+        "time": _seconds(sum(each.seconds for each in judged)),
+    }
 
 
 def _outcome(report: Report, judged: Judged) -> str | None:
@@ -42,11 +57,18 @@ def _outcome(report: Report, judged: Judged) -> str | None:
 def _case(report: Report, judged: Judged) -> Element:
     requirement, found = joins.of(judged, Language.EN), judged.found
     place = f"spec.{requirement.document.removesuffix('.md')}"
-    case = Element("testcase", classname=place, name=one_line(f"{judged.id} {requirement.sentence}"), time=_seconds(judged.seconds))
+    case = Element(
+        "testcase",
+        classname=place,
+        name=one_line(f"{judged.id} {requirement.sentence}"),
+        time=_seconds(judged.seconds),
+    )
     if outcome := _outcome(report, judged):
         message = one_line(found.got) if found else NEVER_JUDGED
         message = one_line(f"known: {judged.known.reason}") if judged.known else message
-        SubElement(case, outcome, type=str(judged.status or "NOT_JUDGED"), message=message).text = _told(judged)
+        SubElement(
+            case, outcome, type=str(judged.status or "NOT_JUDGED"), message=message
+        ).text = _told(judged)
     elif found:
         SubElement(case, "system-out").text = one_line(found.got)
     return case
@@ -63,7 +85,12 @@ def _told(judged: Judged) -> str:
 
 def _began(report: Report) -> str:
     """When the run began, in UTC without its offset, as readers of JUnit XML want it."""
-    return datetime.fromisoformat(report.header["began"]).astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
+    return (
+        datetime.fromisoformat(report.header["began"])
+        .astimezone(UTC)
+        .replace(tzinfo=None)
+        .isoformat(timespec="seconds")
+    )
 
 
 def _seconds(seconds: float) -> str:

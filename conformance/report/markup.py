@@ -22,7 +22,11 @@ def code(text: str) -> str:
     """A text as a span of code, between more backticks than it has in a row."""
     text = cut(text) or " "
     ticks = "`" * (_longest_run(text) + 1)
-    return f"{ticks} {text} {ticks}" if text.startswith(("`", " ")) or text.endswith(("`", " ")) else f"{ticks}{text}{ticks}"
+    return (
+        f"{ticks} {text} {ticks}"
+        if text.startswith(("`", " ")) or text.endswith(("`", " "))
+        else f"{ticks}{text}{ticks}"
+    )
 
 
 def cell(text: str) -> str:
@@ -39,13 +43,18 @@ def block(*texts: str, language: str = "text") -> str:
 
 def some(texts: Sequence[str]) -> list[str]:
     """The first of many texts, and how many there are besides."""
-    return [*map(cut, texts[:LINES]), *([f"… ({len(texts) - LINES} more)"] if len(texts) > LINES else [])]
+    return [
+        *map(cut, texts[:LINES]),
+        *([f"… ({len(texts) - LINES} more)"] if len(texts) > LINES else []),
+    ]
 
 
 def html(text: str) -> str:
     """A sentence of the specification's within HTML: its code as code, and nothing else as markup."""
     parts = escape(one_line(text)).split("`")
-    return "".join(part if index % 2 == 0 else f"<code>{part}</code>" for index, part in enumerate(parts))
+    return "".join(
+        part if index % 2 == 0 else f"<code>{part}</code>" for index, part in enumerate(parts)
+    )
 
 
 def cut(text: str) -> str:

@@ -33,7 +33,9 @@ class Record:
             try:
                 self._file = path.open("w", encoding="utf-8")
             except OSError as error:
-                raise WrongUsage(f"--record wants a file that can be written; {path} cannot: {error.strerror}") from error
+                raise WrongUsage(
+                    f"--record wants a file that can be written; {path} cannot: {error.strerror}"
+                ) from error
 
     def header(self, **about: Any) -> None:
         """The first line: what ran, on what; then what was seen before that was known."""
@@ -64,12 +66,18 @@ class Record:
                 "probes": verdict.probes,
                 "seconds": round(verdict.seconds, 3),
                 "span": verdict.span,
-                "known": known and {"reason": known.reason, "expires": known.expires and known.expires.isoformat()},
+                "known": known
+                and {
+                    "reason": known.reason,
+                    "expires": known.expires and known.expires.isoformat(),
+                },
                 "finding": finding
                 and {
                     "expected": finding.expected,
                     "got": finding.got,
-                    "evidence": [{**reference(fact), "summary": fact.summary} for fact in finding.evidence],
+                    "evidence": [
+                        {**reference(fact), "summary": fact.summary} for fact in finding.evidence
+                    ],
                     "look_at": finding.look_at or verdict.requirement.usual_cause,
                     "reproduce": list(finding.reproduce),
                     "fingerprint": finding.fingerprint,
@@ -77,7 +85,14 @@ class Record:
             }
         )
 
-    def footer(self, claim: Claim, wrong: Sequence[WrongEntry], status: Exit, seconds: float, timings: Mapping[str, float]) -> None:
+    def footer(
+        self,
+        claim: Claim,
+        wrong: Sequence[WrongEntry],
+        status: Exit,
+        seconds: float,
+        timings: Mapping[str, float],
+    ) -> None:
         """The last line: what the run establishes, and what it took (memory: of our own process at its peak)."""
         self._write(
             {
@@ -121,7 +136,9 @@ class Record:
 
 def lines_of(path: Path) -> list[dict[str, Any]]:
     """The lines of a record that a run of ours has ended; none where there is no record. Anybody else's is for reading.py."""
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+    return (
+        [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+    )
 
 
 def _peak_memory_kb() -> int:
@@ -129,7 +146,9 @@ def _peak_memory_kb() -> int:
     with suppress(OSError):
         lines = Path("/proc/self/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "darwin" else 1)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (
+        1024 if sys.platform == "darwin" else 1
+    )
 
 
 def reference(fact: Fact) -> dict[str, Any]:

@@ -19,7 +19,9 @@ from conformance.report.translations import CLAIMS, INCOMPLETE, said
 from conformance.spec.catalogue import PREFIXES, Language, Level, catalogue
 
 Line = Mapping[str, Any]
-Key = tuple[str, int]  # of a line of evidence: its kind (an observation's channel), and its number among those
+Key = tuple[
+    str, int
+]  # of a line of evidence: its kind (an observation's channel), and its number among those
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,11 @@ class Report:
         """The same in a language, made of the statuses; the record's own where this catalogue would not make it of them."""
         if self.footer is None:
             return said(INCOMPLETE, language)
-        made = claimed({each.id: each.status for each in self.judged if each.status}, self.exceptions, catalogue())
+        made = claimed(
+            {each.id: each.status for each in self.judged if each.status},
+            self.exceptions,
+            catalogue(),
+        )
         return made.said(CLAIMS[language]) if made.sentence == self.sentence else self.sentence
 
     @property
@@ -112,7 +118,11 @@ class Report:
     @property
     def seconds(self) -> float:
         """How long the run took; of one that did not come to its end, when the last was seen."""
-        return float(self.footer["seconds"]) if self.footer else max((float(line["at"]) for line in self.evidence), default=0.0)
+        return (
+            float(self.footer["seconds"])
+            if self.footer
+            else max((float(line["at"]) for line in self.evidence), default=0.0)
+        )
 
     @property
     def counts(self) -> Counter[Status | None]:
@@ -134,7 +144,11 @@ class Report:
             return []
         named = {each: self._by_key[each] for each in judged.found.keys if each in self._by_key}
         began, ended = judged.span or (0.0, -1.0)
-        around = [line for line in self.evidence if began <= line["at"] <= ended and key(line) not in named]
+        around = [
+            line
+            for line in self.evidence
+            if began <= line["at"] <= ended and key(line) not in named
+        ]
         room = max(0, limit - len(named))
         return sorted([*named.values(), *around[:room]], key=lambda line: float(line["at"]))
 
@@ -159,7 +173,9 @@ def _read(path: Path, text: Callable[[], str]) -> Report:
         return _report(path, _lines(text().splitlines()))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         why = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
-        raise WrongUsage(f"a report wants a record, as --record writes it, of version {VERSION}; {path} is none: {why}") from error
+        raise WrongUsage(
+            f"a report wants a record, as --record writes it, of version {VERSION}; {path} is none: {why}"
+        ) from error
 
 
 def _lines(texts: Sequence[str]) -> list[Line]:
@@ -191,16 +207,33 @@ def _report(path: Path, lines: Sequence[Line]) -> Report:
 def _header(line: Line) -> Line:
     """The header, as what its members are. Raises ValueError or TypeError."""
     texts = {name: str(line[name]) for name in ("suite", "target")}
-    url, services = line["url"], {str(name): str(text) for name, text in dict(line["services"]).items()}
-    known = {"began": datetime.fromisoformat(line["began"]).isoformat(), "seed": int(line["seed"]), "level": Level(line["level"])}
-    return {**line, **texts, **known, "url": None if url is None else str(url), "services": services}
+    url, services = (
+        line["url"],
+        {str(name): str(text) for name, text in dict(line["services"]).items()},
+    )
+    known = {
+        "began": datetime.fromisoformat(line["began"]).isoformat(),
+        "seed": int(line["seed"]),
+        "level": Level(line["level"]),
+    }
+    return {
+        **line,
+        **texts,
+        **known,
+        "url": None if url is None else str(url),
+        "services": services,
+    }
 
 
 def _footer(line: Line) -> Line:
     """The footer, as what its members are. Raises ValueError or TypeError."""
     if line["claim"] not in (None, "core", "robust"):
         raise ValueError(f"no run claims {line['claim']!r}")
-    numbers = {"seconds": _finite(line["seconds"]), "memory_mb": int(line["memory_mb"]), "exit_status": int(Exit(line["exit_status"]))}
+    numbers = {
+        "seconds": _finite(line["seconds"]),
+        "memory_mb": int(line["memory_mb"]),
+        "exit_status": int(Exit(line["exit_status"])),
+    }
     timings = {str(name): _finite(value) for name, value in dict(line["timings"]).items()}
     return {**line, **numbers, "sentence": str(line["sentence"]), "timings": timings}
 
@@ -230,7 +263,9 @@ def _judged(name: str, line: Line | None) -> Judged:
 
 
 def _known(name: str, line: Line) -> Known:
-    return Known(name, str(line["reason"]), date.fromisoformat(line["expires"]) if line["expires"] else None)
+    return Known(
+        name, str(line["reason"]), date.fromisoformat(line["expires"]) if line["expires"] else None
+    )
 
 
 def _found(finding: Line) -> Found:

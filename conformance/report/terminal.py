@@ -55,29 +55,52 @@ def body(summary: Summary) -> list[Line]:
 
 def _header(summary: Summary) -> Iterator[Line]:
     language, services = summary.language, summary.services
-    place = f"{summary.target} at {summary.url}" if summary.url and summary.url != summary.target else summary.target
+    place = (
+        f"{summary.target} at {summary.url}"
+        if summary.url and summary.url != summary.target
+        else summary.target
+    )
     yield from labelled(said("target", language), place)
     seen = [services[name] for name in ("postgres", "redis", "upstream") if name in services]
     yield from labelled(said("services", language), ", ".join(seen) or said("none", language))
     if "containers" in services:
         yield from labelled(said("containers", language), services["containers"])
-    if unseen := [verdict.requirement.id for verdict in summary.verdicts if _wants_a_channel(verdict)]:
-        yield from labelled(said("unseen", language), said("{ids}; below is what to pass", language).format(ids=", ".join(unseen)))
+    if unseen := [
+        verdict.requirement.id for verdict in summary.verdicts if _wants_a_channel(verdict)
+    ]:
+        yield from labelled(
+            said("unseen", language),
+            said("{ids}; below is what to pass", language).format(ids=", ".join(unseen)),
+        )
     yield from labelled(said("seed", language), str(summary.seed))
 
 
 def _sections(summary: Summary) -> Iterator[Line]:
     for section in sections(summary.language):
-        verdicts = [verdict for verdict in summary.verdicts if verdict.requirement.section == section.number]
+        verdicts = [
+            verdict for verdict in summary.verdicts if verdict.requirement.section == section.number
+        ]
         if not verdicts:
             continue
         counts = Counter(_said(verdict) for verdict in verdicts)
         tones = {_tone(verdict) for verdict in verdicts}
         judged = len(verdicts) - counts[Status.OBSERVED]
         others = [f"{counts[status]} {status}" for status in SAID if counts[status]]
-        worst = next((status for status in (Status.ERROR, Status.FAIL, Status.INCONCLUSIVE) if status in tones), Status.PASS)
-        passed = said("{passed:>2} of {judged:>2} passed", summary.language).format(passed=counts[Status.PASS], judged=judged)
-        yield Line("  " + ", ".join([f"{section.number} {padded(section.title, 14)} {passed}", *others]), worst)
+        worst = next(
+            (
+                status
+                for status in (Status.ERROR, Status.FAIL, Status.INCONCLUSIVE)
+                if status in tones
+            ),
+            Status.PASS,
+        )
+        passed = said("{passed:>2} of {judged:>2} passed", summary.language).format(
+            passed=counts[Status.PASS], judged=judged
+        )
+        yield Line(
+            "  " + ", ".join([f"{section.number} {padded(section.title, 14)} {passed}", *others]),
+            worst,
+        )
 
 
 def _said(verdict: Verdict) -> str:
@@ -96,7 +119,9 @@ def _findings(summary: Summary) -> Iterator[Line]:
     for verdict in sorted(failed, key=lambda verdict: verdict.known is not None):
         yield from _finding(verdict, language)
     for status in (Status.ERROR, Status.INCONCLUSIVE):
-        yield from _unseen([verdict for verdict in summary.verdicts if verdict.status is status], language)
+        yield from _unseen(
+            [verdict for verdict in summary.verdicts if verdict.status is status], language
+        )
     for verdict in summary.verdicts:
         if verdict.status is Status.OBSERVED and verdict.finding:
             yield Line("")
@@ -118,14 +143,18 @@ def _finding(verdict: Verdict, language: Language) -> Iterator[Line]:
     yield from labelled(said("fingerprint", language), finding.fingerprint)
     if verdict.known:
         return
-    yield from labelled(said("look at", language), finding.look_at or verdict.requirement.usual_cause)
+    yield from labelled(
+        said("look at", language), finding.look_at or verdict.requirement.usual_cause
+    )
     if verdict.requirement.level is Level.SHOULD:
         yield from labelled(said("why", language), verdict.requirement.why)
         yield from labelled(said("to mend it", language), verdict.requirement.mend)
 
 
 def _entry(known: Known, language: Language) -> str:
-    return known.reason + (said(" (until {day})", language).format(day=known.expires) if known.expires else "")
+    return known.reason + (
+        said(" (until {day})", language).format(day=known.expires) if known.expires else ""
+    )
 
 
 def _unseen(verdicts: Sequence[Verdict], language: Language) -> Iterator[Line]:
@@ -136,12 +165,19 @@ def _unseen(verdicts: Sequence[Verdict], language: Language) -> Iterator[Line]:
         for verdict in verdicts:
             if verdict.finding and verdict.finding.got == reason:
                 yield _title(verdict)
-        yield from labelled(said("to judge", language) if reason.startswith(REMEDY) else said("because", language), reason)
+        yield from labelled(
+            said("to judge", language) if reason.startswith(REMEDY) else said("because", language),
+            reason,
+        )
 
 
 def _wants_a_channel(verdict: Verdict) -> bool:
     """Whether nothing is known because the run was not told how to look."""
-    return verdict.status is Status.INCONCLUSIVE and verdict.finding is not None and verdict.finding.got.startswith(REMEDY)
+    return (
+        verdict.status is Status.INCONCLUSIVE
+        and verdict.finding is not None
+        and verdict.finding.got.startswith(REMEDY)
+    )
 
 
 def _title(verdict: Verdict) -> Line:
@@ -160,8 +196,12 @@ def _wrong(summary: Summary) -> Iterator[Line]:
 
 
 def _closing(summary: Summary) -> Iterator[Line]:
-    tone = {Exit.PASSED: Status.PASS, Exit.NOT_ESTABLISHED: Status.INCONCLUSIVE}.get(summary.status, Status.FAIL)
-    took = said("({seconds:.1f} s, exit status {status})", summary.language).format(seconds=summary.seconds, status=int(summary.status))
+    tone = {Exit.PASSED: Status.PASS, Exit.NOT_ESTABLISHED: Status.INCONCLUSIVE}.get(
+        summary.status, Status.FAIL
+    )
+    took = said("({seconds:.1f} s, exit status {status})", summary.language).format(
+        seconds=summary.seconds, status=int(summary.status)
+    )
     yield Line(f"{one_line(summary.sentence)} {took}", tone)
 
 
@@ -178,4 +218,8 @@ def padded(text: str, columns: int) -> str:
 
 def one_line(text: str) -> str:
     """Text of a target's making, as one line that no control character can leave."""
-    return text if text.isprintable() else "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    return (
+        text
+        if text.isprintable()
+        else "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    )

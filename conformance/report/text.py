@@ -27,7 +27,12 @@ class Told(Fact):
 def render(reports: Sequence[Report], language: Language) -> str:
     """The page of each record; of several, first what differs."""
     pages = ["\n".join(line.text for line in _page(report, language)) for report in reports]
-    return "\n\n".join([*(["\n".join(_differences(reports, language))] if len(reports) > 1 else []), *pages]) + "\n"
+    return (
+        "\n\n".join(
+            [*(["\n".join(_differences(reports, language))] if len(reports) > 1 else []), *pages]
+        )
+        + "\n"
+    )
 
 
 def summary(report: Report, language: Language) -> Summary:
@@ -41,7 +46,10 @@ def summary(report: Report, language: Language) -> Summary:
         level=Level(header["level"]),
         verdicts=[each for judged in report.judged if (each := _verdict(judged, language))],
         sentence=report.sentence_in(language),
-        wrong=[WrongEntry(str(each["requirement"]), Mistake(each["mistake"]), str(each["sentence"])) for each in report.wrong_entries],
+        wrong=[
+            WrongEntry(str(each["requirement"]), Mistake(each["mistake"]), str(each["sentence"]))
+            for each in report.wrong_entries
+        ],
         status=Exit(footer.get("exit_status", Exit.INTERRUPTED)),
         seconds=report.seconds,
         timings=footer.get("timings", {}),
@@ -52,7 +60,9 @@ def summary(report: Report, language: Language) -> Summary:
 def _page(report: Report, language: Language) -> list[Line]:
     if report.is_complete:
         return page(summary(report, language))
-    counted = said("({count} of {all} requirements were not judged)", language).format(count=report.counts[None], all=len(report.judged))
+    counted = said("({count} of {all} requirements were not judged)", language).format(
+        count=report.counts[None], all=len(report.judged)
+    )
     return [*body(summary(report, language)), Line(f"{report.sentence_in(language)} {counted}")]
 
 
@@ -60,13 +70,24 @@ def _verdict(judged: Judged, language: Language) -> Verdict | None:
     if judged.status is None:
         return None
     requirement, finding = joins.of(judged, language), _finding(judged)
-    return Verdict(requirement, judged.status, judged.probes, finding, judged.seconds, judged.span, judged.known)
+    return Verdict(
+        requirement,
+        judged.status,
+        judged.probes,
+        finding,
+        judged.seconds,
+        judged.span,
+        judged.known,
+    )
 
 
 def _finding(judged: Judged) -> Finding | None:
     if (found := judged.found) is None:
         return None
-    evidence = tuple(Told(number=number, at=0.0, text=text) for (_, number), text in zip(found.keys, found.summaries, strict=True))
+    evidence = tuple(
+        Told(number=number, at=0.0, text=text)
+        for (_, number), text in zip(found.keys, found.summaries, strict=True)
+    )
     return Finding(found.expected, found.got, evidence, found.look_at, found.reproduce)
 
 
@@ -79,7 +100,10 @@ def _differences(reports: Sequence[Report], language: Language) -> Iterator[str]
         yield said("Every requirement has the same verdict in each.", language)
         return
     yield ""
-    yield padded("", 12) + "".join(padded(str(number), 16) for number in range(1, len(reports) + 1)).rstrip()
+    yield (
+        padded("", 12)
+        + "".join(padded(str(number), 16) for number in range(1, len(reports) + 1)).rstrip()
+    )
     for name, row in rows:
         cells = (padded(joins.verdict(each, language), 16) for each in row)
         yield one_line(padded(name, 12) + "".join(cells).rstrip())

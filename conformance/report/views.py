@@ -23,13 +23,26 @@ class Form:
 
 
 FORMS = {
-    "text": Form("the page that a run prints at its end, which is shown where no form is asked for", text.render, takes_several=True),
-    "html": Form("one page that needs nothing else, to look at and to print", html.render, takes_several=True),
-    "markdown": Form("a page in Markdown, for a comment or a summary", markdown.render, takes_several=True),
+    "text": Form(
+        "the page that a run prints at its end, which is shown where no form is asked for",
+        text.render,
+        takes_several=True,
+    ),
+    "html": Form(
+        "one page that needs nothing else, to look at and to print", html.render, takes_several=True
+    ),
+    "markdown": Form(
+        "a page in Markdown, for a comment or a summary", markdown.render, takes_several=True
+    ),
     "json": Form("data for programs (report.schema.json)", data.render, takes_several=True),
     "junit": Form("JUnit XML with a case for each requirement", junit.render),
-    "ctrf": Form("Common Test Report Format (ctrf.io), with ids, levels and sections as labels", ctrf.render),
-    "annotations": Form("commands by which GitHub annotates a job, and code where a line is known", annotations.render),
+    "ctrf": Form(
+        "Common Test Report Format (ctrf.io), with ids, levels and sections as labels", ctrf.render
+    ),
+    "annotations": Form(
+        "commands by which GitHub annotates a job, and code where a line is known",
+        annotations.render,
+    ),
     "badge": Form("an SVG badge that says the claim", badge.render),
 }
 
@@ -55,4 +68,6 @@ def put(form: str, file: str, shown: str) -> None:
     try:
         Path(file).write_text(shown, "utf-8")
     except OSError as error:
-        raise WrongUsage(f"--{form} wants a file that can be written; {file} cannot: {error.strerror}") from error
+        raise WrongUsage(
+            f"--{form} wants a file that can be written; {file} cannot: {error.strerror}"
+        ) from error

@@ -44,7 +44,9 @@ class Ending:
 
 
 @asynccontextmanager
-async def copy(launch: Launch, name: str, variables: Mapping[str, str], port: int | None = None) -> AsyncIterator[tuple[Target, Client]]:
+async def copy(
+    launch: Launch, name: str, variables: Mapping[str, str], port: int | None = None
+) -> AsyncIterator[tuple[Target, Client]]:
     """A further copy of the target, which need not be ready, and a client of its own; it is killed in the end.
 
     Of a target that somebody else has started there is one alone, on its own settings: it is ended and started again.
@@ -110,7 +112,9 @@ def _ended(target: Target, signalled: ProcessEvent, lines_at_signal: list[LogLin
         if time.monotonic() > deadline:
             break
         time.sleep(pauses.next)  # what the process started may end a moment after it
-    return Ending(signalled, lines_at_signal, status, names_of(process.children), is_free, process.output())
+    return Ending(
+        signalled, lines_at_signal, status, names_of(process.children), is_free, process.output()
+    )
 
 
 def on(place: postgres.Place) -> dict[str, str]:
@@ -125,7 +129,9 @@ class StoppedLife(Life):
     That this copy began shows that another, which lacks something and does not begin, fails for that lack.
     """
 
-    looked_at_by = frozenset({"DB-7", "DB-8", "DB-9", "LIFE-1", "LIFE-2", "LIFE-3", "LIFE-6", "TASK-17"})
+    looked_at_by = frozenset(
+        {"DB-7", "DB-8", "DB-9", "LIFE-1", "LIFE-2", "LIFE-3", "LIFE-6", "TASK-17"}
+    )
 
     lines_at_first_answer: list[LogLine] = field(default_factory=list)
     sessions_at_first_answer: Observation | None = None
@@ -140,7 +146,10 @@ class StoppedLife(Life):
 async def stopped(launch: Launch, place: postgres.Place) -> StoppedLife:
     """Live such a life on a database of its own, where the role may write, so that a read that writes succeeds in it."""
     life = StoppedLife()
-    async with opened(place, launch) as database, copy(launch, "to be stopped", on(place)) as (target, client):
+    async with (
+        opened(place, launch) as database,
+        copy(launch, "to be stopped", on(place)) as (target, client),
+    ):
         if failure := await begun(target):
             life.failure = failure
             return life
@@ -148,7 +157,9 @@ async def stopped(launch: Launch, place: postgres.Place) -> StoppedLife:
         life.sessions_at_first_answer = await database.sessions()
         rows = [await database.add() for _ in range(3)]
         life.table_before = await database.snapshot()
-        life.reads = await client.all(*(f"/items/{row['id']}" for row in rows), f"/items/{database.unused_id()}")
+        life.reads = await client.all(
+            *(f"/items/{row['id']}" for row in rows), f"/items/{database.unused_id()}"
+        )
         life.table_after = await database.snapshot()
         life.sessions_at_signal = await database.sessions()
         life.ending = await end(target, signal.SIGTERM)
@@ -217,7 +228,9 @@ async def restarted(launch: Launch, place: postgres.Place) -> RestartedLife:
     return life
 
 
-async def _terminate_over_a_read(life: RestartedLife, database: postgres.Database, target: Target, client: Client) -> None:
+async def _terminate_over_a_read(
+    life: RestartedLife, database: postgres.Database, target: Target, client: Client
+) -> None:
     async with client.idle(IDLE_CLIENTS):
         async with client.in_flight() as send, database.locked():
             (read,) = send(f"/items/{life.row['id']}")
@@ -235,7 +248,10 @@ async def _taken(target: Target, read: Pending) -> None:
     """Wait until a copy acts on a signal: it listens no more, drops the read, or ends; one that shows nothing is not waited for."""
     deadline = time.monotonic() + timeouts.SIGNAL_DEADLINE
     pauses = Pauses()
-    while not (read.ended or target.process.status is not None or target.port_is_free()) and time.monotonic() < deadline:
+    while (
+        not (read.ended or target.process.status is not None or target.port_is_free())
+        and time.monotonic() < deadline
+    ):
         await asyncio.sleep(pauses.next)
 
 
@@ -277,7 +293,10 @@ async def unanswered(launch: Launch, place: postgres.Place) -> UnansweredLife:
     life = UnansweredLife()
     async with _silent_server(launch.addresses) as (port, connected):
         url = postgres.at_port(str(place.target_url), port)
-        async with copy(launch, "whose database is silent", {"DATABASE_URL": url}) as (target, client):
+        async with copy(launch, "whose database is silent", {"DATABASE_URL": url}) as (
+            target,
+            client,
+        ):
             with suppress(TimeoutError):
                 await asyncio.wait_for(connected.wait(), timeouts.READY_DEADLINE)
             life.connected = connected.is_set()
@@ -326,7 +345,9 @@ class BrokerlessLife(Life):
 
     refused: NotReady | None = None  # why it did not start
     answer: Exchange | None = None  # of /async, before the submission
-    meanwhile: Exchange | None = None  # of /async, while the submission was without an answer; the first that did not come, or the last
+    meanwhile: Exchange | None = (
+        None  # of /async, while the submission was without an answer; the first that did not come, or the last
+    )
     stack: Observation | None = None  # where the event loop was stuck, if that did not come
     submission: Exchange | None = None
 
@@ -428,7 +449,9 @@ LIVES: dict[type[Life], Callable[[Launch, postgres.Place], Coroutine[Any, Any, L
 
 def never_began(failure: NotReady) -> NoEvidence:
     """Why nothing is known of a life; that it did not begin is judged elsewhere."""
-    return NoEvidence(f"another copy of the service, on another port, did not become ready: {failure.got}")
+    return NoEvidence(
+        f"another copy of the service, on another port, did not become ready: {failure.got}"
+    )
 
 
 def goodbyes(seen: Observation) -> bool:

@@ -28,7 +28,9 @@ class Search:
     loop: asyncio.AbstractEventLoop
     found: Violation | None = None
     trouble: Exception | None = None  # what ended the search, and is no violation
-    history: list[list[str]] = field(default_factory=list)  # the steps of every program, which one target has all seen
+    history: list[list[str]] = field(
+        default_factory=list
+    )  # the steps of every program, which one target has all seen
 
     def run(self, seed: int) -> None:
         """Search, in a thread of its own; the programs run on the loop."""
@@ -58,7 +60,9 @@ class Search:
 
 
 async def shortened(
-    history: Sequence[Sequence[str]], violation: Violation, run: Callable[[Sequence[str]], Awaitable[Violation | None]]
+    history: Sequence[Sequence[str]],
+    violation: Violation,
+    run: Callable[[Sequence[str]], Awaitable[Violation | None]],
 ) -> Violation:
     """The violation by the shortest program that is found in SEARCH_DEADLINE seconds, each run on a target of its own.
 
@@ -71,7 +75,10 @@ async def shortened(
             break
     else:
         return Violation(
-            violation.expected, violation.got, [fact for fact in violation.evidence if not is_program(fact)], violation.look_at
+            violation.expected,
+            violation.got,
+            [fact for fact in violation.evidence if not is_program(fact)],
+            violation.look_at,
         )
     size = len(steps)
     while size := size // 2:

@@ -33,8 +33,17 @@ PLAIN = {
 QUESTIONS = (*PLAIN, *(f"item {slot}" for slot in range(SLOTS)), "external", "submit")
 
 OPENING = ("document 0", "add 0")  # how a search begins each program
-ENDING = ("upstream heals", "broker heals", "release", "unlock", "database heals")  # what is left of these, at the end of each
-ALONE = (*OPENING, *(f"ask {question}" for question in QUESTIONS))  # every question by itself, while all is well
+ENDING = (
+    "upstream heals",
+    "broker heals",
+    "release",
+    "unlock",
+    "database heals",
+)  # what is left of these, at the end of each
+ALONE = (
+    *OPENING,
+    *(f"ask {question}" for question in QUESTIONS),
+)  # every question by itself, while all is well
 
 # Every other step with what it takes: a slot, or nothing.
 STEPS = {
@@ -49,7 +58,9 @@ def parse(program: str) -> list[str]:
     steps = [" ".join(step.split()) for step in program.split(";") if step.strip()]
     for step in steps:
         name, _, argument = step.rpartition(" ")
-        questions = step.startswith("ask ") and all(question in QUESTIONS for question in step[4:].split(", "))
+        questions = step.startswith("ask ") and all(
+            question in QUESTIONS for question in step[4:].split(", ")
+        )
         takes_slot = STEPS.get(name) is True and argument.isdigit() and int(argument) < SLOTS
         if not (questions or takes_slot or STEPS.get(step) is False):
             known = [name + (f" 0…{SLOTS - 1}" if takes else "") for name, takes in STEPS.items()]
@@ -95,7 +106,9 @@ class Play:
     queue: Broker
     upstream: Upstream
     journal: Journal
-    world: model.World = field(default_factory=lambda: model.World(document=[]))  # as the stub answers when nothing was said
+    world: model.World = field(
+        default_factory=lambda: model.World(document=[])
+    )  # as the stub answers when nothing was said
     done: list[str] = field(default_factory=list)
     _ids: dict[int, int] = field(default_factory=dict)  # of slots
     _held: list[Asked] = field(default_factory=list)
@@ -114,7 +127,9 @@ class Play:
                 await getattr(self, "_" + name)(int(slot))
         except Violation as violation:
             program = self.journal.observe(PROGRAM, "; ".join(self.done))
-            raise Violation(violation.expected, violation.got, (*violation.evidence, program), violation.look_at) from None
+            raise Violation(
+                violation.expected, violation.got, (*violation.evidence, program), violation.look_at
+            ) from None
 
     async def whole(self, steps: Sequence[str]) -> None:
         """Run a whole program; a step that makes no sense where it stands is left out. Raises Violation."""
@@ -131,7 +146,9 @@ class Play:
         world, (name, _, slot) = self.world, step.partition(" ")
         free = not (world.reads_are_held or world.database_refuses)
         if name in ("add", "change", "delete"):
-            return not world.reads_are_held and (name == "add") is not (self.id_of(int(slot)) in world.rows)
+            return not world.reads_are_held and (name == "add") is not (
+                self.id_of(int(slot)) in world.rows
+            )
         return {
             "lock": free,
             "unlock": world.reads_are_held,
@@ -170,7 +187,9 @@ class Play:
 
     async def _change(self, slot: int) -> None:
         quantity = len(self.done)  # a value that the row did not have before
-        self.world.rows[self.id_of(slot)] = await self.items.change(self.id_of(slot), quantity=quantity, name=f"changed by step {quantity}")
+        self.world.rows[self.id_of(slot)] = await self.items.change(
+            self.id_of(slot), quantity=quantity, name=f"changed by step {quantity}"
+        )
 
     async def _delete(self, slot: int) -> None:
         await self.items.delete(self.id_of(slot))
@@ -183,7 +202,9 @@ class Play:
 
     # What is held, and what fails
 
-    async def _enter(self, name: str, state: AbstractAsyncContextManager[Any] | AbstractContextManager[Any]) -> None:
+    async def _enter(
+        self, name: str, state: AbstractAsyncContextManager[Any] | AbstractContextManager[Any]
+    ) -> None:
         await self._leave(name)
         stack = self._states[name] = AsyncExitStack()
         if isinstance(state, AbstractAsyncContextManager):
@@ -269,13 +290,15 @@ class Play:
         item_id = self.id_of(int(slot)) if slot else 0
         if name == "submit":
             return Asked(name, 0, self.send.post("/process-data/", {"step": len(self.done)}))
-        path = {"item": f"/items/{item_id}", "external": "/external-data"}.get(name) or PLAIN[name][0]
+        path = {"item": f"/items/{item_id}", "external": "/external-data"}.get(name) or PLAIN[name][
+            0
+        ]
         return Asked(name, item_id, self.send(path)[0])
 
     def _is_held(self, question: str) -> bool:
-        return (question == "item" and self.world.reads_are_held and not self.world.database_refuses) or (
-            question == "external" and self.world.calls_are_held
-        )
+        return (
+            question == "item" and self.world.reads_are_held and not self.world.database_refuses
+        ) or (question == "external" and self.world.calls_are_held)
 
     async def _answered(self, question: str) -> None:
         """Judge those that were held, now that they are let go."""
@@ -288,11 +311,19 @@ class Play:
         exchange = await asked.request.answer()
         match asked.question:
             case "item":
-                _expect(exchange, self.world.answer_to_read(asked.item_id), disturbed=asked.disturbed or self.world.database_refuses)
+                _expect(
+                    exchange,
+                    self.world.answer_to_read(asked.item_id),
+                    disturbed=asked.disturbed or self.world.database_refuses,
+                )
             case "external":
                 _expect(exchange, self.world.answer_to_call(), disturbed=self.world.upstream_fails)
             case "submit" if self.world.broker_denies:
-                expect_status(exchange, [*range(100, 200), *range(300, 600)], "any answer but 2xx while the broker refuses writes")
+                expect_status(
+                    exchange,
+                    [*range(100, 200), *range(300, 600)],
+                    "any answer but 2xx while the broker refuses writes",
+                )
             case "submit":
                 expect_status(exchange, range(200, 300), "a success of a submission")
             case plain:

@@ -65,7 +65,11 @@ def place() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def asked(request: pytest.FixtureRequest) -> Callable[[str], list[Any]]:
     """The values of a parameter that this session's tests have, in their order."""
-    specs = [item.callspec.params for item in request.session.items if isinstance(item, pytest.Function) and hasattr(item, "callspec")]
+    specs = [
+        item.callspec.params
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec")
+    ]
     return lambda name: [params[name] for params in specs if name in params]
 
 

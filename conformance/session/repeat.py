@@ -49,7 +49,12 @@ class Kind:
         return f"{self.target}, {'beside other runs' if self.loaded else 'alone'}"
 
 
-KINDS = (Kind(FRESH, loaded=False), Kind(FRESH, loaded=True), Kind(REUSED, loaded=False), Kind(REUSED, loaded=True))
+KINDS = (
+    Kind(FRESH, loaded=False),
+    Kind(FRESH, loaded=True),
+    Kind(REUSED, loaded=False),
+    Kind(REUSED, loaded=True),
+)
 # The kinds of runs 0 to 9, 10 to 19 and so on: four of five beside others, where a verdict differs sooner and a run takes half as long.
 CYCLE = (*KINDS, *(3 * (Kind(FRESH, loaded=True), Kind(REUSED, loaded=True))))
 
@@ -84,20 +89,30 @@ class Series:
     def figures(self) -> dict[str, Any]:
         """The series in numbers, for `--json`."""
         kinds = Counter(run.kind.name for run in self.runs)
-        seconds = {kind.name: [run.seconds for run in self.runs if run.kind == kind] for kind in KINDS}
+        seconds = {
+            kind.name: [run.seconds for run in self.runs if run.kind == kind] for kind in KINDS
+        }
         return {
             "runs": len(self.runs),
             "kinds": dict(kinds),
-            "seconds": {kind: round(sum(each) / len(each), 1) for kind, each in seconds.items() if each},
+            "seconds": {
+                kind: round(sum(each) / len(each), 1) for kind, each in seconds.items() if each
+            },
             "verdicts": sum(len(run.verdicts) for run in self.runs),
             "flips": [
-                {"requirement": name, "target": target, "runs": [[run.number, run.kind.name, _status(run, name)] for run in odd]}
+                {
+                    "requirement": name,
+                    "target": target,
+                    "runs": [[run.number, run.kind.name, _status(run, name)] for run in odd],
+                }
                 for name, target, odd in self.differing()
             ],
         }
 
 
-Suite = Callable[[Sequence[str]], tuple[int, str]]  # one run with these options: its exit status, and what it said
+Suite = Callable[
+    [Sequence[str]], tuple[int, str]
+]  # one run with these options: its exit status, and what it said
 
 
 @contextmanager
@@ -106,7 +121,9 @@ def started() -> Iterator[Suite]:
 
     def run(options: Sequence[str]) -> tuple[int, str]:
         argv = [sys.executable, "-m", "conformance.cli.main", "run", *options]
-        done = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+        done = subprocess.run(
+            argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+        )
         return done.returncode, done.stderr
 
     yield run
@@ -129,17 +146,25 @@ def main(
             _make(series, count, at_once, _read(min(count, at_once), arguments), arguments, suite)
     except WrongUsage as error:
         print(f"conformance verify: {error}", file=sys.stderr)
-        if not series.runs:  # else it was well at first, and a signal may have ended what a run stands on
+        if (
+            not series.runs
+        ):  # else it was well at first, and a signal may have ended what a run stands on
             return Exit.WRONG_USAGE
     except NotReady as failure:
-        print(f"conformance verify: the target that is to be re-used did not become ready: {failure.got}", file=sys.stderr)
+        print(
+            f"conformance verify: the target that is to be re-used did not become ready: {failure.got}",
+            file=sys.stderr,
+        )
         return Exit.FAILED
     found = list(series.differing())
     for name, target, odd in found:
         print(f"\n{name} was not always the same for {target}:")
         for run in odd:
             finding = run.verdicts[name]["finding"] if name in run.verdicts else None
-            print(f"  run {run.number} ({run.kind.name}): {_status(run, name)}" + (f", got {finding['got']}" if finding else ""))
+            print(
+                f"  run {run.number} ({run.kind.name}): {_status(run, name)}"
+                + (f", got {finding['got']}" if finding else "")
+            )
     verdicts = sum(len(run.verdicts) for run in series.runs)
     print(
         f"\n{len(series.runs)} runs, {verdicts} verdicts: {len(found) or 'none'} of {len(catalogue())} requirements had a verdict that differed"
@@ -147,7 +172,9 @@ def main(
     if figures:
         figures.write_text(json.dumps(series.figures(), indent=1) + "\n", "utf-8")
     if silent := [run for run in series.runs if not run.verdicts]:
-        print(f"{len(silent)} runs ended without verdicts, the first of them run {silent[0].number}: they are evidence of nothing")
+        print(
+            f"{len(silent)} runs ended without verdicts, the first of them run {silent[0].number}: they are evidence of nothing"
+        )
         return Exit.ERROR
     if len(series.runs) < count:
         return Exit.INTERRUPTED
@@ -159,7 +186,11 @@ def _read(fewest: int, arguments: Sequence[str]) -> Options:
     if fewest < 1:
         raise WrongUsage(f"N and --at-once want a number of runs from 1 on; {fewest} is none")
     known = {flag.name for flag in options.FLAGS}
-    words = [part for word in arguments for part in (word.split("=", 1) if word.startswith("--") else [word])]
+    words = [
+        part
+        for word in arguments
+        for part in (word.split("=", 1) if word.startswith("--") else [word])
+    ]
     given = {name: value for name, value in pairwise(words) if name in known}
     for name in ("--seed", "--record", "--testbed"):
         if name in words:
@@ -168,7 +199,12 @@ def _read(fewest: int, arguments: Sequence[str]) -> Options:
 
 
 def _make(
-    series: Series, count: int, at_once: int, chosen: Options, arguments: Sequence[str], suite: Callable[[], AbstractContextManager[Suite]]
+    series: Series,
+    count: int,
+    at_once: int,
+    chosen: Options,
+    arguments: Sequence[str],
+    suite: Callable[[], AbstractContextManager[Suite]],
 ) -> None:
     """Make the runs: those that are alone last."""
     kinds = [kind for kind in CYCLE if not chosen.target_url or kind == Kind(REUSED, loaded=False)]
@@ -209,11 +245,16 @@ def _make(
 
 def _note(series: Series, ended: Ended, count: int) -> None:
     series.runs.append(ended)
-    print(f"{len(series.runs)}/{count}  run {ended.number}, {ended.kind.name}: {ended.claim} ({ended.seconds:.1f} s)", flush=True)
+    print(
+        f"{len(series.runs)}/{count}  run {ended.number}, {ended.kind.name}: {ended.claim} ({ended.seconds:.1f} s)",
+        flush=True,
+    )
 
 
 @contextmanager
-def _lane(chosen: Options, arguments: Sequence[str], suite: Suite) -> Iterator[Callable[[int, Kind], Ended]]:
+def _lane(
+    chosen: Options, arguments: Sequence[str], suite: Suite
+) -> Iterator[Callable[[int, Kind], Ended]]:
     """What makes one run at a time; its re-used target is started when the first run wants it."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -240,7 +281,9 @@ def _run(suite: Suite, number: int, kind: Kind, record: Path, arguments: Iterabl
         raise WrongUsage(said.strip().removeprefix("ERROR: "))
     lines = lines_of(record)
     verdicts = {line["requirement"]: line for line in lines if line["type"] == "verdict"}
-    footer: dict[str, Any] = next((line for line in lines if line["type"] == "footer"), {"claim": None, "seconds": 0.0})
+    footer: dict[str, Any] = next(
+        (line for line in lines if line["type"] == "footer"), {"claim": None, "seconds": 0.0}
+    )
     claim = str(footer["claim"] or f"no claim, exit status {status}")
     return Ended(number, kind, claim, float(footer["seconds"]), verdicts)
 
@@ -248,9 +291,17 @@ def _run(suite: Suite, number: int, kind: Kind, record: Path, arguments: Iterabl
 @contextmanager
 def _standing(chosen: Options, folder: Path) -> Iterator[list[str]]:
     """A testbed and a target on it that outlive a run; the options of a run on them. Raises WrongUsage, NotReady."""
-    with testbed(folder, chosen.services) as (state, variables), served(chosen, variables, folder) as target:
+    with (
+        testbed(folder, chosen.services) as (state, variables),
+        served(chosen, variables, folder) as target,
+    ):
         workers = {"--worker-app": chosen.worker_app, "--worker-command": chosen.worker_command}
-        own = {"--target-url": target.url, "--testbed": str(state), "--target-dir": str(chosen.directory), **workers}
+        own = {
+            "--target-url": target.url,
+            "--testbed": str(state),
+            "--target-dir": str(chosen.directory),
+            **workers,
+        }
         yield [word for name, value in own.items() if value for word in (name, value)]
 
 
@@ -258,7 +309,18 @@ def _standing(chosen: Options, folder: Path) -> Iterator[list[str]]:
 def testbed(folder: Path, services: str) -> Iterator[tuple[Path, dict[str, str]]]:
     """A testbed that stands: its file, and the environment of a target on it. Raises WrongUsage."""
     state = folder / "testbed.json"
-    argv = [sys.executable, "-m", "conformance.cli.main", "testbed", "--format", "dotenv", "--state", str(state), "--services", services]
+    argv = [
+        sys.executable,
+        "-m",
+        "conformance.cli.main",
+        "testbed",
+        "--format",
+        "dotenv",
+        "--state",
+        str(state),
+        "--services",
+        services,
+    ]
     process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stderr

@@ -23,7 +23,16 @@ from conformance.core.errors import BrokenTestbed, NoEvidence, Violation, WrongU
 from conformance.core.evidence import Exchange, Fact, Journal, Observation
 from conformance.core.polling import Pauses
 from conformance.judging.claim import claim
-from conformance.judging.verdict import Outcome, Status, Verdict, excused, exit_status, judge, with_known, wrong_entries
+from conformance.judging.verdict import (
+    Outcome,
+    Status,
+    Verdict,
+    excused,
+    exit_status,
+    judge,
+    with_known,
+    wrong_entries,
+)
 from conformance.report import record_reader, views
 from conformance.report.record import Record
 from conformance.report.terminal import Summary
@@ -32,7 +41,14 @@ from conformance.scenarios.stateful import is_program
 from conformance.spec.catalogue import Language, Requirement
 from conformance.target import routes
 from conformance.target.external import control, worker_control
-from conformance.target.server import Health, Launch, NotReady, Target, is_no_application, why_it_did_not_start
+from conformance.target.server import (
+    Health,
+    Launch,
+    NotReady,
+    Target,
+    is_no_application,
+    why_it_did_not_start,
+)
 from conformance.target.worker import Worker
 from conformance.testbed import persistent, postgres, redis
 from conformance.testbed.embedded import explain_no_space
@@ -70,7 +86,9 @@ class Run:
         self.options = options
         self.catalogue = catalogue
         self.today = today  # by which known failures expire
-        self.selected = [catalogue[name] for name in options.only] if options.only else list(catalogue.values())
+        self.selected = (
+            [catalogue[name] for name in options.only] if options.only else list(catalogue.values())
+        )
         self.record = Record(options.record)
         if options.html:
             views.reserve("html", options.html)
@@ -79,7 +97,9 @@ class Run:
         self.database: postgres.Database | None = None
         self.queue: redis.Broker | None = None
         self.upstream: Upstream | None = None
-        self.standing: State | None = None  # the testbed that somebody has left standing for the target
+        self.standing: State | None = (
+            None  # the testbed that somebody has left standing for the target
+        )
         self.collected: dict[str, list[str]] = {requirement.id: [] for requirement in self.selected}
         self.outcomes: list[Outcome] = []
         self.timings: dict[str, float] = {}
@@ -107,7 +127,13 @@ class Run:
             self.standing = persistent.found(self.options)
         if self.standing:
             self._cleanup.enter_context(self.standing.leased())
-        self.services = Services(self.options, self.folder, self.journal, self._cleanup, network=bool(self.options.target_image))
+        self.services = Services(
+            self.options,
+            self.folder,
+            self.journal,
+            self._cleanup,
+            network=bool(self.options.target_image),
+        )
         self.described = self.services.described
         self._opening = self._pool.submit(self._open)
 
@@ -125,7 +151,10 @@ class Run:
     def _open(self) -> None:
         try:
             self.services.prepare()
-            boot = [self._pool.submit(work) for work in (self._open_postgres, self._open_redis, self._open_upstream)]
+            boot = [
+                self._pool.submit(work)
+                for work in (self._open_postgres, self._open_redis, self._open_upstream)
+            ]
             for part in boot:
                 part.result()
             self._took("boot")
@@ -145,8 +174,12 @@ class Run:
             self.folder.chmod(0o711)  # the embedded servers may run as another user
             for name in ("start", "tmp"):
                 (self.folder / name).mkdir()
-            if self.options.html and not self.options.record:  # a file without a name, so that nothing of it can be left
-                self.record = Record(None, tempfile.TemporaryFile("w+", dir=self.folder, encoding="utf-8"))  # noqa: SIM115 - Record closes it
+            if (
+                self.options.html and not self.options.record
+            ):  # a file without a name, so that nothing of it can be left
+                self.record = Record(
+                    None, tempfile.TemporaryFile("w+", dir=self.folder, encoding="utf-8")
+                )
             shutil.copy(INSIDE, self.folder / "start")
         except OSError as error:
             raise explain_no_space(place, error) from error
@@ -163,7 +196,9 @@ class Run:
         elif place := self.standing.postgres if self.standing else self._adopted():
             database = self.database = postgres.Database(place, self.journal)
             self._cleanup.callback(lambda: asyncio.run(database.forget()))
-            self.described["postgres"] = asyncio.run(postgres.version(place.admin_url)) + self._of_whom
+            self.described["postgres"] = (
+                asyncio.run(postgres.version(place.admin_url)) + self._of_whom
+            )
 
     def _adopted(self) -> postgres.Place | None:
         url = self.options.database_url
@@ -176,7 +211,9 @@ class Run:
         if self.options.target_url:
             self.described["redis"] = redis.version(place.admin_url) + self._of_whom
         if self.options.target_url or self.options.redis_url:
-            self._cleanup.callback(lambda: redis.drop(place, set(self.submissions), ours=not self.options.target_url))
+            self._cleanup.callback(
+                lambda: redis.drop(place, set(self.submissions), ours=not self.options.target_url)
+            )
         self.queue = redis.Broker(place, self.journal, shared=bool(self.options.target_url))
 
     def _place_in_redis(self) -> redis.Place | None:
@@ -198,11 +235,17 @@ class Run:
         port = self.standing.upstream_port if self.standing else self.options.upstream_port
         if self.options.target_url and not port:
             return
-        upstream = Upstream(self.journal, port, self.standing.addresses if self.standing else self.services.addresses)
+        upstream = Upstream(
+            self.journal,
+            port,
+            self.standing.addresses if self.standing else self.services.addresses,
+        )
         try:
             upstream.start()
         except OSError as error:
-            raise WrongUsage(f"--upstream-port wants a port that is free; {port} is taken ({error.strerror})") from error
+            raise WrongUsage(
+                f"--upstream-port wants a port that is free; {port} is taken ({error.strerror})"
+            ) from error
         finally:
             self._cleanup.callback(upstream.stop)
         self.upstream = upstream
@@ -267,10 +310,14 @@ class Run:
         """The variables of the contract that do not differ between copies of the target."""
         variables = {"TMPDIR": self._scratch}
         if self.database:
-            variables["DATABASE_URL"] = self.database.place.target_url or self.database.place.admin_url
+            variables["DATABASE_URL"] = (
+                self.database.place.target_url or self.database.place.admin_url
+            )
         if self.queue:
             url = self.queue.place.target_url or self.queue.place.admin_url
-            variables |= dict.fromkeys(("REDIS_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"), url)
+            variables |= dict.fromkeys(
+                ("REDIS_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"), url
+            )
         if self.upstream:
             variables["EXTERNAL_DATA_URL"] = self.upstream.url
         return variables
@@ -281,7 +328,9 @@ class Run:
             return
         wanted = {requirement.id for requirement in self.selected}
         needed = [kind for kind in lifecycle.LIVES if kind.looked_at_by & wanted]
-        if self._has_source and any("source" in requirement.channels for requirement in self.selected):
+        if self._has_source and any(
+            "source" in requirement.channels for requirement in self.selected
+        ):
             self._source = self._copies.submit(routes.read, self.launch, Path(self._scratch))
         if not needed:
             return
@@ -352,12 +401,16 @@ class Run:
 
     def blame(self, requirement: Requirement, violation: Violation) -> Violation | NoEvidence:
         """What a violation comes to: nothing, where the target died under a probe that is not about that."""
-        silent = [fact for fact in violation.evidence if isinstance(fact, Exchange) and fact.hung_up]
+        silent = [
+            fact for fact in violation.evidence if isinstance(fact, Exchange) and fact.hung_up
+        ]
         if not silent or not self.target.is_ours or requirement.id in (READINESS, OUTLIVING_FAULTS):
             return violation
         if self.target.process.ended(timeouts.DEATH_DEADLINE) is None:
             return violation
-        return NoEvidence(f"the target died while it was looked at ({READINESS}): {silent[0].summary}")
+        return NoEvidence(
+            f"the target died while it was looked at ({READINESS}): {silent[0].summary}"
+        )
 
     def _revive(self, requirement: Requirement) -> None:
         """Start the target again where it has died by itself, so that the rest can be judged."""
@@ -367,12 +420,22 @@ class Run:
             return
         process = self.target.process
         lines = last_said(process.output(), 4)
-        event = self.journal.observe("death", f"the process ended by itself with status {process.status}")
-        death = Violation("the process to go on answering until it is asked to stop", event.text, (event, *lines))
+        event = self.journal.observe(
+            "death", f"the process ended by itself with status {process.status}"
+        )
+        death = Violation(
+            "the process to go on answering until it is asked to stop", event.text, (event, *lines)
+        )
         self.deaths.append(death)
         if len(self.deaths) > RESTARTS:
             self.failure = death
-            raise death if requirement.id == READINESS else NoEvidence(f"the target died {len(self.deaths)} times and is not started again")
+            raise (
+                death
+                if requirement.id == READINESS
+                else NoEvidence(
+                    f"the target died {len(self.deaths)} times and is not started again"
+                )
+            )
         if failure := self._restart():
             again = NoEvidence(f"the target died and does not start again: {failure.got}")
             raise (failure if requirement.id == READINESS else again)
@@ -398,7 +461,8 @@ class Run:
         while (now := self.target.health()) != before:
             if now.is_mute or time.monotonic() > deadline:
                 self.journal.observe(
-                    "mend", f"the service did not become as it was ({before.summary}; now {now.summary}), and is started anew"
+                    "mend",
+                    f"the service did not become as it was ({before.summary}; now {now.summary}), and is started anew",
                 )
                 self.start_anew()
                 return
@@ -445,13 +509,22 @@ class Run:
 
     def verdicts(self) -> list[Verdict]:
         """The verdict on each selected requirement, whatever happened."""
-        judged = [judge(requirement, self.collected[requirement.id], self.outcomes) for requirement in self.selected]
+        judged = [
+            judge(requirement, self.collected[requirement.id], self.outcomes)
+            for requirement in self.selected
+        ]
         return with_known(judged, self.options.known_failures, self.today)
 
     def known(self, requirement: Requirement) -> Known | None:
         """The entry by which the failure of a requirement does not count, as far as its probes have run."""
-        listed = next((known for known in self.options.known_failures if known.id == requirement.id), None)
-        failed = (outcome for outcome in self.outcomes if outcome.requirement == requirement.id and outcome.status is Status.FAIL)
+        listed = next(
+            (known for known in self.options.known_failures if known.id == requirement.id), None
+        )
+        failed = (
+            outcome
+            for outcome in self.outcomes
+            if outcome.requirement == requirement.id and outcome.status is Status.FAIL
+        )
         first = next(failed, None)
         return listed if first and excused(listed, first.finding, self.today) else None
 
@@ -469,7 +542,9 @@ class Run:
             verdicts=[self._with_reproduction(verdict) for verdict in verdicts],
             sentence=claim(verdicts, self.catalogue).sentence,
             wrong=wrong,
-            status=exit_status(verdicts, level, allow_inconclusive=self.options.allow_inconclusive, wrong=wrong),
+            status=exit_status(
+                verdicts, level, allow_inconclusive=self.options.allow_inconclusive, wrong=wrong
+            ),
             seconds=time.monotonic() - self._began,
             timings=self.timings,
         )
@@ -478,10 +553,21 @@ class Run:
         if verdict.finding is None or verdict.status is Status.INCONCLUSIVE:
             return verdict
         exchanges = [fact for fact in verdict.finding.evidence if isinstance(fact, Exchange)]
-        curl = tuple(exchange.curl for exchange in exchanges[:1] if exchange.url in self._urls and len(exchange.curl) <= LONGEST_CURL)
+        curl = tuple(
+            exchange.curl
+            for exchange in exchanges[:1]
+            if exchange.url in self._urls and len(exchange.curl) <= LONGEST_CURL
+        )
         curl = curl if len(exchanges) == 1 else ()
-        programs = [fact.text for fact in verdict.finding.evidence if isinstance(fact, Observation) and is_program(fact)]
-        reproduce = (self.options.reproduce(verdict.requirement.id, *programs[:1]), *(() if programs else curl))
+        programs = [
+            fact.text
+            for fact in verdict.finding.evidence
+            if isinstance(fact, Observation) and is_program(fact)
+        ]
+        reproduce = (
+            self.options.reproduce(verdict.requirement.id, *programs[:1]),
+            *(() if programs else curl),
+        )
         return replace(verdict, finding=replace(verdict.finding, reproduce=reproduce))
 
     # Recording
@@ -508,7 +594,13 @@ class Run:
         """Write the verdicts and the footer of the record."""
         for verdict in summary.verdicts:
             self.record.verdict(verdict)
-        self.record.footer(claim(summary.verdicts, self.catalogue), summary.wrong, summary.status, summary.seconds, summary.timings)
+        self.record.footer(
+            claim(summary.verdicts, self.catalogue),
+            summary.wrong,
+            summary.status,
+            summary.seconds,
+            summary.timings,
+        )
 
     def write_page(self) -> str | None:
         """Write the page, whole or as far as the run came; a line that says what came of it."""
@@ -516,7 +608,11 @@ class Run:
         if not file:
             return None
         try:
-            views.write([record_reader.parsed(self.options.record or file, self.record.text())], {"html": str(file)}, Language.EN)
+            views.write(
+                [record_reader.parsed(self.options.record or file, self.record.text())],
+                {"html": str(file)},
+                Language.EN,
+            )
         except (OSError, WrongUsage) as error:
             return f"the page of this run could not be written: {error}"
         return f"the page of this run is {file}"
@@ -560,4 +656,6 @@ class Run:
         try:
             work()
         except (BrokenTestbed, OSError) as error:
-            self.outcomes += [Outcome(name, f"cleaning up: {error}", Status.ERROR) for name in self.collected]
+            self.outcomes += [
+                Outcome(name, f"cleaning up: {error}", Status.ERROR) for name in self.collected
+            ]

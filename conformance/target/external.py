@@ -47,7 +47,11 @@ def control(options: Options, journal: Journal) -> Control | None:
 
 def worker_control(options: Options, journal: Journal) -> Control | None:
     """The control that a run was given over its target's worker. Raises WrongUsage."""
-    return InContainer(options.worker_container, "worker", journal, "--worker-container") if options.worker_container else None
+    return (
+        InContainer(options.worker_container, "worker", journal, "--worker-container")
+        if options.worker_container
+        else None
+    )
 
 
 class InContainer:
@@ -87,11 +91,17 @@ class ByCommand:
         port = urlsplit(self._url).port or 80
         try:
             connections = psutil.net_connections("tcp")
-            pids = {line.pid for line in connections if line.status == psutil.CONN_LISTEN and getattr(line.laddr, "port", None) == port}
+            pids = {
+                line.pid
+                for line in connections
+                if line.status == psutil.CONN_LISTEN and getattr(line.laddr, "port", None) == port
+            }
         except psutil.AccessDenied:
             pids = set()
         found = [psutil.Process(pid) for pid in pids if pid]
-        first = [process for process in found if process.ppid() not in pids]  # its children have the socket too
+        first = [
+            process for process in found if process.ppid() not in pids
+        ]  # its children have the socket too
         if not first:
             raise WrongUsage(
                 f"--restart-command wants a service on this machine whose process this user may stop; none is seen at {self._url}"
@@ -114,7 +124,9 @@ class ByCommand:
         except OSError as error:
             raise NoEvidence(f"--restart-command cannot be run: {error.strerror}") from error
         except subprocess.TimeoutExpired as error:
-            raise NoEvidence("--restart-command wants a command that starts the service and ends, and it does not end") from error
+            raise NoEvidence(
+                "--restart-command wants a command that starts the service and ends, and it does not end"
+            ) from error
         if done.returncode:
             raise NoEvidence(f"--restart-command ended with status {done.returncode}")
         deadline = time.monotonic() + timeouts.READY_DEADLINE
@@ -124,7 +136,9 @@ class ByCommand:
                 return self.running()
             except WrongUsage:
                 if time.monotonic() > deadline:
-                    raise NoEvidence("--restart-command ended, and nothing listens where the service was") from None
+                    raise NoEvidence(
+                        "--restart-command ended, and nothing listens where the service was"
+                    ) from None
                 time.sleep(pauses.next)
 
     def close(self) -> None:
@@ -170,7 +184,9 @@ class Found:
         self._look_at_family()  # once it has ended, they cannot be found any more
         with suppress(psutil.Error):
             self._process.send_signal(number)
-        return self._journal.record(ProcessEvent, process=self.name, event=f"was sent {number.name}")
+        return self._journal.record(
+            ProcessEvent, process=self.name, event=f"was sent {number.name}"
+        )
 
     def ended(self, deadline: float) -> int | None:
         """Wait for the end; UNSEEN, or None if the deadline passed."""
@@ -179,7 +195,9 @@ class Found:
                 self._process.wait(deadline)
             except psutil.TimeoutExpired:
                 return self.status
-        self._journal.record(ProcessEvent, process=self.name, event="ended, with a status that cannot be seen")
+        self._journal.record(
+            ProcessEvent, process=self.name, event="ended, with a status that cannot be seen"
+        )
         return UNSEEN
 
     def kill(self) -> None:

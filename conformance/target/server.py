@@ -37,7 +37,9 @@ HOST = "127.0.0.1"
 EVERYWHERE, INNER_PORT = "0.0.0.0", 8000  # noqa: S104 - where a service in a container listens
 TIMEOUTS = ("connect", "read", "write", "pool")  # httpx's kinds
 HIDDEN = ("PYTEST_", "COV_", "COVERAGE_", "HYPOTHESIS_", "CONFORMANCE_", "PYTHONPATH", "PYTHONHOME")
-UVICORN_STARTUP_FAILED = 3  # uvicorn.main.STARTUP_FAILURE: the application was found, and its lifespan failed
+UVICORN_STARTUP_FAILED = (
+    3  # uvicorn.main.STARTUP_FAILURE: the application was found, and its lifespan failed
+)
 
 # Run by the target's interpreter when an application could not be started, to say why.
 _LOOK = """
@@ -76,14 +78,22 @@ class Launch:
     engine: "Engine | None" = None  # where the target is started in containers
     control: Control | None = None  # over a target that somebody else has started
     worker_control: Control | None = None  # over its worker
-    addresses: tuple[str, ...] = (HOST,)  # where on this machine a server of ours must listen that targets reach
+    addresses: tuple[str, ...] = (
+        HOST,
+    )  # where on this machine a server of ours must listen that targets reach
     # The suite's own environment, before the first probe: pytest changes it at each, and a thread that reads all of it then may fail.
     inherited: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
     def serve(self, name: str, port: int, variables: Mapping[str, str]) -> Running:
         """Start the service. Raises FileNotFoundError."""
         if self.options.target_image:
-            return self._contain(name, self.options.target_image, self.server(EVERYWHERE, INNER_PORT), port, variables)
+            return self._contain(
+                name,
+                self.options.target_image,
+                self.server(EVERYWHERE, INNER_PORT),
+                port,
+                variables,
+            )
         return self._start(name, self.server(HOST, port), HOST=HOST, PORT=str(port), **variables)
 
     def work(self) -> Running:
@@ -95,18 +105,35 @@ class Launch:
         return self._start("worker", self.worker())
 
     def _start(self, name: str, argv: Sequence[str], **more: str) -> Process:
-        process = Process(name, argv, self.journal, env=self.environment(**more), cwd=self.options.directory)
+        process = Process(
+            name, argv, self.journal, env=self.environment(**more), cwd=self.options.directory
+        )
         self.started(process)
         return process
 
-    def _contain(self, name: str, image: str, command: Sequence[str], port: int | None, variables: Mapping[str, str]) -> Running:
+    def _contain(
+        self,
+        name: str,
+        image: str,
+        command: Sequence[str],
+        port: int | None,
+        variables: Mapping[str, str],
+    ) -> Running:
         from conformance.testbed import docker_process  # noqa: PLC0415 - it takes half a second, which not everybody pays
 
         assert self.engine
         services = {key: value for key, value in self.services.items() if key != "TMPDIR"}
         where = {"HOST": EVERYWHERE, "PORT": str(INNER_PORT)} if port else {}
         environment = {**services, **where, "PYTHONUNBUFFERED": "1", **variables}
-        process = docker_process.start(self.engine, name, image, command, environment, self.journal, {INNER_PORT: port} if port else {})
+        process = docker_process.start(
+            self.engine,
+            name,
+            image,
+            command,
+            environment,
+            self.journal,
+            {INNER_PORT: port} if port else {},
+        )
         self.started(process)
         return process
 
@@ -115,16 +142,29 @@ class Launch:
         kept = {
             name: value
             for name, value in self.inherited.items()
-            if not name.lower().endswith("_proxy") and not name.startswith(HIDDEN) and name not in self.services
+            if not name.lower().endswith("_proxy")
+            and not name.startswith(HIDDEN)
+            and name not in self.services
         }
         paths = [str(self.stacks), self.inherited.get("PYTHONPATH", "")]
-        python = {"PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+        python = {
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONPATH": os.pathsep.join(path for path in paths if path),
+        }
         return {**kept, **self.services, **python, **more}
 
     def server(self, host: str, port: int) -> list[str]:
         """The command that starts the service; none where an image has its own."""
         if self.options.target_app:
-            uvicorn = ("-m", "uvicorn", "--host", host, "--port", str(port), self.options.target_app)
+            uvicorn = (
+                "-m",
+                "uvicorn",
+                "--host",
+                host,
+                "--port",
+                str(port),
+                self.options.target_app,
+            )
             return [self.options.python, *uvicorn]
         command = shlex.split(self.options.target_command or "")
         return [word.replace("{host}", host).replace("{port}", str(port)) for word in command]
@@ -144,8 +184,24 @@ class Launch:
     def worker(self) -> list[str]:
         """The command that starts the worker; none where an image has its own."""
         if self.options.worker_app:
-            celery = ("-m", "celery", "-A", self.options.worker_app, "worker", "--loglevel", "INFO", "--concurrency", "1")
-            return [self.options.python, *celery, "--without-gossip", "--without-mingle", "--without-heartbeat"]
+            celery = (
+                "-m",
+                "celery",
+                "-A",
+                self.options.worker_app,
+                "worker",
+                "--loglevel",
+                "INFO",
+                "--concurrency",
+                "1",
+            )
+            return [
+                self.options.python,
+                *celery,
+                "--without-gossip",
+                "--without-mingle",
+                "--without-heartbeat",
+            ]
         return shlex.split(self.options.worker_command or "")
 
 
@@ -160,7 +216,9 @@ class Health:
     @property
     def is_well(self) -> bool:
         """Whether all three are successes."""
-        return all(status in range(200, 300) for status in (self.answer, self.read, self.submission))
+        return all(
+            status in range(200, 300) for status in (self.answer, self.read, self.submission)
+        )
 
     @property
     def is_mute(self) -> bool:
@@ -187,7 +245,9 @@ class NotReady(Violation):
 class Target:
     """One running copy of the implementation: its address, and its process where the suite started it."""
 
-    def __init__(self, url: str, folder: Path, process: Running | None, *, contained: bool = False) -> None:
+    def __init__(
+        self, url: str, folder: Path, process: Running | None, *, contained: bool = False
+    ) -> None:
         self.url = url
         self._contained = contained
         self._folder = folder
@@ -197,7 +257,11 @@ class Target:
 
     @classmethod
     def start(
-        cls, launch: Launch, name: str = "server", variables: Mapping[str, str] = MappingProxyType({}), port: int | None = None
+        cls,
+        launch: Launch,
+        name: str = "server",
+        variables: Mapping[str, str] = MappingProxyType({}),
+        port: int | None = None,
     ) -> "Target":
         """Start a copy of the implementation, on a free port if none is given. Raises WrongUsage where the command cannot be run."""
         port = port or free_port()
@@ -210,20 +274,35 @@ class Target:
                 else "--target-python wants an interpreter"
             )
             raise WrongUsage(f"{wanted}; {error}") from error
-        return cls(f"http://{HOST}:{port}", launch.options.directory, process, contained=bool(launch.options.target_image))
+        return cls(
+            f"http://{HOST}:{port}",
+            launch.options.directory,
+            process,
+            contained=bool(launch.options.target_image),
+        )
 
     @classmethod
     def existing(cls, launch: Launch) -> "Target":
         """The service that somebody else has started; with its process, where there is control over it. Raises WrongUsage."""
         process = launch.control.running() if launch.control else None
-        return cls(str(launch.options.target_url), launch.options.directory, process, contained=bool(launch.options.container))
+        return cls(
+            str(launch.options.target_url),
+            launch.options.directory,
+            process,
+            contained=bool(launch.options.container),
+        )
 
     @classmethod
     def again(cls, launch: Launch) -> "Target":
         """The same, started again by the control over it, after it has ended. Raises NoEvidence."""
         assert launch.control
         process = launch.control.start()
-        return cls(str(launch.options.target_url), launch.options.directory, process, contained=bool(launch.options.container))
+        return cls(
+            str(launch.options.target_url),
+            launch.options.directory,
+            process,
+            contained=bool(launch.options.container),
+        )
 
     @property
     def process(self) -> Running:
@@ -251,20 +330,31 @@ class Target:
         """Wait for the first answer to GET /async, and return its status. Raises NotReady."""
         deadline = time.monotonic() + timeouts.READY_DEADLINE
         trouble = "nothing"
-        is_started_here = self._process is not None and not self._contained and urlsplit(self.url).hostname == HOST
+        is_started_here = (
+            self._process is not None
+            and not self._contained
+            and urlsplit(self.url).hostname == HOST
+        )
         with _http(None) as http:
             pauses = Pauses()
             while (left := deadline - time.monotonic()) > 0:
                 if self._process and (ended := self._process.status) is not None:
                     self._process.ended(timeouts.DEATH_DEADLINE)
-                    raise NotReady(f"the process ended with status {ended} before it answered", self._process, ended)
+                    raise NotReady(
+                        f"the process ended with status {ended} before it answered",
+                        self._process,
+                        ended,
+                    )
                 if is_started_here and self.port_is_free():  # to see that costs less than a request
                     trouble = "nothing listens there"
                     time.sleep(pauses.next)
                     continue
                 try:
                     request = httpx.Request(
-                        "GET", self.url + "/async", headers=HEADERS, extensions={"timeout": dict.fromkeys(TIMEOUTS, left)}
+                        "GET",
+                        self.url + "/async",
+                        headers=HEADERS,
+                        extensions={"timeout": dict.fromkeys(TIMEOUTS, left)},
                     )
                     answer = http.send(request, stream=True)  # its body may never end
                     answer.close()
@@ -283,12 +373,19 @@ class Target:
                     if self._process:
                         self.lines_at_first_answer = self._process.output()
                     return status
-        raise NotReady(f"no answer within {timeouts.READY_DEADLINE:.0f} s: {trouble}", self._process)
+        raise NotReady(
+            f"no answer within {timeouts.READY_DEADLINE:.0f} s: {trouble}", self._process
+        )
 
     def health(self, *more: tuple[str, str, bytes | None]) -> Health:
         """How it answers now. What did not answer once is not asked again; what becomes of more requests is not told."""
         statuses: list[int | None] = []
-        requests = (("GET", "/async", None), ("GET", "/items/1", None), ("POST", "/process-data/", b"{}"), *more)
+        requests = (
+            ("GET", "/async", None),
+            ("GET", "/items/1", None),
+            ("POST", "/process-data/", b"{}"),
+            *more,
+        )
         with _http(timeouts.DEADLINE_AFTER_A_MISSED_ONE) as http:
             for method, path, content in requests:
                 if path in self._mute:
@@ -296,7 +393,9 @@ class Target:
                     continue
                 headers = {**HEADERS, "Content-Type": "application/json"} if content else HEADERS
                 try:
-                    with http.stream(method, self.url + path, headers=headers, content=content) as answer:
+                    with http.stream(
+                        method, self.url + path, headers=headers, content=content
+                    ) as answer:
                         statuses.append(answer.status_code)
                 except httpx.HTTPError:
                     statuses.append(None)
@@ -341,29 +440,45 @@ def why_it_did_not_start(launch: Launch, failure: NotReady) -> WrongUsage | None
     options = launch.options
     if options.target_url:
         return (
-            WrongUsage(f"--target-url wants a service that answers; at {options.target_url} {failure.got.split(': ')[-1]}")
+            WrongUsage(
+                f"--target-url wants a service that answers; at {options.target_url} {failure.got.split(': ')[-1]}"
+            )
             if "listens" in failure.got
             else None
         )
     if failure.status is None:
         return None
     if options.target_image and failure.status != UVICORN_STARTUP_FAILED:
-        return WrongUsage(f"--target-image wants an image that goes on serving; {failure.got}. Its last lines: {failure.last_words}")
+        return WrongUsage(
+            f"--target-image wants an image that goes on serving; {failure.got}. Its last lines: {failure.last_words}"
+        )
     if options.target_image:
         return None
     if options.target_command:
-        return WrongUsage(f"--target-command wants a command that goes on serving; {failure.got}. Its last lines: {failure.last_words}")
+        return WrongUsage(
+            f"--target-command wants a command that goes on serving; {failure.got}. Its last lines: {failure.last_words}"
+        )
     if (reason := _look(launch)) is not None:
-        return WrongUsage(f"--target-app wants MODULE:ATTR of an ASGI application, looked up in {options.directory}; {reason}")
+        return WrongUsage(
+            f"--target-app wants MODULE:ATTR of an ASGI application, looked up in {options.directory}; {reason}"
+        )
     if failure.status == UVICORN_STARTUP_FAILED:
         return None
-    return WrongUsage(f"--target-app wants an application that uvicorn can serve; {failure.got}. Its last lines: {failure.last_words}")
+    return WrongUsage(
+        f"--target-app wants an application that uvicorn can serve; {failure.got}. Its last lines: {failure.last_words}"
+    )
 
 
 def is_no_application(launch: Launch) -> WrongUsage | None:
     """Whether what uvicorn serves is no ASGI application at all: it then answers 500 to everything."""
-    reason = _look(launch) if launch.options.target_app and not launch.options.target_image else None
-    return WrongUsage(f"--target-app wants MODULE:ATTR of an ASGI application; {reason}") if reason else None
+    reason = (
+        _look(launch) if launch.options.target_app and not launch.options.target_image else None
+    )
+    return (
+        WrongUsage(f"--target-app wants MODULE:ATTR of an ASGI application; {reason}")
+        if reason
+        else None
+    )
 
 
 def _look(launch: Launch) -> str | None:

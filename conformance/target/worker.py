@@ -15,13 +15,17 @@ class Worker:
     def __init__(self, launch: Launch) -> None:
         """No worker yet, or the one that somebody else has started. Raises WrongUsage where that does not run."""
         self._launch = launch
-        self._process: Running | None = launch.worker_control.running() if launch.worker_control else None
+        self._process: Running | None = (
+            launch.worker_control.running() if launch.worker_control else None
+        )
         self._asked: Running | None = None  # the one that was sent SIGTERM already
         self._proven = False  # a worker has done something
         self._warm = False  # this one has
         self._missed = False
         self._requirement = ""
-        self.overdue: Violation | None = None  # a result of the current requirement's that did not come in time
+        self.overdue: Violation | None = (
+            None  # a result of the current requirement's that did not come in time
+        )
 
     def begin_probe(self, requirement: str) -> None:
         """Begin a probe. A result that is overdue decides its requirement, so no other is waited for then."""
@@ -41,14 +45,20 @@ class Worker:
             self._process = self._launch.work()
             self._warm = False
         except FileNotFoundError as error:
-            raise NoEvidence(f"the worker could not be started: {error}; correct --worker-command or --target-python") from error
+            raise NoEvidence(
+                f"the worker could not be started: {error}; correct --worker-command or --target-python"
+            ) from error
 
     def stop(self) -> list[Fact]:
         """See that no worker runs: ask it to stop by SIGTERM, if it was not asked, and kill it if it does not. What was seen of that."""
         if self._process is None:
             return []
         process, self._process = self._process, None
-        seen: list[Fact] = [] if process is self._asked or process.status is not None else [process.send(signal.SIGTERM)]
+        seen: list[Fact] = (
+            []
+            if process is self._asked or process.status is not None
+            else [process.send(signal.SIGTERM)]
+        )
         ended = process.ended(timeouts.STOP_DEADLINE)
         process.kill()
         return seen if ended is not None else [*seen, *last_said(process.output(), 3)]

@@ -7,7 +7,9 @@ left to remove, so it imports what that takes only then.
 
 import sys
 
-PATIENCE = 5.0  # seconds; initdb takes about 1 s of CPU, and Postgres ended within 0.2 s of SIGQUIT, of 4
+PATIENCE = (
+    5.0  # seconds; initdb takes about 1 s of CPU, and Postgres ended within 0.2 s of SIGQUIT, of 4
+)
 
 
 def main(folder: str, label: str) -> None:

@@ -50,7 +50,9 @@ class Engine:
         """Reach the daemon. Raises WrongUsage, in one sentence, where it does not answer."""
         self.labels = {LABEL: run}
         self._network: Network | None = None
-        self._published: dict[int, str] = {}  # ports on this machine, and where they lead in the network
+        self._published: dict[
+            int, str
+        ] = {}  # ports on this machine, and where they lead in the network
         self.client = reached()
 
     def fetch(self, image: str, option: str) -> None:
@@ -59,23 +61,35 @@ class Engine:
             self.client.images.get(image)
         except docker.errors.ImageNotFound:
             try:
-                self.client.images.pull(image, tag=None if re.search("[:@][^/]+$", image) else "latest")
+                self.client.images.pull(
+                    image, tag=None if re.search("[:@][^/]+$", image) else "latest"
+                )
             except TROUBLE as error:
-                raise WrongUsage(f"{option} wants an image that is there or can be pulled; {image} cannot be: {_said(error)}") from error
+                raise WrongUsage(
+                    f"{option} wants an image that is there or can be pulled; {image} cannot be: {_said(error)}"
+                ) from error
         except TROUBLE as error:
-            raise WrongUsage(f"{option} wants an image; the daemon does not tell of {image}: {_said(error)}") from error
+            raise WrongUsage(
+                f"{option} wants an image; the daemon does not tell of {image}: {_said(error)}"
+            ) from error
 
     def open_network(self) -> None:
         """Make a network that the run's containers share, where they find each other by name."""
         with blaming_the_testbed("make a network"):
             self._network = Network(docker_network_kw={"labels": self.labels}).create()
-            network: docker.models.networks.Network = self.client.networks.get(str(self._network.id))
+            network: docker.models.networks.Network = self.client.networks.get(
+                str(self._network.id)
+            )
             self.network_name = str(network.name)
             self.gateway = str(network.attrs["IPAM"]["Config"][0]["Gateway"])
 
-    def server(self, image: str, command: list[str], environment: dict[str, str], inner: int) -> DockerContainer:
+    def server(
+        self, image: str, command: list[str], environment: dict[str, str], inner: int
+    ) -> DockerContainer:
         """A container that is not made yet, with a port that will be published on a free one of 127.0.0.1."""
-        container = DockerContainer(image, env=environment, labels=self.labels).with_command(command)
+        container = DockerContainer(image, env=environment, labels=self.labels).with_command(
+            command
+        )
         bindings: Any = {f"{inner}/tcp": (LOOPBACK,)}
         container.ports = bindings
         if self._network:
@@ -83,12 +97,21 @@ class Engine:
         return container
 
     def made(
-        self, image: str, command: list[str] | None, environment: dict[str, str], ports: Mapping[int, int]
+        self,
+        image: str,
+        command: list[str] | None,
+        environment: dict[str, str],
+        ports: Mapping[int, int],
     ) -> docker.models.containers.Container:
         """A container of the run's network that is made and not started, with ports that are published on these of 127.0.0.1."""
         bindings: Any = {f"{inner}/tcp": (LOOPBACK, port) for inner, port in ports.items()}
         return _docker(self.client.api.api_version).create(
-            image, command=command, environment=environment, ports=bindings, labels=self.labels, network=self.network_name
+            image,
+            command=command,
+            environment=environment,
+            ports=bindings,
+            labels=self.labels,
+            network=self.network_name,
         )
 
     def postgres(self, image: str) -> "Postgres":
@@ -128,7 +151,9 @@ def reached() -> docker.DockerClient:
         client = _docker().client
         client.ping()
     except TROUBLE as error:
-        raise WrongUsage(f"containers want a Docker daemon that answers; at {where}: {_said(error)}") from error
+        raise WrongUsage(
+            f"containers want a Docker daemon that answers; at {where}: {_said(error)}"
+        ) from error
     return client
 
 
@@ -148,7 +173,9 @@ class _Server:
     name: str
     inner_port: int
 
-    def __init__(self, engine: Engine, image: str, command: list[str], environment: dict[str, str]) -> None:
+    def __init__(
+        self, engine: Engine, image: str, command: list[str], environment: dict[str, str]
+    ) -> None:
         with blaming_the_testbed(f"start {image}"):
             self._container = engine.server(image, command, environment, self.inner_port)
             self._container.with_network_aliases(self.name)
@@ -161,7 +188,11 @@ class _Server:
         wrapped = self._container.get_wrapped_container()
         with blaming_the_testbed(f"look after {self.name}"):
             wrapped.reload()
-        return int(wrapped.attrs["State"]["ExitCode"]) if wrapped.status in ("exited", "dead") else None
+        return (
+            int(wrapped.attrs["State"]["ExitCode"])
+            if wrapped.status in ("exited", "dead")
+            else None
+        )
 
     def last_lines(self) -> list[str]:
         """What it printed last."""
@@ -172,7 +203,10 @@ class _Server:
 
     def stop(self) -> None:
         """Remove the container at once, and its volumes; its data is thrown away."""
-        with blaming_the_testbed(f"remove the container of {self.name}"), suppress(docker.errors.NotFound):
+        with (
+            blaming_the_testbed(f"remove the container of {self.name}"),
+            suppress(docker.errors.NotFound),
+        ):
             self._container.stop()
 
 
@@ -183,7 +217,9 @@ class Postgres(_Server):
 
     def __init__(self, engine: Engine, image: str) -> None:
         self._password = secrets.token_hex(16)
-        settings = [word for name, value in POSTGRES_SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        settings = [
+            word for name, value in POSTGRES_SETTINGS.items() for word in ("-c", f"{name}={value}")
+        ]
         environment = {"POSTGRES_PASSWORD": self._password, "POSTGRES_INITDB_ARGS": "--no-sync"}
         super().__init__(engine, image, ["postgres", *settings], environment)
 
@@ -205,7 +241,12 @@ class Redis(_Server):
     def __init__(self, engine: Engine, image: str) -> None:
         self._password = secrets.token_hex(16)
         settings = {**REDIS_SETTINGS, "requirepass": self._password}
-        super().__init__(engine, image, [word for name, value in settings.items() for word in (f"--{name}", value)], {})
+        super().__init__(
+            engine,
+            image,
+            [word for name, value in settings.items() for word in (f"--{name}", value)],
+            {},
+        )
 
     @property
     def url(self) -> str:
@@ -252,9 +293,13 @@ def _knock(where: str) -> None:
             with socket.socket(socket.AF_UNIX) as line:
                 line.connect(parts.path)
         except OSError as error:
-            raise WrongUsage(f"containers want a Docker daemon that answers; {why_not(where, error)}") from error
+            raise WrongUsage(
+                f"containers want a Docker daemon that answers; {why_not(where, error)}"
+            ) from error
     elif parts.scheme != "npipe":
-        raise WrongUsage(f"containers want a Docker daemon on this machine, for their ports are published on {LOOPBACK}; it is at {where}")
+        raise WrongUsage(
+            f"containers want a Docker daemon on this machine, for their ports are published on {LOOPBACK}; it is at {where}"
+        )
 
 
 def why_not(where: str, error: OSError) -> str:

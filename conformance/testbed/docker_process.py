@@ -28,7 +28,14 @@ class Contained:
 
     is_heard = True
 
-    def __init__(self, name: str, container: docker.models.containers.Container, journal: Journal, *, ours: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        container: docker.models.containers.Container,
+        journal: Journal,
+        *,
+        ours: bool,
+    ) -> None:
         """Take the output of a container from now on."""
         self.name = name
         self._container = container
@@ -42,7 +49,9 @@ class Contained:
         self._is_ours = ours
         self._left = False
         with blaming_the_testbed("read a container's output"):
-            self._line: Any = _api(container).attach_socket(str(container.id), {"stdout": 1, "stderr": 1, "stream": 1})
+            self._line: Any = _api(container).attach_socket(
+                str(container.id), {"stdout": 1, "stderr": 1, "stream": 1}
+            )
         self._reader = threading.Thread(target=self._read, name=f"output of {name}", daemon=True)
         self._reader.start()
 
@@ -58,7 +67,9 @@ class Contained:
 
     def output(self) -> list[LogLine]:
         """Every line printed so far: the daemon hands them on a moment later, so it is waited for LOG_LAG of silence."""
-        while self._status is None and (left := self._heard + timeouts.LOG_LAG - time.monotonic()) > 0:
+        while (
+            self._status is None and (left := self._heard + timeouts.LOG_LAG - time.monotonic()) > 0
+        ):
             self._reader.join(left)
         with self._lock:
             return self._output.lines
@@ -99,7 +110,10 @@ class Contained:
     def let_go(self) -> None:
         """Listen no more, whether it runs on or not."""
         self._left = True
-        with suppress(OSError, ValueError), socket.socket(fileno=os.dup(self._line.fileno())) as line:
+        with (
+            suppress(OSError, ValueError),
+            socket.socket(fileno=os.dup(self._line.fileno())) as line,
+        ):
             line.shutdown(socket.SHUT_RDWR)
         self._reader.join(timeouts.STOP_DEADLINE)
 

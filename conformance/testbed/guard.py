@@ -21,7 +21,14 @@ class Guard:
         """Begin to guard a run's folder, and everything that is known by it."""
         argv = [sys.executable, "-I", str(AFTERWARDS), str(folder), LABEL]
         nowhere = subprocess.DEVNULL
-        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=nowhere, stderr=nowhere, start_new_session=True, cwd="/")
+        self._process = subprocess.Popen(
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=nowhere,
+            stderr=nowhere,
+            start_new_session=True,
+            cwd="/",
+        )
 
     def dismiss(self) -> None:
         """Say that all is done, and see the guard end."""

@@ -58,9 +58,13 @@ class State:
             except TimeoutError:
                 taken = False
             except OSError as error:
-                raise WrongUsage(f"--testbed wants a testbed that stands; process {self.pid} does not answer: {error.strerror}") from error
+                raise WrongUsage(
+                    f"--testbed wants a testbed that stands; process {self.pid} does not answer: {error.strerror}"
+                ) from error
             if not taken:
-                raise WrongUsage(f"the testbed of process {self.pid} is in use by another run; wait for its end, or start another testbed")
+                raise WrongUsage(
+                    f"the testbed of process {self.pid} is in use by another run; wait for its end, or start another testbed"
+                )
             yield
 
 
@@ -93,7 +97,11 @@ def read(file: Path) -> State:
             raise WrongUsage(f"--testbed wants a file of this user's; {file} is somebody else's")
         content = json.loads(file.read_bytes())
         return State(
-            **{**content, "postgres": postgres.Place(**content["postgres"]), "redis": redis.Place(**content["redis"])}
+            **{
+                **content,
+                "postgres": postgres.Place(**content["postgres"]),
+                "redis": redis.Place(**content["redis"]),
+            }
             | {"addresses": tuple(content["addresses"])}
         )
     except OSError as error:
@@ -101,7 +109,9 @@ def read(file: Path) -> State:
             f"--testbed wants the file that `conformance testbed` has written; {file} cannot be read: {error.strerror}"
         ) from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise WrongUsage(f"--testbed wants the file that `conformance testbed` has written; {file} is none") from error
+        raise WrongUsage(
+            f"--testbed wants the file that `conformance testbed` has written; {file} is none"
+        ) from error
 
 
 def _runs(pid: int) -> bool:
@@ -120,7 +130,9 @@ def _runs(pid: int) -> bool:
 def keep(options: Options, form: str, file: Path) -> None:
     """Start the services, write the file, print the environment, and answer runs until Ctrl-C. Raises WrongUsage."""
     if file.exists() and _runs(read(file).pid):
-        raise WrongUsage(f"a testbed stands already, of process {read(file).pid} ({file}); end it, or name another file by --state")
+        raise WrongUsage(
+            f"a testbed stands already, of process {read(file).pid} ({file}); end it, or name another file by --state"
+        )
     journal = Journal()
     with ExitStack() as cleanup:
         folder = Path(cleanup.enter_context(_folder()))
@@ -136,9 +148,13 @@ def keep(options: Options, form: str, file: Path) -> None:
         try:
             upstream.start()
         except OSError as error:
-            raise WrongUsage(f"--upstream-port wants a port that is free; {options.upstream_port} is taken ({error.strerror})") from error
+            raise WrongUsage(
+                f"--upstream-port wants a port that is free; {options.upstream_port} is taken ({error.strerror})"
+            ) from error
         listener = cleanup.enter_context(closing(_listening(folder / "lease")))
-        state = State(os.getpid(), place, user, upstream.port, services.addresses, str(folder / "lease"))
+        state = State(
+            os.getpid(), place, user, upstream.port, services.addresses, str(folder / "lease")
+        )
         cleanup.enter_context(_written(state, file))
         variables = contract(place, user, upstream.url)
         print(FORMATS[form](variables, services), flush=True)
@@ -197,7 +213,9 @@ def _written(state: State, file: Path) -> Iterator[None]:
         file.unlink(missing_ok=True)
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, PRIVATE)
     except OSError as error:
-        raise WrongUsage(f"--state wants a file that can be written; {file} cannot: {error.strerror}") from error
+        raise WrongUsage(
+            f"--state wants a file that can be written; {file} cannot: {error.strerror}"
+        ) from error
     try:
         os.write(descriptor, json.dumps(asdict(state), indent=1).encode())
         yield
@@ -211,8 +229,15 @@ def _written(state: State, file: Path) -> Iterator[None]:
 
 def contract(place: postgres.Place, user: redis.Place, upstream_url: str) -> dict[str, str]:
     """The variables that a target and its worker find in their environment."""
-    broker = dict.fromkeys(("REDIS_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"), str(user.target_url))
-    return {"DATABASE_URL": str(place.target_url), **broker, "EXTERNAL_DATA_URL": upstream_url, "PYTHONUNBUFFERED": "1"}
+    broker = dict.fromkeys(
+        ("REDIS_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"), str(user.target_url)
+    )
+    return {
+        "DATABASE_URL": str(place.target_url),
+        **broker,
+        "EXTERNAL_DATA_URL": upstream_url,
+        "PYTHONUNBUFFERED": "1",
+    }
 
 
 def _shell(variables: Mapping[str, str], _services: Services) -> str:
@@ -226,13 +251,26 @@ def _dotenv(variables: Mapping[str, str], _services: Services) -> str:
 def _compose(variables: Mapping[str, str], services: Services) -> str:
     """For a file of Docker Compose's: in the network of the service containers, or on that of the machine where they are none."""
     engine = services.engine
-    inside = {name: engine.seen_from_inside(value) if engine else value for name, value in variables.items()}
+    inside = {
+        name: engine.seen_from_inside(value) if engine else value
+        for name, value in variables.items()
+    }
     lines = ["services:", "  web: &conformance", "    environment:"]
     lines += [f"      {name}: {json.dumps(value)}" for name, value in inside.items()]
     if engine is None:
         return "\n".join([*lines, "    network_mode: host"])
-    lines += ["    networks: [conformance]", "networks:", "  conformance:", "    external: true", f"    name: {engine.network_name}"]
+    lines += [
+        "    networks: [conformance]",
+        "networks:",
+        "  conformance:",
+        "    external: true",
+        f"    name: {engine.network_name}",
+    ]
     return "\n".join(lines)
 
 
-FORMATS: dict[str, Callable[[Mapping[str, str], Services], str]] = {"shell": _shell, "dotenv": _dotenv, "compose": _compose}
+FORMATS: dict[str, Callable[[Mapping[str, str], Services], str]] = {
+    "shell": _shell,
+    "dotenv": _dotenv,
+    "compose": _compose,
+}

@@ -22,9 +22,7 @@ from conformance.spec.model import COLUMNS, shown
 TABLE = (FOLDER / "schema.sql").read_text("utf-8")
 ABANDONED = "SELECT sessions_abandoned FROM pg_stat_database WHERE datname = current_database()"
 OWN = "conformance_"  # every role and database of ours begins with this
-POLICY_DROPPED = (
-    "DROP POLICY IF EXISTS held ON items; ALTER TABLE items DISABLE ROW LEVEL SECURITY"  # sent as one, so that no read comes between
-)
+POLICY_DROPPED = "DROP POLICY IF EXISTS held ON items; ALTER TABLE items DISABLE ROW LEVEL SECURITY"  # sent as one, so that no read comes between
 TROUBLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 
 
@@ -33,7 +31,9 @@ class Place:
     """A database with the table `items`, and by which URLs the suite and the target reach it."""
 
     admin_url: str
-    target_url: str | None  # None where the target was started by somebody else, with credentials of its own
+    target_url: (
+        str | None
+    )  # None where the target was started by somebody else, with credentials of its own
     database: str
     role: str | None
 
@@ -43,7 +43,9 @@ async def version(admin_url: str) -> str:
     with blaming_the_testbed("ask its version"):
         connection = await _connect(admin_url)
         try:
-            return " ".join(str(await connection.fetchval("SELECT version()")).split(",")[0].split(" ")[:2])
+            return " ".join(
+                str(await connection.fetchval("SELECT version()")).split(",")[0].split(" ")[:2]
+            )
         finally:
             await connection.close()
 
@@ -57,11 +59,16 @@ async def check_rights(admin_url: str) -> None:
             f"--database-url wants a Postgres server that answers; {_without_password(admin_url)} does not: {_said(error)}"
         ) from error
     try:
-        row = await connection.fetchrow("SELECT rolsuper, rolcreatedb, rolcreaterole, rolname FROM pg_roles WHERE rolname = current_user")
+        row = await connection.fetchrow(
+            "SELECT rolsuper, rolcreatedb, rolcreaterole, rolname FROM pg_roles WHERE rolname = current_user"
+        )
         assert row
         lacks = [
             word
-            for word, has in (("CREATEDB", row["rolcreatedb"]), ("CREATEROLE", row["rolcreaterole"]))
+            for word, has in (
+                ("CREATEDB", row["rolcreatedb"]),
+                ("CREATEROLE", row["rolcreaterole"]),
+            )
             if not has and not row["rolsuper"]
         ]
         if lacks:
@@ -76,7 +83,12 @@ async def check_rights(admin_url: str) -> None:
 async def create(admin_url: str, *, may_write: bool = False) -> Place:
     """Make a database with the table and a role for one target; the role may SELECT, or also write."""
     name, password = OWN + secrets.token_hex(6), secrets.token_hex(12)
-    place = Place(_at(admin_url, database=name), _at(admin_url, user=name, password=password, database=name), name, name)
+    place = Place(
+        _at(admin_url, database=name),
+        _at(admin_url, user=name, password=password, database=name),
+        name,
+        name,
+    )
     try:
         with blaming_the_testbed("make a database"):
             await _execute(
@@ -96,7 +108,11 @@ async def create(admin_url: str, *, may_write: bool = False) -> Place:
 async def drop(admin_url: str, place: Place) -> None:
     """Remove the database and the role that `create` made."""
     with blaming_the_testbed("remove a database"):
-        await _execute(admin_url, f"DROP DATABASE IF EXISTS {place.database} WITH (FORCE)", f"DROP ROLE IF EXISTS {place.role}")
+        await _execute(
+            admin_url,
+            f"DROP DATABASE IF EXISTS {place.database} WITH (FORCE)",
+            f"DROP ROLE IF EXISTS {place.role}",
+        )
 
 
 async def is_used(place: Place) -> bool:
@@ -104,7 +120,11 @@ async def is_used(place: Place) -> bool:
     with blaming_the_testbed("look at pg_stat_activity"):
         connection = await _connect(place.admin_url)
         try:
-            return bool(await connection.fetchval("SELECT count(*) FROM pg_stat_activity WHERE usename = $1", place.role))
+            return bool(
+                await connection.fetchval(
+                    "SELECT count(*) FROM pg_stat_activity WHERE usename = $1", place.role
+                )
+            )
         finally:
             await connection.close()
 
@@ -113,7 +133,9 @@ async def heal(place: Place) -> None:
     """Undo whatever fault a run may have left that was killed."""
     with blaming_the_testbed("mend what a run has left"):
         await _execute(place.admin_url, f"ALTER ROLE {place.role} LOGIN")
-        await _execute(place.admin_url, "ALTER TABLE items DROP COLUMN IF EXISTS colour", POLICY_DROPPED)
+        await _execute(
+            place.admin_url, "ALTER TABLE items DROP COLUMN IF EXISTS colour", POLICY_DROPPED
+        )
 
 
 async def adopt(admin_url: str) -> Place:
@@ -127,16 +149,26 @@ async def adopt(admin_url: str) -> Place:
     try:
         columns = {
             row["attname"]
-            for row in await connection.fetch("SELECT attname FROM pg_attribute WHERE attrelid = to_regclass('items') AND attnum > 0")
+            for row in await connection.fetch(
+                "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass('items') AND attnum > 0"
+            )
         }
         if missing := [column for column in COLUMNS if column not in columns]:
             raise WrongUsage(
                 f"--database-url wants a database with the table of spec/schema.sql; {_without_password(admin_url)} has no items.{missing[0]}"
             )
         rights = ("SELECT", "INSERT", "UPDATE", "DELETE")
-        if lacks := [right for right in rights if not await connection.fetchval("SELECT has_table_privilege('items', $1)", right)]:
-            raise WrongUsage(f"--database-url wants a role that may change the table items; it lacks {', '.join(lacks)}")
-        return Place(admin_url, None, str(await connection.fetchval("SELECT current_database()")), None)
+        if lacks := [
+            right
+            for right in rights
+            if not await connection.fetchval("SELECT has_table_privilege('items', $1)", right)
+        ]:
+            raise WrongUsage(
+                f"--database-url wants a role that may change the table items; it lacks {', '.join(lacks)}"
+            )
+        return Place(
+            admin_url, None, str(await connection.fetchval("SELECT current_database()")), None
+        )
     finally:
         await connection.close()
 
@@ -185,7 +217,9 @@ class Database:
         }  # fmt: skip
         row = {"id": item_id, **defaults, **values}
         marks = ", ".join(f"${index}" for index in range(1, len(row) + 1))
-        stored = await self._row(f"INSERT INTO items ({', '.join(row)}) VALUES ({marks}) RETURNING *", *row.values())
+        stored = await self._row(
+            f"INSERT INTO items ({', '.join(row)}) VALUES ({marks}) RETURNING *", *row.values()
+        )
         assert stored
         self._made.add(stored["id"])
         return stored
@@ -203,7 +237,9 @@ class Database:
     async def change(self, item_id: int, **values: Any) -> dict[str, Any]:
         """Update a row of ours, and return it as the table holds it."""
         sets = ", ".join(f"{name} = ${index}" for index, name in enumerate(values, 2))
-        row = await self._row(f"UPDATE items SET {sets} WHERE id = $1 RETURNING *", item_id, *values.values())
+        row = await self._row(
+            f"UPDATE items SET {sets} WHERE id = $1 RETURNING *", item_id, *values.values()
+        )
         assert row
         return row
 
@@ -224,7 +260,8 @@ class Database:
         with blaming_the_testbed("read the table"):
             async with self._busy:
                 rows = await self._connection.fetch(
-                    f"SELECT id, ctid::text, xmin::text, xmax::text, items::text FROM items {where} ORDER BY id", *arguments
+                    f"SELECT id, ctid::text, xmin::text, xmax::text, items::text FROM items {where} ORDER BY id",
+                    *arguments,
                 )
         versions = {row["id"]: tuple(row.values()) for row in rows}
         return self._journal.observe("table", f"items has {len(rows)} rows", versions=versions)
@@ -252,17 +289,27 @@ class Database:
     async def terminate(self, *, waiting: bool = False) -> Observation:
         """End the target's sessions, or those alone whose reads are held, and wait until they are gone."""
         only = f"AND pid IN ({self._held})" if waiting else ""
-        query = f"SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1 {only}"
+        query = (
+            f"SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1 {only}"
+        )
         deadline = time.monotonic() + timeouts.BOOT_DEADLINE
         with blaming_the_testbed("terminate the target's sessions"):
             async with self._busy:
                 ended = [row["pid"] for row in await self._connection.fetch(query, self._role)]
                 pauses = Pauses()
-                while await self._connection.fetchval("SELECT count(*) FROM pg_stat_activity WHERE pid = ANY($1)", ended):
+                while await self._connection.fetchval(
+                    "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY($1)", ended
+                ):
                     if time.monotonic() > deadline:
-                        raise BrokenTestbed("Postgres was told to terminate the target's sessions, and they are there still")
+                        raise BrokenTestbed(
+                            "Postgres was told to terminate the target's sessions, and they are there still"
+                        )
                     await asyncio.sleep(pauses.next)
-        return self._journal.observe("fault", f"{len(ended)} sessions of the service's were terminated", terminated=len(ended))
+        return self._journal.observe(
+            "fault",
+            f"{len(ended)} sessions of the service's were terminated",
+            terminated=len(ended),
+        )
 
     @asynccontextmanager
     async def with_another_column(self) -> AsyncIterator[Observation]:
@@ -297,11 +344,15 @@ class Database:
     async def _alter(self, statements: str) -> None:
         with blaming_the_testbed("change the table"):
             async with self._busy, self._connection.transaction():
-                await self._connection.execute(f"SET LOCAL lock_timeout = '{int(timeouts.OWN_LOCK_DEADLINE * 1000)}ms'")
+                await self._connection.execute(
+                    f"SET LOCAL lock_timeout = '{int(timeouts.OWN_LOCK_DEADLINE * 1000)}ms'"
+                )
                 try:
                     await self._connection.execute(statements)
                 except asyncpg.LockNotAvailableError as error:
-                    raise NoEvidence("the table could not be changed: a session of the target's keeps a lock on it") from error
+                    raise NoEvidence(
+                        "the table could not be changed: a session of the target's keeps a lock on it"
+                    ) from error
 
     async def _check_refused(self) -> None:
         try:
@@ -320,7 +371,9 @@ class Database:
             connection = await _connect(self.place.admin_url)
         try:
             with blaming_the_testbed("lock the table"):
-                await connection.execute(f"BEGIN; SET LOCAL lock_timeout = '{int(timeouts.OWN_LOCK_DEADLINE * 1000)}ms'")
+                await connection.execute(
+                    f"BEGIN; SET LOCAL lock_timeout = '{int(timeouts.OWN_LOCK_DEADLINE * 1000)}ms'"
+                )
                 try:
                     await connection.execute("LOCK TABLE items IN ACCESS EXCLUSIVE MODE")
                 except asyncpg.LockNotAvailableError as error:
@@ -346,7 +399,9 @@ class Database:
         try:
             with blaming_the_testbed("take a lock"):
                 await connection.execute(f"SELECT pg_advisory_lock({self._table})")
-            await self._alter(f"{POLICY_DROPPED}; {policy}; ALTER TABLE items ENABLE ROW LEVEL SECURITY")
+            await self._alter(
+                f"{POLICY_DROPPED}; {policy}; ALTER TABLE items ENABLE ROW LEVEL SECURITY"
+            )
             try:
                 self._journal.observe("lock", "a read of a row is held once it has seen the table")
                 yield
@@ -370,13 +425,17 @@ class Database:
 
         With a limit of its own, nothing is concluded from fewer, and nothing later is waited for less.
         """
-        patience = at_most or (timeouts.DEADLINE_AFTER_A_MISSED_ONE if self._missed else timeouts.ARRIVAL_DEADLINE)
+        patience = at_most or (
+            timeouts.DEADLINE_AFTER_A_MISSED_ONE if self._missed else timeouts.ARRIVAL_DEADLINE
+        )
         deadline = time.monotonic() + patience
         pauses = Pauses()
         while True:
             with blaming_the_testbed("look at pg_locks"):
                 async with self._busy:
-                    seen = await self._connection.fetchval(f"SELECT count(*) FROM ({self._held}) AS held")
+                    seen = await self._connection.fetchval(
+                        f"SELECT count(*) FROM ({self._held}) AS held"
+                    )
             if seen >= count or time.monotonic() > deadline:
                 self._missed = self._missed if at_most else seen < count
                 return self._journal.observe("lock", f"{seen} reads wait in pg_locks", waiting=seen)
@@ -386,8 +445,12 @@ class Database:
         """Record how many sessions the target's role has."""
         with blaming_the_testbed("look at pg_stat_activity"):
             async with self._busy:
-                seen = await self._connection.fetchval("SELECT count(*) FROM pg_stat_activity WHERE usename = $1", self._role)
-        return self._journal.observe("session", f"{seen} sessions of the target's role are open", sessions=seen)
+                seen = await self._connection.fetchval(
+                    "SELECT count(*) FROM pg_stat_activity WHERE usename = $1", self._role
+                )
+        return self._journal.observe(
+            "session", f"{seen} sessions of the target's role are open", sessions=seen
+        )
 
     async def sessions_by_identity(self) -> Observation:
         """Record which sessions the target's role has, each by process and start, and which are idle in a transaction."""
@@ -396,9 +459,13 @@ class Database:
             async with self._busy:
                 rows = await self._connection.fetch(query, self._role)
         identities = sorted(f"{row['pid']} since {row['backend_start']}" for row in rows)
-        open_transactions = [row["pid"] for row in rows if str(row["state"]).startswith("idle in transaction")]
+        open_transactions = [
+            row["pid"] for row in rows if str(row["state"]).startswith("idle in transaction")
+        ]
         text = f"{len(rows)} sessions of the target's role are open, {len(open_transactions)} of them idle in a transaction"
-        return self._journal.observe("session", text, identities=identities, idle_in_transaction=open_transactions)
+        return self._journal.observe(
+            "session", text, identities=identities, idle_in_transaction=open_transactions
+        )
 
     async def sessions_ended(self) -> Observation:
         """Wait until the target's sessions are gone, and record how many the server has counted as abandoned since the last time."""
@@ -461,4 +528,8 @@ def _at(url: str, *, database: str, user: str | None = None, password: str | Non
     parts = urlsplit(url)
     credentials = parts.netloc.rpartition("@")[0] if user is None else f"{user}:{password}"
     host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
-    return urlunsplit(parts._replace(netloc=f"{credentials}@{host}:{parts.port or 5432}", path="/" + quote(database)))
+    return urlunsplit(
+        parts._replace(
+            netloc=f"{credentials}@{host}:{parts.port or 5432}", path="/" + quote(database)
+        )
+    )

@@ -78,7 +78,9 @@ class Output:
         for line in lines:
             text = line[:LINE_LIMIT].decode("utf-8", "replace").rstrip("\r")
             early = len(self._head) < timeouts.LINES_KEPT
-            fact = self._journal.record(LogLine, keep=early, process=self._name, stream=stream, text=text)
+            fact = self._journal.record(
+                LogLine, keep=early, process=self._name, stream=stream, text=text
+            )
             (self._head if early else self._tail).append(fact)
 
     @property
@@ -119,10 +121,19 @@ class Process:
     """
 
     is_heard = True
-    spawn: Callable[..., subprocess.Popen[bytes]] = subprocess.Popen  # the suite's own tests start theirs otherwise
+    spawn: Callable[..., subprocess.Popen[bytes]] = (
+        subprocess.Popen
+    )  # the suite's own tests start theirs otherwise
 
     def __init__(
-        self, name: str, argv: Sequence[str], journal: Journal, *, env: Mapping[str, str], cwd: Path, user: int | None = None
+        self,
+        name: str,
+        argv: Sequence[str],
+        journal: Journal,
+        *,
+        env: Mapping[str, str],
+        cwd: Path,
+        user: int | None = None,
     ) -> None:
         self.name = name
         self.argv = list(argv)
@@ -146,9 +157,14 @@ class Process:
                 extra_groups=None if user is None else [],
             )
         except OSError as error:
-            raise FileNotFoundError(f"{self.argv[0]} cannot be started: {error.strerror or error}") from error
+            raise FileNotFoundError(
+                f"{self.argv[0]} cannot be started: {error.strerror or error}"
+            ) from error
         assert self._popen.stdout and self._popen.stderr
-        self._streams = {self._popen.stdout.fileno(): "stdout", self._popen.stderr.fileno(): "stderr"}
+        self._streams = {
+            self._popen.stdout.fileno(): "stdout",
+            self._popen.stderr.fileno(): "stderr",
+        }
         for descriptor in self._streams:
             os.set_blocking(descriptor, False)
         self.pid = self._popen.pid
@@ -173,7 +189,9 @@ class Process:
             for descriptor in self._streams:
                 selector.register(descriptor, selectors.EVENT_READ)
             while selector.get_map() and not self._closed:
-                for _ in selector.select(timeout=0.2):  # a stray grandchild may keep a pipe open for ever
+                for _ in selector.select(
+                    timeout=0.2
+                ):  # a stray grandchild may keep a pipe open for ever
                     with self._lock:
                         ended = self._drain()
                     for descriptor in ended & set(selector.get_map()):
@@ -203,7 +221,9 @@ class Process:
 
     def send(self, number: signal.Signals) -> ProcessEvent:
         """Send a signal to the process alone, as whoever runs a service does."""
-        self._family = self.children  # once it has ended, those in sessions of their own cannot be found any more
+        self._family = (
+            self.children
+        )  # once it has ended, those in sessions of their own cannot be found any more
         with suppress(ProcessLookupError):
             self._popen.send_signal(number)
         return self._event(f"was sent {number.name}")
@@ -238,7 +258,9 @@ class Process:
             if pipe:
                 pipe.close()
 
-    def stop(self, deadline: float = timeouts.STOP_DEADLINE, by: signal.Signals = signal.SIGTERM) -> int | None:
+    def stop(
+        self, deadline: float = timeouts.STOP_DEADLINE, by: signal.Signals = signal.SIGTERM
+    ) -> int | None:
         """Signal, wait, and kill what is left; the exit status, or None if it had to be killed."""
         if self.status is None:
             self.send(by)
@@ -251,8 +273,16 @@ class Process:
         """The processes that descend from this one, or did when it was sent a signal, or are still in its group."""
         found = [child for child in self._family if is_running(child)]
         with suppress(psutil.Error):
-            found += (child for child in psutil.Process(self.pid).children(recursive=True) if child not in found)
-        found += (process for process in _in_group(self.pid) if process not in found and process.pid != self.pid)
+            found += (
+                child
+                for child in psutil.Process(self.pid).children(recursive=True)
+                if child not in found
+            )
+        found += (
+            process
+            for process in _in_group(self.pid)
+            if process not in found and process.pid != self.pid
+        )
         return found
 
     def _event(self, event: str) -> ProcessEvent:
@@ -284,11 +314,19 @@ class Process:
         deadline = time.monotonic() + timeouts.STACK_DEADLINE
         frames: list[tuple[str, str, str]] = []
         while time.monotonic() < deadline:
-            lines = [line.text for line in self.output() if line.number > before and line.stream == "stderr"]
+            lines = [
+                line.text
+                for line in self.output()
+                if line.number > before and line.stream == "stderr"
+            ]
             dump = list(dropwhile(lambda text: not text.startswith("Current thread"), lines))[1:]
             found = list(takewhile(bool, (_FRAME.fullmatch(text) for text in dump)))
             frames = [(frame["file"], frame["line"], frame["function"]) for frame in found if frame]
-            if frames and (len(found) < len(dump) or frames[-1][2] == "<module>" or frames[-1][0] == "<frozen runpy>"):
+            if frames and (
+                len(found) < len(dump)
+                or frames[-1][2] == "<module>"
+                or frames[-1][0] == "<frozen runpy>"
+            ):
                 break
             time.sleep(timeouts.POLL_INTERVAL)
         return frames
@@ -318,7 +356,9 @@ def kill_all(processes: Iterable[psutil.Process]) -> None:
             process.kill()
 
 
-def run_to_end(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, user: int | None = None) -> None:
+def run_to_end(
+    argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, user: int | None = None
+) -> None:
     """Run a command of the testbed's own to its end. Raises BrokenTestbed with its last lines."""
     drop: list[int] | None = None if user is None else []
     try:
@@ -327,9 +367,13 @@ def run_to_end(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, user: 
             check=False, user=user, group=user, extra_groups=drop,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
-        raise BrokenTestbed(f"{Path(argv[0]).name} did not end within {timeouts.BOOT_DEADLINE:.0f} s") from error
+        raise BrokenTestbed(
+            f"{Path(argv[0]).name} did not end within {timeouts.BOOT_DEADLINE:.0f} s"
+        ) from error
     if done.returncode:
-        said = " / ".join((done.stderr or done.stdout).decode("utf-8", "replace").strip().splitlines()[-3:])
+        said = " / ".join(
+            (done.stderr or done.stdout).decode("utf-8", "replace").strip().splitlines()[-3:]
+        )
         raise BrokenTestbed(f"{Path(argv[0]).name} ended with status {done.returncode}: {said}")
 
 
@@ -343,7 +387,12 @@ def _in_group(group: int) -> Iterable[psutil.Process]:
 def _inside_the_loop(frames: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
     """The frames that the event loop called, innermost first; none where the loop itself is the innermost, and waits."""
     for index, (file, _, function) in enumerate(frames):
-        if "asyncio" in Path(file).parts and function in ("_run_once", "run_forever", "run_until_complete", "run"):
+        if "asyncio" in Path(file).parts and function in (
+            "_run_once",
+            "run_forever",
+            "run_until_complete",
+            "run",
+        ):
             return [] if frames[0][0].endswith("selectors.py") else frames[:index]
     return []
 

@@ -65,7 +65,11 @@ def version(admin_url: str) -> str:
     """The server's name and version, such as "Valkey 9.1.2"."""
     with blaming_the_testbed("say its version"), redis.Redis.from_url(admin_url) as client:
         about: dict[str, Any] = client.info("server")
-    return f"Valkey {about['valkey_version']}" if "valkey_version" in about else f"Redis {about['redis_version']}"
+    return (
+        f"Valkey {about['valkey_version']}"
+        if "valkey_version" in about
+        else f"Redis {about['redis_version']}"
+    )
 
 
 def check_rights(admin_url: str, *, empty: bool) -> None:
@@ -89,7 +93,9 @@ def check_rights(admin_url: str, *, empty: bool) -> None:
             f"--redis-url wants a server with users (ACL, Redis 6 or newer) that lets us in; {shown_url} says: {error}"
         ) from error
     except redis.RedisError as error:
-        raise WrongUsage(f"--redis-url wants a Redis server that answers; {shown_url} does not: {error}") from error
+        raise WrongUsage(
+            f"--redis-url wants a Redis server that answers; {shown_url} does not: {error}"
+        ) from error
 
 
 def create(admin_url: str) -> Place:
@@ -98,7 +104,12 @@ def create(admin_url: str) -> Place:
     with blaming_the_testbed("make a user"), redis.Redis.from_url(admin_url) as client:
         client.execute_command("ACL", "SETUSER", name, "on", f">{password}", *RIGHTS)
     parts = urlsplit(admin_url)
-    target_url = urlunsplit(parts._replace(netloc=f"{name}:{password}@{parts.hostname}:{parts.port or 6379}", path=parts.path or "/0"))
+    target_url = urlunsplit(
+        parts._replace(
+            netloc=f"{name}:{password}@{parts.hostname}:{parts.port or 6379}",
+            path=parts.path or "/0",
+        )
+    )
     return Place(admin_url, target_url, name)
 
 
@@ -115,7 +126,9 @@ def drop(place: Place, task_ids: set[str], *, ours: bool) -> None:
             for raw in client.lrange(key, 0, -1):
                 if _message(raw)[0] in task_ids:
                     client.execute_command("LREM", key, 1, raw)
-        for key in client.scan_iter(_type="hash"):  # kombu's `unacked`, of a worker that was killed; its index has the same names
+        for key in client.scan_iter(
+            _type="hash"
+        ):  # kombu's `unacked`, of a worker that was killed; its index has the same names
             for name, raw in client.hgetall(key).items():
                 if any(task_id.encode() in raw for task_id in task_ids):
                     client.hdel(key, name)
@@ -130,7 +143,10 @@ def is_used(place: Place) -> bool:
 
 def heal(place: Place) -> None:
     """Undo whatever fault a run may have left that was killed, and remove messages and results; what Celery is bound to stays."""
-    with blaming_the_testbed("mend what a run has left"), redis.Redis.from_url(place.admin_url) as client:
+    with (
+        blaming_the_testbed("mend what a run has left"),
+        redis.Redis.from_url(place.admin_url) as client,
+    ):
         client.execute_command("CLIENT", "UNPAUSE")
         client.execute_command("ACL", "SETUSER", place.user, "on", *RIGHTS)
         if left := [key for key in client.scan_iter() if b"_kombu.binding." not in key]:
@@ -158,7 +174,12 @@ class Broker:
     @cached_property
     def _backend(self) -> Any:
         """Celery's own view of the results; it takes a while to make, and most runs of a few requirements ask for none."""
-        return Celery("conformance", backend=self.place.admin_url, broker=self.place.admin_url, set_as_current=False).backend
+        return Celery(
+            "conformance",
+            backend=self.place.admin_url,
+            broker=self.place.admin_url,
+            set_as_current=False,
+        ).backend
 
     async def messages(self) -> list[QueuedMessage]:
         """Every Celery message in any list."""
@@ -185,7 +206,9 @@ class Broker:
         while True:
             state, value = await asyncio.to_thread(self._outcome, task_id)
             if state in ("SUCCESS", "FAILURE", "REVOKED", "UNREADABLE") or time.monotonic() > until:
-                return value, self._journal.observe("result", f"task {task_id} is {state}: {shown(value)}", state=state)
+                return value, self._journal.observe(
+                    "result", f"task {task_id} is {state}: {shown(value)}", state=state
+                )
             await asyncio.sleep(pauses.next)
 
     def _outcome(self, task_id: str) -> tuple[str, Any]:
@@ -231,18 +254,26 @@ class Broker:
         """End every connection of the target's user, as a broker does that restarts."""
         with blaming_the_testbed("end the target's connections"):
             ended = await self._client.execute_command("CLIENT", "KILL", "USER", self._user)
-        return self._journal.observe("fault", f"the broker ended {ended} connections of the service's", ended=ended)
+        return self._journal.observe(
+            "fault", f"the broker ended {ended} connections of the service's", ended=ended
+        )
 
-    async def turned_away(self, count: int, until: Callable[[], bool] = lambda: False) -> Observation:
+    async def turned_away(
+        self, count: int, until: Callable[[], bool] = lambda: False
+    ) -> Observation:
         """Wait until the server has turned the target's user away this many times in all, or something else is so.
 
         What was seen then, or at the deadline.
         """
         deadline = time.monotonic() + timeouts.ARRIVAL_DEADLINE
         pauses = Pauses()
-        while (seen := await self.refusals()) < count and not until() and time.monotonic() < deadline:
+        while (
+            (seen := await self.refusals()) < count and not until() and time.monotonic() < deadline
+        ):
             await asyncio.sleep(pauses.next)
-        return self._journal.observe("broker", f"the broker has turned the service away {seen} times", refusals=seen)
+        return self._journal.observe(
+            "broker", f"the broker has turned the service away {seen} times", refusals=seen
+        )
 
     async def turned_away_for_good(self, before: int, until: Callable[[], bool]) -> Observation:
         """Wait until the target's user was turned away and tries no more for QUIET seconds, or something else is so."""
@@ -258,7 +289,11 @@ class Broker:
         """How many times the server has turned the target's user away so far, as its log of refusals has it."""
         with blaming_the_testbed("read its log of refusals"):
             log = await self._client.execute_command("ACL", "LOG")
-        return sum(int(entry["count"]) for entry in map(_as_mapping, log) if entry["reason"] == "auth" and entry["username"] == self._user)
+        return sum(
+            int(entry["count"])
+            for entry in map(_as_mapping, log)
+            if entry["reason"] == "auth" and entry["username"] == self._user
+        )
 
     @asynccontextmanager
     async def stalled(self) -> AsyncIterator[Observation]:
@@ -287,7 +322,9 @@ class Broker:
         while not (seen := await self._waiting_writes()) and time.monotonic() < deadline:
             await asyncio.sleep(pauses.next)
         commands = ", ".join(seen) or "no command"
-        return self._journal.observe("broker", f"{commands} of the service's waits for the broker", waiting=len(seen))
+        return self._journal.observe(
+            "broker", f"{commands} of the service's waits for the broker", waiting=len(seen)
+        )
 
     async def large_write_waiting(self, size: int) -> Observation:
         """Wait until a write of the target's waits that takes this many bytes, while the broker is stalled; what was seen then, or at the deadline."""
@@ -295,7 +332,11 @@ class Broker:
         pauses = Pauses()
         while not (seen := await self._large_waiting(size)) and time.monotonic() < deadline:
             await asyncio.sleep(pauses.next)
-        return self._journal.observe("broker", f"{seen} writes of the service's that take {size} bytes wait for the broker", waiting=seen)
+        return self._journal.observe(
+            "broker",
+            f"{seen} writes of the service's that take {size} bytes wait for the broker",
+            waiting=seen,
+        )
 
     async def large_write_gone(self, size: int) -> None:
         """Wait until no such write waits any more, for the server has seen the end of its client; for ARRIVAL_DEADLINE at most."""
@@ -307,10 +348,14 @@ class Broker:
     async def whereabouts(self, task_id: str) -> Observation:
         """Where a task is at one moment: in lists, in other keys (such as kombu's `unacked`), and whether it has its result."""
         with blaming_the_testbed("look for a message"):
-            lists, others, done = await self._client.eval(_FIND, 0, task_id, f"celery-task-meta-{task_id}")
+            lists, others, done = await self._client.eval(
+                _FIND, 0, task_id, f"celery-task-meta-{task_id}"
+            )
         places = [key.decode("utf-8", "replace") for key in (*lists, *others)]
         text = f"task {task_id} is in {' and '.join(places) or 'no key'}, {'with' if done else 'without'} a result"
-        return self._journal.observe("whereabouts", text, waiting=bool(lists), kept=bool(places), done=bool(done))
+        return self._journal.observe(
+            "whereabouts", text, waiting=bool(lists), kept=bool(places), done=bool(done)
+        )
 
     async def moments(self, task_id: str) -> AsyncIterator[Observation]:
         """Look at a task again and again until it has its result, or until FIRST_RESULT_DEADLINE has passed."""
@@ -344,7 +389,9 @@ class Broker:
         """Record how long the result of a task is kept, in seconds; -1 is for ever, -2 is no such key."""
         with blaming_the_testbed("read a key's time to live"):
             seconds = await self._client.ttl(f"celery-task-meta-{task_id}")
-        return self._journal.observe("result", f"the result of task {task_id} has {seconds} s to live", seconds=seconds)
+        return self._journal.observe(
+            "result", f"the result of task {task_id} has {seconds} s to live", seconds=seconds
+        )
 
     @property
     def _user(self) -> str:
@@ -356,7 +403,11 @@ class Broker:
         return self.place.user
 
     async def _waiting_writes(self) -> list[str]:
-        return [client["cmd"] for client in await self._waiting() if client["cmd"] not in _WAITING_FOR_MESSAGES]
+        return [
+            client["cmd"]
+            for client in await self._waiting()
+            if client["cmd"] not in _WAITING_FOR_MESSAGES
+        ]
 
     async def _large_waiting(self, size: int) -> int:
         return sum(int(client.get("tot-mem", 0)) > size for client in await self._waiting())
@@ -365,13 +416,21 @@ class Broker:
         """The clients of the target's that wait for the answer to a command."""
         with blaming_the_testbed("list its clients"):
             clients = await self._client.client_list()
-        return [client for client in clients if self.place.user in (None, client.get("user")) and "b" in client["flags"]]
+        return [
+            client
+            for client in clients
+            if self.place.user in (None, client.get("user")) and "b" in client["flags"]
+        ]
 
     async def _check_shut_out(self) -> None:
         """Ask the server, and do not try: what the server turns away is counted (`refusals`)."""
         with blaming_the_testbed("tell whether the target's user is shut out"):
             about: Any = await self._client.acl_getuser(self._user)
-            left = [client for client in await self._client.client_list() if client.get("user") == self._user]
+            left = [
+                client
+                for client in await self._client.client_list()
+                if client.get("user") == self._user
+            ]
         if "off" not in about["flags"] or left:
             raise BrokenTestbed("the target's Redis user was shut out, and is let in still")
 
@@ -400,12 +459,19 @@ def blaming_the_testbed(work: str) -> Iterator[None]:
 
 def _as_mapping(entry: Any) -> dict[str, Any]:
     """An entry of ACL LOG, whose names and values come in turn in RESP 2."""
-    words = [word.decode("utf-8", "replace") if isinstance(word, bytes) else word for word in _flat(entry)]
+    words = [
+        word.decode("utf-8", "replace") if isinstance(word, bytes) else word
+        for word in _flat(entry)
+    ]
     return dict(zip(words[::2], words[1::2], strict=True))
 
 
 def _flat(entry: Any) -> list[Any]:
-    return [word for pair in entry.items() for word in pair] if isinstance(entry, dict) else list(entry)
+    return (
+        [word for pair in entry.items() for word in pair]
+        if isinstance(entry, dict)
+        else list(entry)
+    )
 
 
 def _message(raw: bytes | str) -> tuple[str | None, str | None, Any]:

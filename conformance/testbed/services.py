@@ -22,7 +22,9 @@ SOCKET = Path("/var/run/docker.sock")
 class Services:
     """What the suite starts, or was given, for targets to stand on. It is removed by the caller's `cleanup`."""
 
-    def __init__(self, options: Options, folder: Path, journal: Journal, cleanup: ExitStack, *, network: bool) -> None:
+    def __init__(
+        self, options: Options, folder: Path, journal: Journal, cleanup: ExitStack, *, network: bool
+    ) -> None:
         """Choose where they run. Raises WrongUsage where containers are wanted and no daemon answers."""
         self._options = options
         self._folder = folder
@@ -32,7 +34,11 @@ class Services:
         self._where = "embedded"
         self.described: dict[str, str] = {}
         self.engine: Engine | None = None
-        if options.services == EMBEDDED or options.target_url or (options.database_url and options.redis_url):
+        if (
+            options.services == EMBEDDED
+            or options.target_url
+            or (options.database_url and options.redis_url)
+        ):
             return
         if options.services == AUTO and not SOCKET.exists() and "DOCKER_HOST" not in os.environ:
             self._do_without(WrongUsage(f"no Docker daemon listens at {SOCKET}"))
@@ -69,7 +75,10 @@ class Services:
         except WrongUsage as reason:
             self._do_without(reason)
             return
-        for image, option in ((self._options.target_image, "--target-image"), (self._options.worker_image, "--worker-image")):
+        for image, option in (
+            (self._options.target_image, "--target-image"),
+            (self._options.worker_image, "--worker-image"),
+        ):
             if image:
                 self.engine.fetch(image, option)
         if self._network:
@@ -87,9 +96,15 @@ class Services:
             asyncio.run(postgres.check_rights(url))
         else:
             image = self._options.postgres_image
-            url = self._started(self.engine.postgres(image) if self.engine else embedded.Postgres(self._folder, self._journal))
+            url = self._started(
+                self.engine.postgres(image)
+                if self.engine
+                else embedded.Postgres(self._folder, self._journal)
+            )
         self.database_url = url
-        self.described["postgres"] = f"{asyncio.run(postgres.version(url))} ({'given' if self._options.database_url else self._where})"
+        self.described["postgres"] = (
+            f"{asyncio.run(postgres.version(url))} ({'given' if self._options.database_url else self._where})"
+        )
 
     def open_redis(self) -> None:
         """Have a Redis that answers; `redis_url` is its administrator's."""
@@ -98,10 +113,14 @@ class Services:
             redis.check_rights(url, empty=True)
         else:
             url = self._started(
-                self.engine.redis(self._options.redis_image) if self.engine else embedded.Redis(self._folder, self._journal)
+                self.engine.redis(self._options.redis_image)
+                if self.engine
+                else embedded.Redis(self._folder, self._journal)
             )
         self.redis_url = url
-        self.described["redis"] = f"{redis.version(url)} ({'given' if self._options.redis_url else self._where})"
+        self.described["redis"] = (
+            f"{redis.version(url)} ({'given' if self._options.redis_url else self._where})"
+        )
 
     def _started(self, server: Server) -> str:
         self._cleanup.callback(server.stop)

@@ -40,7 +40,9 @@ class Reply:
     status: int = 200
     body: bytes = b"[]"
     headers: tuple[tuple[str, str], ...] = (("Content-Type", "application/json"),)
-    cut: int | None = None  # close after this many bytes of the body; 0 sends the head only, -1 nothing at all
+    cut: int | None = (
+        None  # close after this many bytes of the body; 0 sends the head only, -1 nothing at all
+    )
 
     def encoded(self, *, keep_alive: bool = False) -> bytes:
         """The bytes on the wire."""
@@ -61,7 +63,11 @@ def document(value: Any) -> Reply:
 
 def compressed(reply: Reply) -> Reply:
     """The same reply under gzip."""
-    return replace(reply, body=gzip.compress(reply.body), headers=(*reply.headers, ("Content-Encoding", "gzip")))
+    return replace(
+        reply,
+        body=gzip.compress(reply.body),
+        headers=(*reply.headers, ("Content-Encoding", "gzip")),
+    )
 
 
 class Manner(Enum):
@@ -99,12 +105,16 @@ class Hold:
 class Upstream:
     """The stub, listening on loopback in a thread of its own, so that it answers whatever the suite is doing."""
 
-    def __init__(self, journal: Journal, port: int | None = None, addresses: Sequence[str] = LOOPBACK) -> None:
+    def __init__(
+        self, journal: Journal, port: int | None = None, addresses: Sequence[str] = LOOPBACK
+    ) -> None:
         self._journal = journal
         self._wanted_port = port
         self._addresses = addresses
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="upstream stub", daemon=True)
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="upstream stub", daemon=True
+        )
         self._reply = document([])
         self._script: deque[Reply] = deque()
         self._hold: Hold | None = None
@@ -120,7 +130,9 @@ class Upstream:
     def start(self) -> None:
         """Listen. Raises OSError where the port is taken."""
         self._thread.start()
-        self._call(self._listen(self._wanted_port or (free_port() if len(self._addresses) > 1 else 0)))
+        self._call(
+            self._listen(self._wanted_port or (free_port() if len(self._addresses) > 1 else 0))
+        )
 
     def stop(self) -> None:
         """Close every connection and the thread."""
@@ -168,8 +180,12 @@ class Upstream:
 
     async def arrived(self, hold: Hold, count: int) -> int:
         """Wait until this many requests are held at once; how many were when that is so, or one was given up, or no more came in time."""
-        patience = timeouts.DEADLINE_AFTER_A_MISSED_ONE if self._missed else timeouts.ARRIVAL_DEADLINE
-        first = time.monotonic() + (0.0 if self._missed else (count - hold.most) * timeouts.ARRIVAL_OF_EACH)
+        patience = (
+            timeouts.DEADLINE_AFTER_A_MISSED_ONE if self._missed else timeouts.ARRIVAL_DEADLINE
+        )
+        first = time.monotonic() + (
+            0.0 if self._missed else (count - hold.most) * timeouts.ARRIVAL_OF_EACH
+        )
         pauses = Pauses()
         while hold.most < count and not hold.given_up:
             if time.monotonic() > max(first, hold.latest or first) + patience:
@@ -191,7 +207,9 @@ class Upstream:
     def close_idle(self) -> Observation:
         """Close the connections that are idle, and say nothing else: a FIN goes out on each."""
         closed = self._call(self._close_idle())
-        return self._journal.observe("fault", f"the upstream closed {closed} idle connections", closed=closed)
+        return self._journal.observe(
+            "fault", f"the upstream closed {closed} idle connections", closed=closed
+        )
 
     @contextmanager
     def refusing(self) -> Iterator[None]:
@@ -200,7 +218,9 @@ class Upstream:
         try:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    raise BrokenTestbed(f"the upstream stub was closed, and something still listens on port {self.port}")
+                    raise BrokenTestbed(
+                        f"the upstream stub was closed, and something still listens on port {self.port}"
+                    )
             yield
         finally:
             self._call(self._listen(self.port))
@@ -245,7 +265,9 @@ class Upstream:
             self._connections.discard(task)
             writer.close()
 
-    async def _serve(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    async def _serve(
+        self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
         """Read one request, record it, hold it if told to, and answer; whether the connection is kept for another."""
         if (request := await self._read(reader, writer)) is None:
             return False
@@ -253,7 +275,9 @@ class Upstream:
             UpstreamRequest,
             method=request.method.decode("latin-1"),
             target=request.target.decode("latin-1"),
-            headers=tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers),
+            headers=tuple(
+                (name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers
+            ),
             connection=number,
         )
         self.requests.append(seen)
@@ -273,9 +297,13 @@ class Upstream:
 
     def _next_answer(self) -> "_Answer":
         reply = self._script.popleft() if self._script else self._reply
-        return _Answer(reply.encoded(keep_alive=self._keep_alive), self._keep_alive and reply.cut is None)
+        return _Answer(
+            reply.encoded(keep_alive=self._keep_alive), self._keep_alive and reply.cut is None
+        )
 
-    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> h11.Request | None:
+    async def _read(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> h11.Request | None:
         """One request with its body; None where the connection ends before there is one."""
         parser = h11.Connection(h11.SERVER)
         request: h11.Request | None = None
@@ -302,13 +330,19 @@ class _Answer:
     keeps_alive: bool
 
 
-async def _released(hold: Hold, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, start: bytes) -> int | None:
+async def _released(
+    hold: Hold, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, start: bytes
+) -> int | None:
     """Wait until the held requests are let go: how many bytes of this start this one was sent by then, or None if its connection went."""
     sent = len(start) if hold.manner is Manner.BEGUN else 0
     writer.write(start[:sent])
     tasks = [asyncio.create_task(hold.released.wait()), asyncio.create_task(reader.read(1))]
     try:
-        while not (await asyncio.wait(tasks, timeout=timeouts.KEPT_AWAKE, return_when=asyncio.FIRST_COMPLETED))[0]:
+        while not (
+            await asyncio.wait(
+                tasks, timeout=timeouts.KEPT_AWAKE, return_when=asyncio.FIRST_COMPLETED
+            )
+        )[0]:
             if hold.manner is not Manner.SILENT and sent < len(start):
                 writer.write(start[sent : sent + 1])
                 sent += 1

@@ -20,9 +20,20 @@ def chart(timeline: Timeline, say: Say) -> Markup:
     steps = _steps(length)
     numbered = list(enumerate(timeline.marks))
     lanes = [
-        _lane(say(lane), [(n, mark) for n, mark in numbered if mark.lane == lane], timeline.began, length, steps) for lane in timeline.lanes
+        _lane(
+            say(lane),
+            [(n, mark) for n, mark in numbered if mark.lane == lane],
+            timeline.began,
+            length,
+            steps,
+        )
+        for lane in timeline.lanes
     ]
-    about = say("from {began} s into the run, {length} long", began=f"{timeline.began:.3f}", length=time(length))
+    about = say(
+        "from {began} s into the run, {length} long",
+        began=f"{timeline.began:.3f}",
+        length=time(length),
+    )
     if timeline.left_out:
         about += "; " + say("{count} further facts are in the record", count=timeline.left_out)
     return element(
@@ -30,11 +41,15 @@ def chart(timeline: Timeline, say: Say) -> Markup:
         element("figcaption", element("b", say("What was seen")), " ", about),
         element("div", lanes, _axis(length, steps), class_="lanes", aria_hidden="true"),
         _legend(timeline, say),
-        element("p", say("Point at a bar or a mark to read it."), class_="told", aria_hidden="true"),
+        element(
+            "p", say("Point at a bar or a mark to read it."), class_="told", aria_hidden="true"
+        ),
         element(
             "details",
             element("summary", say("Read the {count} facts", count=len(timeline.marks))),
-            element("ol", (_fact(mark, timeline.began, say) for mark in timeline.marks), class_="facts"),
+            element(
+                "ol", (_fact(mark, timeline.began, say) for mark in timeline.marks), class_="facts"
+            ),
             class_="reading",
         ),
         class_="timeline",
@@ -51,7 +66,10 @@ def _legend(timeline: Timeline, say: Say) -> Markup:
         ("named", any(mark.is_named for mark in marks), say("what the verdict is built on")),
     )
     return element(
-        "p", (element("span", text, class_=name or None) for name, there, text in meanings if there), class_="legend", aria_hidden="true"
+        "p",
+        (element("span", text, class_=name or None) for name, there, text in meanings if there),
+        class_="legend",
+        aria_hidden="true",
     )
 
 
@@ -62,12 +80,23 @@ def time(seconds: float) -> str:
     return f"{seconds:.4g} s" if seconds < 1000 else f"{seconds:.0f} s"
 
 
-def _lane(name: str, marks: Sequence[tuple[int, Mark]], began: float, length: float, steps: Sequence[float]) -> Markup:
+def _lane(
+    name: str,
+    marks: Sequence[tuple[int, Mark]],
+    began: float,
+    length: float,
+    steps: Sequence[float],
+) -> Markup:
     rows = max((mark.row for _, mark in marks), default=0)
     height = max(MOMENT, (rows + 1) * ROW + 4)
-    grid = (element("line", x1=_percent(step / length), x2=_percent(step / length), y1=0, y2=height) for step in steps)
+    grid = (
+        element("line", x1=_percent(step / length), x2=_percent(step / length), y1=0, y2=height)
+        for step in steps
+    )
     shapes = (_shape(number, mark, began, length, height) for number, mark in marks)
-    return element("div", element("span", name), element("svg", grid, shapes, height=height), class_="lane")
+    return element(
+        "div", element("span", name), element("svg", grid, shapes, height=height), class_="lane"
+    )
 
 
 def _shape(number: int, mark: Mark, began: float, length: float, height: int) -> Markup:
@@ -75,13 +104,30 @@ def _shape(number: int, mark: Mark, began: float, length: float, height: int) ->
     more = {"class": " ".join(filter(None, kinds)) or None, "data-n": number}
     start = (mark.began - began) / length
     if mark.ended is None:
-        return element("rect", x=_percent(start * (1 - NARROWEST / 100)), y=2, width=2, height=height - 4, **more)
+        return element(
+            "rect",
+            x=_percent(start * (1 - NARROWEST / 100)),
+            y=2,
+            width=2,
+            height=height - 4,
+            **more,
+        )
     wide = max((mark.ended - mark.began) / length, NARROWEST / 100)
-    return element("rect", x=_percent(min(start, 1 - wide)), y=2 + mark.row * ROW, width=_percent(wide), height=BAR, **more)
+    return element(
+        "rect",
+        x=_percent(min(start, 1 - wide)),
+        y=2 + mark.row * ROW,
+        width=_percent(wide),
+        height=BAR,
+        **more,
+    )
 
 
 def _axis(length: float, steps: Sequence[float]) -> Markup:
-    labels = (element("text", time(step) if step else "0", x=_percent(step / length), y=12) for step in steps)
+    labels = (
+        element("text", time(step) if step else "0", x=_percent(step / length), y=12)
+        for step in steps
+    )
     return element("div", element("span"), element("svg", labels, height=16), class_="lane axis")
 
 

@@ -40,11 +40,20 @@ class Say:
         fits = _fitting(text, limit)
         if fits == len(text):
             return [text]
-        return [text[:fits], element("span", self("… cut, of {count} characters", count=f"{len(text):,}"), class_="cut")]
+        return [
+            text[:fits],
+            element(
+                "span", self("… cut, of {count} characters", count=f"{len(text):,}"), class_="cut"
+            ),
+        ]
 
     def name(self, text: str, limit: int) -> Content:
         """A name, cut likewise, that may break where its parts meet."""
-        parts = [part for piece in self.cut(text, limit) for part in ([piece] if isinstance(piece, Markup) else _JOINT.split(piece))]
+        parts = [
+            part
+            for piece in self.cut(text, limit)
+            for part in ([piece] if isinstance(piece, Markup) else _JOINT.split(piece))
+        ]
         return [[Markup("<wbr>") if number else None, part] for number, part in enumerate(parts)]
 
 
@@ -66,12 +75,18 @@ def joined(content: Content) -> Markup:
 def prose(text: str) -> list[Markup | str]:
     """A sentence of the specification: what stands between backticks is code, a link is its words."""
     parts = _LINK.sub(r"\1", text).split("`")
-    return [element("code", part) if number % 2 else part for number, part in enumerate(parts) if part]
+    return [
+        element("code", part) if number % 2 else part for number, part in enumerate(parts) if part
+    ]
 
 
 def facts(pairs: Mapping[str, Content], **attributes: str) -> Markup:
     """Terms and what is known of them; those of which nothing is are left out."""
-    told = [element("div", element("dt", term), element("dd", value)) for term, value in pairs.items() if value]
+    told = [
+        element("div", element("dt", term), element("dd", value))
+        for term, value in pairs.items()
+        if value
+    ]
     return element("dl", told, **attributes)
 
 
@@ -87,9 +102,14 @@ def _text(text: str) -> Markup:
     """Text as HTML. What cannot be seen is shown as its escape, in an element of its own, so that it differs from the same letters."""
     if text.isprintable():
         return Markup(escape(text, quote=False))
-    runs = ((can_be_seen, "".join(letters)) for can_be_seen, letters in groupby(text, str.isprintable))
+    runs = (
+        (can_be_seen, "".join(letters)) for can_be_seen, letters in groupby(text, str.isprintable)
+    )
     return Markup(
-        "".join(escape(run, quote=False) if can_be_seen else f'<span class="c">{one_line(run)}</span>' for can_be_seen, run in runs)
+        "".join(
+            escape(run, quote=False) if can_be_seen else f'<span class="c">{one_line(run)}</span>'
+            for can_be_seen, run in runs
+        )
     )
 
 

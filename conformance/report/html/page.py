@@ -9,7 +9,14 @@ from pathlib import Path
 from conformance.report.html.markup import Content, Markup, Say, element
 from conformance.report.html.matrix import comparison, matrix, remaining
 from conformance.report.html.requirement import NOT_JUDGED, Shown, entry
-from conformance.report.html.summary import ORDER, heading, incomplete, passed, sectioned, verdict_map
+from conformance.report.html.summary import (
+    ORDER,
+    heading,
+    incomplete,
+    passed,
+    sectioned,
+    verdict_map,
+)
 from conformance.report.record_reader import Report
 from conformance.spec.catalogue import Language, Level, catalogue, sections
 
@@ -25,15 +32,24 @@ def render(reports: Sequence[Report], language: Language) -> str:
 
 
 def _shown(reports: Sequence[Report], say: Say) -> list[Shown]:
-    prefixes = [""] if len(reports) == 1 else [f"{number}-" for number in range(1, len(reports) + 1)]
+    prefixes = (
+        [""] if len(reports) == 1 else [f"{number}-" for number in range(1, len(reports) + 1)]
+    )
     known, room = catalogue(say.language), _room(reports)
-    return [Shown(report, known, say, room, prefix) for report, prefix in zip(reports, prefixes, strict=True)]
+    return [
+        Shown(report, known, say, room, prefix)
+        for report, prefix in zip(reports, prefixes, strict=True)
+    ]
 
 
 def _room(reports: Iterable[Report]) -> int:
     """How many facts a timeline may have, so that those of the whole page are not too many."""
-    seen = [len(report.timeline(judged, ROOMS[0])) for report in reports for judged in report.judged]
-    return next((room for room in ROOMS if sum(min(room, each) for each in seen) <= FACTS), ROOMS[-1])
+    seen = [
+        len(report.timeline(judged, ROOMS[0])) for report in reports for judged in report.judged
+    ]
+    return next(
+        (room for room in ROOMS if sum(min(room, each) for each in seen) <= FACTS), ROOMS[-1]
+    )
 
 
 def _single(shown: Shown) -> str:
@@ -41,7 +57,12 @@ def _single(shown: Shown) -> str:
     groups = (
         element(
             "section",
-            element("h2", f"{number or ''} {title}".strip(), element("span", passed(judged, say), class_="of"), id=f"section-{number}"),
+            element(
+                "h2",
+                f"{number or ''} {title}".strip(),
+                element("span", passed(judged, say), class_="of"),
+                id=f"section-{number}",
+            ),
             (entry(shown, each) for each in judged),
             class_="group",
             aria_labelledby=f"section-{number}",
@@ -51,7 +72,14 @@ def _single(shown: Shown) -> str:
     body = (
         heading(report, say),
         verdict_map(shown, sections(say.language)),
-        element("main", incomplete(report, say), _filter([shown], say), groups, _nothing(say), id="requirements"),
+        element(
+            "main",
+            incomplete(report, say),
+            _filter([shown], say),
+            groups,
+            _nothing(say),
+            id="requirements",
+        ),
     )
     return _document(f"{report.claim or say('no claim')} · {report.target}", body, say)
 
@@ -66,7 +94,9 @@ def _several(shown: Sequence[Shown]) -> str:
         (remaining(each, number) for number, each in enumerate(shown, 1)),
         id="requirements",
     )
-    return _document(say("{count} records compared", count=len(shown)), (comparison(shown), main), say)
+    return _document(
+        say("{count} records compared", count=len(shown)), (comparison(shown), main), say
+    )
 
 
 def _document(title: str, body: Content, say: Say) -> str:
@@ -107,17 +137,33 @@ def _filter(shown: Sequence[Shown], say: Say, *, compares: bool = False) -> Mark
     used = {each.section for one in shown for each in one.report.judged}
     options = [element("option", say("all sections"), value="")]
     options += [
-        element("option", f"{each.number} {each.title}", value=each.number) for each in sections(say.language) if each.number in used
+        element("option", f"{each.number} {each.title}", value=each.number)
+        for each in sections(say.language)
+        if each.number in used
     ]
     return element(
         "form",
         element(
-            "input", type="search", name="words", placeholder=say("Search"), aria_label=say("Search the requirements"), autocomplete="off"
+            "input",
+            type="search",
+            name="words",
+            placeholder=say("Search"),
+            aria_label=say("Search the requirements"),
+            autocomplete="off",
         ),
-        _choices(say("verdict"), "status", [(status or NOT_JUDGED, status or say(NOT_JUDGED)) for status in statuses]),
+        _choices(
+            say("verdict"),
+            "status",
+            [(status or NOT_JUDGED, status or say(NOT_JUDGED)) for status in statuses],
+        ),
         _choices(say("level"), "level", [(level, level) for level in Level]),
         element("select", options, name="section", aria_label=say("section")),
-        element("label", element("input", type="checkbox", name="differs"), say("only what differs"), class_="choice")
+        element(
+            "label",
+            element("input", type="checkbox", name="differs"),
+            say("only what differs"),
+            class_="choice",
+        )
         if compares
         else None,
         element("button", say("Clear"), type="button", id="clear"),
@@ -132,22 +178,48 @@ def _filter(shown: Sequence[Shown], say: Say, *, compares: bool = False) -> Mark
 
 def _choices(legend: str, name: str, choices: Iterable[tuple[str, str]]) -> Markup:
     boxes = (
-        element("label", element("input", type="checkbox", name=name, value=value), text, class_="choice", data_is=value)
+        element(
+            "label",
+            element("input", type="checkbox", name=name, value=value),
+            text,
+            class_="choice",
+            data_is=value,
+        )
         for value, text in choices
     )
     return element("fieldset", element("legend", legend), boxes)
 
 
 def _nothing(say: Say) -> Markup:
-    return element("p", say("Nothing here is like that. Clear the filter to see everything again."), id="nothing", hidden=True)
+    return element(
+        "p",
+        say("Nothing here is like that. Clear the filter to see everything again."),
+        id="nothing",
+        hidden=True,
+    )
 
 
 def _footer(say: Say) -> Markup:
-    keys = (("/", say("search")), ("j k", say("next, previous")), ("n", say("next failure")), ("Enter", say("open or close")))
-    box = element("label", element("input", type="checkbox", id="keys", checked=True), say("Keys of one letter"))
+    keys = (
+        ("/", say("search")),
+        ("j k", say("next, previous")),
+        ("n", say("next failure")),
+        ("Enter", say("open or close")),
+    )
+    box = element(
+        "label",
+        element("input", type="checkbox", id="keys", checked=True),
+        say("Keys of one letter"),
+    )
     return element(
         "footer",
-        element("p", box, ((" · ", element("kbd", key), " ", what) for key, what in keys), class_="keys", hidden=True),
+        element(
+            "p",
+            box,
+            ((" · ", element("kbd", key), " ", what) for key, what in keys),
+            class_="keys",
+            hidden=True,
+        ),
         element(
             "p",
             say("Made from the record of a run, and from nothing else."),

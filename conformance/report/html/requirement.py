@@ -38,7 +38,9 @@ def entry(shown: Shown, judged: Judged) -> Markup:
         verdict(judged.status, shown.say),
         element("span", judged.id, class_="id"),
         element("h3", prose(sentence(shown, judged))),
-        element("span", f"{shown.say('known')} · " if judged.known else None, level, class_="level"),
+        element(
+            "span", f"{shown.say('known')} · " if judged.known else None, level, class_="level"
+        ),
     )
     return element(
         "details",
@@ -54,7 +56,9 @@ def entry(shown: Shown, judged: Judged) -> Markup:
 
 def verdict(status: Status | None, say: Say) -> Markup:
     """A verdict as a word with its sign."""
-    return element("span", status or say(NOT_JUDGED), class_="verdict", data_is=status or NOT_JUDGED)
+    return element(
+        "span", status or say(NOT_JUDGED), class_="verdict", data_is=status or NOT_JUDGED
+    )
 
 
 def sentence(shown: Shown, judged: Judged) -> str:
@@ -65,7 +69,10 @@ def sentence(shown: Shown, judged: Judged) -> str:
 def _opened(shown: Shown, judged: Judged, requirement: Requirement | None) -> Iterator[Content]:
     say = shown.say
     if requirement:
-        yield [element("p", prose(paragraph), class_="text") for paragraph in requirement.text.split("\n\n")]
+        yield [
+            element("p", prose(paragraph), class_="text")
+            for paragraph in requirement.text.split("\n\n")
+        ]
     if judged.found:
         yield _found(judged, judged.found, say)
         was_looked_at = not judged.found.got.startswith(REMEDY)
@@ -75,7 +82,10 @@ def _opened(shown: Shown, judged: Judged, requirement: Requirement | None) -> It
         yield _where(judged, judged.found, requirement, say)
     if requirement:
         usual = None if _is_usual(judged) else prose(requirement.usual_cause)
-        yield facts({say("why it matters"): prose(requirement.why), say("usual cause of failing"): usual}, class_="notes")
+        yield facts(
+            {say("why it matters"): prose(requirement.why), say("usual cause of failing"): usual},
+            class_="notes",
+        )
     yield element("p", _colophon(shown, judged, requirement), class_="colophon")
 
 
@@ -87,7 +97,10 @@ def _found(judged: Judged, found: Found, say: Say) -> Markup:
     told: dict[str, Content] = {}
     match judged.status:
         case Status.OBSERVED:
-            told[say("seen")] = element("ul", (element("li", say.cut(each, SIDE)) for each in found.got.split("; ")[:SUMMARIES]))
+            told[say("seen")] = element(
+                "ul",
+                (element("li", say.cut(each, SIDE)) for each in found.got.split("; ")[:SUMMARIES]),
+            )
         case Status.INCONCLUSIVE:
             told[say("to judge") if found.got.startswith(REMEDY) else say("because")] = got
         case _:
@@ -111,29 +124,51 @@ def _reproduce(found: Found, say: Say) -> Content:
     if not found.reproduce:
         return None
     button = element("button", say("Copy"), type="button", class_="copy", hidden=True)
-    lines = [element("div", element("pre", element("code", say.cut(each, COMMAND))), button, class_="command") for each in found.reproduce]
+    lines = [
+        element(
+            "div", element("pre", element("code", say.cut(each, COMMAND))), button, class_="command"
+        )
+        for each in found.reproduce
+    ]
     return facts({say("reproduce"): lines}, class_="notes")
 
 
 def _where(judged: Judged, found: Found, requirement: Requirement | None, say: Say) -> Content:
     if judged.status in (Status.INCONCLUSIVE, Status.OBSERVED):
         return None
-    look_at = prose(requirement.usual_cause) if requirement and _is_usual(judged) else say.cut(found.look_at, SIDE)
-    return facts({say("look at"): look_at, say("to mend it"): prose(requirement.mend) if requirement else None}, class_="notes")
+    look_at = (
+        prose(requirement.usual_cause)
+        if requirement and _is_usual(judged)
+        else say.cut(found.look_at, SIDE)
+    )
+    return facts(
+        {
+            say("look at"): look_at,
+            say("to mend it"): prose(requirement.mend) if requirement else None,
+        },
+        class_="notes",
+    )
 
 
 def _is_usual(judged: Judged) -> bool:
     """Whether the run has nothing else to look at than the usual cause, which a record has in English."""
     known = catalogue().get(judged.id)
-    return judged.status in (Status.FAIL, Status.ERROR) and bool(judged.found and known and judged.found.look_at == known.usual_cause)
+    return judged.status in (Status.FAIL, Status.ERROR) and bool(
+        judged.found and known and judged.found.look_at == known.usual_cause
+    )
 
 
 def _colophon(shown: Shown, judged: Judged, requirement: Requirement | None) -> Iterator[Content]:
     say = shown.say
     parts: list[Content] = [element("a", f"#{judged.id}", href=f"#{shown.prefix}{judged.id}")]
     if requirement:
-        parts += [requirement.source, say("seen through {channels}", channels=", ".join(map(say, requirement.channels)))]
-        parts += [f"{folder(say.language).relative_to(FOLDER.parent)}/{requirement.document}:{requirement.line}"]
+        parts += [
+            requirement.source,
+            say("seen through {channels}", channels=", ".join(map(say, requirement.channels))),
+        ]
+        parts += [
+            f"{folder(say.language).relative_to(FOLDER.parent)}/{requirement.document}:{requirement.line}"
+        ]
     if judged.status:
         parts += [say("probes: {count}, {time}", count=judged.probes, time=time(judged.seconds))]
     if judged.found and judged.status is Status.FAIL:

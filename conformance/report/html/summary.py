@@ -11,7 +11,14 @@ from conformance.report.html.timeline import told
 from conformance.report.record_reader import Judged, Line, Report
 from conformance.spec.catalogue import Section
 
-ORDER = (Status.FAIL, Status.ERROR, Status.INCONCLUSIVE, None, Status.PASS, Status.OBSERVED)  # what needs a reader first
+ORDER = (
+    Status.FAIL,
+    Status.ERROR,
+    Status.INCONCLUSIVE,
+    None,
+    Status.PASS,
+    Status.OBSERVED,
+)  # what needs a reader first
 SERVICES = ("postgres", "redis", "upstream", "containers")
 LENGTH = 400  # characters of what the run was told or says of itself
 LAST = 12  # facts of a run that was cut short
@@ -34,14 +41,23 @@ def claim(report: Report, say: Say) -> Markup:
     name = report.claim or say("no claim")
     own = report.sentence_in(say.language).removeprefix(f"{name}: ").removeprefix(f"{name}：")
     return element(
-        "p", element("strong", name), " ", element("span", say.cut(own, LENGTH)), class_="claim", data_claim=report.claim or "none"
+        "p",
+        element("strong", name),
+        " ",
+        element("span", say.cut(own, LENGTH)),
+        class_="claim",
+        data_claim=report.claim or "none",
     )
 
 
 def counts(report: Report, say: Say) -> Markup:
     """How many requirements have each verdict."""
     found = report.counts
-    each = (element("li", element("b", str(found[status])), verdict(status, say)) for status in ORDER if found[status])
+    each = (
+        element("li", element("b", str(found[status])), verdict(status, say))
+        for status in ORDER
+        if found[status]
+    )
     return element("ul", each, class_="counts")
 
 
@@ -49,16 +65,23 @@ def about(report: Report, say: Say) -> dict[str, Content]:
     """What ran, on what, when and for how long."""
     header, footer = report.header, report.footer
     services = dict(header["services"])
-    names = [*(name for name in SERVICES if name in services), *(name for name in services if name not in SERVICES)]
+    names = [
+        *(name for name in SERVICES if name in services),
+        *(name for name in services if name not in SERVICES),
+    ]
     return {
         say("target"): say.cut(str(header.get("url") or report.target), LENGTH),
-        say("services"): element("ul", (element("li", say.cut(f"{name}: {services[name]}", LENGTH)) for name in names))
+        say("services"): element(
+            "ul", (element("li", say.cut(f"{name}: {services[name]}", LENGTH)) for name in names)
+        )
         if names
         else say("none"),
         say("seed"): element("code", str(header["seed"])),
         say("began"): when(str(header["began"])),
         say("duration"): time(report.seconds),
-        say("required"): say("every MUST") if header["level"] == "MUST" else say("every MUST and SHOULD"),
+        say("required"): say("every MUST")
+        if header["level"] == "MUST"
+        else say("every MUST and SHOULD"),
         say("exit status"): str(footer["exit_status"]) if footer else say("none, it was cut short"),
         say("known failures"): _wrong(report, say),
         say("suite"): say.cut(str(header["suite"]), LENGTH),
@@ -68,13 +91,19 @@ def about(report: Report, say: Say) -> dict[str, Content]:
 def _wrong(report: Report, say: Say) -> Content:
     """What is wrong with the list of known failures."""
     entries = report.wrong_entries
-    return element("ul", (element("li", say.cut(str(each["sentence"]), LENGTH)) for each in entries)) if entries else None
+    return (
+        element("ul", (element("li", say.cut(str(each["sentence"]), LENGTH)) for each in entries))
+        if entries
+        else None
+    )
 
 
 def when(text: str) -> Markup:
     """A date for a person; a text that is none as it is."""
     try:
-        return element("time", datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M %Z"), datetime=text)
+        return element(
+            "time", datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M %Z"), datetime=text
+        )
     except ValueError:
         return element("span", text[:LENGTH])
 
@@ -104,10 +133,16 @@ def incomplete(report: Report, say: Say, name: str = "incomplete") -> Content:
 
 
 def _last(line: Line, say: Say) -> Markup:
-    return element("li", element("time", f"{float(line['at']):.2f} s"), element("span", say.cut(told(line), LENGTH)))
+    return element(
+        "li",
+        element("time", f"{float(line['at']):.2f} s"),
+        element("span", say.cut(told(line), LENGTH)),
+    )
 
 
-def sectioned(judged: Iterable[Judged], known: Sequence[Section], say: Say) -> Iterator[tuple[int, str, list[Judged]]]:
+def sectioned(
+    judged: Iterable[Judged], known: Sequence[Section], say: Say
+) -> Iterator[tuple[int, str, list[Judged]]]:
     """Requirements by section, with its number and title; at the end those that this specification does not have."""
     judged = list(judged)
     titles = [(section.number, section.title) for section in known]
@@ -137,7 +172,9 @@ def verdict_map(shown: Shown, known: Sequence[Section]) -> Markup:
         )
         for number, title, judged in sectioned(shown.report.judged, known, say)
     )
-    return element("nav", element("ol", rows), class_="map", aria_label=say("Requirements by section"))
+    return element(
+        "nav", element("ol", rows), class_="map", aria_label=say("Requirements by section")
+    )
 
 
 def _sign(shown: Shown, judged: Judged) -> Markup:

@@ -4,7 +4,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from conformance.core.evidence import Exchange, Fact, LogLine, Observation, ProcessEvent, QueuedMessage, UpstreamRequest
+from conformance.core.evidence import (
+    Exchange,
+    Fact,
+    LogLine,
+    Observation,
+    ProcessEvent,
+    QueuedMessage,
+    UpstreamRequest,
+)
 from conformance.report.record_reader import Judged, Line, Report, key
 
 KINDS: dict[str, type[Fact]] = {
@@ -70,15 +78,23 @@ def timeline(report: Report, judged: Judged, limit: int) -> Timeline | None:
     if not lines:
         return None
     ends = [float(line.get("ended", line["at"])) for line in lines]
-    return Timeline(float(lines[0]["at"]), max(ends), tuple(_marks(lines, named)), len(everything) - len(lines))
+    return Timeline(
+        float(lines[0]["at"]), max(ends), tuple(_marks(lines, named)), len(everything) - len(lines)
+    )
 
 
 def told(line: Line) -> str:
     """A line of evidence in one sentence, as the run itself would say it; as it stands where it is not what its kind should be."""
     kind = KINDS.get(str(line["kind"]))
     try:
-        values: dict[str, Any] = {each.name: line[each.name] for each in fields(kind or Fact) if each.name in line}
-        values |= {name: values[name].encode("utf-8", "backslashreplace") for name in BYTES if name in values}
+        values: dict[str, Any] = {
+            each.name: line[each.name] for each in fields(kind or Fact) if each.name in line
+        }
+        values |= {
+            name: values[name].encode("utf-8", "backslashreplace")
+            for name in BYTES
+            if name in values
+        }
         return kind(**values).summary if kind else str(dict(line))
     except (TypeError, ValueError, AttributeError, KeyError):
         return str(dict(line))

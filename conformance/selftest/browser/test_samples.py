@@ -49,13 +49,20 @@ def test_each_is_of_the_whole_catalogue_and_came_out_as_the_tables_say() -> None
         assert report.sentence_in(Language.EN) == report.sentence
         ids = {each.id for each in failed(report)}
         if name in of:
-            assert set(of[name].must_fail) <= ids  # and what follows from it at the level SHOULD, by which a row of a MUST is not judged
+            assert (
+                set(of[name].must_fail) <= ids
+            )  # and what follows from it at the level SHOULD, by which a row of a MUST is not judged
     assert sample("reference").claim == "robust"
-    assert (sample("document").claim, {each.id for each in failed(sample("document"))}) == ("core", MISSED_BY_THE_DOCUMENT)
+    assert (sample("document").claim, {each.id for each in failed(sample("document"))}) == (
+        "core",
+        MISSED_BY_THE_DOCUMENT,
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_its_page_is_filtered_opened_linked_to_and_copied_from(browser: Browser, place: Path, name: str) -> None:
+def test_its_page_is_filtered_opened_linked_to_and_copied_from(
+    browser: Browser, place: Path, name: str
+) -> None:
     report, file = sample(name), place / "page.html"
     file.write_text(html.render([report], Language.EN), "utf-8")
     assert file.stat().st_size < LARGEST
@@ -70,7 +77,9 @@ def test_its_page_is_filtered_opened_linked_to_and_copied_from(browser: Browser,
         item, found = visit.item(names[0]), failed(report)[0].found
         assert found
         item.locator("summary").first.click()
-        expect(item.locator("dt", has_text="got").first.locator("+ dd")).to_contain_text(found.got[:60])
+        expect(item.locator("dt", has_text="got").first.locator("+ dd")).to_contain_text(
+            found.got[:60]
+        )
         item.get_by_role("button", name="Copy").first.click()
         expect(visit.page.get_by_role("status").filter(has_text="copied")).to_be_visible()
         assert visit.page.evaluate("navigator.clipboard.readText()") == found.reproduce[0]
@@ -81,7 +90,12 @@ def test_all_of_them_make_a_matrix(browser: Browser, place: Path) -> None:
     file.write_text(html.render(reports, Language.EN), "utf-8")
     with visited(browser, file) as visit:
         for report in reports:
-            expect(visit.page.get_by_role("main").or_(visit.page.get_by_role("banner")).get_by_text(report.target).first).to_be_visible()
+            expect(
+                visit.page.get_by_role("main")
+                .or_(visit.page.get_by_role("banner"))
+                .get_by_text(report.target)
+                .first
+            ).to_be_visible()
 
 
 @pytest.mark.parametrize("form", views.FORMS)

@@ -15,8 +15,15 @@ def inexact(variant: Variant, judged: Judged) -> list[str]:
     if judged.verdicts.keys() != catalogue().keys():
         return [f"not every requirement was judged:\n{judged.printed}"]
     said: list[str] = []
-    for status, wanted in (("FAIL", variant.missed), ("INCONCLUSIVE", set(variant.inconclusive)), ("ERROR", set[str]())):
+    for status, wanted in (
+        ("FAIL", variant.missed),
+        ("INCONCLUSIVE", set(variant.inconclusive)),
+        ("ERROR", set[str]()),
+    ):
         found = judged.having(status)
-        said += [f"{name} is {status}, unexpectedly: {judged.finding(name)}" for name in sorted(found - wanted)]
+        said += [
+            f"{name} is {status}, unexpectedly: {judged.finding(name)}"
+            for name in sorted(found - wanted)
+        ]
         said += [f"{name} is not {status}" for name in sorted(wanted - found)]
     return said

@@ -29,7 +29,9 @@ class Variant:
     habit: str  # in which it differs from the others, in a sentence
     arguments: tuple[str, ...]
     not_claimed: tuple[Unclaimed, ...] = ()  # of level SHOULD
-    outside: tuple[Unclaimed, ...] = ()  # of any level: what the specification asks of a service that is one process, where this is none
+    outside: tuple[
+        Unclaimed, ...
+    ] = ()  # of any level: what the specification asks of a service that is one process, where this is none
     inconclusive: tuple[str, ...] = ()
 
     @property
@@ -72,7 +74,11 @@ VARIANTS = (
         name="document",
         folder="document",
         habit="The tutorial's own code, nearly as it stands: `databases`, `on_event`, a client per call, `delay` in the coroutine.",
-        arguments=(HERE, "--target-app=document.main:app", "--worker-app=document.celery:celery_app"),
+        arguments=(
+            HERE,
+            "--target-app=document.main:app",
+            "--worker-app=document.celery:celery_app",
+        ),
         not_claimed=(
             Unclaimed("CONC-8", "`delay` waits for the broker in the event loop's thread"),
             Unclaimed("CONC-9", "`delay` retries in the event loop's thread"),
@@ -92,7 +98,10 @@ VARIANTS = (
         habit="SQLAlchemy's ORM over asyncpg, a session per request, response models, included routers, pydantic's settings.",
         arguments=(HERE, "--target-app=orm.main:app", "--worker-app=orm.tasks:queue"),
         not_claimed=(
-            Unclaimed("DB-16", "a mapped class and a response model list their columns; a new one is shown after a deployment"),
+            Unclaimed(
+                "DB-16",
+                "a mapped class and a response model list their columns; a new one is shown after a deployment",
+            ),
             Unclaimed("TASK-16", "it publishes what it is given"),
         ),
     ),
@@ -110,8 +119,16 @@ VARIANTS = (
         name="starlette_alone",
         folder="starlette_alone",
         habit="Starlette without FastAPI: validation by hand, OpenAPI from docstrings, rows in Postgres's own JSON, `send_task` by name.",
-        arguments=(HERE, "--target-app=starlette_alone.web:app", "--worker-app=starlette_alone.worker:app"),
-        not_claimed=(Unclaimed("DEP-9", "Starlette has no `Depends`; its endpoints read the query themselves"),),
+        arguments=(
+            HERE,
+            "--target-app=starlette_alone.web:app",
+            "--worker-app=starlette_alone.worker:app",
+        ),
+        not_claimed=(
+            Unclaimed(
+                "DEP-9", "Starlette has no `Depends`; its endpoints read the query themselves"
+            ),
+        ),
     ),
     Variant(
         name="other_queue",
@@ -138,15 +155,27 @@ VARIANTS = (
         name="granian",
         folder="served",
         habit="The same under granian, a server that is no Python and serves from a process below its own.",
-        arguments=(HERE, "--target-command={python} -m granian --interface asgi --host {host} --port {port} served.app:app", SERVED_WORKER),
+        arguments=(
+            HERE,
+            "--target-command={python} -m granian --interface asgi --host {host} --port {port} served.app:app",
+            SERVED_WORKER,
+        ),
         inconclusive=ROUTES,
     ),
     Variant(
         name="workers",
         folder="served",
         habit="The same under uvicorn with two processes, which section 7 leaves out: it asks for one, and all the rest holds of two.",
-        arguments=(HERE, "--target-command={python} -m uvicorn --workers 2 --host {host} --port {port} served.app:app", SERVED_WORKER),
-        not_claimed=(Unclaimed("LIFE-6", "uvicorn's parent stops with status 0 where a child could not start"),),
+        arguments=(
+            HERE,
+            "--target-command={python} -m uvicorn --workers 2 --host {host} --port {port} served.app:app",
+            SERVED_WORKER,
+        ),
+        not_claimed=(
+            Unclaimed(
+                "LIFE-6", "uvicorn's parent stops with status 0 where a child could not start"
+            ),
+        ),
         outside=(
             Unclaimed("LIFE-1", "each process has a lifespan, and its line"),
             Unclaimed("LIFE-2", "the same"),
@@ -158,7 +187,11 @@ VARIANTS = (
         name="node",
         folder="node",
         habit="JavaScript on Node without a package: its own clients of Postgres, Redis and Celery's protocol, its worker in Python.",
-        arguments=("--target-dir={variants}/node", "--target-command={node} server.mjs", "--worker-app=worker:celery_app"),
+        arguments=(
+            "--target-dir={variants}/node",
+            "--target-command={node} server.mjs",
+            "--worker-app=worker:celery_app",
+        ),
         inconclusive=ROUTES,
     ),
 )

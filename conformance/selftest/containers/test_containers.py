@@ -23,7 +23,13 @@ from conformance.core.errors import WrongUsage
 from conformance.selftest.evaluation.kill_matrix import judged_by
 from conformance.selftest.faulty_services.table import MINIATURES
 from conformance.selftest.process.test_persistent_testbed import CONTROLLED, kept
-from conformance.selftest.process.test_targets import DOCUMENT, MISSED_BY_THE_DOCUMENT, answering, needing, of_level
+from conformance.selftest.process.test_targets import (
+    DOCUMENT,
+    MISSED_BY_THE_DOCUMENT,
+    answering,
+    needing,
+    of_level,
+)
 from conformance.selftest.process.test_usage import expect_usage
 from conformance.selftest.support.suite import PATIENCE, Finished, command, environment, judge
 from conformance.spec.catalogue import Level, catalogue
@@ -31,12 +37,26 @@ from conformance.testbed.containers import Engine, reached
 from conformance.testbed.embedded import free_port
 from conformance.testbed.guard import LABEL
 
-NEWEST = {"CONFORMANCE_POSTGRES_IMAGE": "conformance-ci/postgres:18", "CONFORMANCE_REDIS_IMAGE": "conformance-ci/valkey:9"}
-OLDEST = {"CONFORMANCE_POSTGRES_IMAGE": "conformance-ci/postgres:15", "CONFORMANCE_REDIS_IMAGE": "conformance-ci/redis:7"}
+NEWEST = {
+    "CONFORMANCE_POSTGRES_IMAGE": "conformance-ci/postgres:18",
+    "CONFORMANCE_REDIS_IMAGE": "conformance-ci/valkey:9",
+}
+OLDEST = {
+    "CONFORMANCE_POSTGRES_IMAGE": "conformance-ci/postgres:15",
+    "CONFORMANCE_REDIS_IMAGE": "conformance-ci/redis:7",
+}
 SERVICE = "conformance-ci/service"
 WORKER = "reference_impl.tasks:celery_app"
-IMAGES = ("--postgres-image", NEWEST["CONFORMANCE_POSTGRES_IMAGE"], "--redis-image", NEWEST["CONFORMANCE_REDIS_IMAGE"])
-ADMINISTERED = ("DB", "TASK")  # the sections whose faults are made by the administration of a service
+IMAGES = (
+    "--postgres-image",
+    NEWEST["CONFORMANCE_POSTGRES_IMAGE"],
+    "--redis-image",
+    NEWEST["CONFORMANCE_REDIS_IMAGE"],
+)
+ADMINISTERED = (
+    "DB",
+    "TASK",
+)  # the sections whose faults are made by the administration of a service
 IMAGES_DEADLINE = 300.0  # seconds; they take 20 alone, and 70 with their base
 FAULTY = ("reads_share_one_connection", "row_is_cached", "work_is_done_by_the_web_process")
 
@@ -50,7 +70,11 @@ def why_not() -> str | None:
     with_tags = {tag for image in client.images.list() for tag in image.tags}
     client.close()
     missing = {*NEWEST.values(), *OLDEST.values(), f"{SERVICE}:latest"} - with_tags
-    return f"the daemon has no {', '.join(sorted(missing))}; .ci/engine makes them" if missing else None
+    return (
+        f"the daemon has no {', '.join(sorted(missing))}; .ci/engine makes them"
+        if missing
+        else None
+    )
 
 
 AWAITED = os.environ.get("CONTAINERS") == "awaited"
@@ -75,7 +99,9 @@ def client() -> Iterator[docker.DockerClient]:
     connected.close()
 
 
-def test_what_a_thread_asks_of_the_daemon_reads_no_whole_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_thread_asks_of_the_daemon_reads_no_whole_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def fails(*_: Any, **__: Any) -> Any:
         raise AssertionError("pytest may take a name from it meanwhile")
 
@@ -94,7 +120,10 @@ def test_what_a_thread_asks_of_the_daemon_reads_no_whole_environment(monkeypatch
 def left(client: docker.DockerClient) -> list[Any]:
     """The containers and networks of any run."""
     chosen: Any = {"label": LABEL}
-    return [*client.containers.list(all=True, filters=chosen), *client.networks.list(filters=chosen)]
+    return [
+        *client.containers.list(all=True, filters=chosen),
+        *client.networks.list(filters=chosen),
+    ]
 
 
 def expect_the_reference_robust(finished: Finished) -> None:
@@ -113,12 +142,29 @@ def test_the_reference_is_robust_on_containers(place: Path, client: docker.Docke
 
 def test_the_services_are_administered_alike_in_older_releases(place: Path) -> None:
     finished = judge(place, "--services", "containers", "--only", *ADMINISTERED, env=OLDEST)
-    assert finished.ids("PASS") == {name for name in catalogue() if name.startswith(ADMINISTERED)} - of_level(Level.MAY), finished.output
+    assert finished.ids("PASS") == {
+        name for name in catalogue() if name.startswith(ADMINISTERED)
+    } - of_level(Level.MAY), finished.output
 
 
 def test_the_documents_own_code_misses_the_same_on_containers(place: Path) -> None:
-    target = ("--target-app", "document.main:app", f"--target-dir={DOCUMENT}", "--worker-app", "document.celery:celery_app")
-    finished = judge(place, "--services", "containers", *target, "--only", *MISSED_BY_THE_DOCUMENT, "DB", env=NEWEST)
+    target = (
+        "--target-app",
+        "document.main:app",
+        f"--target-dir={DOCUMENT}",
+        "--worker-app",
+        "document.celery:celery_app",
+    )
+    finished = judge(
+        place,
+        "--services",
+        "containers",
+        *target,
+        "--only",
+        *MISSED_BY_THE_DOCUMENT,
+        "DB",
+        env=NEWEST,
+    )
     assert finished.ids("FAIL") == MISSED_BY_THE_DOCUMENT, finished.output
     assert finished.ids("INCONCLUSIVE") | finished.ids("ERROR") == set(), finished.output
 
@@ -134,15 +180,23 @@ def test_a_miniature_fails_the_same_on_containers(place: Path, name: str) -> Non
     assert on_containers.ids("FAIL") >= set(miniature.must_fail)
 
 
-def test_a_target_in_a_container_is_judged_like_any_other(place: Path, client: docker.DockerClient) -> None:
-    finished = judge(place, "--target-image", SERVICE, "--worker-app", WORKER, "--only", *CONTROLLED, env=NEWEST)
+def test_a_target_in_a_container_is_judged_like_any_other(
+    place: Path, client: docker.DockerClient
+) -> None:
+    finished = judge(
+        place, "--target-image", SERVICE, "--worker-app", WORKER, "--only", *CONTROLLED, env=NEWEST
+    )
     assert finished.ids("FAIL") | finished.ids("ERROR") == set(), finished.output
-    assert finished.ids("INCONCLUSIVE") == needing("source") & finished.verdicts.keys(), finished.output
+    assert finished.ids("INCONCLUSIVE") == needing("source") & finished.verdicts.keys(), (
+        finished.output
+    )
     assert f"a container of {SERVICE}" in finished.output
     assert not left(client)
 
 
-def test_a_service_in_a_container_of_somebody_elses(place: Path, client: docker.DockerClient) -> None:
+def test_a_service_in_a_container_of_somebody_elses(
+    place: Path, client: docker.DockerClient
+) -> None:
     with kept(place, "--services", "containers", "--format", "compose", *IMAGES) as testbed:
         printed = yaml.safe_load(testbed.printed)
         network = printed["networks"]["conformance"]["name"]
@@ -154,9 +208,13 @@ def test_a_service_in_a_container_of_somebody_elses(place: Path, client: docker.
         try:
             client.containers.run(SERVICE, celery, name=names[1], **more)
             more["environment"] = {**inside, "HOST": "0.0.0.0", "PORT": "8000"}  # noqa: S104 - inside of the container
-            client.containers.run(SERVICE, name=names[0], ports={"8000/tcp": ("127.0.0.1", port)}, **more)
+            client.containers.run(
+                SERVICE, name=names[0], ports={"8000/tcp": ("127.0.0.1", port)}, **more
+            )
             url = answering(f"http://127.0.0.1:{port}")
-            finished = judge(place, "--target-url", url, "--container", names[0], "--worker-container", names[1])
+            finished = judge(
+                place, "--target-url", url, "--container", names[0], "--worker-container", names[1]
+            )
             assert {client.containers.get(name).status for name in names} == {"running"}
         finally:
             for name in names:
@@ -170,11 +228,18 @@ def test_a_service_in_a_container_of_somebody_elses(place: Path, client: docker.
 
 def test_an_image_that_cannot_be_pulled(place: Path) -> None:
     image = "127.0.0.1:9/postgres:18"  # nothing listens there
-    sentence = rf"--postgres-image wants an image that is there or can be pulled; {image} cannot be: .*"
-    expect_usage(judge(place, "--services", "containers", "--postgres-image", image), sentence, place)
+    sentence = (
+        rf"--postgres-image wants an image that is there or can be pulled; {image} cannot be: .*"
+    )
+    expect_usage(
+        judge(place, "--services", "containers", "--postgres-image", image), sentence, place
+    )
     finished = judge(place, "--services", "auto", "--postgres-image", image, "--only", "DB-1")
     assert finished.status == 0
-    assert f"containers  none: --postgres-image wants an image that is there or can be pulled; {image}" in finished.output
+    assert (
+        f"containers  none: --postgres-image wants an image that is there or can be pulled; {image}"
+        in finished.output
+    )
 
 
 def test_an_image_that_does_not_go_on_serving(place: Path, client: docker.DockerClient) -> None:
@@ -186,16 +251,28 @@ def test_an_image_that_does_not_go_on_serving(place: Path, client: docker.Docker
 
 def test_a_container_that_is_not_there(place: Path) -> None:
     sentence = r"--container wants the name of a container that runs; there is no nobodys"
-    expect_usage(judge(place, "--target-url", "http://127.0.0.1:9", "--container", "nobodys"), sentence, place)
+    expect_usage(
+        judge(place, "--target-url", "http://127.0.0.1:9", "--container", "nobodys"),
+        sentence,
+        place,
+    )
 
 
-def test_sigkill_leaves_nothing_and_disturbs_no_other_run(place: Path, client: docker.DockerClient) -> None:
+def test_sigkill_leaves_nothing_and_disturbs_no_other_run(
+    place: Path, client: docker.DockerClient
+) -> None:
     output = place / "output.txt"
     with output.open("wb") as file:
         argv = command("--target-image", SERVICE, "--worker-app", WORKER)
-        run = subprocess.Popen(argv, cwd=PROJECT, env={**environment(place), **NEWEST}, stdout=file, stderr=file)
+        run = subprocess.Popen(
+            argv, cwd=PROJECT, env={**environment(place), **NEWEST}, stdout=file, stderr=file
+        )
     deadline = time.monotonic() + PATIENCE
-    while ".." not in output.read_text("utf-8", "replace") and run.poll() is None and time.monotonic() < deadline:
+    while (
+        ".." not in output.read_text("utf-8", "replace")
+        and run.poll() is None
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.02)
     assert len(left(client)) >= 4  # two servers, the service, the network
     run.send_signal(signal.SIGKILL)

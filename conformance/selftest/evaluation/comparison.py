@@ -59,7 +59,18 @@ class Bench:
     def _found(self, url: str) -> tuple[str, ...]:
         report = self.folder / "schemathesis.json"
         report.unlink(missing_ok=True)
-        argv = [sys.executable, "-m", "schemathesis.cli", "run", str(CONTRACT), "--url", url, "--seed", "2026", "--no-color"]
+        argv = [
+            sys.executable,
+            "-m",
+            "schemathesis.cli",
+            "run",
+            str(CONTRACT),
+            "--url",
+            url,
+            "--seed",
+            "2026",
+            "--no-color",
+        ]
         try:
             done = subprocess.run(
                 [*argv, "--report", "json", "--report-json-path", str(report)],
@@ -74,12 +85,18 @@ class Bench:
         if done.returncode == 0:
             return ()
         failures = json.loads(report.read_text("utf-8"))["failures"] if report.exists() else []
-        return tuple(sorted({str(failure["title"]) for failure in failures})) or (_closing_words(done.stdout),)
+        return tuple(sorted({str(failure["title"]) for failure in failures})) or (
+            _closing_words(done.stdout),
+        )
 
 
 def _closing_words(printed: str) -> str:
     """What its last line says, without its frame and its time: `1 error`."""
-    return re.sub(r" in [\d.]+s$", "", printed.strip().splitlines()[-1].strip("= ")) if printed.strip() else "it says nothing"
+    return (
+        re.sub(r" in [\d.]+s$", "", printed.strip().splitlines()[-1].strip("= "))
+        if printed.strip()
+        else "it says nothing"
+    )
 
 
 def version() -> str:

@@ -31,7 +31,10 @@ from conformance.selftest.support.warm import Starter
 from conformance.session import repeat
 
 BENCHES = 2  # for Schemathesis, which waits more than it works
-TOGETHER = ("matrix", "variants")  # are judged on the same beds: a variant works while a miniature waits
+TOGETHER = (
+    "matrix",
+    "variants",
+)  # are judged on the same beds: a variant works while a miniature waits
 Figures = dict[str, Any]
 
 
@@ -47,7 +50,10 @@ def main(parts: Sequence[str], *, runs: int, again: bool) -> int:
         "repeat": partial(_repeat, runs),
     }
     if unknown := [part for part in parts if part not in figures_page.PARTS]:
-        print(f"conformance prove wants parts of the proof; {unknown[0]!r} is none of {', '.join(figures_page.PARTS)}", file=sys.stderr)
+        print(
+            f"conformance prove wants parts of the proof; {unknown[0]!r} is none of {', '.join(figures_page.PARTS)}",
+            file=sys.stderr,
+        )
         return 4
     work_in_memory()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started is ended
@@ -70,18 +76,29 @@ def main(parts: Sequence[str], *, runs: int, again: bool) -> int:
 def _write(part: str, figures: Figures, commit: str) -> None:
     figures["commits"] = list(dict.fromkeys([*figures.get("commits", ()), commit]))
     figures_page.FIGURES.mkdir(exist_ok=True)
-    (figures_page.FIGURES / f"{part}.json").write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    (figures_page.FIGURES / f"{part}.json").write_text(
+        json.dumps(figures, indent=1, ensure_ascii=False) + "\n", "utf-8"
+    )
     print(f"{part}: {figures['seconds']} s")
 
 
 def _commit() -> str:
     """The commit that the figures are of; what a proof itself writes is no change of it."""
     git = ("git", "-C", str(PROJECT))
-    head = subprocess.run([*git, "rev-parse", "--short=7", "HEAD"], capture_output=True, text=True, check=False)
+    head = subprocess.run(
+        [*git, "rev-parse", "--short=7", "HEAD"], capture_output=True, text=True, check=False
+    )
     if head.returncode:
         return "no commit"
     changed = subprocess.run(
-        [*git, "status", "--porcelain", "--", ".", *(f":!{path.relative_to(PROJECT)}" for path in figures_page.WRITTEN)],
+        [
+            *git,
+            "status",
+            "--porcelain",
+            "--",
+            ".",
+            *(f":!{path.relative_to(PROJECT)}" for path in figures_page.WRITTEN),
+        ],
         capture_output=True,
         text=True,
         check=True,
@@ -104,10 +121,29 @@ def _rows(part: str) -> list[_Row]:
     """Every variant, by the whole catalogue; or every miniature, by that or by what `kill_matrix.judged_by` says."""
     if part == "variants":
         return [
-            _Row(part, each.name, partial(judging.judge, each), partial(judging.inexact, each), {"habit": each.habit}) for each in VARIANTS
+            _Row(
+                part,
+                each.name,
+                partial(judging.judge, each),
+                partial(judging.inexact, each),
+                {"habit": each.habit},
+            )
+            for each in VARIANTS
         ]
-    judge, inexact = partial(kill_matrix.judge, whole=part == "whole"), partial(kill_matrix.inexact, whole=part == "whole")
-    return [_Row(part, each.name, partial(judge, each), partial(inexact, each), {"made_for": each.must_fail[:1]}) for each in MINIATURES]
+    judge, inexact = (
+        partial(kill_matrix.judge, whole=part == "whole"),
+        partial(kill_matrix.inexact, whole=part == "whole"),
+    )
+    return [
+        _Row(
+            part,
+            each.name,
+            partial(judge, each),
+            partial(inexact, each),
+            {"made_for": each.must_fail[:1]},
+        )
+        for each in MINIATURES
+    ]
 
 
 def judged_figures(parts: Sequence[str], *, again: bool) -> dict[str, Figures]:
@@ -115,12 +151,19 @@ def judged_figures(parts: Sequence[str], *, again: bool) -> dict[str, Figures]:
     most = kill_matrix.RUNS_AT_ONCE if "matrix" in parts else kill_matrix.WHOLE_RUNS_AT_ONCE
     before = figures_page.read() if again else {}
     kept = {part: before.get(part, {}) for part in parts}
-    done = {part: {row["name"]: row for row in kept[part].get("rows", ()) if not row["inexact"]} for part in parts}
+    done = {
+        part: {row["name"]: row for row in kept[part].get("rows", ()) if not row["inexact"]}
+        for part in parts
+    }
     rows = [row for part in parts for row in _rows(part)]
     took = figures_page.seconds("variants") | figures_page.seconds("matrix")
-    missing = kill_matrix.longest_first([row for row in rows if row.name not in done[row.part]], took)
+    missing = kill_matrix.longest_first(
+        [row for row in rows if row.name not in done[row.part]], took
+    )
     # The longest miniatures mostly wait and variants mostly work, so they stand at the two ends from which beds take.
-    missing = [row for row in missing if row.part != "variants"] + [row for row in reversed(missing) if row.part == "variants"]
+    missing = [row for row in missing if row.part != "variants"] + [
+        row for row in reversed(missing) if row.part == "variants"
+    ]
     began = time.monotonic()
     with kill_matrix.begun(most, [row.judge for row in missing]) as futures:
         for row, future in zip(missing, futures, strict=True):
@@ -151,11 +194,20 @@ def _mutants() -> Figures:
     """Every mutant of the reference, up to the first requirement that fails."""
     rows: list[Figures] = []
     chosen = list(mutants.mutants())
-    with kill_matrix.begun(kill_matrix.WHOLE_RUNS_AT_ONCE, [partial(mutants.judge, each) for each in chosen]) as futures:
+    with kill_matrix.begun(
+        kill_matrix.WHOLE_RUNS_AT_ONCE, [partial(mutants.judge, each) for each in chosen]
+    ) as futures:
         for mutant, future in zip(chosen, futures, strict=True):
             judged = future.result()
             killer = mutants.killed_by(judged)
-            rows.append({"name": mutant.name, "operator": mutant.operator, "killed_by": killer, "seconds": round(judged.seconds, 1)})
+            rows.append(
+                {
+                    "name": mutant.name,
+                    "operator": mutant.operator,
+                    "killed_by": killer,
+                    "seconds": round(judged.seconds, 1),
+                }
+            )
             print(f"  {mutant.name}: {killer or 'SURVIVED'} ({judged.seconds:.1f} s)", flush=True)
     return {"rows": rows}
 
@@ -168,7 +220,9 @@ def _repeat(runs: int) -> Figures:
         figures = dict(json.loads(file.read_text("utf-8")))
         if not figures["runs"]:
             raise SystemExit("repeat: no run ended, so its figures stay as they were")
-        return figures | {"means": figures.pop("seconds")}  # for `seconds` are those of the whole part
+        return figures | {
+            "means": figures.pop("seconds")
+        }  # for `seconds` are those of the whole part
 
 
 @contextmanager
@@ -179,7 +233,13 @@ def _forked() -> Iterator[repeat.Suite]:
         place.chmod(0o711)
 
         def run(options: Sequence[str]) -> tuple[int, str]:
-            status = starter.run(options, output, environment(place), kill_matrix.RUN_DEADLINE, kill_matrix.END_DEADLINE)
+            status = starter.run(
+                options,
+                output,
+                environment(place),
+                kill_matrix.RUN_DEADLINE,
+                kill_matrix.END_DEADLINE,
+            )
             kill_matrix.expect_empty(place / "scratch")
             return status, output.read_text("utf-8", "replace")
 
@@ -204,11 +264,21 @@ def _peer(*, again: bool) -> Figures:
                 peered = bench.judge(miniature)
             finally:
                 benches.put(bench)
-            print(f"  {miniature.name}: {', '.join(peered.found) or 'nothing'} ({peered.seconds:.1f} s)", flush=True)
-            return {"name": miniature.name, "found": peered.found, "seconds": round(peered.seconds, 1)}
+            print(
+                f"  {miniature.name}: {', '.join(peered.found) or 'nothing'} ({peered.seconds:.1f} s)",
+                flush=True,
+            )
+            return {
+                "name": miniature.name,
+                "found": peered.found,
+                "seconds": round(peered.seconds, 1),
+            }
 
         with ThreadPoolExecutor(BENCHES) as pool:
-            rows |= {row["name"]: row for row in pool.map(judge, [each for each in MINIATURES if each.name not in rows])}
+            rows |= {
+                row["name"]: row
+                for row in pool.map(judge, [each for each in MINIATURES if each.name not in rows])
+            }
     seconds = kept.get("seconds", 0) + round(time.monotonic() - began)
     return {
         "rows": [rows[miniature.name] for miniature in MINIATURES],
@@ -220,6 +290,9 @@ def _peer(*, again: bool) -> Figures:
 
 def _tell(name: str, judged: Judged, inexact: Sequence[str]) -> None:
     """A line of a row, and what is inexact about it."""
-    print(f"  {name}: {', '.join(sorted(judged.having('FAIL'))) or 'fails nothing'} ({judged.seconds:.1f} s)", flush=True)
+    print(
+        f"  {name}: {', '.join(sorted(judged.having('FAIL'))) or 'fails nothing'} ({judged.seconds:.1f} s)",
+        flush=True,
+    )
     for said in inexact:
         print(f"    INEXACT: {said}", flush=True)

@@ -25,7 +25,11 @@ Figures = Mapping[str, Any]
 
 def read() -> dict[str, Figures]:
     """The figures of each part that `conformance prove` has written."""
-    return {part: json.loads((FIGURES / f"{part}.json").read_text("utf-8")) for part in PARTS if (FIGURES / f"{part}.json").exists()}
+    return {
+        part: json.loads((FIGURES / f"{part}.json").read_text("utf-8"))
+        for part in PARTS
+        if (FIGURES / f"{part}.json").exists()
+    }
 
 
 def seconds(part: str) -> dict[str, float]:
@@ -39,7 +43,9 @@ def write() -> None:
     PAGE.write_text(page(figures), "utf-8")
     for language, readme in READMES.items():
         before, _, rest = readme.read_text("utf-8").partition(BEGIN)
-        readme.write_text(before + BEGIN + summary(figures, language) + END + rest.partition(END)[2], "utf-8")
+        readme.write_text(
+            before + BEGIN + summary(figures, language) + END + rest.partition(END)[2], "utf-8"
+        )
 
 
 def wrong(figures: Mapping[str, Figures]) -> Iterator[str]:
@@ -54,13 +60,32 @@ def wrong(figures: Mapping[str, Figures]) -> Iterator[str]:
         if [row["name"] for row in figures[part]["rows"]] != tables[part]:
             yield f"{part}: the figures are of another table; run `conformance prove {part}` again"
             continue
-        yield from (f"{part}: {row['name']}: {said}" for row in figures[part]["rows"] for said in row.get("inexact", ()))
-        yield from (f"{part}: {row['name']}: {said}, as its table is now" for row in figures[part]["rows"] for said in _differs(part, row))
+        yield from (
+            f"{part}: {row['name']}: {said}"
+            for row in figures[part]["rows"]
+            for said in row.get("inexact", ())
+        )
+        yield from (
+            f"{part}: {row['name']}: {said}, as its table is now"
+            for row in figures[part]["rows"]
+            for said in _differs(part, row)
+        )
     if "mutants" in figures:
-        yield from (f"mutants: the suite failed over {row['name']}" for row in figures["mutants"]["rows"] if row["killed_by"] == FAILED)
-        yield from (f"mutants: {name} survived, and nothing says why" for name in _survivors(figures["mutants"]) if name not in SURVIVORS)
+        yield from (
+            f"mutants: the suite failed over {row['name']}"
+            for row in figures["mutants"]["rows"]
+            if row["killed_by"] == FAILED
+        )
+        yield from (
+            f"mutants: {name} survived, and nothing says why"
+            for name in _survivors(figures["mutants"])
+            if name not in SURVIVORS
+        )
     if "repeat" in figures:
-        yield from (f"repeat: {flip['requirement']} was not always the same for {flip['target']}" for flip in figures["repeat"]["flips"])
+        yield from (
+            f"repeat: {flip['requirement']} was not always the same for {flip['target']}"
+            for flip in figures["repeat"]["flips"]
+        )
 
 
 def _differs(part: str, row: Figures) -> Iterator[str]:
@@ -90,7 +115,10 @@ SUMMARY: Mapping[Language, Mapping[str, tuple[str, str]]] = {
             "the same, each judged by the whole catalogue",
             "{exact} found, each for its own reason, and nothing else failed but what is named as its consequence",
         ),
-        "peer": ("the same, given to Schemathesis {version} alone (the contract, all phases)", "{found} found"),
+        "peer": (
+            "the same, given to Schemathesis {version} alone (the contract, all phases)",
+            "{found} found",
+        ),
         "variants": (
             "{variants} correct services, each in a style of its own",
             "{exact} pass every MUST that is asked of them, and every SHOULD that they claim",
@@ -114,7 +142,10 @@ SUMMARY: Mapping[Language, Mapping[str, tuple[str, str]]] = {
             "{exact} 个被找出，理由均为各自的缺陷，除表中列为其后果的要求外没有误报其他",
         ),
         "peer": ("同样的服务，只交给 Schemathesis {version}（契约，所有阶段）", "{found} 个被找出"),
-        "variants": ("{variants} 个正确的服务，风格各不相同", "{exact} 个通过了对其提出的每条 MUST，以及其声明的每条 SHOULD"),
+        "variants": (
+            "{variants} 个正确的服务，风格各不相同",
+            "{exact} 个通过了对其提出的每条 MUST，以及其声明的每条 SHOULD",
+        ),
         "mutants": (
             "{mutants} 个由 cosmic-ray 生成的参考实现变异体",
             "{found} 个被找出（其中 {unstarted} 个无法启动）；{survivors} 个存活，均有解释",
@@ -139,7 +170,9 @@ def summary(figures: Mapping[str, Figures], language: Language = Language.EN) ->
         ("repeat", _of_repeat),
     ):
         if part in figures:
-            given, result = (cell.format(**counted(figures[part])) for cell in SUMMARY[language][part])
+            given, result = (
+                cell.format(**counted(figures[part])) for cell in SUMMARY[language][part]
+            )
             lines.append(f"| {given} | {result} | `conformance prove {part}` |")
     return "\n".join(lines) + "\n"
 
@@ -147,7 +180,11 @@ def summary(figures: Mapping[str, Figures], language: Language = Language.EN) ->
 def _of_matrix(matrix: Figures) -> Figures:
     faults = [row for row in matrix["rows"] if row["made_for"]]
     judged = sum(requirement.level is not Level.MAY for requirement in catalogue().values())
-    return {"faults": len(faults), "judged": judged, "exact": sum(not row["inexact"] for row in faults)}
+    return {
+        "faults": len(faults),
+        "judged": judged,
+        "exact": sum(not row["inexact"] for row in faults),
+    }
 
 
 def _of_peer(peer: Figures) -> Figures:
@@ -155,14 +192,22 @@ def _of_peer(peer: Figures) -> Figures:
 
 
 def _of_variants(variants: Figures) -> Figures:
-    return {"variants": len(variants["rows"]), "exact": sum(not row["inexact"] for row in variants["rows"])}
+    return {
+        "variants": len(variants["rows"]),
+        "exact": sum(not row["inexact"] for row in variants["rows"]),
+    }
 
 
 def _of_mutants(mutants: Figures) -> Figures:
     rows = mutants["rows"]
     survivors = len(_survivors(mutants))
     unstarted = sum(row["killed_by"] == NOT_STARTED for row in rows)
-    return {"mutants": len(rows), "found": len(rows) - survivors, "unstarted": unstarted, "survivors": survivors}
+    return {
+        "mutants": len(rows),
+        "found": len(rows) - survivors,
+        "unstarted": unstarted,
+        "survivors": survivors,
+    }
 
 
 def _of_repeat(repeat: Figures) -> Figures:
@@ -173,8 +218,16 @@ def page(figures: Mapping[str, Figures]) -> str:
     """PROOF.md."""
     begin = "# The proof\n\nWritten by `conformance prove` from `figures/`; do not edit. Seconds are of 2 cores."
     parts = [begin, summary(figures).rstrip()]
-    parts += [f"There are no figures yet of: {', '.join(missing)}."] if (missing := [part for part in PARTS if part not in figures]) else []
-    parts += [_matrix(figures["matrix"], figures.get("whole"), figures.get("peer"))] if "matrix" in figures else []
+    parts += (
+        [f"There are no figures yet of: {', '.join(missing)}."]
+        if (missing := [part for part in PARTS if part not in figures])
+        else []
+    )
+    parts += (
+        [_matrix(figures["matrix"], figures.get("whole"), figures.get("peer"))]
+        if "matrix" in figures
+        else []
+    )
     parts += [_variants(figures["variants"])] if "variants" in figures else []
     parts += [_mutants(figures["mutants"])] if "mutants" in figures else []
     parts += [_repeat(figures["repeat"])] if "repeat" in figures else []
@@ -187,21 +240,36 @@ def _matrix(matrix: Figures, whole: Figures | None, peer: Figures | None) -> str
     others = [({row["name"]: row for row in part["rows"]}, cells) for part, cells in given if part]
     rows = matrix["rows"]
     each = sum(row["seconds"] for row in rows) / len(rows) / matrix["at_once"]
-    beside = "".join(f", together with the {part} below," for part in matrix["together"] if part != "matrix")
+    beside = "".join(
+        f", together with the {part} below," for part in matrix["together"] if part != "matrix"
+    )
     lines = [
         "## Miniatures\n",
         "Each judged by what it must fail, by the MUSTs of its section that are cheap to look at, and by one such of every other section:",
         f"{_median(rows)} s (median). {len(rows)} of them{beside or ','} {matrix['at_once']} at once, took {matrix['seconds']} s; each more takes {each:.1f} s.",
-        *([f"By the whole catalogue: {_median(whole['rows'])} s (median), {whole['seconds']} s together."] if whole else []),
+        *(
+            [
+                f"By the whole catalogue: {_median(whole['rows'])} s (median), {whole['seconds']} s together."
+            ]
+            if whole
+            else []
+        ),
         *([f"By Schemathesis: {_median(peer['rows'])} s (median), two at a time."] if peer else []),
         "",
         "| made for | miniature | fails as well | s |"
         + (" of the whole catalogue | cannot be judged | s |" if whole else "")
         + (" Schemathesis finds | s |" if peer else ""),
-        "| --- | --- | --- | --- |" + (" --- | --- | --- |" if whole else "") + (" --- | --- |" if peer else ""),
+        "| --- | --- | --- | --- |"
+        + (" --- | --- | --- |" if whole else "")
+        + (" --- | --- |" if peer else ""),
     ]
     for row in rows:
-        cells = ["".join(row["made_for"]) or "none", f"`{row['name']}`", _also(row), str(row["seconds"])]
+        cells = [
+            "".join(row["made_for"]) or "none",
+            f"`{row['name']}`",
+            _also(row),
+            str(row["seconds"]),
+        ]
         for theirs, of_theirs in others:
             cells += of_theirs(theirs[row["name"]]) if row["name"] in theirs else []
         lines.append("| " + " | ".join(cells) + " |")
@@ -226,7 +294,11 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _variants(variants: Figures) -> str:
-    lines = ["## Variants\n", "| variant | habit | does not claim | cannot be looked at | s |", "| --- | --- | --- | --- | --- |"]
+    lines = [
+        "## Variants\n",
+        "| variant | habit | does not claim | cannot be looked at | s |",
+        "| --- | --- | --- | --- | --- |",
+    ]
     lines += [
         f"| `{row['name']}` | {_cell(row['habit'])} | {', '.join(row['failed'])} | {', '.join(row['unseen'])} | {row['seconds']} |"
         for row in variants["rows"]
@@ -236,21 +308,37 @@ def _variants(variants: Figures) -> str:
 
 def _mutants(mutants: Figures) -> str:
     lines = ["## Mutants that survive\n", "| mutant | why nothing fails |", "| --- | --- |"]
-    lines += [f"| `{_cell(name)}` | {SURVIVORS.get(name, 'UNEXPLAINED')} |" for name in _survivors(mutants)]
+    lines += [
+        f"| `{_cell(name)}` | {SURVIVORS.get(name, 'UNEXPLAINED')} |"
+        for name in _survivors(mutants)
+    ]
     return "\n".join(lines)
 
 
 def _repeat(repeat: Figures) -> str:
     lines = ["## Repeatability\n", "| kind of run | runs | s (mean) |", "| --- | --- | --- |"]
-    lines += [f"| {kind} | {count} | {repeat['means'][kind]} |" for kind, count in sorted(repeat["kinds"].items())]
-    flips = [f"- {flip['requirement']}, {flip['target']}: {flip['runs']}" for flip in repeat["flips"]]
-    return "\n".join(lines) + "\n\nVerdicts that differed: " + ("\n\n" + "\n".join(flips) if flips else "none.")
+    lines += [
+        f"| {kind} | {count} | {repeat['means'][kind]} |"
+        for kind, count in sorted(repeat["kinds"].items())
+    ]
+    flips = [
+        f"- {flip['requirement']}, {flip['target']}: {flip['runs']}" for flip in repeat["flips"]
+    ]
+    return (
+        "\n".join(lines)
+        + "\n\nVerdicts that differed: "
+        + ("\n\n" + "\n".join(flips) if flips else "none.")
+    )
 
 
 def _made_of(figures: Mapping[str, Figures]) -> str:
     """Of which commits the figures are: rows that were judged again later are of a later one."""
     lines = ["## Of which commits\n", "| part | commits | s |", "| --- | --- | --- |"]
-    lines += [f"| {part} | {', '.join(figures[part]['commits'])} | {_seconds(figures[part])} |" for part in PARTS if part in figures]
+    lines += [
+        f"| {part} | {', '.join(figures[part]['commits'])} | {_seconds(figures[part])} |"
+        for part in PARTS
+        if part in figures
+    ]
     return "\n".join(lines)
 
 

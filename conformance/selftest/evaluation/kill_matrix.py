@@ -42,7 +42,20 @@ RUN_DEADLINE = 300.0  # seconds; one on the document's own code had not ended af
 END_DEADLINE = 30.0  # seconds from SIGTERM to the end of a run, which cleans up
 SEED = "--seed=2026"  # a search finds what is there for some seeds and not for others; here it must be the same each time
 # MUSTs that take 0.13 to 2 s of the reference, on 2 quiet cores, or a worker; the others that take no copy of it take 0.03 in the mean
-LONG = {"CONC-1", "CONC-2", "CONC-3", "CONC-4", "END-4", "DB-3", "DB-5", "UP-2", "UP-4", "TASK-5", "TASK-6", "DEP-2"}
+LONG = {
+    "CONC-1",
+    "CONC-2",
+    "CONC-3",
+    "CONC-4",
+    "END-4",
+    "DB-3",
+    "DB-5",
+    "UP-2",
+    "UP-4",
+    "TASK-5",
+    "TASK-6",
+    "DEP-2",
+}
 
 
 @dataclass(frozen=True)
@@ -71,7 +84,9 @@ class Bed:
     redis_url: str
     starter: Starter
     place: Path
-    environment: Mapping[str, str]  # made by the main thread: pytest changes its own between two tests, and copying it then may fail
+    environment: Mapping[
+        str, str
+    ]  # made by the main thread: pytest changes its own between two tests, and copying it then may fail
 
     def judge(self, *arguments: str, stop_at_first: bool = False) -> Judged:
         """Run the suite, as its users do. A run that hangs is ended in a way that lets it clean up."""
@@ -96,7 +111,10 @@ def begun(count: int, works: Iterable[Callable[[Bed], T]]) -> Iterator[list[Futu
     """
     waiting = deque((work, Future[T]()) for work in works)
     futures = [future for _, future in waiting]
-    with made(min(count, len(waiting)) or 1) as beds, ThreadPoolExecutor(len(beds), thread_name_prefix="bed") as pool:
+    with (
+        made(min(count, len(waiting)) or 1) as beds,
+        ThreadPoolExecutor(len(beds), thread_name_prefix="bed") as pool,
+    ):
         for number, bed in enumerate(beds):
             pool.submit(_serve, bed, waiting.pop if number % 2 else waiting.popleft)
         try:
@@ -148,8 +166,15 @@ def expect_empty(folder: Path) -> None:
 def cheap() -> Mapping[int, Sequence[str]]:
     """The MUSTs that are cheap to look at, by section."""
     long = LONG | {name for kind in lifecycle.LIVES for name in kind.looked_at_by}
-    musts = [requirement for requirement in catalogue().values() if requirement.level is Level.MUST and requirement.id not in long]
-    return {section: [must.id for must in musts if must.section == section] for section in sorted({must.section for must in musts})}
+    musts = [
+        requirement
+        for requirement in catalogue().values()
+        if requirement.level is Level.MUST and requirement.id not in long
+    ]
+    return {
+        section: [must.id for must in musts if must.section == section]
+        for section in sorted({must.section for must in musts})
+    }
 
 
 def judged_by(miniature: Miniature, *, whole: bool) -> list[str]:
@@ -157,7 +182,11 @@ def judged_by(miniature: Miniature, *, whole: bool) -> list[str]:
     if whole or not miniature.must_fail:
         return list(catalogue())
     own = {catalogue()[name].section for name in miniature.must_fail}
-    beside = {name for section, names in cheap().items() for name in (names if section in own else names[:1])}
+    beside = {
+        name
+        for section, names in cheap().items()
+        for name in (names if section in own else names[:1])
+    }
     chosen = {*miniature.must_fail, *miniature.after, *beside}
     return [name for name in catalogue() if name in chosen]
 
@@ -179,10 +208,20 @@ def inexact(miniature: Miniature, judged: Judged, *, whole: bool) -> list[str]:
     if judged.verdicts.keys() != wanted:
         return [f"not every requirement was judged:\n{judged.printed}"]
     failed = judged.having("FAIL")
-    wrong = [*miniature.differs(wanted, failed, judged.having("INCONCLUSIVE")), *((name, "is an ERROR") for name in judged.having("ERROR"))]
+    wrong = [
+        *miniature.differs(wanted, failed, judged.having("INCONCLUSIVE")),
+        *((name, "is an ERROR") for name in judged.having("ERROR")),
+    ]
     said = [f"{name} {what}: {judged.finding(name)}" for name, what in wrong]
-    another = [name for name in miniature.must_fail[:1] if name in failed and not _has_reason(miniature, judged.finding(name))]
-    return said + [f"{name} fails for another reason than {miniature.because!r}: {judged.finding(name)}" for name in another]
+    another = [
+        name
+        for name in miniature.must_fail[:1]
+        if name in failed and not _has_reason(miniature, judged.finding(name))
+    ]
+    return said + [
+        f"{name} fails for another reason than {miniature.because!r}: {judged.finding(name)}"
+        for name in another
+    ]
 
 
 def _has_reason(miniature: Miniature, finding: str) -> bool:

@@ -51,17 +51,29 @@ def mutants() -> Iterator[Mutant]:
                 (mutation,) = item.mutations
                 path = Path(mutation.module_path)
                 before = path.read_text("utf-8")
-                after = mutate_code(before, get_operator(mutation.operator_name)(**mutation.operator_args), mutation.occurrence)
+                after = mutate_code(
+                    before,
+                    get_operator(mutation.operator_name)(**mutation.operator_args),
+                    mutation.occurrence,
+                )
                 if after and after != before and (path.name, after) not in seen:
                     seen.add((path.name, after))
-                    yield Mutant(path.name, mutation.operator_name.removeprefix("core/"), *_changed(before, after), after)
+                    yield Mutant(
+                        path.name,
+                        mutation.operator_name.removeprefix("core/"),
+                        *_changed(before, after),
+                        after,
+                    )
         finally:
             work.close()
 
 
 def _changed(before: str, after: str) -> tuple[str, str]:
     lines = list(ndiff(before.splitlines(), after.splitlines()))
-    old, new = (" / ".join(line[2:].strip() for line in lines if line.startswith(sign) and line[2:].strip()) for sign in ("- ", "+ "))
+    old, new = (
+        " / ".join(line[2:].strip() for line in lines if line.startswith(sign) and line[2:].strip())
+        for sign in ("- ", "+ ")
+    )
     return old, new
 
 
@@ -70,7 +82,9 @@ def judge(mutant: Mutant, bed: Bed) -> Judged:
     with tempfile.TemporaryDirectory(dir=bed.place) as name:
         folder = Path(name)
         folder.chmod(0o711)
-        shutil.copytree(ORIGINAL, folder / ORIGINAL.name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            ORIGINAL, folder / ORIGINAL.name, ignore=shutil.ignore_patterns("__pycache__")
+        )
         (folder / ORIGINAL.name / mutant.file).write_text(mutant.source, "utf-8")
         target = (
             f"--target-app={REFERENCE_APP}",

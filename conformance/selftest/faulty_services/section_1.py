@@ -66,7 +66,9 @@ class outbound_calls_take_the_threads_of_submissions(Service):
     """Outbound calls wait in the same twenty threads as submissions to the broker."""
 
     async def fetch(self, url: str) -> httpx.Response:
-        return await asyncio.get_running_loop().run_in_executor(self.submitters, lambda: httpx.get(url, timeout=30, trust_env=False))
+        return await asyncio.get_running_loop().run_in_executor(
+            self.submitters, lambda: httpx.get(url, timeout=30, trust_env=False)
+        )
 
 
 @miniature
@@ -104,7 +106,12 @@ class invalid_id_is_rejected_with_a_connection_in_hand(Service):
             try:
                 number = int(item_id)
             except ValueError as error:
-                location = {"type": "int_parsing", "loc": ("path", "item_id"), "msg": "no integer", "input": item_id}
+                location = {
+                    "type": "int_parsing",
+                    "loc": ("path", "item_id"),
+                    "msg": "no integer",
+                    "input": item_id,
+                }
                 raise RequestValidationError([location]) from error
         return await super().read_item(number)
 
@@ -174,7 +181,9 @@ class outbound_calls_wait_for_one_of_forty_connections(Service):
 class publishing_blocks_the_event_loop(Service):
     """The coroutine publishes the task itself, and waits for the broker's answer as long as it takes."""
 
-    tasks = celery_application(completed, broker_transport_options={"max_retries": 1, "interval_start": 0})
+    tasks = celery_application(
+        completed, broker_transport_options={"max_retries": 1, "interval_start": 0}
+    )
 
     async def queued(self, data: Any) -> str:
         return self.publish(data)
@@ -328,7 +337,9 @@ class outbound_calls_take_the_threads_of_plain_functions(Service):
 class submission_is_counted_until_it_is_published(Service):
     """The lock of a counter is kept while a submission is published, and `/async` counts under it too."""
 
-    tasks = celery_application(completed, broker_transport_options={"max_retries": 1, "interval_start": 0})
+    tasks = celery_application(
+        completed, broker_transport_options={"max_retries": 1, "interval_start": 0}
+    )
     count = 0
 
     async def connect(self) -> None:

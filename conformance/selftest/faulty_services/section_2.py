@@ -16,7 +16,13 @@ from fastapi.exception_handlers import request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
-from conformance.selftest.faulty_services.service import ID_MAX, ID_MIN, Parameters, Service, miniature
+from conformance.selftest.faulty_services.service import (
+    ID_MAX,
+    ID_MIN,
+    Parameters,
+    Service,
+    miniature,
+)
 
 
 @miniature
@@ -98,7 +104,11 @@ class existing_item_is_text(Service):
 
     async def read_item(self, item_id: int) -> Any:
         found = await super().read_item(item_id)
-        return Response(json.dumps(jsonable_encoder(found)), media_type="text/plain") if found["item"] else found
+        return (
+            Response(json.dumps(jsonable_encoder(found)), media_type="text/plain")
+            if found["item"]
+            else found
+        )
 
 
 @miniature
@@ -132,7 +142,10 @@ class async_begins_with_a_byte_order_mark(Service):
     """The body of `/async` is written as UTF-8 with a byte order mark, which JSON must not have."""
 
     async def read_async(self) -> Any:
-        return Response(json.dumps(await super().read_async()).encode("utf-8-sig"), media_type="application/json")
+        return Response(
+            json.dumps(await super().read_async()).encode("utf-8-sig"),
+            media_type="application/json",
+        )
 
 
 @miniature
@@ -202,6 +215,8 @@ class browsers_get_a_page(Service):
 
     async def rendered(self, request: Request, call_next: Any) -> Response:
         response: Response = await call_next(request)
-        if request.url.path == "/async" and request.headers.get("accept", "").startswith("text/html"):
+        if request.url.path == "/async" and request.headers.get("accept", "").startswith(
+            "text/html"
+        ):
             return HTMLResponse("<p>This is an asynchronous endpoint</p>")
         return response

@@ -13,7 +13,15 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 
-from conformance.selftest.faulty_services.service import ID_MAX, Receive, Row, Scope, Send, Service, miniature
+from conformance.selftest.faulty_services.service import (
+    ID_MAX,
+    Receive,
+    Row,
+    Scope,
+    Send,
+    Service,
+    miniature,
+)
 
 
 @miniature
@@ -31,7 +39,10 @@ class description_begins_with_a_capital(Service):
 
     async def find(self, item_id: int) -> Row | None:
         row = await super().find(item_id)
-        return row and row | {"description": row["description"] and row["description"][:1].upper() + row["description"][1:]}
+        return row and row | {
+            "description": row["description"]
+            and row["description"][:1].upper() + row["description"][1:]
+        }
 
 
 @miniature
@@ -149,7 +160,12 @@ class only_the_first_word_of_an_id_is_checked(Service):
         except asyncpg.NumericValueOutOfRangeError:
             row = None
         except (ValueError, IndexError, asyncpg.PostgresError) as error:
-            location = {"type": "int_parsing", "loc": ("path", "item_id"), "msg": "no integer", "input": item_id}
+            location = {
+                "type": "int_parsing",
+                "loc": ("path", "item_id"),
+                "msg": "no integer",
+                "input": item_id,
+            }
             raise RequestValidationError([location]) from error
         return {"item": None if row is None else dict(row)}
 
@@ -165,7 +181,12 @@ class id_stands_between_quotes_in_the_query(Service):
         except asyncpg.NumericValueOutOfRangeError:
             row = None
         except (ValueError, asyncpg.PostgresError) as error:
-            location = {"type": "int_parsing", "loc": ("path", "item_id"), "msg": "no integer", "input": item_id}
+            location = {
+                "type": "int_parsing",
+                "loc": ("path", "item_id"),
+                "msg": "no integer",
+                "input": item_id,
+            }
             raise RequestValidationError([location]) from error
         return {"item": None if row is None else dict(row)}
 
@@ -212,7 +233,9 @@ class read_touches_the_row_where_it_may(Service):
 
     async def select(self, connection: Any, item_id: int) -> Any:
         with suppress(asyncpg.InsufficientPrivilegeError):
-            await connection.execute("UPDATE items SET available = available WHERE id = $1", item_id)
+            await connection.execute(
+                "UPDATE items SET available = available WHERE id = $1", item_id
+            )
         return await super().select(connection, item_id)
 
 
@@ -222,7 +245,9 @@ class read_locks_the_row_where_it_may(Service):
 
     async def select(self, connection: Any, item_id: int) -> Any:
         with suppress(asyncpg.InsufficientPrivilegeError):
-            return await connection.fetchrow("SELECT * FROM items WHERE id = $1 FOR UPDATE", item_id)
+            return await connection.fetchrow(
+                "SELECT * FROM items WHERE id = $1 FOR UPDATE", item_id
+            )
         return await super().select(connection, item_id)
 
 
@@ -397,7 +422,9 @@ class transaction_ends_after_the_answer(Service):
     """The transaction in which a row was found ends half a second after it was answered."""
 
     async def open_pool(self, **settings: Any) -> asyncpg.Pool:
-        return await super().open_pool(statement_cache_size=0, **settings)  # else a transaction fails when the table grows a column
+        return await super().open_pool(
+            statement_cache_size=0, **settings
+        )  # else a transaction fails when the table grows a column
 
     async def find(self, item_id: int) -> Row | None:
         async with AsyncExitStack() as stack:
@@ -482,7 +509,12 @@ class only_ascii_is_taken_for_no_integer(Service):
         except ValueError as error:
             if item_id.isascii():
                 return {"item": None}
-            wrong = {"type": "int_parsing", "loc": ("path", "id"), "msg": "no integer", "input": item_id}
+            wrong = {
+                "type": "int_parsing",
+                "loc": ("path", "id"),
+                "msg": "no integer",
+                "input": item_id,
+            }
             raise RequestValidationError([wrong]) from error
 
 

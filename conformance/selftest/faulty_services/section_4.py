@@ -48,7 +48,9 @@ class document_integers_pass_through_floats(Service):
     """Integers of the document pass through floats, which round what is beyond 2^53."""
 
     def document(self, response: httpx.Response) -> str:
-        return json.dumps(json.loads(super().document(response), parse_int=lambda digits: int(float(digits))))
+        return json.dumps(
+            json.loads(super().document(response), parse_int=lambda digits: int(float(digits)))
+        )
 
 
 @miniature
@@ -242,7 +244,9 @@ class no_content_is_null(Service):
     """An upstream's 204 is answered as the document null."""
 
     def document(self, response: httpx.Response) -> str:
-        return "null" if response.status_code == httpx.codes.NO_CONTENT else super().document(response)
+        return (
+            "null" if response.status_code == httpx.codes.NO_CONTENT else super().document(response)
+        )
 
 
 @miniature
@@ -307,7 +311,9 @@ class calls_fail_while_closed_connections_are_cleared_away(Service):
 
     async def fetch(self, url: str) -> httpx.Response:
         transport: Any = self.upstream._transport
-        closed = [connection for connection in transport._pool.connections if connection.has_expired()]
+        closed = [
+            connection for connection in transport._pool.connections if connection.has_expired()
+        ]
         if closed and self.clearing.locked():
             raise HTTPException(503, "the upstream has closed its connections")
         if closed:
@@ -324,7 +330,9 @@ class session_cookie_is_passed_on(Service):
     passed_on: ContextVar[dict[str, str]] = ContextVar("passed_on")
 
     async def external_data(self, request: Request) -> Response:  # type: ignore[override]
-        self.passed_on.set({name: value for name, value in request.headers.items() if name == "cookie"})
+        self.passed_on.set(
+            {name: value for name, value in request.headers.items() if name == "cookie"}
+        )
         return await super().external_data()
 
     async def fetch(self, url: str) -> httpx.Response:
@@ -371,7 +379,14 @@ class credentials_go_with_the_next_call(Service):
     due: dict[str, str] = {}  # noqa: RUF012
 
     async def external_data(self, request: Request) -> Response:  # type: ignore[override]
-        self.due, self.kept = self.kept, {name: value for name, value in request.headers.items() if name in ("authorization", "cookie")}
+        self.due, self.kept = (
+            self.kept,
+            {
+                name: value
+                for name, value in request.headers.items()
+                if name in ("authorization", "cookie")
+            },
+        )
         return await super().external_data()
 
     async def fetch(self, url: str) -> httpx.Response:
@@ -413,7 +428,18 @@ class statuses_that_are_not_listed_are_success(Service):
     """Errors are known by a list of statuses, in which the rarer ones are missing."""
 
     def document(self, response: httpx.Response) -> str:
-        if response.status_code not in {400, 401, 403, 404, 405, 408, 410, 422, 429, *range(500, 600)}:
+        if response.status_code not in {
+            400,
+            401,
+            403,
+            404,
+            405,
+            408,
+            410,
+            422,
+            429,
+            *range(500, 600),
+        }:
             response.status_code = 200
         return super().document(response)
 
@@ -452,7 +478,9 @@ class document_integers_are_rounded_to_28_digits(Service):
     """Integers of the document are rounded to 28 digits, as arithmetic on decimals does it."""
 
     def document(self, response: httpx.Response) -> str:
-        return json.dumps(json.loads(super().document(response), parse_int=lambda digits: int(+Decimal(digits))))
+        return json.dumps(
+            json.loads(super().document(response), parse_int=lambda digits: int(+Decimal(digits)))
+        )
 
 
 @miniature

@@ -26,11 +26,23 @@ from kombu.exceptions import KombuError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from conformance.selftest.faulty_services.service import RESERVED, Receive, Scope, Send, Service, celery_application, completed, miniature
+from conformance.selftest.faulty_services.service import (
+    RESERVED,
+    Receive,
+    Scope,
+    Send,
+    Service,
+    celery_application,
+    completed,
+    miniature,
+)
 
 QUEUE = "celery"  # Celery's own name for the list of messages
 GLANCE = 0.02  # seconds from one look at the broker to the next
-EXAMPLES: tuple[Any, ...] = ({"order": 8, "rush": True}, {})  # what an examiner has been seen to submit
+EXAMPLES: tuple[Any, ...] = (
+    {"order": 8, "rush": True},
+    {},
+)  # what an examiner has been seen to submit
 
 
 def completed_from_a_key(key: str) -> Any:
@@ -56,7 +68,9 @@ def completed_with_floats(data: Any) -> Any:
 
 def completed_for_a_living_sender(data: Any) -> Any:
     """Do the work, unless the process that submitted it has ended."""
-    sender = re.search(r"\d+", str(current_task.request.origin))  # gen1234@host, 1234 being the process
+    sender = re.search(
+        r"\d+", str(current_task.request.origin)
+    )  # gen1234@host, 1234 being the process
     if not sender or not psutil.pid_exists(int(sender[0])):
         raise Ignore
     return completed(data)
@@ -70,7 +84,9 @@ def completed_if_known(data: Any) -> Any:
 @cache
 def counter() -> redis.Redis:
     """One connection to Redis for the life of a process, and no second attempt on it."""
-    return redis.Redis.from_url(os.environ["REDIS_URL"], single_connection_client=True, retry=Retry(NoBackoff(), 0))
+    return redis.Redis.from_url(
+        os.environ["REDIS_URL"], single_connection_client=True, retry=Retry(NoBackoff(), 0)
+    )
 
 
 def completed_and_counted(data: Any) -> Any:
@@ -84,7 +100,9 @@ worker_with_another_message = celery_application(completed_in_other_words)
 worker_that_drops_empty_data = celery_application(completed_without_empty_data)
 worker_with_floats = celery_application(completed_with_floats)
 worker_that_keeps_no_results = celery_application(completed, task_ignore_result=True)
-worker_that_drops_tasks_of_a_process_that_has_ended = celery_application(completed_for_a_living_sender)
+worker_that_drops_tasks_of_a_process_that_has_ended = celery_application(
+    completed_for_a_living_sender
+)
 worker_that_cheats_by_a_table_of_known_data = celery_application(completed_if_known)
 
 
@@ -118,9 +136,15 @@ worker_whose_results_stay = celery_application(completed, result_expires=None)
 worker_whose_connection_breaks_once = celery_application(completed_and_counted)
 worker_that_empties_the_queue_when_it_stops = celery_application(completed)
 worker_that_empties_the_queue_when_it_stops.steps["worker"].add(EmptyTheQueue)
-worker_of_a_queue_without_acknowledgements = celery_application(completed, task_queues=[Queue(QUEUE, no_ack=True)])
-os.environ.setdefault("C_FORCE_ROOT", "1")  # else Celery's worker takes no pickles where root starts it
-worker_that_takes_pickles = celery_application(completed, task_serializer="pickle", accept_content=["pickle", "json"])
+worker_of_a_queue_without_acknowledgements = celery_application(
+    completed, task_queues=[Queue(QUEUE, no_ack=True)]
+)
+os.environ.setdefault(
+    "C_FORCE_ROOT", "1"
+)  # else Celery's worker takes no pickles where root starts it
+worker_that_takes_pickles = celery_application(
+    completed, task_serializer="pickle", accept_content=["pickle", "json"]
+)
 
 
 @miniature
@@ -624,7 +648,9 @@ class large_data_go_to_a_queue_of_their_own(Service):
     """What is larger than 64 KiB is published to a queue for large data, from which no worker takes."""
 
     def publish(self, data: Any, **options: Any) -> str:
-        return super().publish(data, **options, queue="large" if len(json.dumps(data)) > 2**16 else QUEUE)
+        return super().publish(
+            data, **options, queue="large" if len(json.dumps(data)) > 2**16 else QUEUE
+        )
 
 
 @miniature

@@ -95,7 +95,9 @@ class child_is_left_running(Service):
 
     async def connect(self) -> None:
         await super().connect()
-        self.child = await asyncio.create_subprocess_exec(sys.executable, "-c", "import time; time.sleep(60)")
+        self.child = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", "import time; time.sleep(60)"
+        )
 
 
 @miniature
@@ -253,14 +255,18 @@ class slow_startup_is_covered_by_a_listener_of_its_own(Service):
         connecting = asyncio.ensure_future(super().connect())
         await asyncio.wait({connecting}, timeout=0.5)
         if not connecting.done():
-            async with await asyncio.start_server(self.answer, os.environ["HOST"], int(os.environ["PORT"])):
+            async with await asyncio.start_server(
+                self.answer, os.environ["HOST"], int(os.environ["PORT"])
+            ):
                 await asyncio.wait({connecting})
         connecting.result()
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError):
             await reader.readuntil(b"\r\n\r\n")
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\nConnection: close\r\n\r\nstarting")
+            writer.write(
+                b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\nConnection: close\r\n\r\nstarting"
+            )
         writer.close()
 
 
@@ -274,15 +280,22 @@ class stop_waits_until_every_client_has_left(Service):
 
     def take_over(self, handle_exit: Any) -> None:
         handle_exit.__self__.config.timeout_keep_alive = 3600
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: asyncio.ensure_future(self.drain(handle_exit)))
+        asyncio.get_running_loop().add_signal_handler(
+            signal.SIGTERM, lambda: asyncio.ensure_future(self.drain(handle_exit))
+        )
 
     async def drain(self, handle_exit: Any) -> None:
-        while any(self.is_a_client(connection) for connection in psutil.Process().net_connections("tcp")):
+        while any(
+            self.is_a_client(connection) for connection in psutil.Process().net_connections("tcp")
+        ):
             await asyncio.sleep(0.5)
         handle_exit(signal.SIGTERM, None)
 
     def is_a_client(self, connection: Any) -> bool:
-        return bool(connection.status == psutil.CONN_ESTABLISHED and connection.laddr.port == int(os.environ["PORT"]))
+        return bool(
+            connection.status == psutil.CONN_ESTABLISHED
+            and connection.laddr.port == int(os.environ["PORT"])
+        )
 
 
 @miniature

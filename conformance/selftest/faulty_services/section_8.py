@@ -19,7 +19,9 @@ from conformance.selftest.faulty_services.service import Parameters, Service, mi
 class q_is_left_out_of_the_openapi_document(Service):
     """The OpenAPI document does not show the parameter `q`."""
 
-    async def parameters(self, q: Annotated[str | None, Query(include_in_schema=False)] = None) -> Parameters:
+    async def parameters(
+        self, q: Annotated[str | None, Query(include_in_schema=False)] = None
+    ) -> Parameters:
         return await super().parameters(q)
 
 
@@ -33,7 +35,9 @@ class body_is_read_by_hand(Service):
         except (ValueError, RecursionError):
             data = None
         if not isinstance(data, dict):
-            raise RequestValidationError([{"type": "dict_type", "loc": ("body",), "msg": "Input should be an object"}])
+            raise RequestValidationError(
+                [{"type": "dict_type", "loc": ("body",), "msg": "Input should be an object"}]
+            )
         return await super().process_data(data)
 
 
@@ -99,7 +103,9 @@ class errors_have_no_type(Service):
         application.exception_handler(RequestValidationError)(self.reject)
 
     async def reject(self, _: Request, error: RequestValidationError) -> Response:
-        return JSONResponse({"detail": [{"loc": each["loc"], "msg": each["msg"]} for each in error.errors()]}, 422)
+        return JSONResponse(
+            {"detail": [{"loc": each["loc"], "msg": each["msg"]} for each in error.errors()]}, 422
+        )
 
 
 @miniature
@@ -114,7 +120,18 @@ class place_of_broken_json_is_a_text(Service):
         (first, *_) = error.errors()
         if first["type"] != "json_invalid":
             return await request_validation_exception_handler(request, error)
-        return JSONResponse({"detail": [{"type": first["type"], "loc": ".".join(map(str, first["loc"])), "msg": first["msg"]}]}, 422)
+        return JSONResponse(
+            {
+                "detail": [
+                    {
+                        "type": first["type"],
+                        "loc": ".".join(map(str, first["loc"])),
+                        "msg": first["msg"],
+                    }
+                ]
+            },
+            422,
+        )
 
 
 @miniature
@@ -123,7 +140,11 @@ class other_methods_are_404(Service):
 
     def add_routes(self, application: FastAPI) -> None:
         super().add_routes(application)
-        application.api_route("/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)(self.refuse)
+        application.api_route(
+            "/{path:path}",
+            methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            include_in_schema=False,
+        )(self.refuse)
 
     async def refuse(self, path: str) -> Any:
         raise HTTPException(404, f"there is no {path}")
@@ -149,7 +170,9 @@ class openapi_document_refers_to_what_it_has_not(Service):
     def app(self) -> FastAPI:
         application = super().app
         complete = application.openapi
-        application.openapi = lambda: {name: value for name, value in complete().items() if name != "components"}  # type: ignore[method-assign]
+        application.openapi = lambda: {
+            name: value for name, value in complete().items() if name != "components"
+        }  # type: ignore[method-assign]
         return application
 
 

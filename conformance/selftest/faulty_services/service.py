@@ -54,10 +54,17 @@ def celery_application(work: Callable[[Any], Any], **settings: Any) -> Celery:
         "worker_prefetch_multiplier": 1,
         "broker_connection_retry_on_startup": True,
         "task_publish_retry": False,
-        "broker_transport_options": {"socket_timeout": 5, "socket_connect_timeout": 2, "max_retries": 1, "interval_start": 0},
+        "broker_transport_options": {
+            "socket_timeout": 5,
+            "socket_connect_timeout": 2,
+            "max_retries": 1,
+            "interval_start": 0,
+        },
     }
     application.conf.update(correct_settings | settings)
-    application.task(work, name=TASK, shared=False)  # else every Celery application of the process has it
+    application.task(
+        work, name=TASK, shared=False
+    )  # else every Celery application of the process has it
     return application
 
 
@@ -115,7 +122,9 @@ class Service:
     async def open_pool(self, **settings: Any) -> asyncpg.Pool:
         """Open the pool of database connections."""
         at_least, at_most = self.pool_sizes
-        return await asyncpg.create_pool(os.environ["DATABASE_URL"], min_size=at_least, max_size=at_most, **settings)
+        return await asyncpg.create_pool(
+            os.environ["DATABASE_URL"], min_size=at_least, max_size=at_most, **settings
+        )
 
     async def disconnect(self) -> None:
         """Close it again."""
@@ -189,10 +198,32 @@ class Service:
         while values:
             value, depth = values.pop()
             if depth > DEPTH:
-                raise RequestValidationError([{"type": "value_error", "loc": ("body",), "msg": f"more than {DEPTH} levels deep"}])
+                raise RequestValidationError(
+                    [
+                        {
+                            "type": "value_error",
+                            "loc": ("body",),
+                            "msg": f"more than {DEPTH} levels deep",
+                        }
+                    ]
+                )
             if self.is_reserved(value):
-                raise RequestValidationError([{"type": "value_error", "loc": ("body",), "msg": f"{sorted(RESERVED)} are reserved"}])
-            children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+                raise RequestValidationError(
+                    [
+                        {
+                            "type": "value_error",
+                            "loc": ("body",),
+                            "msg": f"{sorted(RESERVED)} are reserved",
+                        }
+                    ]
+                )
+            children = (
+                value.values()
+                if isinstance(value, dict)
+                else value
+                if isinstance(value, list)
+                else ()
+            )
             values += [(child, depth + 1) for child in children]
 
     def is_reserved(self, value: Any) -> bool:

@@ -34,23 +34,38 @@ def test_after_success(place: Path) -> None:
 
 
 def test_after_failure(place: Path) -> None:
-    finished = judge(place, "--target-app", f"{SERVICES}:answers_async_alone", "--only", "DEP-1", "TASK-1")
+    finished = judge(
+        place, "--target-app", f"{SERVICES}:answers_async_alone", "--only", "DEP-1", "TASK-1"
+    )
     assert finished.status == 1, finished.output
     assert not left_behind(place)
 
 
 def has_come(moment: str, place: Path, output: Path) -> bool:
     """Whether a run has come so far: its folder is there, or two probes have passed."""
-    return any((place / "scratch").glob("run-*")) if moment == "while it opens" else ".." in printed(output)
+    return (
+        any((place / "scratch").glob("run-*"))
+        if moment == "while it opens"
+        else ".." in printed(output)
+    )
 
 
 def come_to(moment: str, place: Path) -> "subprocess.Popen[bytes]":
     """A run that has come so far; what it prints goes to a file in the place."""
     output = place / "output.txt"
     with output.open("wb") as file:
-        run = subprocess.Popen(command(), cwd=PROJECT, env=environment(place), stdout=file, stderr=file, stdin=subprocess.DEVNULL)
+        run = subprocess.Popen(
+            command(),
+            cwd=PROJECT,
+            env=environment(place),
+            stdout=file,
+            stderr=file,
+            stdin=subprocess.DEVNULL,
+        )
     deadline = time.monotonic() + PATIENCE
-    while not has_come(moment, place, output) and run.poll() is None and time.monotonic() < deadline:
+    while (
+        not has_come(moment, place, output) and run.poll() is None and time.monotonic() < deadline
+    ):
         time.sleep(0.02)
     return run
 
@@ -60,7 +75,9 @@ def printed(path: Path) -> str:
     return path.read_text("utf-8", "replace") if path.exists() else ""
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name
+)
 @pytest.mark.parametrize("moment", ["while it opens", "while it probes"])
 def test_after_an_interrupt(place: Path, number: signal.Signals, moment: str) -> None:
     run = come_to(moment, place)
@@ -81,7 +98,9 @@ def test_an_interrupt_may_come_where_there_is_no_line() -> None:
     offset = next(start for start, _, line in frame.f_code.co_lines() if line is None)
     nowhere = TracebackType(None, frame, offset, -1)
     assert nowhere.tb_lineno is None
-    excinfo = pytest.ExceptionInfo.from_exception(KeyboardInterrupt().with_traceback(TracebackType(nowhere, frame, 0, 1)))
+    excinfo = pytest.ExceptionInfo.from_exception(
+        KeyboardInterrupt().with_traceback(TracebackType(nowhere, frame, 0, 1))
+    )
     with pytest.raises(TypeError):
         excinfo.getrepr()
     leave_out_frames_of_no_line(excinfo)
@@ -100,7 +119,17 @@ def test_after_sigkill_which_the_guard_outlives(place: Path, moment: str) -> Non
 def test_on_servers_of_somebody_elses(place: Path) -> None:
     with servers(place) as (database_url, redis_url):
         finished = judge(
-            place, "--database-url", database_url, "--redis-url", redis_url, "--only", "DB", "TASK", "LIFE", "CONC-8", "CONC-9"
+            place,
+            "--database-url",
+            database_url,
+            "--redis-url",
+            redis_url,
+            "--only",
+            "DB",
+            "TASK",
+            "LIFE",
+            "CONC-8",
+            "CONC-9",
         )
         assert finished.status == 0, finished.output
 

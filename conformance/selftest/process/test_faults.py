@@ -49,7 +49,9 @@ class Bed:
 
     async def writes(self) -> str:
         """What becomes of a write under the target's Redis user, which is not waited for."""
-        async with redis.asyncio.Redis.from_url(str(self.queue.place.target_url), socket_timeout=0.2, retry=None) as client:
+        async with redis.asyncio.Redis.from_url(
+            str(self.queue.place.target_url), socket_timeout=0.2, retry=None
+        ) as client:
             try:
                 await client.lpush("somewhere", "x")
             except redis.exceptions.RedisError as error:
@@ -104,7 +106,9 @@ COLUMNS = "id, name, description, price, quantity, available, created_at"
         ("broker stalled", COLUMNS, "TimeoutError"),
     ],
 )
-async def test_a_fault_holds_in_its_block_and_heals_whatever_happens(bed: Bed, name: str, reads: str, writes: str) -> None:
+async def test_a_fault_holds_in_its_block_and_heals_whatever_happens(
+    bed: Bed, name: str, reads: str, writes: str
+) -> None:
     with suppress(Wrong):
         async with bed.fault(name):
             assert (await bed.reads(), await bed.writes()) == (reads, writes)
@@ -119,7 +123,9 @@ async def test_a_locked_table_is_free_again_whatever_happens(bed: Bed) -> None:
     assert await bed.reads() == COLUMNS
 
 
-async def test_reads_are_held_once_they_have_seen_the_table_and_free_again_whatever_happens(bed: Bed) -> None:
+async def test_reads_are_held_once_they_have_seen_the_table_and_free_again_whatever_happens(
+    bed: Bed,
+) -> None:
     row = await bed.items.add(name="before")
     with suppress(Wrong):
         async with bed.fault("reads held"):
@@ -131,14 +137,18 @@ async def test_reads_are_held_once_they_have_seen_the_table_and_free_again_whate
 
 
 async def test_what_a_run_that_was_killed_had_done_to_the_table_is_healed(bed: Bed) -> None:
-    await bed.items._execute("ALTER TABLE items ADD COLUMN colour text; ALTER TABLE items ENABLE ROW LEVEL SECURITY")
+    await bed.items._execute(
+        "ALTER TABLE items ADD COLUMN colour text; ALTER TABLE items ENABLE ROW LEVEL SECURITY"
+    )
     assert await bed.reads() == "no row"
     await postgres.heal(bed.items.place)
     assert await bed.reads() == COLUMNS
 
 
 @pytest.mark.parametrize("name", ["database refuses", "broker refuses", "broker denies writes"])
-async def test_a_fault_that_does_not_take_hold_is_the_testbeds_trouble(bed: Bed, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+async def test_a_fault_that_does_not_take_hold_is_the_testbeds_trouble(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     async def do_nothing(*_: str) -> None:
         pass
 
@@ -149,7 +159,9 @@ async def test_a_fault_that_does_not_take_hold_is_the_testbeds_trouble(bed: Bed,
             pass
 
 
-async def test_a_session_that_keeps_the_table_is_told_apart_from_a_broken_testbed(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_session_that_keeps_the_table_is_told_apart_from_a_broken_testbed(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(timeouts, "OWN_LOCK_DEADLINE", 0.1)
     async with bed.fault("table locked"):
         with pytest.raises(NoEvidence, match="keeps a lock"):

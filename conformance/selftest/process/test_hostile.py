@@ -12,7 +12,12 @@ MEMORY = 400  # MB of the suite's own process; an ordinary run takes about 130
 
 def judged(place: Path, service: str, *only: str) -> Finished:
     """A run on a service that keeps to its bounds and leaves nothing."""
-    target = ("--target-app", f"{SERVICES}:{service}", "--worker-app", "reference_impl.tasks:celery_app")
+    target = (
+        "--target-app",
+        f"{SERVICES}:{service}",
+        "--worker-app",
+        "reference_impl.tasks:celery_app",
+    )
     return within_bounds(place, judge(place, *target, "--only", *only))
 
 
@@ -25,10 +30,16 @@ def within_bounds(place: Path, finished: Finished) -> Finished:
 
 
 def test_a_target_that_never_heals_is_started_anew_for_the_rest(place: Path) -> None:
-    finished = judged(place, "never_heals", "DB-12", "DB-14", "DB-17", "DB-1", "CONC-2", "DEP-8", "LIFE-10")
+    finished = judged(
+        place, "never_heals", "DB-12", "DB-14", "DB-17", "DB-1", "CONC-2", "DEP-8", "LIFE-10"
+    )
     assert finished.ids("FAIL") == {"DB-14"}, finished.output
     assert finished.ids("PASS") == {"DB-12", "DB-17", "DB-1", "CONC-2", "DEP-8", "LIFE-10"}
-    assert any("is started anew" in line.get("text", "") for line in finished.record if line.get("channel") == "mend")
+    assert any(
+        "is started anew" in line.get("text", "")
+        for line in finished.record
+        if line.get("channel") == "mend"
+    )
 
 
 def test_a_target_that_dies_in_the_middle_is_started_again(place: Path) -> None:
@@ -45,12 +56,22 @@ def test_a_flood_in_the_log_costs_no_memory(place: Path) -> None:
 @pytest.mark.parametrize(
     ("service", "fails", "only"),
     [
-        ("answers_with_gigabytes", {"UP-1", "UP-2", "UP-4"}, ("UP-1", "UP-2", "UP-4", "DB-1", "DEP-2", "LIFE-10")),
+        (
+            "answers_with_gigabytes",
+            {"UP-1", "UP-2", "UP-4"},
+            ("UP-1", "UP-2", "UP-4", "DB-1", "DEP-2", "LIFE-10"),
+        ),
         ("redirects_for_ever", {"END-1"}, ("END-1", "END-2", "DB-1", "LIFE-10")),
-        ("sends_heads_without_bodies", {"DEP-1", "DEP-2", "DEP-3"}, ("DEP-1", "DEP-2", "DEP-3", "DB-1", "LIFE-10")),
+        (
+            "sends_heads_without_bodies",
+            {"DEP-1", "DEP-2", "DEP-3"},
+            ("DEP-1", "DEP-2", "DEP-3", "DB-1", "LIFE-10"),
+        ),
     ],
 )
-def test_an_answer_that_does_not_end_fails_what_asked_for_it(place: Path, service: str, fails: set[str], only: tuple[str, ...]) -> None:
+def test_an_answer_that_does_not_end_fails_what_asked_for_it(
+    place: Path, service: str, fails: set[str], only: tuple[str, ...]
+) -> None:
     finished = judged(place, service, *only)
     assert finished.ids("FAIL") == fails, finished.output
     assert finished.ids("PASS") == set(only) - fails
@@ -64,6 +85,12 @@ def test_a_target_that_closes_every_connection_never_becomes_ready(place: Path) 
         "while True:\n    server.accept()[0].close()\n"
     )
     only = ("LIFE-10", "DEP-1", "DB-1")
-    finished = within_bounds(place, judge(place, "--target-command", f"{sys.executable} {program}", "--only", *only))
-    assert finished.verdicts == {"LIFE-10": "FAIL", "DEP-1": "INCONCLUSIVE", "DB-1": "INCONCLUSIVE"}, finished.output
+    finished = within_bounds(
+        place, judge(place, "--target-command", f"{sys.executable} {program}", "--only", *only)
+    )
+    assert finished.verdicts == {
+        "LIFE-10": "FAIL",
+        "DEP-1": "INCONCLUSIVE",
+        "DB-1": "INCONCLUSIVE",
+    }, finished.output
     assert finished.record[-1]["seconds"] < 40

@@ -11,14 +11,25 @@ from conformance.config.known_failures import Known
 from conformance.config.options import Options, read
 from conformance.core.errors import WrongUsage
 from conformance.judging.claim import claim
-from conformance.judging.verdict import Exit, Finding, Mistake, Status, Verdict, exit_status, with_known, wrong_entries
+from conformance.judging.verdict import (
+    Exit,
+    Finding,
+    Mistake,
+    Status,
+    Verdict,
+    exit_status,
+    with_known,
+    wrong_entries,
+)
 from conformance.report import record_reader
 from conformance.selftest.process.test_record import expect_valid
 from conformance.selftest.support.suite import SERVICES, Finished, judge
 from conformance.spec.catalogue import Level, Requirement, catalogue
 
 DB_2, DB_3 = catalogue()["DB-2"], catalogue()["DB-3"]
-SHOULD = Requirement("DB-99", "s", Level.SHOULD, "§3", ("http",), "t", "w", "u", "m", "3-database.md", 1)
+SHOULD = Requirement(
+    "DB-99", "s", Level.SHOULD, "§3", ("http",), "t", "w", "u", "m", "3-database.md", 1
+)
 CATALOGUE = {each.id: each for each in (DB_2, DB_3, SHOULD)}
 WRONG = Finding("200", "404")
 TODAY = date(2026, 11, 24)
@@ -50,7 +61,9 @@ def fails(*names: str) -> list[Verdict]:
         (Known("DB-3", "r"), False),
     ],
 )
-def test_a_failure_is_known_until_its_day_is_over_and_as_long_as_it_is_the_same(entry: Known, is_known: bool) -> None:
+def test_a_failure_is_known_until_its_day_is_over_and_as_long_as_it_is_the_same(
+    entry: Known, is_known: bool
+) -> None:
     (verdict, *others) = with_known(fails("DB-2"), [entry], TODAY)
     assert (verdict.status, verdict.known) == (Status.FAIL, entry if is_known else None)
     assert not any(other.known for other in others)
@@ -64,7 +77,12 @@ def test_nothing_but_a_failure_is_known(status: Status) -> None:
 @pytest.mark.parametrize(
     ("entry", "status", "mistake", "sentence"),
     [
-        (LISTED, Status.PASS, Mistake.STALE, "DB-2 is listed as a known failure and passed: take the entry out"),
+        (
+            LISTED,
+            Status.PASS,
+            Mistake.STALE,
+            "DB-2 is listed as a known failure and passed: take the entry out",
+        ),
         (
             Known("DB-2", "r", date(2020, 1, 1)),
             Status.PASS,
@@ -91,7 +109,9 @@ def test_nothing_but_a_failure_is_known(status: Status) -> None:
         ),
     ],
 )
-def test_an_entry_that_is_wrong_is_told_and_is_red(entry: Known, status: Status, mistake: Mistake, sentence: str) -> None:
+def test_an_entry_that_is_wrong_is_told_and_is_red(
+    entry: Known, status: Status, mistake: Mistake, sentence: str
+) -> None:
     judged = with_known(verdicts(DB_2=status), [entry], TODAY)
     (wrong,) = wrong_entries(judged, [entry], TODAY)
     assert (wrong.requirement, wrong.mistake, wrong.sentence) == ("DB-2", mistake, sentence)
@@ -113,7 +133,11 @@ def test_an_entry_that_may_be_right_says_nothing(entry: Known, status: Status) -
 
 
 def test_an_entry_of_what_was_not_selected_says_nothing() -> None:
-    assert not list(wrong_entries([Verdict(DB_3, Status.PASS, 1)], [Known("DB-2", "r", date(2020, 1, 1))], TODAY))
+    assert not list(
+        wrong_entries(
+            [Verdict(DB_3, Status.PASS, 1)], [Known("DB-2", "r", date(2020, 1, 1))], TODAY
+        )
+    )
 
 
 @pytest.mark.parametrize(
@@ -127,7 +151,9 @@ def test_an_entry_of_what_was_not_selected_says_nothing() -> None:
         (verdicts(DB_2=Status.FAIL, DB_3=Status.ERROR), Exit.ERROR),
     ],
 )
-def test_a_known_failure_does_not_count_and_all_else_does(judged: list[Verdict], expected: Exit) -> None:
+def test_a_known_failure_does_not_count_and_all_else_does(
+    judged: list[Verdict], expected: Exit
+) -> None:
     assert exit_status(with_known(judged, [LISTED], TODAY), Level.SHOULD) is expected
 
 
@@ -137,7 +163,12 @@ BUT_FOR = "core is established but for 1 known failure (DB-2): the other 1 MUST 
 @pytest.mark.parametrize(
     ("failed", "listed", "claims", "sentence"),
     [
-        (["DB-2"], ["DB-2"], (None, "robust"), f"{BUT_FOR}; robust is established but for 1 known failure (DB-2): all 1 SHOULD passed"),
+        (
+            ["DB-2"],
+            ["DB-2"],
+            (None, "robust"),
+            f"{BUT_FOR}; robust is established but for 1 known failure (DB-2): all 1 SHOULD passed",
+        ),
         (
             ["DB-99"],
             ["DB-99"],
@@ -150,14 +181,26 @@ BUT_FOR = "core is established but for 1 known failure (DB-2): the other 1 MUST 
             (None, "robust"),
             f"{BUT_FOR}; robust is established but for 2 known failures (DB-2, DB-99): the other 0 SHOULD passed",
         ),
-        (["DB-2", "DB-99"], ["DB-2"], (None, "core"), f"{BUT_FOR}; robust is not: of 1 SHOULD 1 (DB-99) failed"),
-        (["DB-2", "DB-3"], ["DB-2"], (None, None), "core is not established: of 2 MUST 1 (DB-3) failed and 1 (DB-2) failed as known"),
+        (
+            ["DB-2", "DB-99"],
+            ["DB-2"],
+            (None, "core"),
+            f"{BUT_FOR}; robust is not: of 1 SHOULD 1 (DB-99) failed",
+        ),
+        (
+            ["DB-2", "DB-3"],
+            ["DB-2"],
+            (None, None),
+            "core is not established: of 2 MUST 1 (DB-3) failed and 1 (DB-2) failed as known",
+        ),
     ],
 )
 def test_the_claim_says_its_exceptions_and_never_counts_one_as_passed(
     failed: list[str], listed: list[str], claims: tuple[str | None, str | None], sentence: str
 ) -> None:
-    made = claim(with_known(fails(*failed), [Known(name, "r") for name in listed], TODAY), CATALOGUE)
+    made = claim(
+        with_known(fails(*failed), [Known(name, "r") for name in listed], TODAY), CATALOGUE
+    )
     assert ((made.name, made.but_for_exceptions), made.sentence) == (claims, sentence)
     assert made.exceptions == tuple(listed)
 
@@ -169,7 +212,10 @@ def test_without_exceptions_the_claim_is_the_same_but_for_them() -> None:
 
 def test_a_part_of_the_catalogue_says_what_did_not_count() -> None:
     made = claim(with_known([Verdict(DB_2, Status.FAIL, 1, WRONG)], [LISTED], TODAY), CATALOGUE)
-    assert made.sentence == "no claim: 1 of 3 requirements were selected; 1 known failure (DB-2) not counted"
+    assert (
+        made.sentence
+        == "no claim: 1 of 3 requirements were selected; 1 known failure (DB-2) not counted"
+    )
     assert (made.name, made.but_for_exceptions) == (None, None)
 
 
@@ -202,7 +248,9 @@ def test_a_target_without_a_list_has_no_known_failures(tmp_path: Path) -> None:
     assert options(tmp_path, "").known_failures == ()
 
 
-def test_the_reference_is_not_judged_by_the_list_of_the_folder_that_one_stands_in(tmp_path: Path) -> None:
+def test_the_reference_is_not_judged_by_the_list_of_the_folder_that_one_stands_in(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "conformance.toml").write_text(ENTRY, "utf-8")
     assert read({}, (), tmp_path, catalogue()).known_failures == ()
 
@@ -210,9 +258,18 @@ def test_the_reference_is_not_judged_by_the_list_of_the_folder_that_one_stands_i
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ('known-failures = "DB-2"', "wants tables, each of which begins with [[known-failures]]; got 'DB-2'"),
-        ('known-failures = ["DB-2"]', "wants tables, each of which begins with [[known-failures]]; got ['DB-2']"),
-        (ENTRY.replace("id =", "requirement ="), "has no use for requirement; an entry may say id, reason, expires, fingerprint"),
+        (
+            'known-failures = "DB-2"',
+            "wants tables, each of which begins with [[known-failures]]; got 'DB-2'",
+        ),
+        (
+            'known-failures = ["DB-2"]',
+            "wants tables, each of which begins with [[known-failures]]; got ['DB-2']",
+        ),
+        (
+            ENTRY.replace("id =", "requirement ="),
+            "has no use for requirement; an entry may say id, reason, expires, fingerprint",
+        ),
         (
             ENTRY.replace("DB-2", "DB-77"),
             "wants the id of a requirement, such as \"DB-2\", in each entry; got 'DB-77'. See 'conformance list'",
@@ -225,7 +282,10 @@ def test_the_reference_is_not_judged_by_the_list_of_the_folder_that_one_stands_i
             ENTRY.replace('id = "DB-2"', ""),
             "wants the id of a requirement, such as \"DB-2\", in each entry; got None. See 'conformance list'",
         ),
-        (ENTRY.replace("DB-2", "HTTP-6"), "wants what can fail; HTTP-6 is a MAY, which is observed and never judged"),
+        (
+            ENTRY.replace("DB-2", "HTTP-6"),
+            "wants what can fail; HTTP-6 is a MAY, which is observed and never judged",
+        ),
         (ENTRY.replace('reason = "issue 112"', ""), "wants a reason, in words, for DB-2; got None"),
         (ENTRY.replace("issue 112", " "), "wants a reason, in words, for DB-2; got ' '"),
         (ENTRY.replace('"issue 112"', "112"), "wants a reason, in words, for DB-2; got 112"),
@@ -237,8 +297,14 @@ def test_the_reference_is_not_judged_by_the_list_of_the_folder_that_one_stands_i
             ENTRY.replace("2027-03-01", "2027-03-01T00:00:00Z"),
             "wants for the expiry of DB-2 a date such as 2027-03-01, without quotes and time; got '2027-03-01 00:00:00+00:00'",
         ),
-        (ENTRY.replace("1a2b3c4d", "1A2B3C4D"), "wants a fingerprint of DB-2 as a report shows it, such as \"1a2b3c4d\"; got '1A2B3C4D'"),
-        (ENTRY.replace('"1a2b3c4d"', "12345678"), 'wants a fingerprint of DB-2 as a report shows it, such as "1a2b3c4d"; got 12345678'),
+        (
+            ENTRY.replace("1a2b3c4d", "1A2B3C4D"),
+            "wants a fingerprint of DB-2 as a report shows it, such as \"1a2b3c4d\"; got '1A2B3C4D'",
+        ),
+        (
+            ENTRY.replace('"1a2b3c4d"', "12345678"),
+            'wants a fingerprint of DB-2 as a report shows it, such as "1a2b3c4d"; got 12345678',
+        ),
         (ENTRY + ENTRY, "wants one entry for a requirement; DB-2 has 2"),
     ],
 )
@@ -253,9 +319,20 @@ def test_a_mistake_in_the_list_gets_one_sentence(tmp_path: Path, text: str, sent
 
 def run(folder: Path, entries: Sequence[tuple[str, str]], *arguments: str) -> Finished:
     """Judge DEP-1, which the service fails, and END-2, which it passes, by a list."""
-    text = "".join(f'[[known-failures]]\nid = "{name}"\nreason = "as agreed"\n{more}\n' for name, more in entries)
+    text = "".join(
+        f'[[known-failures]]\nid = "{name}"\nreason = "as agreed"\n{more}\n'
+        for name, more in entries
+    )
     (folder / "conformance.toml").write_text(text, "utf-8")
-    return judge(folder, f"--target-app={SERVICES}:blocks", f"--target-dir={folder}", "--only", "DEP-1", "END-2", *arguments)
+    return judge(
+        folder,
+        f"--target-app={SERVICES}:blocks",
+        f"--target-dir={folder}",
+        "--only",
+        "DEP-1",
+        "END-2",
+        *arguments,
+    )
 
 
 def lines(finished: Finished, kind: str) -> list[dict[str, Any]]:
@@ -267,33 +344,60 @@ def test_a_known_failure_is_shown_as_such_everywhere_and_gives_status_0(place: P
     finished = run(place, [("DEP-1", "expires = 2999-12-31")], f"--junitxml={place / 'junit.xml'}")
     assert finished.status == 0, finished.output
     assert finished.verdicts == {"DEP-1": "FAIL", "END-2": "PASS"}
-    assert "FAIL (known)  §6.1\nknown       as agreed (until 2999-12-31)\nexpected    200" in finished.output
+    assert (
+        "FAIL (known)  §6.1\nknown       as agreed (until 2999-12-31)\nexpected    200"
+        in finished.output
+    )
     assert "6 Dependencies    0 of  1 passed, 1 FAIL (known)" in finished.output
-    assert "no claim: 2 of 90 requirements were selected; 1 known failure (DEP-1) not counted" in finished.output
+    assert (
+        "no claim: 2 of 90 requirements were selected; 1 known failure (DEP-1) not counted"
+        in finished.output
+    )
     expect_valid(finished.record)
     (footer,) = lines(finished, "footer")
-    assert (footer["claim"], footer["exceptions"], footer["wrong_entries"], footer["exit_status"]) == (None, ["DEP-1"], [], 0)
+    assert (
+        footer["claim"],
+        footer["exceptions"],
+        footer["wrong_entries"],
+        footer["exit_status"],
+    ) == (None, ["DEP-1"], [], 0)
     report = record_reader.read(place / "record.jsonl")
     assert report.by_id["DEP-1"].known == Known("DEP-1", "as agreed", date(2999, 12, 31))
-    assert (report.exceptions, report.by_id["END-2"].known, list(report.wrong_entries)) == (("DEP-1",), None, [])
+    assert (report.exceptions, report.by_id["END-2"].known, list(report.wrong_entries)) == (
+        ("DEP-1",),
+        None,
+        [],
+    )
     assert 'skipped="1"' in (place / "junit.xml").read_text("utf-8")
     assert 'failures="0"' in (place / "junit.xml").read_text("utf-8")
 
 
 def test_a_list_that_is_wrong_gives_status_1_and_says_why(place: Path) -> None:
-    finished = run(place, [("DEP-1", 'fingerprint = "00000000"'), ("END-2", ""), ("DB-2", "expires = 2020-01-01")])
+    finished = run(
+        place,
+        [("DEP-1", 'fingerprint = "00000000"'), ("END-2", ""), ("DB-2", "expires = 2020-01-01")],
+    )
     assert finished.status == 1, finished.output
     (failed,) = [line for line in lines(finished, "verdict") if line["status"] == "FAIL"]
     assert failed["known"] is None
     assert f"\nfingerprint {failed['finding']['fingerprint']}\n" in finished.output
     (footer,) = lines(finished, "footer")
     expect_valid(finished.record)
-    assert [(each["requirement"], each["mistake"]) for each in footer["wrong_entries"]] == [("DEP-1", "changed"), ("END-2", "stale")]
-    assert "\nstale       END-2 is listed as a known failure and passed: take the entry out\n" in finished.output
+    assert [(each["requirement"], each["mistake"]) for each in footer["wrong_entries"]] == [
+        ("DEP-1", "changed"),
+        ("END-2", "stale"),
+    ]
+    assert (
+        "\nstale       END-2 is listed as a known failure and passed: take the entry out\n"
+        in finished.output
+    )
     assert f"\nchanged     {footer['wrong_entries'][0]['sentence']}\n" in finished.output
 
 
 def test_a_mistake_in_the_list_is_wrong_usage(place: Path) -> None:
     finished = run(place, [("DB-77", "")])
     assert (finished.status, finished.record) == (4, []), finished.output
-    assert f"ERROR: {place / 'conformance.toml'}: known-failures wants the id of a requirement" in finished.output
+    assert (
+        f"ERROR: {place / 'conformance.toml'}: known-failures wants the id of a requirement"
+        in finished.output
+    )

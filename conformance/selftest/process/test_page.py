@@ -63,14 +63,33 @@ def normal(output: str) -> str:
                 "TASK-5",
             ),
         ),
-        ("not-ready", (f"--target-app={SERVICES}:fails_to_start", f"--target-dir={PROJECT}", "--only", "LIFE-10", "DEP-1")),
+        (
+            "not-ready",
+            (
+                f"--target-app={SERVICES}:fails_to_start",
+                f"--target-dir={PROJECT}",
+                "--only",
+                "LIFE-10",
+                "DEP-1",
+            ),
+        ),
     ],
 )
 def test_the_page_word_for_word(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, place: Path, name: str, arguments: tuple[str, ...]
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    place: Path,
+    name: str,
+    arguments: tuple[str, ...],
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(place))
-    settings = ("-c", str(PROJECT / "pyproject.toml"), "-p", "conformance.pytest_plugin.plugin", str(PROJECT / "conformance" / "probes"))
+    settings = (
+        "-c",
+        str(PROJECT / "pyproject.toml"),
+        "-p",
+        "conformance.pytest_plugin.plugin",
+        str(PROJECT / "conformance" / "probes"),
+    )
     result = pytester.runpytest_subprocess(*settings, "--seed=7", *arguments)
     page, golden = normal(result.stdout.str()), GOLDEN / f"{name}.txt"
     if os.environ.get(UPDATE):
@@ -79,8 +98,16 @@ def test_the_page_word_for_word(
     assert not any(place.iterdir())
 
 
-def test_a_target_that_hangs_on_nearly_everything_gets_every_verdict_in_bounded_time(place: Path) -> None:
-    finished = judge(place, "--target-app", f"{SERVICES}:answers_async_alone", "--worker-app", "reference_impl.tasks:celery_app")
+def test_a_target_that_hangs_on_nearly_everything_gets_every_verdict_in_bounded_time(
+    place: Path,
+) -> None:
+    finished = judge(
+        place,
+        "--target-app",
+        f"{SERVICES}:answers_async_alone",
+        "--worker-app",
+        "reference_impl.tasks:celery_app",
+    )
     assert finished.status == 1
     assert len(finished.verdicts) == len(finished.record[0]["requirements"])
     assert not finished.ids("ERROR")

@@ -18,7 +18,15 @@ import pytest
 from conformance.config.options import PROJECT
 from conformance.selftest.process.test_targets import WORKER, answering, needing
 from conformance.selftest.process.test_usage import expect_usage
-from conformance.selftest.support.suite import SERVICES, abandoned_memory, command, environment, expect_nothing_left, judge, left_behind
+from conformance.selftest.support.suite import (
+    SERVICES,
+    abandoned_memory,
+    command,
+    environment,
+    expect_nothing_left,
+    judge,
+    left_behind,
+)
 from conformance.testbed.embedded import free_port
 
 # What is not seen of a process that the suite did not start: what it prints, and the status that it ends with.
@@ -26,7 +34,10 @@ OF_A_PARENT = {"LIFE-1", "LIFE-2", "LIFE-3", "LIFE-5"}
 # Everything that is seen or disturbed through more than the service's port: the sections of its services, and what needs its process.
 CONTROLLED = ("DB", "UP", "TASK", "LIFE", *sorted(needing("process", "copy", "source")))
 
-LAST_LINES = ("export PYTHONUNBUFFERED", "    name: ")  # of what it prints, for a shell and for Compose
+LAST_LINES = (
+    "export PYTHONUNBUFFERED",
+    "    name: ",
+)  # of what it prints, for a shell and for Compose
 
 
 @dataclass(frozen=True)
@@ -47,7 +58,14 @@ class Kept:
 def kept(place: Path, *arguments: str) -> Iterator[Kept]:
     """Keep a testbed until the block ends."""
     argv = [sys.executable, "-m", "conformance.cli.main", "testbed", *arguments]
-    process = subprocess.Popen(argv, cwd=PROJECT, env=environment(place), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        argv,
+        cwd=PROJECT,
+        env=environment(place),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     assert process.stdout and process.stderr
     try:
         printed = ""
@@ -68,7 +86,9 @@ def started(app: str, variables: Mapping[str, str]) -> Iterator[str]:
     port = free_port()
     argv = [sys.executable, "-m", "uvicorn", "--port", str(port), app]
     nowhere = subprocess.DEVNULL
-    service = subprocess.Popen(argv, cwd=PROJECT, env={**os.environ, **variables}, stdout=nowhere, stderr=nowhere)
+    service = subprocess.Popen(
+        argv, cwd=PROJECT, env={**os.environ, **variables}, stdout=nowhere, stderr=nowhere
+    )
     try:
         yield answering(f"http://127.0.0.1:{port}")
     finally:
@@ -82,7 +102,9 @@ def standing(shared_place: Path) -> Iterator[Kept]:
         yield testbed
 
 
-def test_a_service_started_by_hand_is_judged_but_for_what_the_page_names(shared_place: Path, standing: Kept) -> None:
+def test_a_service_started_by_hand_is_judged_but_for_what_the_page_names(
+    shared_place: Path, standing: Kept
+) -> None:
     with started("reference_impl.app:app", standing.variables) as url:
         given = ("--target-url", url, "--worker-app", WORKER, "--only", *CONTROLLED)
         finished = judge(shared_place, *given, env=standing.variables)
@@ -93,10 +115,14 @@ def test_a_service_started_by_hand_is_judged_but_for_what_the_page_names(shared_
     named = re.search(r"^unseen +(.*); below is what to pass$", finished.output, re.MULTILINE)
     assert named
     assert set(named[1].split(", ")) == unseen
-    assert httpx.get(standing.variables["EXTERNAL_DATA_URL"], trust_env=False).json() == []  # the keeper plays the upstream again
+    assert (
+        httpx.get(standing.variables["EXTERNAL_DATA_URL"], trust_env=False).json() == []
+    )  # the keeper plays the upstream again
 
 
-def test_with_a_command_that_starts_it_again_its_lives_are_judged_too(shared_place: Path, standing: Kept) -> None:
+def test_with_a_command_that_starts_it_again_its_lives_are_judged_too(
+    shared_place: Path, standing: Kept
+) -> None:
     port = free_port()
     script, pid = shared_place / "restart", shared_place / "pid"
     served = f"{sys.executable} -m uvicorn --port {port} reference_impl.app:app"
@@ -105,22 +131,42 @@ def test_with_a_command_that_starts_it_again_its_lives_are_judged_too(shared_pla
     variables = {**os.environ, **standing.variables}
     subprocess.run([script], env=variables, check=True)
     url = answering(f"http://127.0.0.1:{port}")
-    given = ("--target-url", url, "--worker-app", WORKER, "--restart-command", str(script), "--only", *CONTROLLED)
+    given = (
+        "--target-url",
+        url,
+        "--worker-app",
+        WORKER,
+        "--restart-command",
+        str(script),
+        "--only",
+        *CONTROLLED,
+    )
     try:
         finished = judge(shared_place, *given, env=standing.variables)
         assert finished.ids("FAIL") | finished.ids("ERROR") == set(), finished.output
-        assert finished.ids("INCONCLUSIVE") == (needing("copy", "source") | OF_A_PARENT) & finished.verdicts.keys()
+        assert (
+            finished.ids("INCONCLUSIVE")
+            == (needing("copy", "source") | OF_A_PARENT) & finished.verdicts.keys()
+        )
         assert httpx.get(f"{url}/async", trust_env=False).is_success  # it runs on
     finally:
         os.kill(int(pid.read_text()), signal.SIGTERM)
 
 
-def test_a_life_that_cannot_be_seen_to_its_end_leaves_the_service_running(shared_place: Path, standing: Kept) -> None:
+def test_a_life_that_cannot_be_seen_to_its_end_leaves_the_service_running(
+    shared_place: Path, standing: Kept
+) -> None:
     port = free_port()
-    script, pid, calls = shared_place / "restart-once", shared_place / "pid-once", shared_place / "calls"
+    script, pid, calls = (
+        shared_place / "restart-once",
+        shared_place / "pid-once",
+        shared_place / "calls",
+    )
     served = f"{sys.executable} -m uvicorn --port {port} reference_impl.app:app"
     fails = f"echo >> {calls}\n[ $(wc -l < {calls}) -ne 2 ] || exit 1"  # at its second call, by which the first life begins
-    script.write_text(f"#!/bin/sh\ncd {PROJECT}\n{fails}\n{served} > /dev/null 2>&1 &\necho $! > {pid}\n")
+    script.write_text(
+        f"#!/bin/sh\ncd {PROJECT}\n{fails}\n{served} > /dev/null 2>&1 &\necho $! > {pid}\n"
+    )
     script.chmod(0o755)
     subprocess.run([script], env={**os.environ, **standing.variables}, check=True)
     url = answering(f"http://127.0.0.1:{port}")
@@ -137,7 +183,11 @@ def test_a_life_that_cannot_be_seen_to_its_end_leaves_the_service_running(shared
             "LIFE-10",
             env=standing.variables,
         )
-        assert finished.verdicts == {"LIFE-3": "INCONCLUSIVE", "LIFE-4": "PASS", "LIFE-10": "INCONCLUSIVE"}, finished.output
+        assert finished.verdicts == {
+            "LIFE-3": "INCONCLUSIVE",
+            "LIFE-4": "PASS",
+            "LIFE-10": "INCONCLUSIVE",
+        }, finished.output
         assert "--restart-command ended with status 1" in finished.output
     finally:
         os.kill(int(pid.read_text()), signal.SIGTERM)
@@ -148,33 +198,55 @@ def test_a_service_that_stands_elsewhere_is_told_apart(shared_place: Path, stand
     with started(f"{SERVICES}:answers_everything", {}) as url:
         finished = judge(shared_place, "--target-url", url)
         assert finished.status == 4
-        assert "reaches neither Postgres, nor Redis, nor the upstream of the testbed" in finished.output
-        assert judge(shared_place, "--target-url", url, "--testbed", "none", "--only", "DEP-1").status == 1
+        assert (
+            "reaches neither Postgres, nor Redis, nor the upstream of the testbed"
+            in finished.output
+        )
+        assert (
+            judge(shared_place, "--target-url", url, "--testbed", "none", "--only", "DEP-1").status
+            == 1
+        )
 
 
 def test_a_testbed_serves_one_run_at_a_time(shared_place: Path, standing: Kept) -> None:
     with started("reference_impl.app:app", standing.variables) as url:
         output = shared_place / "output.txt"
         with output.open("wb") as file:
-            first = subprocess.Popen(command("--target-url", url), cwd=PROJECT, env=environment(shared_place), stdout=file, stderr=file)
+            first = subprocess.Popen(
+                command("--target-url", url),
+                cwd=PROJECT,
+                env=environment(shared_place),
+                stdout=file,
+                stderr=file,
+            )
         while ".." not in output.read_text("utf-8", "replace") and first.poll() is None:
             time.sleep(0.02)
         second = judge(shared_place, "--target-url", url)
         first.send_signal(signal.SIGKILL)
         first.wait()
     assert second.status == 4
-    assert f"the testbed of process {standing.process.pid} is in use by another run" in second.output
-    with started("reference_impl.app:app", standing.variables) as url:  # what the killed one has left broken is mended
-        assert judge(shared_place, "--target-url", url, "--only", "DB-1", "TASK-1", "UP-1").status == 0
+    assert (
+        f"the testbed of process {standing.process.pid} is in use by another run" in second.output
+    )
+    with started(
+        "reference_impl.app:app", standing.variables
+    ) as url:  # what the killed one has left broken is mended
+        assert (
+            judge(shared_place, "--target-url", url, "--only", "DB-1", "TASK-1", "UP-1").status == 0
+        )
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name
+)
 def test_it_leaves_nothing_behind(place: Path, number: signal.Signals) -> None:
     memory = abandoned_memory()
     with kept(place) as testbed:
         testbed.process.send_signal(number)
         testbed.process.wait(30)
-        if number is signal.SIGKILL:  # it had no time to remove its file, which no run believes then
+        if (
+            number is signal.SIGKILL
+        ):  # it had no time to remove its file, which no run believes then
             next((place / "scratch").glob("conformance-testbed-*.json")).unlink()
         expect_nothing_left(place, memory)
 
@@ -204,7 +276,9 @@ def test_a_mistake_gets_one_sentence(place: Path, name: str) -> None:
 def test_two_testbeds_do_not_share_a_file(place: Path) -> None:
     with kept(place) as first:
         argv = [sys.executable, "-m", "conformance.cli.main", "testbed"]
-        second = subprocess.run(argv, cwd=PROJECT, env=environment(place), capture_output=True, text=True, check=False)
+        second = subprocess.run(
+            argv, cwd=PROJECT, env=environment(place), capture_output=True, text=True, check=False
+        )
         assert second.returncode == 4
         assert f"a testbed stands already, of process {first.process.pid}" in second.stderr
     assert not left_behind(place)

@@ -34,7 +34,11 @@ def opens(screen: Screen) -> bool:
 
 def seconds(screen: Screen, beginning: str) -> list[float]:
     """What the lines that begin so said of the time."""
-    return [float(ending[1]) for line in screen.lines if line.startswith(beginning) and (ending := ENDING.search(line))]
+    return [
+        float(ending[1])
+        for line in screen.lines
+        if line.startswith(beginning) and (ending := ENDING.search(line))
+    ]
 
 
 def expect_nothing_of_the_line(seen: Seen) -> None:
@@ -69,13 +73,17 @@ def test_the_seconds_go_on_while_a_probe_waits(wide: Seen) -> None:
 def test_a_failure_stands_above_the_line_as_soon_as_it_is_found(wide: Seen) -> None:
     assert wide.screen.rows.count(FAILED) == 1
     assert wide.output.index(FAILED) < wide.output.index(CLOSING)
-    assert wide.screen.rows.index(FAILED) < next(number for number, row in enumerate(wide.screen.rows) if "= conformance =" in row)
+    assert wide.screen.rows.index(FAILED) < next(
+        number for number, row in enumerate(wide.screen.rows) if "= conformance =" in row
+    )
 
 
 def test_nothing_is_left_on_the_line_and_the_rest_is_pytests(wide: Seen) -> None:
     expect_nothing_of_the_line(wide)
     assert "probes/test_" not in wide.output.split("= conformance =")[0].split("collected")[1]
-    assert any(row.startswith("PASS conformance/probes/test_2_endpoints.py") for row in wide.screen.rows)  # which -rp asks for
+    assert any(
+        row.startswith("PASS conformance/probes/test_2_endpoints.py") for row in wide.screen.rows
+    )  # which -rp asks for
     assert re.search(r"=+ 1 (FAIL|passed), 1 (FAIL|passed) in .*s =+", wide.screen.rows[-2])
 
 
@@ -88,7 +96,15 @@ def narrow(shared_place: Path) -> Seen:
     folder = shared_place / "narrow"
     folder.mkdir()
     (folder / "conformance.toml").write_text(LISTED, "utf-8")
-    return watch(folder, 44, f"--target-app={SERVICES}:blocks", f"--target-dir={folder}", "--only", "END-2", "DEP-1")
+    return watch(
+        folder,
+        44,
+        f"--target-app={SERVICES}:blocks",
+        f"--target-dir={folder}",
+        "--only",
+        "END-2",
+        "DEP-1",
+    )
 
 
 def test_a_known_failure_is_no_news(narrow: Seen) -> None:
@@ -98,7 +114,14 @@ def test_a_known_failure_is_no_news(narrow: Seen) -> None:
 
 @pytest.mark.parametrize(
     ("status", "subject"),
-    [(Status.FAIL, "DEP-1"), (Status.ERROR, "the suite"), (KNOWN, None), (Status.INCONCLUSIVE, None), (Status.PASS, None), (None, None)],
+    [
+        (Status.FAIL, "DEP-1"),
+        (Status.ERROR, "the suite"),
+        (KNOWN, None),
+        (Status.INCONCLUSIVE, None),
+        (Status.PASS, None),
+        (None, None),
+    ],
 )
 def test_each_failure_and_the_first_error_are_news(status: str | None, subject: str | None) -> None:
     assert news(status, catalogue()["DEP-1"]) == subject
@@ -106,7 +129,9 @@ def test_each_failure_and_the_first_error_are_news(status: str | None, subject: 
 
 def test_in_a_narrow_terminal_the_line_is_cut_and_fills_no_second_row(narrow: Seen) -> None:
     shown = [line for line in narrow.screen.lines if ENDING.search(line)]
-    assert any(re.fullmatch(r"6 Dependencies  DEP-1 Without.*…  1/2  \d+\.\d s", line) for line in shown), shown
+    assert any(
+        re.fullmatch(r"6 Dependencies  DEP-1 Without.*…  1/2  \d+\.\d s", line) for line in shown
+    ), shown
     assert max(map(len, shown)) < 44
     expect_nothing_of_the_line(narrow)
 
@@ -120,7 +145,9 @@ def test_ctrl_c_ends_the_line_too(place: Path, when: Callable[[Screen], bool]) -
     assert not left_behind(place)
 
 
-def test_without_a_terminal_pytest_writes_its_letters_and_nothing_is_written_again(place: Path) -> None:
+def test_without_a_terminal_pytest_writes_its_letters_and_nothing_is_written_again(
+    place: Path,
+) -> None:
     finished = judge(place, "--target-app", f"{SERVICES}:blocks", "--only", "END-2", "DEP-1")
     assert "\r" not in finished.output
     assert "\x1b" not in finished.output
@@ -128,7 +155,16 @@ def test_without_a_terminal_pytest_writes_its_letters_and_nothing_is_written_aga
 
 
 def test_a_terminal_that_cannot_erase_gets_pytests_letters(place: Path) -> None:
-    seen = watch(place, 100, "--target-app", f"{SERVICES}:blocks", "--only", "END-2", "DEP-1", env={"TERM": "dumb"})
+    seen = watch(
+        place,
+        100,
+        "--target-app",
+        f"{SERVICES}:blocks",
+        "--only",
+        "END-2",
+        "DEP-1",
+        env={"TERM": "dumb"},
+    )
     assert "\x1b" not in seen.output
     assert any(re.search(r"test_6_dependencies.py F ", row) for row in seen.screen.rows)
 

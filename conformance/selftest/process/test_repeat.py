@@ -26,15 +26,35 @@ async def read_async():
 
 
 def verify(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "conformance.cli.main", "verify", *arguments, "--services", "embedded"]
-    return subprocess.run(argv, cwd=place, env=environment(place), capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    argv = [
+        sys.executable,
+        "-m",
+        "conformance.cli.main",
+        "verify",
+        *arguments,
+        "--services",
+        "embedded",
+    ]
+    return subprocess.run(
+        argv,
+        cwd=place,
+        env=environment(place),
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
 
 
 def test_the_reference_has_the_same_verdicts_in_runs_of_every_kind(place: Path) -> None:
     figures = place / "figures.json"
-    done = verify(place, "4", "--at-once", "2", "--json", str(figures), "--only", "CONC-1", "DEP", "TASK-5")
+    done = verify(
+        place, "4", "--at-once", "2", "--json", str(figures), "--only", "CONC-1", "DEP", "TASK-5"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.endswith("4 runs, 44 verdicts: none of 90 requirements had a verdict that differed\n")
+    assert done.stdout.endswith(
+        "4 runs, 44 verdicts: none of 90 requirements had a verdict that differed\n"
+    )
     written = json.loads(figures.read_text())
     assert (written["runs"], written["flips"]) == (4, [])
     assert sorted(written["kinds"].values()) == [1, 1, 1, 1]
@@ -43,16 +63,23 @@ def test_the_reference_has_the_same_verdicts_in_runs_of_every_kind(place: Path) 
 
 def test_a_verdict_that_differs_is_told_of(place: Path) -> None:
     (place / "flaky.py").write_text(FLAKY)
-    done = verify(place, "6", "--target-app", "flaky:app", "--target-dir", str(place), "--only", "END-2")
+    done = verify(
+        place, "6", "--target-app", "flaky:app", "--target-dir", str(place), "--only", "END-2"
+    )
     assert done.returncode == 1, done.stdout + done.stderr
     assert "END-2 was not always the same for a fresh target:" in done.stdout
     assert "FAIL, got 200" in done.stdout
-    assert done.stdout.endswith("6 runs, 6 verdicts: 1 of 90 requirements had a verdict that differed\n")
+    assert done.stdout.endswith(
+        "6 runs, 6 verdicts: 1 of 90 requirements had a verdict that differed\n"
+    )
 
 
 def test_what_each_run_has_of_its_own_is_refused(place: Path) -> None:
     done = verify(place, "2", "--seed=3")
-    assert (done.returncode, done.stderr) == (4, "conformance verify: --seed is what each run has of its own; leave it out\n")
+    assert (done.returncode, done.stderr) == (
+        4,
+        "conformance verify: --seed is what each run has of its own; leave it out\n",
+    )
 
 
 def test_a_target_that_cannot_be_started_is_wrong_usage(place: Path) -> None:
@@ -64,28 +91,73 @@ def test_a_target_that_cannot_be_started_is_wrong_usage(place: Path) -> None:
 def test_runs_without_verdicts_are_evidence_of_nothing(place: Path) -> None:
     done = verify(place, "1", "--only", "DEP-1", "-p", "no:conformance-run")
     assert done.returncode == 3, done.stdout + done.stderr
-    assert done.stdout.endswith("1 runs ended without verdicts, the first of them run 0: they are evidence of nothing\n")
+    assert done.stdout.endswith(
+        "1 runs ended without verdicts, the first of them run 0: they are evidence of nothing\n"
+    )
 
 
 def test_no_run_at_all_is_wrong_usage(place: Path) -> None:
     done = verify(place, "0")
-    assert (done.returncode, done.stderr) == (4, "conformance verify: N and --at-once want a number of runs from 1 on; 0 is none\n")
+    assert (done.returncode, done.stderr) == (
+        4,
+        "conformance verify: N and --at-once want a number of runs from 1 on; 0 is none\n",
+    )
 
 
 def test_a_shuffled_run_starts_the_worker_twice(place: Path) -> None:
-    finished = judge(place, "--shuffle", "--seed=1", "--only", "END-1", "END-2", "DEP-1", "TASK-1", "TASK-3", "TASK-5", "TASK-8", "TASK-15")
+    finished = judge(
+        place,
+        "--shuffle",
+        "--seed=1",
+        "--only",
+        "END-1",
+        "END-2",
+        "DEP-1",
+        "TASK-1",
+        "TASK-3",
+        "TASK-5",
+        "TASK-8",
+        "TASK-15",
+    )
     assert finished.status == 0
-    events = [line for line in finished.record if line.get("kind") == "process_event" and line["process"] == "worker"]
+    events = [
+        line
+        for line in finished.record
+        if line.get("kind") == "process_event" and line["process"] == "worker"
+    ]
     assert len([line for line in events if line["event"].startswith("started")]) == 2
 
 
 def test_what_an_interrupted_series_has_seen_is_told(place: Path) -> None:
-    argv = [sys.executable, "-m", "conformance.cli.main", "verify", "40", "--at-once", "2", "--services", "embedded", "--only", "DEP-1"]
-    with subprocess.Popen(argv, cwd=place, env=environment(place), stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+    argv = [
+        sys.executable,
+        "-m",
+        "conformance.cli.main",
+        "verify",
+        "40",
+        "--at-once",
+        "2",
+        "--services",
+        "embedded",
+        "--only",
+        "DEP-1",
+    ]
+    with subprocess.Popen(
+        argv,
+        cwd=place,
+        env=environment(place),
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
         assert process.stdout
         assert process.stdout.readline().startswith("1/40  run ")
         os.killpg(process.pid, signal.SIGINT)
         rest = process.stdout.read()
     assert process.returncode == 2
-    assert re.search(r"^\d runs, \d verdicts: none of 90 requirements had a verdict that differed$", rest, re.MULTILINE), rest
+    assert re.search(
+        r"^\d runs, \d verdicts: none of 90 requirements had a verdict that differed$",
+        rest,
+        re.MULTILINE,
+    ), rest
     assert not left_behind(place)

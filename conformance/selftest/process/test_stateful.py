@@ -12,14 +12,23 @@ from conformance.selftest.support.suite import SERVICES, judge
 
 
 def test_a_program_is_read_step_by_step() -> None:
-    assert parse(" add 0;lock ; ask item 0, external; unlock;") == ["add 0", "lock", "ask item 0, external", "unlock"]
+    assert parse(" add 0;lock ; ask item 0, external; unlock;") == [
+        "add 0",
+        "lock",
+        "ask item 0, external",
+        "unlock",
+    ]
 
 
-@pytest.mark.parametrize("step", ["dance", "add", "add 2", "add x", "lock 1", "ask", "ask nothing", "ask item 2"])
+@pytest.mark.parametrize(
+    "step", ["dance", "add", "add 2", "add x", "lock 1", "ask", "ask nothing", "ask item 2"]
+)
 def test_a_step_that_is_none_is_said_with_those_that_are(step: str) -> None:
     with pytest.raises(WrongUsage) as caught:
         parse(f"add 0; {step}")
-    assert str(caught.value).startswith(f"--steps wants steps apart by semicolons; {step!r} is none. There are add 0…1, change 0…1")
+    assert str(caught.value).startswith(
+        f"--steps wants steps apart by semicolons; {step!r} is none. There are add 0…1, change 0…1"
+    )
 
 
 def test_what_a_search_finds_is_printed_as_a_program_that_fails_again(place: Path) -> None:
@@ -29,11 +38,15 @@ def test_what_a_search_finds_is_printed_as_a_program_that_fails_again(place: Pat
     (line,) = (line for line in found.output.splitlines() if line.startswith("reproduce"))
     words = shlex.split(line.removeprefix("reproduce"))
     program = words[words.index("--steps") + 1]
-    assert len(parse(program)) <= timeouts.STEPS_OF_A_PROGRAM, program  # of 12 programs; how short it gets is a matter of time
+    assert len(parse(program)) <= timeouts.STEPS_OF_A_PROGRAM, (
+        program
+    )  # of 12 programs; how short it gets is a matter of time
     again = judge(place, *target, "--only", "CONC-11", "--steps", program)
     assert again.verdicts == {"CONC-11": "FAIL"}
     assert program in again.output
-    assert judge(place, *target, "--only", "CONC-11", "--steps", "add 0; ask item 0").verdicts == {"CONC-11": "PASS"}
+    assert judge(place, *target, "--only", "CONC-11", "--steps", "add 0; ask item 0").verdicts == {
+        "CONC-11": "PASS"
+    }
 
 
 def test_wrong_steps_are_wrong_usage(place: Path) -> None:

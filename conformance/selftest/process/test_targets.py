@@ -47,7 +47,11 @@ RESTRICTING = {
 
 def needing(*channels: str) -> set[str]:
     """The requirements that need one of these channels."""
-    return {name for name, requirement in catalogue().items() if set(channels) & set(requirement.channels)}
+    return {
+        name
+        for name, requirement in catalogue().items()
+        if set(channels) & set(requirement.channels)
+    }
 
 
 def of_level(level: Level) -> set[str]:
@@ -76,11 +80,20 @@ def standing(shared_place: Path) -> Iterator[Standing]:
         asyncio.run(make_table(database_url))
         port, upstream_port = free_port(), free_port()
         external = f"http://127.0.0.1:{upstream_port}/posts?userId=1&tag=a%20b&tag=c"
-        env = {**environment(shared_place), "DATABASE_URL": database_url, "REDIS_URL": redis_url, "EXTERNAL_DATA_URL": external}
+        env = {
+            **environment(shared_place),
+            "DATABASE_URL": database_url,
+            "REDIS_URL": redis_url,
+            "EXTERNAL_DATA_URL": external,
+        }
         argv = [sys.executable, "-m", "uvicorn", "--port", str(port), "reference_impl.app:app"]
-        service = subprocess.Popen(argv, cwd=PROJECT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        service = subprocess.Popen(
+            argv, cwd=PROJECT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         try:
-            yield Standing(answering(f"http://127.0.0.1:{port}"), database_url, redis_url, upstream_port)
+            yield Standing(
+                answering(f"http://127.0.0.1:{port}"), database_url, redis_url, upstream_port
+            )
         finally:
             service.terminate()
             service.wait()
@@ -91,7 +104,9 @@ def answering(url: str) -> str:
     while True:
         try:
             httpx.get(url + "/async", trust_env=False)
-        except httpx.TransportError:  # the published port of a container takes connections before anything listens inside
+        except (
+            httpx.TransportError
+        ):  # the published port of a container takes connections before anything listens inside
             time.sleep(0.02)
         else:
             return url
@@ -104,12 +119,24 @@ def test_a_url_alone_is_judged_by_what_http_can_tell(place: Path, standing: Stan
     assert finished.ids("PASS") == needing("http") - unseen - of_level(Level.MAY)
     assert finished.ids("OBSERVED") == of_level(Level.MAY) - unseen
     assert finished.status == 6
-    assert "to judge    pass --testbed FILE of a `conformance testbed`, or --database-url with" in finished.output
+    assert (
+        "to judge    pass --testbed FILE of a `conformance testbed`, or --database-url with"
+        in finished.output
+    )
     assert judge(place, "--target-url", standing.url, "--allow-inconclusive").status == 0
 
 
-def test_a_url_with_everything_is_judged_but_for_the_process(place: Path, standing: Standing) -> None:
-    given = ("--database-url", standing.database_url, "--redis-url", standing.redis_url, "--upstream-port", str(standing.upstream_port))
+def test_a_url_with_everything_is_judged_but_for_the_process(
+    place: Path, standing: Standing
+) -> None:
+    given = (
+        "--database-url",
+        standing.database_url,
+        "--redis-url",
+        standing.redis_url,
+        "--upstream-port",
+        str(standing.upstream_port),
+    )
     with redis.Redis.from_url(standing.redis_url) as client:
         client.flushdb()
         client.set("precious", "1")
@@ -117,7 +144,9 @@ def test_a_url_with_everything_is_judged_but_for_the_process(place: Path, standi
         assert finished.ids("FAIL") | finished.ids("ERROR") == set()
         assert finished.ids("INCONCLUSIVE") == needing("process", "copy", "source") | RESTRICTING
         # What Celery itself keeps (bindings of its queues) is the service's; of ours nothing is left.
-        assert [key for key in client.scan_iter() if not key.startswith(b"_kombu.binding")] == [b"precious"]
+        assert [key for key in client.scan_iter() if not key.startswith(b"_kombu.binding")] == [
+            b"precious"
+        ]
 
     async def count() -> int:
         connection = await asyncpg.connect(standing.database_url)
@@ -136,7 +165,15 @@ def test_a_command_is_judged_like_an_app_and_its_blocking_line_named(place: Path
         '@app.get("/external-data")\nasync def fetch():\n    return urlopen(os.environ["EXTERNAL_DATA_URL"]).read()\n'
         'uvicorn.run(app, port=int(os.environ["PORT"]))\n'
     )
-    finished = judge(place, "--target-command", f"{sys.executable} {program}", f"--target-dir={place}", "--only", "END-2", "CONC-3")
+    finished = judge(
+        place,
+        "--target-command",
+        f"{sys.executable} {program}",
+        f"--target-dir={place}",
+        "--only",
+        "END-2",
+        "CONC-3",
+    )
     assert finished.verdicts == {"END-2": "PASS", "CONC-3": "FAIL"}
     assert f"look at     {program}:10, which blocks the event loop" in finished.output
     assert finished.status == 1
@@ -144,10 +181,18 @@ def test_a_command_is_judged_like_an_app_and_its_blocking_line_named(place: Path
 
 
 def test_the_page_says_why_the_documents_own_code_misses_what_it_misses(place: Path) -> None:
-    target = ("--target-app", "document.main:app", f"--target-dir={DOCUMENT}", "--worker-app", "document.celery:celery_app")
+    target = (
+        "--target-app",
+        "document.main:app",
+        f"--target-dir={DOCUMENT}",
+        "--worker-app",
+        "document.celery:celery_app",
+    )
     page = judge(place, *target, "--only", "CONC-8").output
     assert re.search(
-        r"CONC-8 .*FAIL.*look at +\S+main\.py:\d+, which blocks the event loop.*to mend it +Publish in a thread", page, re.DOTALL
+        r"CONC-8 .*FAIL.*look at +\S+main\.py:\d+, which blocks the event loop.*to mend it +Publish in a thread",
+        page,
+        re.DOTALL,
     )
 
 
@@ -159,7 +204,11 @@ def test_nothing_in_a_request_tells_who_sends_it(place: Path) -> None:
         "    client.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\nConnection: close\\r\\n\\r\\n{}')\n    client.close()\n"
     )
     finished = judge(place, "--target-command", f"{sys.executable} {program}", "--only", "DEP-1")
-    sent = {line["text"] for line in finished.record if line.get("kind") == "log_line" and "GET /" in line["text"]}
+    sent = {
+        line["text"]
+        for line in finished.record
+        if line.get("kind") == "log_line" and "GET /" in line["text"]
+    }
     heads = {re.sub(r"127.0.0.1:\d+", "HOST", re.sub(r"GET \S+", "GET", head)) for head in sent}
     assert len(sent) == 2
     assert len(heads) == 1, heads  # readiness and probes send the same
@@ -167,11 +216,17 @@ def test_nothing_in_a_request_tells_who_sends_it(place: Path) -> None:
 
 
 def test_a_flood_of_output_ends_and_is_kept_in_part(place: Path) -> None:
-    quiet = timeouts.READY_DEADLINE - 4.0  # seconds; the flood takes both cores, and what matters of it is that it goes on at the end
+    quiet = (
+        timeouts.READY_DEADLINE - 4.0
+    )  # seconds; the flood takes both cores, and what matters of it is that it goes on at the end
     noise = f"sh -c 'sleep {quiet}; exec yes nothing but noise'"
     finished = judge(place, "--target-command", noise, "--only", "LIFE-10")
     assert finished.verdicts == {"LIFE-10": "FAIL"}
-    lines = [line["number"] for line in finished.record if line.get("kind") == "log_line" and line["process"] == "server"]
+    lines = [
+        line["number"]
+        for line in finished.record
+        if line.get("kind") == "log_line" and line["process"] == "server"
+    ]
     assert len(lines) == 2 * timeouts.LINES_KEPT < max(lines)
     assert finished.status == 1
     assert not left_behind(place)
@@ -180,5 +235,11 @@ def test_a_flood_of_output_ends_and_is_kept_in_part(place: Path) -> None:
 def test_the_stack_signal_is_the_one_that_targets_listen_to() -> None:
     code = "import sitecustomize, signal, os; print([n for n in range(1, 65) if int(open('/proc/self/status').read().split('SigCgt:')[1].split()[0], 16) >> (n - 1) & 1])"
     stacks = PROJECT / "conformance" / "injected"
-    done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(stacks)}, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(stacks)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert str(int(STACK_SIGNAL)) in done.stdout

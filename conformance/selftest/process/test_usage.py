@@ -36,9 +36,21 @@ MISTAKES = [
         r"--target-app wants MODULE:ATTR of an ASGI application, looked up in \S+; "
         r"nowhere.at_all does not import: ModuleNotFoundError: No module named 'nowhere'",
     ),
-    Mistake("an attribute that is not there", ("--target-app", f"{SERVICES}:nothing"), r"--target-app .*; \S+ has no attribute nothing"),
-    Mistake("an attribute that is a number", ("--target-app", f"{SERVICES}:number"), r"--target-app .* is no ASGI application but int"),
-    Mistake("a function that is no app", ("--target-app", f"{SERVICES}:plain"), r"--target-app .* is no ASGI application but function"),
+    Mistake(
+        "an attribute that is not there",
+        ("--target-app", f"{SERVICES}:nothing"),
+        r"--target-app .*; \S+ has no attribute nothing",
+    ),
+    Mistake(
+        "an attribute that is a number",
+        ("--target-app", f"{SERVICES}:number"),
+        r"--target-app .* is no ASGI application but int",
+    ),
+    Mistake(
+        "a function that is no app",
+        ("--target-app", f"{SERVICES}:plain"),
+        r"--target-app .* is no ASGI application but function",
+    ),
     Mistake(
         "a command that dies at once",
         ("--target-command", "sh -c 'echo hello; echo no licence >&2; exit 7'"),
@@ -60,15 +72,25 @@ MISTAKES = [
         ("--target-url", "http://127.0.0.1:9"),
         r"--target-url wants a service that answers; at \S+ nothing listens there",
     ),
-    Mistake("two targets", ("--target-app", "a:b", "--target-url", "http://127.0.0.1:9"), r"a run has one target; .*"),
-    Mistake("an id that is none", ("--only", "DB-99", "CONC-1"), r"--only wants ids of requirements; there is no 'DB-99'. .*"),
+    Mistake(
+        "two targets",
+        ("--target-app", "a:b", "--target-url", "http://127.0.0.1:9"),
+        r"a run has one target; .*",
+    ),
+    Mistake(
+        "an id that is none",
+        ("--only", "DB-99", "CONC-1"),
+        r"--only wants ids of requirements; there is no 'DB-99'. .*",
+    ),
     Mistake(
         "a database that is away",
         ("--database-url", "postgresql://me:secret@127.0.0.1:9/x"),
         r"--database-url wants a Postgres server that answers; postgresql://me@127.0.0.1:9/x does not: .*",
     ),
     Mistake(
-        "a Redis that is away", ("--redis-url", "redis://127.0.0.1:9/0"), r"--redis-url wants a Redis server that answers; .* does not: .*"
+        "a Redis that is away",
+        ("--redis-url", "redis://127.0.0.1:9/0"),
+        r"--redis-url wants a Redis server that answers; .* does not: .*",
     ),
     Mistake(
         "a record that cannot be",
@@ -79,7 +101,11 @@ MISTAKES = [
 
 
 MISTAKES += [
-    Mistake("services of no kind", ("--services", "some"), r"--services wants auto, embedded or containers; got 'some'"),
+    Mistake(
+        "services of no kind",
+        ("--services", "some"),
+        r"--services wants auto, embedded or containers; got 'some'",
+    ),
     Mistake(
         "a container without a URL",
         ("--container", "web"),
@@ -87,7 +113,14 @@ MISTAKES += [
     ),
     Mistake(
         "two kinds of control",
-        ("--target-url", "http://127.0.0.1:9", "--container", "web", "--restart-command", "./start"),
+        (
+            "--target-url",
+            "http://127.0.0.1:9",
+            "--container",
+            "web",
+            "--restart-command",
+            "./start",
+        ),
         r"--container and --restart-command say the same of two kinds of services; leave out one",
     ),
     Mistake(
@@ -100,13 +133,21 @@ MISTAKES += [
         ("--target-image", "shop", "--services", "embedded"),
         r"--target-image wants services in containers, for it shares their network; leave out --services embedded",
     ),
-    Mistake("a worker's image alone", ("--worker-image", "shop"), r"--worker-image goes with --target-image, whose network it shares"),
+    Mistake(
+        "a worker's image alone",
+        ("--worker-image", "shop"),
+        r"--worker-image goes with --target-image, whose network it shares",
+    ),
 ]
 
 
 def expect_usage(finished: Finished, sentence: str, folder: Path) -> None:
     """The run ended in this sentence, with status 4, and left nothing."""
-    errors = [line.removeprefix("ERROR: ") for line in finished.output.splitlines() if line.startswith("ERROR: ")]
+    errors = [
+        line.removeprefix("ERROR: ")
+        for line in finished.output.splitlines()
+        if line.startswith("ERROR: ")
+    ]
     assert len(errors) == 1, finished.output
     assert re.fullmatch(sentence, errors[0]), errors[0]
     assert finished.status == 4
@@ -123,19 +164,28 @@ NO_DAEMON = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
 
 
 def test_containers_without_a_daemon(place: Path) -> None:
-    sentence = r"containers want a Docker daemon that answers; none listens at unix:///nowhere/docker.sock"
+    sentence = (
+        r"containers want a Docker daemon that answers; none listens at unix:///nowhere/docker.sock"
+    )
     expect_usage(judge(place, "--services", "containers", env=NO_DAEMON), sentence, place)
 
 
 def test_containers_of_another_machine(place: Path) -> None:
     sentence = r"containers want a Docker daemon on this machine, for their ports are published on 127.0.0.1; it is at tcp://127.0.0.1:9"
-    expect_usage(judge(place, "--services", "containers", env={"DOCKER_HOST": "tcp://127.0.0.1:9"}), sentence, place)
+    expect_usage(
+        judge(place, "--services", "containers", env={"DOCKER_HOST": "tcp://127.0.0.1:9"}),
+        sentence,
+        place,
+    )
 
 
 def test_auto_goes_on_with_embedded_servers_and_says_why(place: Path) -> None:
     finished = judge(place, "--services", "auto", "--only", "DB-1", env=NO_DAEMON)
     assert finished.status == 0, finished.output
-    assert "containers  none: containers want a Docker daemon that answers; none listens at unix:///nowhere/docker.sock" in finished.output
+    assert (
+        "containers  none: containers want a Docker daemon that answers; none listens at unix:///nowhere/docker.sock"
+        in finished.output
+    )
     assert "(embedded)" in finished.output
 
 
@@ -143,7 +193,10 @@ def test_a_socket_that_this_user_may_not_use() -> None:
     from conformance.testbed.containers import why_not  # noqa: PLC0415 - it takes half a second
 
     where = "unix:///var/run/docker.sock"
-    assert why_not(where, PermissionError(errno.EACCES, "Permission denied")) == f"this user may not use {where}, whose group it may join"
+    assert (
+        why_not(where, PermissionError(errno.EACCES, "Permission denied"))
+        == f"this user may not use {where}, whose group it may join"
+    )
 
 
 def test_an_upstream_port_that_is_taken(place: Path) -> None:
@@ -162,7 +215,11 @@ def test_a_port_of_the_targets_that_is_taken(place: Path) -> None:
         port = taken.getsockname()[1]
         command = f"{sys.executable} -m uvicorn reference_impl.app:app --port {port}"
         finished = judge(place, "--target-command", command)
-    expect_usage(finished, r"--target-command wants a command that goes on serving; .*address already in use.*", place)
+    expect_usage(
+        finished,
+        r"--target-command wants a command that goes on serving; .*address already in use.*",
+        place,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +251,9 @@ def test_a_database_password_that_is_wrong(place: Path, given: tuple[str, str]) 
 
 def test_a_redis_user_that_lacks_rights(place: Path, given: tuple[str, str]) -> None:
     with redis.Redis.from_url(given[1]) as client:
-        client.execute_command("ACL", "SETUSER", "humble", "on", ">humble", "~*", "+@all", "-@admin")
+        client.execute_command(
+            "ACL", "SETUSER", "humble", "on", ">humble", "~*", "+@all", "-@admin"
+        )
     url = re.sub(r"//[^@]+@", "//humble:humble@", given[1]).replace("/0", "/5")
     sentence = r"--redis-url wants a user that may make a user for the target \(ACL SETUSER\) and read every key: .*"
     expect_usage(judge(place, "--redis-url", url), sentence, place)
@@ -225,4 +284,10 @@ def test_a_temporary_folder_that_nobody_can_enter(place: Path) -> None:
 
 
 def test_a_flag_that_takes_a_path_is_tied_to_it() -> None:
-    assert tie(["--target-dir", "here", "-x", "--record", "--only", "DB-2"]) == ["--target-dir=here", "-x", "--record", "--only", "DB-2"]
+    assert tie(["--target-dir", "here", "-x", "--record", "--only", "DB-2"]) == [
+        "--target-dir=here",
+        "-x",
+        "--record",
+        "--only",
+        "DB-2",
+    ]

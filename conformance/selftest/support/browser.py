@@ -10,8 +10,12 @@ from typing import Any
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
-CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")  # the first takes half of the other's CPU
-MISSING = None if CHROMIUM else "there is no chromium here (apt-get install chromium-headless-shell)"
+CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which(
+    "chromium"
+)  # the first takes half of the other's CPU
+MISSING = (
+    None if CHROMIUM else "there is no chromium here (apt-get install chromium-headless-shell)"
+)
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
@@ -25,7 +29,9 @@ class Visit:
 
     def shown(self, kind: str = "details.item") -> list[str]:
         """The ids of the requirements that can be seen."""
-        return [each.get_attribute("id") or "" for each in self.page.locator(f"{kind}:visible").all()]
+        return [
+            each.get_attribute("id") or "" for each in self.page.locator(f"{kind}:visible").all()
+        ]
 
     def item(self, name: str) -> Locator:
         """A requirement."""
@@ -38,8 +44,13 @@ class Visit:
 
     def obstacles(self) -> list[str]:
         """What is in the way of those who see little or hear the page."""
-        found: list[dict[str, Any]] = Axe().run(self.page, options={"runOnly": RULES}).response["violations"]
-        return [f"{each['id']}: {each['help']}: {each['nodes'][0]['html'][:200]} ({len(each['nodes'])})" for each in found]
+        found: list[dict[str, Any]] = (
+            Axe().run(self.page, options={"runOnly": RULES}).response["violations"]
+        )
+        return [
+            f"{each['id']}: {each['help']}: {each['nodes'][0]['html'][:200]} ({len(each['nodes'])})"
+            for each in found
+        ]
 
 
 @contextmanager
@@ -54,7 +65,9 @@ def chromium() -> Iterator[Browser]:
 @contextmanager
 def visited(browser: Browser, file: Path, fragment: str = "", **settings: Any) -> Iterator[Visit]:
     """A page that is looked at; it must have asked for nothing but itself and complained of nothing."""
-    context = browser.new_context(permissions=["clipboard-read", "clipboard-write"], reduced_motion="reduce", **settings)
+    context = browser.new_context(
+        permissions=["clipboard-read", "clipboard-write"], reduced_motion="reduce", **settings
+    )
     visit = Visit(context.new_page())
     visit.page.set_default_timeout(10_000)
     visit.page.on("request", lambda request: visit.asked.append(request.url))

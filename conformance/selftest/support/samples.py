@@ -25,7 +25,9 @@ def targets() -> Mapping[str, tuple[str, ...]]:
     """How each is started: the reference, the document's own code, and three miniatures."""
     (document,) = (variant for variant in VARIANTS if variant.name == "document")
     faulty = {
-        each.name: (f"--target-app={each.target_app}", f"--worker-app={each.worker_app}") for each in MINIATURES if each.name in FAULTY
+        each.name: (f"--target-app={each.target_app}", f"--worker-app={each.worker_app}")
+        for each in MINIATURES
+        if each.name in FAULTY
     }
     return {"reference": (), "document": tuple(document.command_line), **faulty}
 
@@ -35,7 +37,11 @@ def cut(record: Path) -> str:
     report = record_reader.read(record)
     shown = {key(line) for each in report.judged for line in report.timeline(each)}
     lines = [json.loads(line) for line in record.read_text("utf-8").splitlines()]
-    return "".join(f"{json.dumps(shortened(line))}\n" for line in lines if line["type"] != "evidence" or key(line) in shown)
+    return "".join(
+        f"{json.dumps(shortened(line))}\n"
+        for line in lines
+        if line["type"] != "evidence" or key(line) in shown
+    )
 
 
 def shortened(value: Any) -> Any:

@@ -11,7 +11,14 @@ import httpx
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse, RedirectResponse, StreamingResponse
 
-from conformance.selftest.faulty_services.service import Parameters, Receive, Row, Scope, Send, Service
+from conformance.selftest.faulty_services.service import (
+    Parameters,
+    Receive,
+    Row,
+    Scope,
+    Send,
+    Service,
+)
 
 number = 5
 
@@ -107,7 +114,11 @@ class _FloodsItsLog(Service):
 
     async def parameters(self, q: str | None = None) -> Parameters:
         """Collect the parameters, and tell all about it."""
-        print("\n".join(f"listing {number} of the listings of q {q!r}{'.' * 270}" for number in range(1000)))
+        print(
+            "\n".join(
+                f"listing {number} of the listings of q {q!r}{'.' * 270}" for number in range(1000)
+            )
+        )
         return await super().parameters(q)
 
 
@@ -122,7 +133,9 @@ class _AnswersWithGigabytes(Service):
             yield bytes(document.body)
             for _ in range(4096):
                 yield b" " * 2**20
-                await anyio.lowlevel.checkpoint()  # else the event loop is stuck in the rest of it once its client has left
+                await (
+                    anyio.lowlevel.checkpoint()
+                )  # else the event loop is stuck in the rest of it once its client has left
 
         return StreamingResponse(parts(), media_type="application/json")
 
@@ -168,14 +181,28 @@ async def answers_async_alone(scope: dict[str, Any], _receive: Any, send: Any) -
         return
     if scope["path"] != "/async":
         await anyio.sleep_forever()
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
-    await send({"type": "http.response.body", "body": b'{"message": "This is an asynchronous endpoint"}'})
+    await send(
+        {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [(b"content-type", b"application/json")],
+        }
+    )
+    await send(
+        {"type": "http.response.body", "body": b'{"message": "This is an asynchronous endpoint"}'}
+    )
 
 
 async def answers_everything(scope: dict[str, Any], _receive: Any, send: Any) -> None:
     """Answer every request with an empty object, and reach nothing."""
     if scope["type"] == "http":
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [(b"content-type", b"application/json")],
+            }
+        )
         await send({"type": "http.response.body", "body": b"{}"})
 
 
@@ -190,5 +217,11 @@ async def answers_with_markup(scope: dict[str, Any], _receive: Any, send: Any) -
     print(MARKUP, CONTROLS)
     texts = {"/async": MARKUP + CONTROLS, "/sync": f'{{"message": "{"<b>" * 350_000}"}}'}
     status = 200 if scope["path"] in texts else 404
-    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]})
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [(b"content-type", b"application/json")],
+        }
+    )
     await send({"type": "http.response.body", "body": texts.get(scope["path"], "{}").encode()})

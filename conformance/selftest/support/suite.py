@@ -27,7 +27,9 @@ SERVICES = "conformance.selftest.support.services"
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of Linux's in memory
 ROOM = 4 * 2**30  # bytes; a run takes some 100 MB
 END_OF_ONE = "-----END CERTIFICATE-----\n"
-GUARD_PATIENCE = 20.0  # seconds from a SIGKILL to an empty place; the longest of 8, two at a time, took 1.4
+GUARD_PATIENCE = (
+    20.0  # seconds from a SIGKILL to an empty place; the longest of 8, two at a time, took 1.4
+)
 PATIENCE = 200.0  # seconds for one run; the longest allowed is 180
 END_PATIENCE = 30.0  # seconds for its end after that
 
@@ -43,7 +45,9 @@ class Finished:
     @property
     def verdicts(self) -> dict[str, str]:
         """The status of each requirement."""
-        return {line["requirement"]: line["status"] for line in self.record if line["type"] == "verdict"}
+        return {
+            line["requirement"]: line["status"] for line in self.record if line["type"] == "verdict"
+        }
 
     def ids(self, status: str) -> set[str]:
         """The requirements with this verdict."""
@@ -55,7 +59,9 @@ def work_in_memory() -> None:
     if "TMPDIR" in os.environ or not MEMORY.is_dir():
         return
     about = os.statvfs(MEMORY)
-    if about.f_bavail * about.f_frsize > ROOM and not about.f_flag & os.ST_NOEXEC:  # its binaries may have to be copied there
+    if (
+        about.f_bavail * about.f_frsize > ROOM and not about.f_flag & os.ST_NOEXEC
+    ):  # its binaries may have to be copied there
         tempfile.tempdir = str(MEMORY)
 
 
@@ -72,14 +78,22 @@ def environment(folder: Path) -> dict[str, str]:
     scratch, authority = folder / "scratch", folder / "authority.pem"
     scratch.mkdir(exist_ok=True)
     scratch.chmod(0o711)
-    authority.write_text(Path(certifi.where()).read_text("utf-8").partition(END_OF_ONE)[0] + END_OF_ONE, "utf-8")
+    authority.write_text(
+        Path(certifi.where()).read_text("utf-8").partition(END_OF_ONE)[0] + END_OF_ONE, "utf-8"
+    )
     return {**os.environ, "TMPDIR": str(scratch), "SSL_CERT_FILE": str(authority), "COLUMNS": "100"}
 
 
 def judge(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> Finished:
     """Run the suite to its end."""
     record, output = folder / "record.jsonl", folder / "output.txt"
-    status = starter().run([f"--record={record}", *arguments], output, {**environment(folder), **(env or {})}, PATIENCE, END_PATIENCE)
+    status = starter().run(
+        [f"--record={record}", *arguments],
+        output,
+        {**environment(folder), **(env or {})},
+        PATIENCE,
+        END_PATIENCE,
+    )
     return Finished(status, output.read_text("utf-8", "replace"), lines_of(record))
 
 
@@ -92,7 +106,9 @@ def left_behind(folder: Path) -> list[str]:
     found = [str(path) for path in scratch.iterdir()]
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if process.pid != os.getpid() and str(scratch) in " ".join([*process.cmdline(), *process.environ().values()]):
+            if process.pid != os.getpid() and str(scratch) in " ".join(
+                [*process.cmdline(), *process.environ().values()]
+            ):
                 found.append(f"{process.pid} {' '.join(process.cmdline())}")
     return found
 
@@ -100,9 +116,15 @@ def left_behind(folder: Path) -> list[str]:
 def abandoned_memory() -> set[str]:
     """The segments of System V's shared memory whose maker has ended, and that nothing uses. Postgres makes one; only Linux lists them so."""
     table = Path("/proc/sysvipc/shm")
-    rows = [line.split() for line in table.read_text("utf-8").splitlines()] if table.exists() else [[]]
+    rows = (
+        [line.split() for line in table.read_text("utf-8").splitlines()] if table.exists() else [[]]
+    )
     segments = [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
-    return {each["shmid"] for each in segments if each["nattch"] == "0" and not _is_running(int(each["cpid"]))}
+    return {
+        each["shmid"]
+        for each in segments
+        if each["nattch"] == "0" and not _is_running(int(each["cpid"]))
+    }
 
 
 def _is_running(pid: int) -> bool:
@@ -114,7 +136,9 @@ def _is_running(pid: int) -> bool:
 def expect_nothing_left(folder: Path, memory: Set[str]) -> None:
     """The guard of a run that was killed cleans up after it, within GUARD_PATIENCE; this memory had been abandoned before."""
     deadline = time.monotonic() + GUARD_PATIENCE
-    while (left := [*left_behind(folder), *(abandoned_memory() - memory)]) and time.monotonic() < deadline:
+    while (
+        left := [*left_behind(folder), *(abandoned_memory() - memory)]
+    ) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not left, left
 

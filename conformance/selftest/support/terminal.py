@@ -28,7 +28,9 @@ class Screen:
 
     width: int
     rows: list[str] = field(default_factory=lambda: [""])
-    lines: list[str] = field(default_factory=list)  # what the last row said each time before it was written again
+    lines: list[str] = field(
+        default_factory=list
+    )  # what the last row said each time before it was written again
     _column: int = 0
     _rest: str = ""  # of a sequence that has not come to its end
 
@@ -78,7 +80,11 @@ class Seen:
 
 
 def watch(
-    folder: Path, width: int, *arguments: str, env: Mapping[str, str] | None = None, interrupt: Callable[[Screen], bool] | None = None
+    folder: Path,
+    width: int,
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    interrupt: Callable[[Screen], bool] | None = None,
 ) -> Seen:
     """Run the suite in a terminal to its end, or until Ctrl-C is pressed, as soon as the screen is as `interrupt` says."""
     variables = {name: value for name, value in environment(folder).items() if name != "COLUMNS"}

@@ -30,7 +30,9 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-PR_SET_CHILD_SUBREAPER = 36  # prctl(2): orphans among the descendants become children of this process
+PR_SET_CHILD_SUBREAPER = (
+    36  # prctl(2): orphans among the descendants become children of this process
+)
 SERVED = ("uvicorn", "celery", "hypercorn")  # modules that targets run
 IMPORTED = (
     "_pytest.helpconfig", "_pytest.pastebin", "_pytest.setuponly", "_pytest.setupplan", "_pytest.skipping", "_pytest.stepwise",
@@ -57,7 +59,9 @@ class Warm:
     def __init__(self) -> None:
         self._line, theirs = socket.socketpair()
         with theirs:
-            self._process = subprocess.Popen([sys.executable, "-m", "conformance.selftest.support.warm"], stdin=theirs.fileno())
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "conformance.selftest.support.warm"], stdin=theirs.fileno()
+            )
         atexit.register(self._close)
 
     def connect(self) -> socket.socket:
@@ -83,7 +87,14 @@ class Starter:
         with warm().connect() as line:
             self._line = line.makefile("rw", encoding="utf-8")
 
-    def run(self, arguments: Sequence[str], output: Path, env: Mapping[str, str], deadline: float, patience: float) -> int:
+    def run(
+        self,
+        arguments: Sequence[str],
+        output: Path,
+        env: Mapping[str, str],
+        deadline: float,
+        patience: float,
+    ) -> int:
         """Run the suite to its end, or ask it to stop after `deadline` seconds and kill it `patience` later; its exit status."""
         print(json.dumps([list(arguments), str(output), dict(env)]), file=self._line, flush=True)
         pid = int(self._line.readline())
@@ -138,7 +149,9 @@ def _import_what_runs_import() -> None:
     for module in IMPORTED:
         importlib.import_module(module)
     importlib.import_module("conformance.pytest_plugin.plugin").set_examples()
-    for probes in pkgutil.iter_modules(importlib.import_module("conformance.probes").__path__, "conformance.probes."):
+    for probes in pkgutil.iter_modules(
+        importlib.import_module("conformance.probes").__path__, "conformance.probes."
+    ):
         importlib.import_module(probes.name)
 
 
@@ -155,12 +168,20 @@ def _make_tables() -> None:
         hypothesis.configuration.set_hypothesis_home_dir(folder)
         charmap()
         _get_local_constants()
-        for path in schema_cases.operations():  # a strategy is made when something is first drawn of it
-            given(schema_cases.cases(path))(settings(max_examples=1, suppress_health_check=list(HealthCheck))(lambda _: None))()
-    hypothesis.configuration._first_postinit_what = None  # it would warn of tables that were made before its pytest plugin is loaded
+        for (
+            path
+        ) in schema_cases.operations():  # a strategy is made when something is first drawn of it
+            given(schema_cases.cases(path))(
+                settings(max_examples=1, suppress_health_check=list(HealthCheck))(lambda _: None)
+            )()
+    hypothesis.configuration._first_postinit_what = (
+        None  # it would warn of tables that were made before its pytest plugin is loaded
+    )
 
 
-def _become_a_run(arguments: Sequence[str], output: str, environment: Mapping[str, str]) -> NoReturn:
+def _become_a_run(
+    arguments: Sequence[str], output: str, environment: Mapping[str, str]
+) -> NoReturn:
     """Run the suite in this environment, in the state that a new process has."""
     descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     _take_over(os.open(os.devnull, os.O_RDONLY), descriptor, descriptor)
@@ -174,7 +195,9 @@ def _become_a_run(arguments: Sequence[str], output: str, environment: Mapping[st
     sys.argv = ["pytest", *arguments]
     import pytest  # noqa: PLC0415
 
-    _end(int(pytest.main(["--assert=plain", *arguments])))  # what is imported already cannot be rewritten
+    _end(
+        int(pytest.main(["--assert=plain", *arguments]))
+    )  # what is imported already cannot be rewritten
 
 
 class Nursery:
@@ -195,7 +218,9 @@ class Nursery:
         pipes = [os.pipe(), os.pipe()]
         request = json.dumps([list(argv[2:]), more["env"], str(more["cwd"])]).encode()
         with self._lock:
-            socket.send_fds(self._line, [len(request).to_bytes(4) + request], [pipe[1] for pipe in pipes])
+            socket.send_fds(
+                self._line, [len(request).to_bytes(4) + request], [pipe[1] for pipe in pipes]
+            )
             answer = self._line.recv(4)
         if not answer:  # as a pid it would be 0, which stands for ourselves
             raise OSError("the process that forks targets has ended")
@@ -260,7 +285,9 @@ def _serve_targets(line: socket.socket) -> NoReturn:
             os.close(descriptor)
 
 
-def _become_a_target(words: Sequence[str], environment: Mapping[str, str], folder: str, output: int, errors: int) -> NoReturn:
+def _become_a_target(
+    words: Sequence[str], environment: Mapping[str, str], folder: str, output: int, errors: int
+) -> NoReturn:
     """Run a module as `python -m` does, in a session, an environment and a folder of its own."""
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)

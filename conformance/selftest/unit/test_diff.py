@@ -28,7 +28,9 @@ BROKEN: Seen = (Status.ERROR, Finding("the testbed to work", "Redis is gone"))
 OBSERVED: Seen = (Status.OBSERVED, Finding("nothing", "a redirect is followed"))
 
 
-def record(place: Path, name: str, seen: Seen, requirement: str = "DB-2", *, killed: bool = False) -> Report:
+def record(
+    place: Path, name: str, seen: Seen, requirement: str = "DB-2", *, killed: bool = False
+) -> Report:
     """A record with this verdict on one requirement, and passes for the rest."""
     return written(place / f"{name}.jsonl", summary(verdicts({requirement: seen})), killed=killed)
 
@@ -54,13 +56,19 @@ def between(place: Path, old: Seen, new: Seen, requirement: str = "DB-2") -> Dif
         (UNSEEN, UNSEEN, None, False),
     ],
 )
-def test_what_became_of_a_requirement(place: Path, old: Seen, new: Seen, kind: Kind | None, worse: bool) -> None:
+def test_what_became_of_a_requirement(
+    place: Path, old: Seen, new: Seen, kind: Kind | None, worse: bool
+) -> None:
     found = between(place, old, new)
-    assert [(change.kind, change.judged.id) for change in found.changes] == ([(kind, "DB-2")] if kind else [])
+    assert [(change.kind, change.judged.id) for change in found.changes] == (
+        [(kind, "DB-2")] if kind else []
+    )
     assert found.worse is worse
 
 
-@pytest.mark.parametrize("new", [UNSEEN, (Status.OBSERVED, Finding("nothing", "no redirect is followed"))])
+@pytest.mark.parametrize(
+    "new", [UNSEEN, (Status.OBSERVED, Finding("nothing", "no redirect is followed"))]
+)
 def test_a_may_makes_nothing_worse(place: Path, new: Seen) -> None:
     found = between(place, OBSERVED, new, "UP-11")
     assert (found.changes, found.worse) == ((), False)
@@ -73,8 +81,14 @@ def test_a_may_that_breaks_the_testbed_costs_the_claim(place: Path) -> None:
 
 def test_a_lost_claim_alone_is_worse(place: Path) -> None:
     old, new = record(place, "old", FAILS, "UP-5"), record(place, "new", FAILS, "UP-5")
-    lesser = Report(new.path, new.header, new.judged, {**(new.footer or {}), "claim": None}, new.evidence)
-    assert (compare(old, new).worse, compare(old, lesser).worse, compare(lesser, old).worse) == (False, True, False)
+    lesser = Report(
+        new.path, new.header, new.judged, {**(new.footer or {}), "claim": None}, new.evidence
+    )
+    assert (compare(old, new).worse, compare(old, lesser).worse, compare(lesser, old).worse) == (
+        False,
+        True,
+        False,
+    )
 
 
 def test_nothing_of_a_killed_run_is_judged_any_more(place: Path) -> None:
@@ -82,20 +96,32 @@ def test_nothing_of_a_killed_run_is_judged_any_more(place: Path) -> None:
     lost, found = compare(whole, killed), compare(killed, whole)
     assert {change.kind for change in lost.changes} == {Kind.NO_LONGER_JUDGED}
     assert (len(lost.changes), lost.worse) == (85, True)
-    assert (len(found.of(Kind.NEWLY_JUDGED)), len(found.of(Kind.NEWLY_FAILING)), found.worse) == (84, 1, True)
+    assert (len(found.of(Kind.NEWLY_JUDGED)), len(found.of(Kind.NEWLY_FAILING)), found.worse) == (
+        84,
+        1,
+        True,
+    )
 
 
 def test_what_a_record_has_not_asked_is_not_judged(place: Path) -> None:
     old = record(place, "old", PASSES)
-    part = written(place / "part.jsonl", summary([each for each in verdicts() if each.requirement.section != 3]))
+    part = written(
+        place / "part.jsonl",
+        summary([each for each in verdicts() if each.requirement.section != 3]),
+    )
     assert {change.judged.id.split("-")[0] for change in compare(old, part).changes} == {"DB"}
     assert {change.kind for change in compare(part, old).changes} == {Kind.NEWLY_JUDGED}
     assert "(PASS → not selected)" in diff_views.text(compare(old, part), EN)
 
 
 def test_the_page_word_for_word(place: Path) -> None:
-    old = written(place / "old.jsonl", summary(verdicts({"DB-3": FAILS, "DB-5": FAILS, "TASK-5": UNSEEN})))
-    new = written(place / "new.jsonl", summary(verdicts({"DB-2": FAILS, "DB-5": FAILS_OTHERWISE, "TASK-6": UNSEEN})))
+    old = written(
+        place / "old.jsonl", summary(verdicts({"DB-3": FAILS, "DB-5": FAILS, "TASK-5": UNSEEN}))
+    )
+    new = written(
+        place / "new.jsonl",
+        summary(verdicts({"DB-2": FAILS, "DB-5": FAILS_OTHERWISE, "TASK-6": UNSEEN})),
+    )
     assert diff_views.text(compare(old, new), EN) == (
         """\
 old         shop.main:app, 2026-07-01T12:30:00+00:00: no claim
@@ -128,11 +154,19 @@ worse: 1 newly failing, 1 no longer judged, 1 still failing differently, 1 fixed
 
 @pytest.mark.parametrize("language", Language)
 def test_the_data_are_as_their_schema_says(place: Path, language: Language) -> None:
-    for old, new in ((FAILS, FAILS_OTHERWISE), (PASSES, UNSEEN), (PASSES, (Status.FAIL, Finding(HOSTILE, HOSTILE, (fact_of(HOSTILE),))))):
+    for old, new in (
+        (FAILS, FAILS_OTHERWISE),
+        (PASSES, UNSEEN),
+        (PASSES, (Status.FAIL, Finding(HOSTILE, HOSTILE, (fact_of(HOSTILE),)))),
+    ):
         found = between(place, old, new)
         document = json.loads(diff_views.document(found, language))
-        jsonschema.Draft202012Validator(SCHEMA, format_checker=jsonschema.FormatChecker()).validate(document)
-        assert [(each["kind"], each["new"]["status"]) for each in document["changes"]] == [(found.changes[0].kind, new[0])]
+        jsonschema.Draft202012Validator(SCHEMA, format_checker=jsonschema.FormatChecker()).validate(
+            document
+        )
+        assert [(each["kind"], each["new"]["status"]) for each in document["changes"]] == [
+            (found.changes[0].kind, new[0])
+        ]
         assert document["worse"] is found.worse
 
 
@@ -159,25 +193,49 @@ def test_markdown_fits_a_comment_and_says_what_it_leaves_out(place: Path) -> Non
         for each in verdicts()
         if each.requirement.level != "MAY"
     }
-    old, new = written(place / "old.jsonl", summary(verdicts())), written(place / "new.jsonl", summary(verdicts(every)))
+    old, new = (
+        written(place / "old.jsonl", summary(verdicts())),
+        written(place / "new.jsonl", summary(verdicts(every))),
+    )
     shown = diff_views.markdown(compare(old, new), EN)
     assert len(shown) <= 65_536
     left = 85 - shown.count("<details>")
-    assert f"{left} more are left out here, for want of room; `conformance diff {old.path} {new.path}` shows them all." in shown
+    assert (
+        f"{left} more are left out here, for want of room; `conformance diff {old.path} {new.path}` shows them all."
+        in shown
+    )
 
 
-@pytest.mark.parametrize(("new", "status", "end"), [(PASSES, 0, "not worse: 1 fixed"), (UNSEEN, 1, "worse: 1 no longer judged")])
+@pytest.mark.parametrize(
+    ("new", "status", "end"),
+    [(PASSES, 0, "not worse: 1 fixed"), (UNSEEN, 1, "worse: 1 no longer judged")],
+)
 def test_the_exit_status_says_whether_it_got_worse(
     place: Path, capsys: pytest.CaptureFixture[str], new: Seen, status: int, end: str
 ) -> None:
     old, newer = record(place, "old", FAILS), record(place, "new", new)
-    assert cli.main(["diff", str(old.path), str(newer.path), "--json", str(place / "d.json"), "--markdown", str(place / "d.md")]) == status
+    assert (
+        cli.main(
+            [
+                "diff",
+                str(old.path),
+                str(newer.path),
+                "--json",
+                str(place / "d.json"),
+                "--markdown",
+                str(place / "d.md"),
+            ]
+        )
+        == status
+    )
     assert capsys.readouterr().out.splitlines()[-1] == end
     assert json.loads((place / "d.json").read_text("utf-8"))["worse"] is bool(status)
     assert (place / "d.md").read_text("utf-8").startswith(f"## Conformance: {end}\n")
 
 
-def test_what_goes_to_the_standard_output_goes_there_alone(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_goes_to_the_standard_output_goes_there_alone(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = str(record(place, "one", FAILS).path)
     assert cli.main(["diff", path, path, "--json", "-"]) == 0
     assert json.loads(capsys.readouterr().out)["counts"]["still failing"] == 1

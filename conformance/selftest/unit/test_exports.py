@@ -23,7 +23,15 @@ from conformance.report import badge, ctrf, data, junit, markdown, record_reader
 from conformance.report.record_reader import Report
 from conformance.report.terminal import page
 from conformance.report.translations import ZH
-from conformance.selftest.support.records import BROKEN, FOUND, UNSEEN, summary, verdicts, written, wrong
+from conformance.selftest.support.records import (
+    BROKEN,
+    FOUND,
+    UNSEEN,
+    summary,
+    verdicts,
+    written,
+    wrong,
+)
 from conformance.spec.catalogue import Language, Level, catalogue
 
 EN = Language.EN
@@ -36,7 +44,10 @@ OTHERS = Path(__file__).parents[1] / "schemas"
 
 def test_the_page_of_a_record_is_that_of_its_run(place: Path) -> None:
     run = summary(verdicts(FOUND | {"DB-9": (Status.ERROR, BROKEN)}))
-    assert text.render([written(place / "r.jsonl", run)], EN) == "\n".join(line.text for line in page(run)) + "\n"
+    assert (
+        text.render([written(place / "r.jsonl", run)], EN)
+        == "\n".join(line.text for line in page(run)) + "\n"
+    )
 
 
 def test_the_page_of_a_killed_run_says_so(killed: Report) -> None:
@@ -49,12 +60,22 @@ def test_several_pages_begin_with_what_differs(mixed: Report, correct: Report) -
     head = text.render([mixed, correct], EN).split("\n\n")[:2]
     assert head[0] == "1  shop.main:app: no claim\n2  shop.main:app: robust"
     fingerprint = wrong("404").fingerprint
-    assert [line.split() for line in head[1].splitlines()][:2] == [["1", "2"], ["DB-2", "FAIL", fingerprint, "PASS"]]
-    assert [line.split()[0] for line in head[1].splitlines()[1:]] == ["DB-2", "UP-5", "TASK-5", "TASK-6"]
+    assert [line.split() for line in head[1].splitlines()][:2] == [
+        ["1", "2"],
+        ["DB-2", "FAIL", fingerprint, "PASS"],
+    ]
+    assert [line.split()[0] for line in head[1].splitlines()[1:]] == [
+        "DB-2",
+        "UP-5",
+        "TASK-5",
+        "TASK-6",
+    ]
 
 
 @pytest.mark.parametrize("language", Language)
-def test_no_control_character_of_a_target_reaches_a_terminal(nasty: Report, language: Language) -> None:
+def test_no_control_character_of_a_target_reaches_a_terminal(
+    nasty: Report, language: Language
+) -> None:
     shown = text.render([nasty, nasty], language)
     assert all(letter.isprintable() or letter == "\n" for letter in shown)
     assert shown.encode("utf-8")
@@ -88,18 +109,38 @@ def test_our_schemas_are_schemas_of_closed_objects(name: str) -> None:
 
 
 @pytest.mark.parametrize("language", Language)
-def test_json_is_as_its_schema_says(mixed: Report, correct: Report, killed: Report, nasty: Report, language: Language) -> None:
+def test_json_is_as_its_schema_says(
+    mixed: Report, correct: Report, killed: Report, nasty: Report, language: Language
+) -> None:
     document = json.loads(data.render([mixed, correct, killed, nasty], language))
     validator("report.schema.json").validate(document)
     one, two, three, _ = document["records"]
     assert [each["claim"] for each in document["records"]] == [None, "robust", None, None]
-    assert (three["complete"], three["exit_status"], three["counts"]["NOT_JUDGED"]) == (False, None, 90)
-    assert one["counts"] == {"PASS": 81, "FAIL": 2, "INCONCLUSIVE": 2, "ERROR": 0, "OBSERVED": 5, "NOT_JUDGED": 0}
+    assert (three["complete"], three["exit_status"], three["counts"]["NOT_JUDGED"]) == (
+        False,
+        None,
+        90,
+    )
+    assert one["counts"] == {
+        "PASS": 81,
+        "FAIL": 2,
+        "INCONCLUSIVE": 2,
+        "ERROR": 0,
+        "OBSERVED": 5,
+        "NOT_JUDGED": 0,
+    }
     assert two["sections"][2]["counts"]["PASS"] == 17
     failed = next(each for each in one["requirements"] if each["id"] == "DB-2")
-    assert (failed["level"], failed["section"], failed["seconds"], failed["span"]) == ("MUST", 3, 0.25, [1.0, 1.25])
+    assert (failed["level"], failed["section"], failed["seconds"], failed["span"]) == (
+        "MUST",
+        3,
+        0.25,
+        [1.0, 1.25],
+    )
     assert failed["finding"]["fingerprint"] == wrong("404").fingerprint
-    assert failed["finding"]["evidence"] == [{"kind": "row", "number": 1, "summary": "GET /items/1 → 404 (exchange 1) (row check 1)"}]
+    assert failed["finding"]["evidence"] == [
+        {"kind": "row", "number": 1, "summary": "GET /items/1 → 404 (exchange 1) (row check 1)"}
+    ]
 
 
 # JUnit
@@ -111,7 +152,10 @@ def cases(report: Report) -> dict[str, ElementTree.Element]:
     xmlschema.XMLSchema(OTHERS / "junit-10.xsd").validate(shown)
     root = ElementTree.fromstring(shown)  # noqa: S314 - our own
     for each in (root, *root.iter("testsuite")):
-        found = {name: len(list(each.iter(tag))) for name, tag in (("tests", "testcase"), ("failures", "failure"), ("errors", "error"))}
+        found = {
+            name: len(list(each.iter(tag)))
+            for name, tag in (("tests", "testcase"), ("failures", "failure"), ("errors", "error"))
+        }
         assert {name: int(each.attrib[name]) for name in found} == found
     return {case.attrib["name"].split()[0]: case for case in root.iter("testcase")}
 
@@ -123,7 +167,11 @@ def outcomes(report: Report) -> dict[str, str]:
 def test_junit_has_a_case_for_each_requirement_named_as_the_run_names_it(mixed: Report) -> None:
     found = cases(mixed)
     assert set(found) == set(catalogue())
-    assert found["DB-2"].attrib == {"classname": "spec.3-database", "name": "DB-2 An absent item is null", "time": "0.250"}
+    assert found["DB-2"].attrib == {
+        "classname": "spec.3-database",
+        "name": "DB-2 An absent item is null",
+        "time": "0.250",
+    }
     failure = found["DB-2"].find("failure")
     assert failure is not None
     assert failure.attrib == {"type": "FAIL", "message": "404"}
@@ -132,7 +180,12 @@ def test_junit_has_a_case_for_each_requirement_named_as_the_run_names_it(mixed: 
 
 def test_junit_of_what_is_no_pass(mixed: Report, killed: Report) -> None:
     observed = {name: "system-out" for name, each in catalogue().items() if each.level is Level.MAY}
-    assert outcomes(mixed) == observed | {"DB-2": "failure", "UP-5": "failure", "TASK-5": "error", "TASK-6": "error"}
+    assert outcomes(mixed) == observed | {
+        "DB-2": "failure",
+        "UP-5": "failure",
+        "TASK-5": "error",
+        "TASK-6": "error",
+    }
     assert outcomes(killed) == dict.fromkeys(catalogue(), "error")
 
 
@@ -152,10 +205,13 @@ def by_id(report: Report) -> dict[str, dict[str, Any]]:
     """The tests of a record by id; the document is valid by CTRF's own schema."""
     document = json.loads(ctrf.render([report], EN))
     jsonschema.Draft7Validator(
-        json.loads((OTHERS / "ctrf-schema-0.0.json").read_text("utf-8")), format_checker=jsonschema.FormatChecker()
+        json.loads((OTHERS / "ctrf-schema-0.0.json").read_text("utf-8")),
+        format_checker=jsonschema.FormatChecker(),
     ).validate(document)
     found, counts = document["results"]["tests"], document["results"]["summary"]
-    assert Counter(test["status"] for test in found) == Counter({each: counts[each] for each in ctrf.COUNTED if counts[each]})
+    assert Counter(test["status"] for test in found) == Counter(
+        {each: counts[each] for each in ctrf.COUNTED if counts[each]}
+    )
     return {test["testId"]: test for test in found}
 
 
@@ -170,7 +226,11 @@ def test_ctrf_labels_each_test_with_its_requirement(mixed: Report, nasty: Report
         "source": catalogue()["DB-2"].source,
         "fingerprint": wrong("404").fingerprint,
     }
-    assert (test["tags"], test["suite"], test["duration"]) == (["DB-2", "MUST"], ["3 Database"], 250)
+    assert (test["tags"], test["suite"], test["duration"]) == (
+        ["DB-2", "MUST"],
+        ["3 Database"],
+        250,
+    )
     assert test["stop"] - test["start"] == 250
     assert (test["message"], test["status"]) == ("expected 200\ngot 404", "failed")
     assert by_id(nasty)["DB-4"]["status"] == "failed"
@@ -196,7 +256,9 @@ def test_ctrf_calls_nothing_passed_that_was_not_judged(mixed: Report, killed: Re
         ({}, False, "incomplete"),
     ],
 )
-def test_the_badge_says_the_claim(place: Path, found: dict[str, Any], ended: bool, says: str, language: Language) -> None:
+def test_the_badge_says_the_claim(
+    place: Path, found: dict[str, Any], ended: bool, says: str, language: Language
+) -> None:
     report = written(place / "r.jsonl", summary(verdicts(found)), killed=not ended)
     image = badge.render([report], language)
     root = ElementTree.fromstring(image)  # noqa: S314 - our own
@@ -204,13 +266,19 @@ def test_the_badge_says_the_claim(place: Path, found: dict[str, Any], ended: boo
     assert (root.attrib["role"], root.attrib["aria-label"]) == ("img", ": ".join(words))
     assert [each.text for each in root.iter("{http://www.w3.org/2000/svg}text")] == words
     png = bytes(resvg_py.svg_to_bytes(svg_string=image))
-    assert (png[:8], int.from_bytes(png[16:20]), int.from_bytes(png[20:24])) == (b"\x89PNG\r\n\x1a\n", int(root.attrib["width"]), 20)
+    assert (png[:8], int.from_bytes(png[16:20]), int.from_bytes(png[20:24])) == (
+        b"\x89PNG\r\n\x1a\n",
+        int(root.attrib["width"]),
+        20,
+    )
 
 
 def luminance(colour: str) -> float:
     """Of a colour, as WCAG 2.2 defines it."""
     parts = [int(colour[index : index + 2], 16) / 255 for index in (1, 3, 5)]
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    ]
     return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
@@ -222,26 +290,37 @@ def test_white_on_each_colour_of_the_badge_is_easy_to_read(colour: str) -> None:
 # The command
 
 
-def test_the_command_shows_the_page_where_nothing_else_is_asked_for(correct: Report, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_shows_the_page_where_nothing_else_is_asked_for(
+    correct: Report, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert cli.main(["report", str(correct.path)]) == 0
     assert capsys.readouterr().out == text.render([correct], EN)
 
 
-def test_the_command_writes_every_form_that_it_lists(nasty: Report, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_writes_every_form_that_it_lists(
+    nasty: Report, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
         cli.main(["report", "--help"])
     listed = capsys.readouterr().out
     for form in views.FORMS:
         assert f"--{form} FILE" in listed
-        assert cli.main(["report", str(nasty.path), f"--{form}", str(place / form), "--lang", "zh"]) == 0
+        assert (
+            cli.main(["report", str(nasty.path), f"--{form}", str(place / form), "--lang", "zh"])
+            == 0
+        )
         assert (place / form).read_text("utf-8")
     assert not capsys.readouterr().out
 
 
 @pytest.mark.parametrize("form", ["junit", "ctrf", "badge"])
-def test_a_form_of_one_record_refuses_two(correct: Report, form: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_form_of_one_record_refuses_two(
+    correct: Report, form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert cli.main(["report", str(correct.path), str(correct.path), f"--{form}", "-"]) == 4
-    assert capsys.readouterr().err == f"conformance report: --{form} shows one record; 2 were given\n"
+    assert (
+        capsys.readouterr().err == f"conformance report: --{form} shows one record; 2 were given\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -255,7 +334,9 @@ def test_a_form_of_one_record_refuses_two(correct: Report, form: str, capsys: py
         ("header", {"began": "yesterday"}, "Invalid isoformat string: 'yesterday'"),
     ],
 )
-def test_a_record_that_no_run_writes_is_refused(correct: Report, kind: str, change: dict[str, Any], why: str) -> None:
+def test_a_record_that_no_run_writes_is_refused(
+    correct: Report, kind: str, change: dict[str, Any], why: str
+) -> None:
     lines = [json.loads(line) for line in correct.path.read_text("utf-8").splitlines()]
     changed = [line | change if line["type"] == kind else line for line in lines]
     correct.path.write_text("".join(json.dumps(line) + "\n" for line in changed), "utf-8")
@@ -280,16 +361,36 @@ def test_everything_that_reports_say_is_said_in_chinese() -> None:
 
 
 def test_a_known_failure_is_told_as_one_in_every_form(place: Path) -> None:
-    known = with_known(verdicts({"DB-2": FOUND["DB-2"]}), [Known("DB-2", "issue <112>", date(2027, 3, 1))], date(2026, 11, 24))
+    known = with_known(
+        verdicts({"DB-2": FOUND["DB-2"]}),
+        [Known("DB-2", "issue <112>", date(2027, 3, 1))],
+        date(2026, 11, 24),
+    )
     report = written(place / "known.jsonl", summary(known))
     document = json.loads(data.render([report], EN))
     validator("report.schema.json").validate(document)
     (record,) = document["records"]
-    assert (record["claim"], record["claim_but_for_exceptions"], record["exceptions"]) == (None, "robust", ["DB-2"])
+    assert (record["claim"], record["claim_but_for_exceptions"], record["exceptions"]) == (
+        None,
+        "robust",
+        ["DB-2"],
+    )
     (case,) = [each for each in record["requirements"] if each["known"]]
-    assert (case["id"], case["status"], case["known"]) == ("DB-2", "FAIL", {"reason": "issue <112>", "expires": "2027-03-01"})
-    (test,) = [each for each in json.loads(ctrf.render([report], EN))["results"]["tests"] if each["status"] == "skipped"]
-    assert (test["testId"], test["rawStatus"], test["message"]) == ("DB-2", "FAIL", "known: issue <112>")
+    assert (case["id"], case["status"], case["known"]) == (
+        "DB-2",
+        "FAIL",
+        {"reason": "issue <112>", "expires": "2027-03-01"},
+    )
+    (test,) = [
+        each
+        for each in json.loads(ctrf.render([report], EN))["results"]["tests"]
+        if each["status"] == "skipped"
+    ]
+    assert (test["testId"], test["rawStatus"], test["message"]) == (
+        "DB-2",
+        "FAIL",
+        "known: issue <112>",
+    )
     (skipped,) = ElementTree.fromstring(junit.render([report], EN)).iter("skipped")  # noqa: S314 - our own
     assert skipped.attrib["message"] == "known: issue <112>"
     assert "### FAIL (known) (1)" in markdown.render([report], EN)

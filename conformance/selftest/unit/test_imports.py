@@ -43,7 +43,9 @@ def ours(path: Path) -> set[str]:
             found |= {f"conformance.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             found.add(str(node.module))
-    return {name for name in found if name.split(".")[0] in ("spec", "conformance", "reference_impl")}
+    return {
+        name for name in found if name.split(".")[0] in ("spec", "conformance", "reference_impl")
+    }
 
 
 @pytest.mark.parametrize("where", MAY_IMPORT)
@@ -53,22 +55,34 @@ def test_imports_point_one_way(where: str) -> None:
     assert files
     for path in files:
         for name in ours(path):
-            allowed = any(name == prefix or name.startswith(prefix + ".") for prefix in MAY_IMPORT[where])
+            allowed = any(
+                name == prefix or name.startswith(prefix + ".") for prefix in MAY_IMPORT[where]
+            )
             assert allowed, f"{path.relative_to(PROJECT)} imports {name}"
 
 
 def test_only_the_root_conftest_loads_the_plugin() -> None:
-    files = [path for path in (PROJECT / "conformance").rglob("*.py") if "conformance.pytest_plugin.plugin" in ours(path)]
+    files = [
+        path
+        for path in (PROJECT / "conformance").rglob("*.py")
+        if "conformance.pytest_plugin.plugin" in ours(path)
+    ]
     assert not files
     assert "conformance.pytest_plugin.plugin" in (PROJECT / "conftest.py").read_text("utf-8")
 
 
 def test_what_parses_source_when_imported_is_imported_before_any_thread_begins() -> None:
     code = "import sys, conformance.pytest_plugin.plugin; print({'httpcore', 'anyio'} <= set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PROJECT, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=PROJECT, check=True
+    )
     assert done.stdout == "True\n"
 
 
 def test_the_reference_is_launched_and_never_imported() -> None:
-    files = [path for path in (PROJECT / "conformance").rglob("*.py") if any(name.startswith("reference_impl") for name in ours(path))]
+    files = [
+        path
+        for path in (PROJECT / "conformance").rglob("*.py")
+        if any(name.startswith("reference_impl") for name in ours(path))
+    ]
     assert not files

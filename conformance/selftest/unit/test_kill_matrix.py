@@ -18,19 +18,33 @@ from conformance.selftest.evaluation.kill_matrix import Judged
 from conformance.selftest.faulty_services.table import MINIATURES, Miniature
 from conformance.spec.catalogue import catalogue
 
-ROW = Miniature("section_3:row", ("DB-2", "DB-4"), "^404 ", consequences=("DB-1", "CONC-11"), inconclusive=("UP-1",))
+ROW = Miniature(
+    "section_3:row",
+    ("DB-2", "DB-4"),
+    "^404 ",
+    consequences=("DB-1", "CONC-11"),
+    inconclusive=("UP-1",),
+)
 AS_IT_SHOULD = {"DB-2": "FAIL", "DB-4": "FAIL", "UP-1": "INCONCLUSIVE"}
 
 
-def judged(changes: dict[str, str], got: str = "404 of GET /items/1", *, whole: bool = False) -> Judged:
+def judged(
+    changes: dict[str, str], got: str = "404 of GET /items/1", *, whole: bool = False
+) -> Judged:
     """Verdicts on a row, all PASS but for these."""
-    statuses = dict.fromkeys(kill_matrix.judged_by(ROW, whole=whole), "PASS") | AS_IT_SHOULD | changes
+    statuses = (
+        dict.fromkeys(kill_matrix.judged_by(ROW, whole=whole), "PASS") | AS_IT_SHOULD | changes
+    )
     finding = {"expected": "200", "got": got}
-    return Judged({name: {"status": status, "finding": finding} for name, status in statuses.items()}, 1.0, "")
+    return Judged(
+        {name: {"status": status, "finding": finding} for name, status in statuses.items()}, 1.0, ""
+    )
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"DB-1": "FAIL"}, {"DB-1": "INCONCLUSIVE"}], ids=["as it should", "a consequence", "one without evidence"]
+    "changes",
+    [{}, {"DB-1": "FAIL"}, {"DB-1": "INCONCLUSIVE"}],
+    ids=["as it should", "a consequence", "one without evidence"],
 )
 @pytest.mark.parametrize("whole", [False, True])
 def test_an_exact_row_has_nothing_said_of_it(changes: dict[str, str], whole: bool) -> None:
@@ -65,17 +79,30 @@ def test_a_run_that_did_not_judge_everything_is_inexact() -> None:
 def test_a_row_is_judged_by_its_own_section_and_by_what_is_cheap() -> None:
     chosen = set(kill_matrix.judged_by(ROW, whole=False))
     assert chosen >= {"DB-2", "DB-4", "DB-1", "DB-6", "END-1", "UP-1", "TASK-1", "DEP-1", "LIFE-10"}
-    assert not chosen & {"DB-3", "DB-9", "DB-10", "CONC-11", "END-2", "UP-2"}  # long, a life, a SHOULD, a consequence, and more than one
+    assert not chosen & {
+        "DB-3",
+        "DB-9",
+        "DB-10",
+        "CONC-11",
+        "END-2",
+        "UP-2",
+    }  # long, a life, a SHOULD, a consequence, and more than one
     assert kill_matrix.judged_by(replace(ROW, after=("DB-3",)), whole=False).count("DB-3") == 1
     assert kill_matrix.judged_by(ROW, whole=True) == list(catalogue())
 
 
 def test_those_that_took_longest_come_first_and_new_ones_before_them() -> None:
     quick, slow, new = (replace(ROW, app=f"section_3:{name}") for name in ("quick", "slow", "new"))
-    assert kill_matrix.longest_first([quick, slow, new], {"quick": 1.0, "slow": 9.0}) == [new, slow, quick]
+    assert kill_matrix.longest_first([quick, slow, new], {"quick": 1.0, "slow": 9.0}) == [
+        new,
+        slow,
+        quick,
+    ]
 
 
-def test_work_is_done_from_both_ends_and_what_it_raises_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_is_done_from_both_ends_and_what_it_raises_is_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     begun: list[tuple[str, int]] = []
     both = Barrier(2)
 
@@ -90,7 +117,10 @@ def test_work_is_done_from_both_ends_and_what_it_raises_is_its_own(monkeypatch: 
     with kill_matrix.begun(2, [partial(do, number) for number in range(4)]) as futures:
         assert isinstance(futures.pop(1).exception(), IndexError)
         assert [future.result() for future in futures] == [0, 2, 3]
-    assert {bed: [number for each, number in begun if each == bed] for bed in "ab"} == {"a": [0, 1], "b": [3, 2]}
+    assert {bed: [number for each, number in begun if each == bed] for bed in "ab"} == {
+        "a": [0, 1],
+        "b": [3, 2],
+    }
 
 
 def test_in_the_end_what_was_not_begun_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,7 +166,9 @@ def judged_at_once(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_again_judges_what_was_inexact_and_what_is_new_and_keeps_the_rest(
     monkeypatch: pytest.MonkeyPatch, judged_at_once: list[str]
 ) -> None:
-    before = [{"name": each.name, "inexact": [], "seconds": 1.0, "kept": True} for each in MINIATURES[1:]]
+    before = [
+        {"name": each.name, "inexact": [], "seconds": 1.0, "kept": True} for each in MINIATURES[1:]
+    ]
     before[3]["inexact"] = ["DB-5 fails, unexpectedly"]
     monkeypatch.setattr(figures_page, "read", lambda: {"whole": {"rows": before, "seconds": 100}})
     figures = evaluate.judged_figures(["whole"], again=True)["whole"]
@@ -150,11 +182,22 @@ def test_of_miniatures_and_variants_together_the_longest_are_at_the_two_ends(
     monkeypatch: pytest.MonkeyPatch, judged_at_once: list[str]
 ) -> None:
     slow_one, slow_other = MINIATURES[7].name, VARIANTS[2].name
-    names = {"matrix": [each.name for each in MINIATURES], "variants": [each.name for each in VARIANTS]}
-    took = {part: [{"name": name, "seconds": 9.0 if name in (slow_one, slow_other) else 1.0} for name in names[part]] for part in names}
+    names = {
+        "matrix": [each.name for each in MINIATURES],
+        "variants": [each.name for each in VARIANTS],
+    }
+    took = {
+        part: [
+            {"name": name, "seconds": 9.0 if name in (slow_one, slow_other) else 1.0}
+            for name in names[part]
+        ]
+        for part in names
+    }
     monkeypatch.setattr(figures_page, "read", lambda: {part: {"rows": took[part]} for part in took})
     figures = evaluate.judged_figures(["matrix", "variants"], again=False)
     assert (judged_at_once[0], judged_at_once[-1]) == (slow_one, slow_other)
     assert judged_at_once.index(MINIATURES[-1].name) < judged_at_once.index(VARIANTS[-1].name)
     assert {part: [row["name"] for row in figures[part]["rows"]] for part in figures} == names
-    assert {part: figures[part]["together"] for part in figures} == {part: list(names) for part in names}
+    assert {part: figures[part]["together"] for part in figures} == {
+        part: list(names) for part in names
+    }

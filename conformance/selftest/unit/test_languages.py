@@ -16,7 +16,15 @@ from conformance.judging.verdict import Status
 from conformance.report.record_reader import Judged, Report
 from conformance.report.translations import CLAIMS, INCOMPLETE, ZH
 from conformance.report.wrapping import filled, width
-from conformance.spec.catalogue import FOLDER, Language, Level, catalogue, documents, folder, sections
+from conformance.spec.catalogue import (
+    FOLDER,
+    Language,
+    Level,
+    catalogue,
+    documents,
+    folder,
+    sections,
+)
 
 README = {Language.EN: PROJECT / "README.md", Language.ZH: PROJECT / "README.zh.md"}
 SPEC_README = {language: folder(language) / "README.md" for language in Language}
@@ -59,12 +67,17 @@ def prose(page: Path) -> str:
 
 def facts(language: Language) -> list[tuple[object, ...]]:
     """All of the requirements that no language changes, in their order."""
-    return [(each.id, each.level, each.source, each.channels, each.document) for each in catalogue(language).values()]
+    return [
+        (each.id, each.level, each.source, each.channels, each.document)
+        for each in catalogue(language).values()
+    ]
 
 
 def test_both_languages_have_the_same_requirements_in_the_same_order() -> None:
     assert facts(Language.ZH) == facts(Language.EN)
-    assert [(each.number, each.document) for each in sections(Language.ZH)] == [(each.number, each.document) for each in sections()]
+    assert [(each.number, each.document) for each in sections(Language.ZH)] == [
+        (each.number, each.document) for each in sections()
+    ]
 
 
 def both(name: str) -> Iterator[tuple[str, str]]:
@@ -78,16 +91,25 @@ def test_a_requirement_says_the_same_in_both_languages(name: str) -> None:
     for english, chinese in both(name):
         assert bool(english) == bool(re.search(f"[{CHINESE}]", chinese)), chinese
         assert codes(chinese) == codes(english)
-        spelt = {WORDS[word] for word in re.findall(r"[a-z]+(?:-[a-z]+)?", english.lower()) if word in WORDS}
+        spelt = {
+            WORDS[word]
+            for word in re.findall(r"[a-z]+(?:-[a-z]+)?", english.lower())
+            if word in WORDS
+        }
         assert numbers(english) <= numbers(chinese) <= numbers(english) | spelt
 
 
-@pytest.mark.parametrize(("english", "chinese"), PAIRS, ids=lambda path: str(path.relative_to(PROJECT)))
+@pytest.mark.parametrize(
+    ("english", "chinese"), PAIRS, ids=lambda path: str(path.relative_to(PROJECT))
+)
 def test_a_page_has_the_same_shape_in_both_languages(english: Path, chinese: Path) -> None:
     pages = [prose(page).partition(GLOSSARY)[0] for page in (english, chinese)]
     assert codes(pages[0]) - codes(pages[1]) == set()
     assert numbers(pages[0]) - numbers(pages[1]) == set()
-    headings, tables, lists = ([re.findall(mark, page, re.MULTILINE) for page in pages] for mark in (r"^#+", r"^\|.*\|$", r"^\d\."))
+    headings, tables, lists = (
+        [re.findall(mark, page, re.MULTILINE) for page in pages]
+        for mark in (r"^#+", r"^\|.*\|$", r"^\d\.")
+    )
     assert headings[0] == headings[1]
     assert lists[0] == lists[1]
     assert [codes(row) for row in tables[0]] == [codes(row) for row in tables[1]]
@@ -96,7 +118,9 @@ def test_a_page_has_the_same_shape_in_both_languages(english: Path, chinese: Pat
 
 def test_the_readmes_have_the_same_commands_and_name_the_same_places() -> None:
     english, chinese = (BLOCK.findall(page.read_text("utf-8")) for page in README.values())
-    translated = [index for index, (_, text) in enumerate(chinese) if re.search(f"[{CHINESE}]", text)]
+    translated = [
+        index for index, (_, text) in enumerate(chinese) if re.search(f"[{CHINESE}]", text)
+    ]
     assert [text.split()[0] for _, text in (chinese[index] for index in translated)] == ["spec/"]
     tree = translated[0]
     assert PLACE.findall(english[tree][1]) == PLACE.findall(chinese[tree][1])
@@ -105,14 +129,24 @@ def test_the_readmes_have_the_same_commands_and_name_the_same_places() -> None:
 
 @pytest.mark.parametrize("page", CHINESE_PAGES, ids=lambda path: str(path.relative_to(PROJECT)))
 def test_a_chinese_page_is_set_as_chinese_is(page: Path) -> None:
-    text = re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", CODE.sub("`", prose(page))).replace("。** ", "。").replace("**", "")
-    assert [line[max(0, slip.start() - 8) : slip.end() + 8] for line in text.splitlines() for slip in SLIPS.finditer(line)] == []
+    text = (
+        re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", CODE.sub("`", prose(page)))
+        .replace("。** ", "。")
+        .replace("**", "")
+    )
+    assert [
+        line[max(0, slip.start() - 8) : slip.end() + 8]
+        for line in text.splitlines()
+        for slip in SLIPS.finditer(line)
+    ] == []
     assert text.count("“") == text.count("”")
     assert text.count("（") == text.count("）")
 
 
 @pytest.mark.parametrize(
-    "page", [*CHINESE_PAGES, README[Language.EN], SPEC_README[Language.EN]], ids=lambda path: str(path.relative_to(PROJECT))
+    "page",
+    [*CHINESE_PAGES, README[Language.EN], SPEC_README[Language.EN]],
+    ids=lambda path: str(path.relative_to(PROJECT)),
 )
 def test_what_a_page_links_to_is_there(page: Path) -> None:
     links = re.findall(r"\]\(([^)]+)\)", prose(page))
@@ -129,8 +163,14 @@ def test_each_readme_links_to_the_other() -> None:
 
 def test_every_term_of_the_glossary_is_used() -> None:
     text, _, glossary = SPEC_README[Language.ZH].read_text("utf-8").partition(GLOSSARY)
-    text += "".join(page.read_text("utf-8") for page in [*documents(folder(Language.ZH)), README[Language.ZH]])
-    terms = [term for row in glossary.strip().splitlines()[2:] for term in row.strip("| ").split(" | ")[1].split("、")]
+    text += "".join(
+        page.read_text("utf-8") for page in [*documents(folder(Language.ZH)), README[Language.ZH]]
+    )
+    terms = [
+        term
+        for row in glossary.strip().splitlines()[2:]
+        for term in row.strip("| ").split(" | ")[1].split("、")
+    ]
     assert len(terms) > 20
     assert [term for term in terms if term not in text] == []
 
@@ -148,21 +188,42 @@ def test_what_reports_say_takes_the_same_in_both_languages() -> None:
 
 
 def test_every_text_that_reports_say_is_translated() -> None:
-    files = [*(PROJECT / "conformance" / "report").glob("*.py"), PROJECT / "conformance" / "cli" / "main.py"]
-    calls = [node for path in files for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)]
-    texts = [call.args[0] for call in calls if ast.unparse(call.func).split(".")[-1] == "said" and len(call.args) == 2]
+    files = [
+        *(PROJECT / "conformance" / "report").glob("*.py"),
+        PROJECT / "conformance" / "cli" / "main.py",
+    ]
+    calls = [
+        node
+        for path in files
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call)
+    ]
+    texts = [
+        call.args[0]
+        for call in calls
+        if ast.unparse(call.func).split(".")[-1] == "said" and len(call.args) == 2
+    ]
     assert texts
-    assert [text.value for text in texts if isinstance(text, ast.Constant) and text.value not in ZH] == []
+    assert [
+        text.value for text in texts if isinstance(text, ast.Constant) and text.value not in ZH
+    ] == []
 
 
-NAMES = {level: [name for name, each in catalogue().items() if each.level is level] for level in Level}
+NAMES = {
+    level: [name for name, each in catalogue().items() if each.level is level] for level in Level
+}
 PASSED = dict.fromkeys([*NAMES[Level.MUST], *NAMES[Level.SHOULD]], Status.PASS)
 
 
 def judged(statuses: dict[str, Status], sentence: str | None = None) -> Report:
     """A record of these verdicts, whose footer says what is made of them, or something else."""
-    footer = {"claim": None, "sentence": claimed(statuses, (), catalogue()).sentence if sentence is None else sentence}
-    each = tuple(Judged(name, catalogue()[name].level, "", status) for name, status in statuses.items())
+    footer = {
+        "claim": None,
+        "sentence": claimed(statuses, (), catalogue()).sentence if sentence is None else sentence,
+    }
+    each = tuple(
+        Judged(name, catalogue()[name].level, "", status) for name, status in statuses.items()
+    )
     return Report(Path("record.jsonl"), {"target": "t"}, each, footer, ())
 
 
@@ -173,7 +234,8 @@ def judged(statuses: dict[str, Status], sentence: str | None = None) -> Report:
         ({name: PASSED[name] for name in NAMES[Level.MUST]}, "core 成立：43 条 MUST 全部通过"),
         (PASSED | {"DB-2": Status.FAIL}, "core 不成立：43 条 MUST 中，1 条（DB-2）未通过"),
         (
-            PASSED | {"DB-2": Status.FAIL, "DB-7": Status.INCONCLUSIVE, "DB-8": Status.INCONCLUSIVE},
+            PASSED
+            | {"DB-2": Status.FAIL, "DB-7": Status.INCONCLUSIVE, "DB-8": Status.INCONCLUSIVE},
             "core 不成立：43 条 MUST 中，1 条（DB-2）未通过，2 条（DB-7、DB-8）无法判定",
         ),
         (
@@ -181,7 +243,10 @@ def judged(statuses: dict[str, Status], sentence: str | None = None) -> Report:
             "core 成立：43 条 MUST 全部通过；robust 不成立：42 条 SHOULD 中，6 条（CONC-7、CONC-8、CONC-9、CONC-10、CONC-11 等）未通过",
         ),
         ({"DB-2": Status.PASS}, "不作声明：90 条要求中只选择了 1 条"),
-        (PASSED | {"DB-2": Status.ERROR}, "不作声明：本套件或其测试环境出错，本次运行说明不了任何问题"),
+        (
+            PASSED | {"DB-2": Status.ERROR},
+            "不作声明：本套件或其测试环境出错，本次运行说明不了任何问题",
+        ),
     ],
 )
 def test_a_record_says_its_claim_in_chinese(statuses: dict[str, Status], chinese: str) -> None:
@@ -191,11 +256,16 @@ def test_a_record_says_its_claim_in_chinese(statuses: dict[str, Status], chinese
 
 
 def test_a_sentence_that_is_not_made_of_the_verdicts_is_left_as_it_is() -> None:
-    assert judged(PASSED, "robust is established, believe me").sentence_in(Language.ZH) == "robust is established, believe me"
+    assert (
+        judged(PASSED, "robust is established, believe me").sentence_in(Language.ZH)
+        == "robust is established, believe me"
+    )
 
 
 def test_a_record_that_was_cut_short_says_so_in_chinese() -> None:
-    report = Report(Path("record.jsonl"), {"target": "t"}, (Judged("DB-2", None, "", None),), None, ())
+    report = Report(
+        Path("record.jsonl"), {"target": "t"}, (Judged("DB-2", None, "", None),), None, ()
+    )
     assert report.sentence_in(Language.ZH) == ZH[INCOMPLETE]
     assert report.sentence_in(Language.EN) == report.sentence == INCOMPLETE
 
@@ -207,7 +277,10 @@ def test_the_command_line_lists_and_explains_in_chinese(capsys: pytest.CaptureFi
     assert cli.main(["explain", "--lang", "zh", *catalogue()]) == 0
     explained = capsys.readouterr().out
     assert "\n\n观察通道：http, postgres。出处：spec/zh/3-database.md:" in explained
-    titles = {f"{each.id}  {each.level}  {each.sentence}  {each.source}" for each in catalogue(Language.ZH).values()}
+    titles = {
+        f"{each.id}  {each.level}  {each.sentence}  {each.source}"
+        for each in catalogue(Language.ZH).values()
+    }
     assert max(width(line) for line in explained.splitlines() if line not in titles) <= cli.WIDTH
 
 
@@ -217,14 +290,19 @@ def test_a_language_that_there_is_not_is_answered_by_those_that_there_are(
 ) -> None:
     with pytest.raises(SystemExit):
         cli.main([*command, "--lang", "de"])
-    assert capsys.readouterr().err.endswith("error: argument --lang: wanted one of en, zh, got 'de'\n")
+    assert capsys.readouterr().err.endswith(
+        "error: argument --lang: wanted one of en, zh, got 'de'\n"
+    )
 
 
 @pytest.mark.parametrize(
     ("text", "lines"),
     [
         ("one two  three\n", ["one two", "three"]),
-        ("异步端点，异步依赖项", ["异步端", "点，异步", "依赖项"]),  # 8 columns hold four, and a line begins with no comma
+        (
+            "异步端点，异步依赖项",
+            ["异步端", "点，异步", "依赖项"],
+        ),  # 8 columns hold four, and a line begins with no comma
         ("调用（`a`）时", ["调用", "（`a`）", "时"]),
         ("unbreakable 端点", ["unbreakable", "端点"]),
         ("", []),

@@ -19,9 +19,24 @@ from conformance.selftest.support.records import FOUND, summary, verdicts, writt
 from conformance.spec.catalogue import Language, catalogue
 
 EN = Language.EN
-ALL = {name: (Status.FAIL, wrong(f"{name}: " + "x" * 10**5, *["y" * 5_000] * 50)) for name in catalogue()}
+ALL = {
+    name: (Status.FAIL, wrong(f"{name}: " + "x" * 10**5, *["y" * 5_000] * 50))
+    for name in catalogue()
+}
 MANY = {name: (Status.FAIL, wrong("x" * 700)) for name in catalogue()}
-MARKS = st.sampled_from([*"`|\\<>&*_[]()!#~-+=\n a1.;", "```", "www.", "//", "@octocat", "</code>", "</details>", "<!--", "\0"])
+MARKS = st.sampled_from(
+    [
+        *"`|\\<>&*_[]()!#~-+=\n a1.;",
+        "```",
+        "www.",
+        "//",
+        "@octocat",
+        "</code>",
+        "</details>",
+        "<!--",
+        "\0",
+    ]
+)
 
 
 class Shown(HTMLParser):
@@ -59,7 +74,9 @@ def rendered(source: str) -> Shown:
 
 def test_markdown_begins_with_the_claim_and_counts_the_verdicts(mixed: Report) -> None:
     shown = markdown.render([mixed], EN)
-    assert shown.startswith("## Conformance: no claim\n\n`shop.main:app`: core is not established: of 43 MUST 1 (DB-2) failed")
+    assert shown.startswith(
+        "## Conformance: no claim\n\n`shop.main:app`: core is not established: of 43 MUST 1 (DB-2) failed"
+    )
     assert "| section | PASS | FAIL | INCONCLUSIVE | OBSERVED |\n" in shown
     assert "| 3 Database | 16 | 1 |  | 1 |\n" in shown
     assert rendered(shown).tags["details"] == 2
@@ -77,13 +94,21 @@ def test_markdown_of_a_failure_reads_as_the_page_does(mixed: Report) -> None:
 
 
 @pytest.mark.parametrize("found", [ALL, MANY])
-def test_markdown_fits_a_comment_and_says_what_it_leaves_out(place: Path, found: dict[str, Any]) -> None:
-    report = written(place / "all.jsonl", summary(verdicts(found), target="t" * 5_000, services={"redis": "r" * 5_000}))
+def test_markdown_fits_a_comment_and_says_what_it_leaves_out(
+    place: Path, found: dict[str, Any]
+) -> None:
+    report = written(
+        place / "all.jsonl",
+        summary(verdicts(found), target="t" * 5_000, services={"redis": "r" * 5_000}),
+    )
     shown = markdown.render([report], EN)
     assert len(shown) <= 65_536
     told = rendered(shown).tags["details"]
     assert told > 0
-    assert f"\n{len(ALL) - told} more are left out here, for want of room; `conformance report {report.path}` shows them all.\n" in shown
+    assert (
+        f"\n{len(ALL) - told} more are left out here, for want of room; `conformance report {report.path}` shows them all.\n"
+        in shown
+    )
 
 
 @pytest.mark.parametrize("count", [2, 9, 200])
@@ -95,15 +120,27 @@ def test_markdown_of_many_records_fits_a_comment(place: Path, mixed: Report, cou
     assert ("left out" in shown) is (count > 1)
 
 
-def test_markdown_of_several_records_begins_with_what_differs(mixed: Report, correct: Report) -> None:
+def test_markdown_of_several_records_begins_with_what_differs(
+    mixed: Report, correct: Report
+) -> None:
     shown = markdown.render([mixed, correct], EN)
-    assert f"| what differs | 1 | 2 |\n| --- | --- | --- |\n| DB-2 | FAIL {wrong('404').fingerprint} | PASS |\n" in shown
-    assert "Every requirement has the same verdict in each." in markdown.render([correct, correct], EN)
+    assert (
+        f"| what differs | 1 | 2 |\n| --- | --- | --- |\n| DB-2 | FAIL {wrong('404').fingerprint} | PASS |\n"
+        in shown
+    )
+    assert "Every requirement has the same verdict in each." in markdown.render(
+        [correct, correct], EN
+    )
 
 
 @pytest.mark.parametrize("language", Language)
-def test_hostile_text_breaks_out_of_nothing_in_markdown(nasty: Report, correct: Report, language: Language) -> None:
-    for found in (rendered(markdown.render([nasty], language)), rendered(markdown.render([nasty, correct], language))):
+def test_hostile_text_breaks_out_of_nothing_in_markdown(
+    nasty: Report, correct: Report, language: Language
+) -> None:
+    for found in (
+        rendered(markdown.render([nasty], language)),
+        rendered(markdown.render([nasty, correct], language)),
+    ):
         expected = {
             "h2",
             "h3",
@@ -127,7 +164,11 @@ def test_hostile_text_breaks_out_of_nothing_in_markdown(nasty: Report, correct: 
         }
         assert set(found.tags) <= expected
         assert {name for name, _ in found.attributes} <= {"class", "style"}
-        assert not any(mark in part for part in found.prose for mark in ("@", "octocat", "<", "onerror", "![", "~~~", "```"))
+        assert not any(
+            mark in part
+            for part in found.prose
+            for mark in ("@", "octocat", "<", "onerror", "![", "~~~", "```")
+        )
         assert found.tags["details"] == found.tags["summary"] == 3
         assert any("@octocat <img src=x onerror=alert(1)>" in part for part in found.code)
 
@@ -137,6 +178,18 @@ def test_hostile_text_breaks_out_of_nothing_in_markdown(nasty: Report, correct: 
 def test_whatever_a_text_is_it_stays_where_it_is_put(text: str) -> None:
     page = f"- **x** {shown(text)}: {code(text)}\n\n| h | i |\n| --- | --- |\n| {cell(text)} | j |\n\n{block(text, text)}\n"
     found = rendered(page)
-    assert set(found.tags) <= {"ul", "li", "strong", "code", "pre", "table", "thead", "tbody", "tr", "th", "td"}
+    assert set(found.tags) <= {
+        "ul",
+        "li",
+        "strong",
+        "code",
+        "pre",
+        "table",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+    }
     assert (found.tags["li"], found.tags["pre"], found.tags["td"], found.tags["tr"]) == (1, 1, 2, 2)
     assert not set("".join(found.prose)) & set("`@<|*_[]!#~")

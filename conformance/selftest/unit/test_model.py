@@ -43,8 +43,16 @@ def test_the_same_meaning_is_equal(expected: Any, got: Any) -> None:
         ({"a": 1}, {}, '$: the member "a" is missing'),
         ({}, {"a": 1}, '$: there is a member "a" that should not be'),
         ([1], [1, 2], "$: wanted 1 elements, got 2"),
-        (NOON, "2026-07-01T12:00:00.000001", '$: wanted "2026-07-01T12:00:00.000001+00:00", got "2026-07-01T12:00:00.000001"'),
-        (NOON, "2026-07-01T12:00:00Z", '$: wanted "2026-07-01T12:00:00.000001+00:00", got "2026-07-01T12:00:00Z"'),
+        (
+            NOON,
+            "2026-07-01T12:00:00.000001",
+            '$: wanted "2026-07-01T12:00:00.000001+00:00", got "2026-07-01T12:00:00.000001"',
+        ),
+        (
+            NOON,
+            "2026-07-01T12:00:00Z",
+            '$: wanted "2026-07-01T12:00:00.000001+00:00", got "2026-07-01T12:00:00Z"',
+        ),
         ({"a": 1}, [], '$: wanted {"a": 1}, got []'),
     ],
 )
@@ -52,14 +60,18 @@ def test_another_meaning_is_told_where_it_begins(expected: Any, got: Any, where:
     assert model.difference(expected, got) == where
 
 
-@pytest.mark.parametrize(("expected", "got"), [(10**400, 10**400 + 7), (10**400, 0.1), (0.1, 10**400)])
+@pytest.mark.parametrize(
+    ("expected", "got"), [(10**400, 10**400 + 7), (10**400, 0.1), (0.1, 10**400)]
+)
 def test_integers_beyond_every_float_are_told_apart(expected: Any, got: Any) -> None:
     assert model.difference(expected, got) is not None
 
 
 def test_an_instant_needs_an_offset_and_a_time() -> None:
     assert model.instant("2026-07-01") is None
-    assert model.instant("2026-07-01T12:00:00+05:30") == datetime(2026, 7, 1, 12, tzinfo=timezone(timedelta(hours=5, minutes=30)))
+    assert model.instant("2026-07-01T12:00:00+05:30") == datetime(
+        2026, 7, 1, 12, tzinfo=timezone(timedelta(hours=5, minutes=30))
+    )
 
 
 def test_a_422_names_the_parameter_by_its_location() -> None:

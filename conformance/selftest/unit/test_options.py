@@ -14,7 +14,12 @@ from conformance.target.server import Launch
 
 def options(folder: Path, only: tuple[str, ...] = (), **flags: Any) -> Options:
     """Read options in a folder; `target_url` stands for `--target-url`."""
-    return read({"--" + name.replace("_", "-"): value for name, value in flags.items()}, only, folder, catalogue())
+    return read(
+        {"--" + name.replace("_", "-"): value for name, value in flags.items()},
+        only,
+        folder,
+        catalogue(),
+    )
 
 
 def test_nothing_given_is_the_bundled_reference_at_both_levels(tmp_path: Path) -> None:
@@ -42,11 +47,19 @@ def test_a_section_stands_for_its_requirements(tmp_path: Path) -> None:
 
 def test_the_line_to_reproduce_gives_the_same_target(tmp_path: Path) -> None:
     given = options(tmp_path, target_command="serve --port {port}", seed="7", level="must")
-    assert given.reproduce("DB-2") == "pytest --target-command 'serve --port {port}' --only DB-2 --seed 7"
+    assert (
+        given.reproduce("DB-2")
+        == "pytest --target-command 'serve --port {port}' --only DB-2 --seed 7"
+    )
 
 
 def test_the_line_to_reproduce_tells_no_password(tmp_path: Path) -> None:
-    given = options(tmp_path, database_url="postgresql://me:secret@h/x", redis_url="redis://:secret@h/0", seed="7")
+    given = options(
+        tmp_path,
+        database_url="postgresql://me:secret@h/x",
+        redis_url="redis://:secret@h/0",
+        seed="7",
+    )
     assert "secret" not in given.reproduce("DB-2")
     assert "postgresql://me:PASSWORD@h/x" in given.reproduce("DB-2")
 
@@ -54,23 +67,49 @@ def test_the_line_to_reproduce_tells_no_password(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["conformance.toml", "pyproject.toml"])
 def test_a_file_says_what_flags_do_and_flags_win(tmp_path: Path, name: str) -> None:
     head = "" if name == "conformance.toml" else "[tool.conformance]\n"
-    (tmp_path / name).write_text(head + 'target-app = "shop:app"\nworker-app = "shop:queue"\nlevel = "should"\nupstream-port = 8081\n')
+    (tmp_path / name).write_text(
+        head
+        + 'target-app = "shop:app"\nworker-app = "shop:queue"\nlevel = "should"\nupstream-port = 8081\n'
+    )
     assert options(tmp_path).target_app == "shop:app"
     assert options(tmp_path).upstream_port == 8081
     given = options(tmp_path, target_url="http://127.0.0.1:1", level="must")
-    assert (given.target_app, given.target_url, given.worker_app, given.level) == (None, "http://127.0.0.1:1", "shop:queue", Level.MUST)
+    assert (given.target_app, given.target_url, given.worker_app, given.level) == (
+        None,
+        "http://127.0.0.1:1",
+        "shop:queue",
+        Level.MUST,
+    )
 
 
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        ({"target_url": "nonsense"}, "--target-url wants a URL such as http://127.0.0.1:8000; got 'nonsense'"),
-        ({"target_url": "http://h:99999"}, "--target-url wants a URL such as http://127.0.0.1:8000; got 'http://h:99999'"),
-        ({"target_url": "ftp://h"}, "--target-url wants a URL such as http://127.0.0.1:8000; got 'ftp://h'"),
-        ({"target_app": "shop"}, "--target-app wants MODULE:ATTR, such as shop.main:app; got 'shop'"),
-        ({"target_app": "shop:app", "worker_app": ":x"}, "--worker-app wants MODULE:ATTR, such as shop.main:app; got ':x'"),
+        (
+            {"target_url": "nonsense"},
+            "--target-url wants a URL such as http://127.0.0.1:8000; got 'nonsense'",
+        ),
+        (
+            {"target_url": "http://h:99999"},
+            "--target-url wants a URL such as http://127.0.0.1:8000; got 'http://h:99999'",
+        ),
+        (
+            {"target_url": "ftp://h"},
+            "--target-url wants a URL such as http://127.0.0.1:8000; got 'ftp://h'",
+        ),
+        (
+            {"target_app": "shop"},
+            "--target-app wants MODULE:ATTR, such as shop.main:app; got 'shop'",
+        ),
+        (
+            {"target_app": "shop:app", "worker_app": ":x"},
+            "--worker-app wants MODULE:ATTR, such as shop.main:app; got ':x'",
+        ),
         ({"target_command": ""}, "--target-command wants a command line; it is empty"),
-        ({"target_command": "a 'b"}, '--target-command wants a command line; "a \'b" is none: No closing quotation'),
+        (
+            {"target_command": "a 'b"},
+            '--target-command wants a command line; "a \'b" is none: No closing quotation',
+        ),
         (
             {"target_app": "a:b", "target_url": "http://h"},
             "a run has one target; --target-app and --target-url were given, so leave out all but one",
@@ -89,15 +128,23 @@ def test_a_file_says_what_flags_do_and_flags_win(tmp_path: Path, name: str) -> N
         ),
         ({"level": "maybe"}, "--level wants must or should; got 'maybe'"),
         ({"seed": "-1"}, "--seed wants a whole number from 0 to 18446744073709551616; got '-1'"),
-        ({"upstream_port": "70000"}, "--upstream-port wants a whole number from 1 to 65535; got '70000'"),
+        (
+            {"upstream_port": "70000"},
+            "--upstream-port wants a whole number from 1 to 65535; got '70000'",
+        ),
         (
             {"database_url": "mysql://h/x"},
             "--database-url wants a URL such as postgresql://postgres:secret@127.0.0.1:5432/postgres; got 'mysql://h/x'",
         ),
-        ({"redis_url": "http://h"}, "--redis-url wants a URL such as redis://:secret@127.0.0.1:6379/0; got 'http://h'"),
+        (
+            {"redis_url": "http://h"},
+            "--redis-url wants a URL such as redis://:secret@127.0.0.1:6379/0; got 'http://h'",
+        ),
     ],
 )
-def test_a_wrong_word_gets_one_sentence(tmp_path: Path, flags: dict[str, Any], sentence: str) -> None:
+def test_a_wrong_word_gets_one_sentence(
+    tmp_path: Path, flags: dict[str, Any], sentence: str
+) -> None:
     with pytest.raises(WrongUsage) as caught:
         options(tmp_path, **flags)
     assert str(caught.value) == sentence
@@ -105,36 +152,54 @@ def test_a_wrong_word_gets_one_sentence(tmp_path: Path, flags: dict[str, Any], s
 
 def test_an_unknown_id_is_told_what_there_is(tmp_path: Path) -> None:
     with pytest.raises(
-        WrongUsage, match=r"^--only wants ids of requirements; there is no 'UP-99'. That section has UP-1, UP-2, UP-3, UP-4"
+        WrongUsage,
+        match=r"^--only wants ids of requirements; there is no 'UP-99'. That section has UP-1, UP-2, UP-3, UP-4",
     ):
         options(tmp_path, ("UP-99",))
     with pytest.raises(
-        WrongUsage, match=r"there is no 'XX'. The sections are CONC, END, DB, UP, TASK, DEP, LIFE, HTTP; see 'conformance list'"
+        WrongUsage,
+        match=r"there is no 'XX'. The sections are CONC, END, DB, UP, TASK, DEP, LIFE, HTTP; see 'conformance list'",
     ):
         options(tmp_path, ("XX",))
 
 
 def test_an_unknown_key_in_a_file_is_told_what_there_is(tmp_path: Path) -> None:
     (tmp_path / "conformance.toml").write_text('target = "x"\n')
-    with pytest.raises(WrongUsage, match=r"conformance.toml has no use for target; it may say target-app, target-command, target-url"):
+    with pytest.raises(
+        WrongUsage,
+        match=r"conformance.toml has no use for target; it may say target-app, target-command, target-url",
+    ):
         options(tmp_path)
 
 
 def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
     (tmp_path / "conformance.toml").write_text("target = \n")
-    with pytest.raises(WrongUsage, match=r"conformance.toml is not TOML: Invalid value \(at line 1, column 10\)"):
+    with pytest.raises(
+        WrongUsage, match=r"conformance.toml is not TOML: Invalid value \(at line 1, column 10\)"
+    ):
         options(tmp_path)
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(WrongUsage, match=r"^--target-dir wants a folder that exists; .*/nowhere is none$"):
+    with pytest.raises(
+        WrongUsage, match=r"^--target-dir wants a folder that exists; .*/nowhere is none$"
+    ):
         options(tmp_path, target_dir="nowhere")
 
 
-def test_what_is_started_has_the_environment_that_the_run_began_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_started_has_the_environment_that_the_run_began_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SHOP", "1")
     launch = Launch(options(tmp_path), {"PORT": "1"}, tmp_path, Journal(), lambda _: None)
-    monkeypatch.delenv("SHOP")  # as pytest does with its own at each probe, while copies of a target are started in threads
+    monkeypatch.delenv(
+        "SHOP"
+    )  # as pytest does with its own at each probe, while copies of a target are started in threads
     monkeypatch.setenv("LATER", "1")
     environment = launch.environment(HOST="h")
-    assert (environment["SHOP"], environment["PORT"], environment["HOST"], environment.get("LATER")) == ("1", "1", "h", None)
+    assert (
+        environment["SHOP"],
+        environment["PORT"],
+        environment["HOST"],
+        environment.get("LATER"),
+    ) == ("1", "1", "h", None)

@@ -7,7 +7,9 @@ from conformance.judging.verdict import Exit, Finding, Outcome, Status, Verdict,
 from conformance.spec.catalogue import Level, Requirement, catalogue
 
 DB_2 = catalogue()["DB-2"]
-SHOULD = Requirement("DB-99", "s", Level.SHOULD, "§3", ("http",), "t", "w", "u", "m", "3-database.md", 1)
+SHOULD = Requirement(
+    "DB-99", "s", Level.SHOULD, "§3", ("http",), "t", "w", "u", "m", "3-database.md", 1
+)
 WRONG = Finding("200", "404")
 
 
@@ -26,7 +28,9 @@ def outcome(probe: str, status: Status, finding: Finding | None = None) -> Outco
         ([Status.FAIL, Status.ERROR], Status.ERROR),
     ],
 )
-def test_a_requirement_is_judged_by_the_worst_of_its_probes(statuses: list[Status], expected: Status) -> None:
+def test_a_requirement_is_judged_by_the_worst_of_its_probes(
+    statuses: list[Status], expected: Status
+) -> None:
     outcomes = [outcome(str(number), status) for number, status in enumerate(statuses)]
     assert judge(DB_2, ["0", "1"], outcomes).status is expected
 
@@ -36,7 +40,11 @@ def test_a_requirement_is_judged_by_the_worst_of_its_probes(statuses: list[Statu
     [
         ([], [], "no probe of this requirement was collected"),
         (["a", "b"], [outcome("a", Status.PASS)], "b was collected and never reported an outcome"),
-        (["a"], [outcome("a", Status.PASS), outcome("z", Status.PASS)], "z reported an outcome and was never collected"),
+        (
+            ["a"],
+            [outcome("a", Status.PASS), outcome("z", Status.PASS)],
+            "z reported an outcome and was never collected",
+        ),
     ],
 )
 def test_a_lost_probe_is_an_error(collected: list[str], outcomes: list[Outcome], got: str) -> None:
@@ -49,11 +57,19 @@ def test_a_violation_is_one_though_another_probe_never_ran() -> None:
 
 
 def test_a_teardown_that_breaks_after_a_pass_is_an_error() -> None:
-    assert judge(DB_2, ["a"], [outcome("a", Status.PASS), outcome("a", Status.ERROR)]).status is Status.ERROR
+    assert (
+        judge(DB_2, ["a"], [outcome("a", Status.PASS), outcome("a", Status.ERROR)]).status
+        is Status.ERROR
+    )
 
 
 def test_a_verdict_keeps_the_finding_that_decided_it() -> None:
-    assert judge(DB_2, ["a", "b"], [outcome("a", Status.PASS), outcome("b", Status.FAIL, WRONG)]).finding == WRONG
+    assert (
+        judge(
+            DB_2, ["a", "b"], [outcome("a", Status.PASS), outcome("b", Status.FAIL, WRONG)]
+        ).finding
+        == WRONG
+    )
 
 
 def test_a_lone_surrogate_breaks_no_fingerprint() -> None:
@@ -80,7 +96,9 @@ def verdicts(must: Status, should: Status) -> list[Verdict]:
         (Status.FAIL, Status.ERROR, Level.SHOULD, False, Exit.ERROR),
     ],
 )
-def test_the_exit_status_derives_from_the_verdicts(must: Status, should: Status, level: Level, allow: bool, expected: Exit) -> None:
+def test_the_exit_status_derives_from_the_verdicts(
+    must: Status, should: Status, level: Level, allow: bool, expected: Exit
+) -> None:
     assert exit_status(verdicts(must, should), level, allow_inconclusive=allow) is expected
 
 
@@ -96,13 +114,30 @@ CORE = "core is established: all 1 MUST passed"
     [
         (Status.PASS, Status.PASS, "robust", f"{CORE}; robust is established: all 1 SHOULD passed"),
         (Status.PASS, Status.FAIL, "core", f"{CORE}; robust is not: of 1 SHOULD 1 (DB-99) failed"),
-        (Status.PASS, Status.INCONCLUSIVE, "core", f"{CORE}; robust is not: of 1 SHOULD 1 (DB-99) could not be judged"),
+        (
+            Status.PASS,
+            Status.INCONCLUSIVE,
+            "core",
+            f"{CORE}; robust is not: of 1 SHOULD 1 (DB-99) could not be judged",
+        ),
         (Status.FAIL, Status.PASS, None, "core is not established: of 1 MUST 1 (DB-2) failed"),
-        (Status.INCONCLUSIVE, Status.PASS, None, "core is not established: of 1 MUST 1 (DB-2) could not be judged"),
-        (Status.PASS, Status.ERROR, None, "no claim: the suite or its testbed failed, so this run says nothing"),
+        (
+            Status.INCONCLUSIVE,
+            Status.PASS,
+            None,
+            "core is not established: of 1 MUST 1 (DB-2) could not be judged",
+        ),
+        (
+            Status.PASS,
+            Status.ERROR,
+            None,
+            "no claim: the suite or its testbed failed, so this run says nothing",
+        ),
     ],
 )
-def test_the_claim_is_the_highest_that_the_verdicts_establish(must: Status, should: Status, name: str | None, sentence: str) -> None:
+def test_the_claim_is_the_highest_that_the_verdicts_establish(
+    must: Status, should: Status, name: str | None, sentence: str
+) -> None:
     made = claim(verdicts(must, should), {"DB-2": DB_2, "DB-99": SHOULD})
     assert (made.name, made.sentence) == (name, sentence)
 

@@ -5,7 +5,9 @@ from typing import Any
 
 from celery import Celery
 
-celery_app = Celery("node", broker=os.environ["CELERY_BROKER_URL"], backend=os.environ["CELERY_RESULT_BACKEND"])
+celery_app = Celery(
+    "node", broker=os.environ["CELERY_BROKER_URL"], backend=os.environ["CELERY_RESULT_BACKEND"]
+)
 celery_app.conf.update(
     task_serializer="json",
     result_serializer="json",

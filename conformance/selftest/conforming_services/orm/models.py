@@ -11,7 +11,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from .settings import settings
 
-engine = create_async_engine(settings.sqlalchemy_url, pool_size=5, max_overflow=5, pool_pre_ping=True)
+engine = create_async_engine(
+    settings.sqlalchemy_url, pool_size=5, max_overflow=5, pool_pre_ping=True
+)
 new_session = async_sessionmaker(engine, expire_on_commit=False)
 
 

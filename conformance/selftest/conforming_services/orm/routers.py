@@ -73,6 +73,12 @@ async def process_data(data: dict[str, Any]) -> Submission:
     try:
         async with publishing:
             result = await asyncio.to_thread(complete.delay, data)
-    except (CeleryError, KombuError, RedisError, OSError, RuntimeError) as error:  # a RuntimeError is a result store that is away
+    except (
+        CeleryError,
+        KombuError,
+        RedisError,
+        OSError,
+        RuntimeError,
+    ) as error:  # a RuntimeError is a result store that is away
         raise HTTPException(status.HTTP_503_SERVICE_UNAVAILABLE, "queue unavailable") from error
     return Submission(task_id=result.id)

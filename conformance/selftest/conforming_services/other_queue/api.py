@@ -87,7 +87,9 @@ async def items(asked: Annotated[str | None, Depends(q)]) -> dict[str, str | Non
 
 
 @app.get("/items/{item_id}")
-async def item(item_id: int, taken: Annotated[AsyncConnection, Depends(connection)]) -> dict[str, dict[str, Any] | None]:
+async def item(
+    item_id: int, taken: Annotated[AsyncConnection, Depends(connection)]
+) -> dict[str, dict[str, Any] | None]:
     """Answer with a row."""
     if not -0x80000000 <= item_id <= 0x7FFFFFFF:
         return {"item": None}
@@ -111,7 +113,9 @@ async def external(http: Annotated[httpx.AsyncClient, Depends(client)]) -> Any:
 async def process(payload: Annotated[dict[str, Any], Body()]) -> dict[str, str]:
     """Queue the payload."""
     if not is_harmless(payload):
-        raise RequestValidationError([{"type": "unqueueable", "loc": ["body"], "msg": "The queue cannot carry this"}])
+        raise RequestValidationError(
+            [{"type": "unqueueable", "loc": ["body"], "msg": "The queue cannot carry this"}]
+        )
     try:
         return {"message": "Task submitted", "task_id": await publisher(payload)}
     except NoQueueError:

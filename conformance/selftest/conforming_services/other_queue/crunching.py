@@ -10,7 +10,13 @@ from kombu.entity import Exchange, Queue
 from kombu.serialization import register
 
 # JSON without a notation for other types, as UTF-8.
-register("plain", lambda value: json.dumps(value, ensure_ascii=False), json.loads, "application/json", "utf-8")
+register(
+    "plain",
+    lambda value: json.dumps(value, ensure_ascii=False),
+    json.loads,
+    "application/json",
+    "utf-8",
+)
 
 REDIS_URL = os.environ["REDIS_URL"]
 

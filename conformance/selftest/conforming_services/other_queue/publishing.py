@@ -39,7 +39,9 @@ def is_harmless(value: Any, depth: int = 0) -> bool:
         return False
     match value:
         case dict():
-            return frozenset(value) != OWN_NOTATION and all(is_harmless(child, depth + 1) for child in value.values())
+            return frozenset(value) != OWN_NOTATION and all(
+                is_harmless(child, depth + 1) for child in value.values()
+            )
         case list():
             return all(is_harmless(child, depth + 1) for child in value)
         case _:

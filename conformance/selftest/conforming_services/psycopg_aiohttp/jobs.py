@@ -13,7 +13,9 @@ jobs = Celery(
     task_reject_on_worker_lost=True,
     broker_connection_retry_on_startup=True,
     broker_transport_options={"socket_timeout": 4, "socket_connect_timeout": 2, "max_retries": 1},
-    result_backend_transport_options={"retry_policy": {"max_retries": 1, "interval_start": 0, "interval_max": 0}},
+    result_backend_transport_options={
+        "retry_policy": {"max_retries": 1, "interval_start": 0, "interval_max": 0}
+    },
 )
 
 

@@ -27,7 +27,9 @@ app = FastAPI(lifespan=lifespan)
 class Commons:
     """The parameters of listings; an instance is the dependency."""
 
-    async def __call__(self, q: str | None = Query(None, description="what to look for")) -> "Commons.Values":
+    async def __call__(
+        self, q: str | None = Query(None, description="what to look for")
+    ) -> "Commons.Values":
         """Collect them."""
         return self.Values(q=q)
 
@@ -59,7 +61,11 @@ async def listing(commons: Commons.Values = Depends(Commons())) -> dict[str, str
     return commons
 
 
-@app.get("/external-data", response_class=Response, responses={200: {"content": {"application/json": {}}}})
+@app.get(
+    "/external-data",
+    response_class=Response,
+    responses={200: {"content": {"application/json": {}}}},
+)
 async def external(upstream: External = Depends()) -> Response:
     """Answer with the upstream's document."""
     return Response(await upstream.document(), media_type="application/json")

@@ -120,7 +120,15 @@ class Queue:
         except Exception:  # the decoder knows types of its own, each with its own errors
             survives = False
         if not survives:
-            raise RequestValidationError([{"loc": ("body",), "msg": "the queue cannot carry this", "type": "value_error.unqueueable"}])
+            raise RequestValidationError(
+                [
+                    {
+                        "loc": ("body",),
+                        "msg": "the queue cannot carry this",
+                        "type": "value_error.unqueueable",
+                    }
+                ]
+            )
 
 
 def _depth(text: str) -> int:

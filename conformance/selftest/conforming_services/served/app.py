@@ -19,7 +19,11 @@ log = logging.getLogger("served")
 
 def reply(document: Any, status: int = 200) -> Response:
     """Make an answer in JSON, of what the standard library can write."""
-    return Response(json.dumps(document, default=lambda value: value.isoformat()), status, media_type="application/json")
+    return Response(
+        json.dumps(document, default=lambda value: value.isoformat()),
+        status,
+        media_type="application/json",
+    )
 
 
 def bearable(data: dict[str, Any]) -> dict[str, Any]:
@@ -102,7 +106,9 @@ def create_app(environment: Mapping[str, str] = os.environ) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         log.info("Starting up...")
-        async with opened(environment["DATABASE_URL"], environment["EXTERNAL_DATA_URL"], queue.celery) as found:
+        async with opened(
+            environment["DATABASE_URL"], environment["EXTERNAL_DATA_URL"], queue.celery
+        ) as found:
             yield {"services": found}
         log.info("Shutting down...")
 

@@ -34,15 +34,23 @@ class Services:
 
 
 @asynccontextmanager
-async def opened(database_url: str, external_data_url: str, celery: Celery) -> AsyncIterator[Services]:
+async def opened(
+    database_url: str, external_data_url: str, celery: Celery
+) -> AsyncIterator[Services]:
     """Open what they need, and close it."""
-    pool = await asyncpg.create_pool(database_url, min_size=2, max_size=5, command_timeout=60, max_inactive_connection_lifetime=0)
-    http = httpx.AsyncClient(timeout=httpx.Timeout(8, pool=None), limits=httpx.Limits(max_connections=500))
+    pool = await asyncpg.create_pool(
+        database_url, min_size=2, max_size=5, command_timeout=60, max_inactive_connection_lifetime=0
+    )
+    http = httpx.AsyncClient(
+        timeout=httpx.Timeout(8, pool=None), limits=httpx.Limits(max_connections=500)
+    )
     turns = asyncio.BoundedSemaphore(6)
 
     async def find(item_id: int) -> Row | None:
         async with pool.acquire() as connection:
-            rows = await connection.fetch("SELECT items.* FROM items WHERE items.id = $1 LIMIT 1", item_id)
+            rows = await connection.fetch(
+                "SELECT items.* FROM items WHERE items.id = $1 LIMIT 1", item_id
+            )
         return dict(rows[0]) if rows else None
 
     async def fetch() -> bytes:

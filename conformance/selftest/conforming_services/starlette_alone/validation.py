@@ -28,8 +28,14 @@ async def answer(_: Request, error: Exception) -> JSONResponse:
 def integer(text: str, *loc: str) -> int | None:
     """Read an integer, or None where it is beyond what an id can be. Raises Invalid."""
     if not re.fullmatch(r"-?[0-9]+", text, re.ASCII):
-        raise Invalid("int_parsing", list(loc), "Input should be a valid integer, unable to parse string as an integer")
-    if len(text) > len(str(LOWEST)) + 20:  # leading zeros are allowed, a thousand digits are not worth to be read
+        raise Invalid(
+            "int_parsing",
+            list(loc),
+            "Input should be a valid integer, unable to parse string as an integer",
+        )
+    if (
+        len(text) > len(str(LOWEST)) + 20
+    ):  # leading zeros are allowed, a thousand digits are not worth to be read
         return None
     return number if LOWEST <= (number := int(text)) <= HIGHEST else None
 
@@ -58,5 +64,7 @@ def _plain(members: dict[str, Any]) -> dict[str, Any]:
 def _bounded(value: Any, levels: int) -> None:
     if levels == 0:
         raise Invalid("value_error", ["body"], f"Input should have at most {LEVELS} levels")
-    for child in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+    for child in (
+        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    ):
         _bounded(child, levels - 1)

@@ -29,12 +29,20 @@ class Publisher(Celery):  # type: ignore[misc] # Celery ships no types
     backend_cls = "disabled://"
 
 
-publisher = Publisher("starlette_alone.web", broker=os.environ["CELERY_BROKER_URL"], set_as_current=False)
+publisher = Publisher(
+    "starlette_alone.web", broker=os.environ["CELERY_BROKER_URL"], set_as_current=False
+)
 publisher.conf.task_publish_retry = False
-publisher.conf.broker_transport_options = {"socket_connect_timeout": 2, "socket_timeout": 6, "max_retries": 1}
+publisher.conf.broker_transport_options = {
+    "socket_connect_timeout": 2,
+    "socket_timeout": 6,
+    "max_retries": 1,
+}
 publisher.conf.broker_connection_timeout = 2
 
-schemas = SchemaGenerator({"openapi": "3.1.0", "info": {"title": "Starlette alone", "version": "1.0"}})
+schemas = SchemaGenerator(
+    {"openapi": "3.1.0", "info": {"title": "Starlette alone", "version": "1.0"}}
+)
 
 
 def read_sync(_: Request) -> Response:
@@ -79,7 +87,9 @@ async def read_item(request: Request) -> Response:
     row = None
     if item_id is not None:
         async with pool.acquire() as connection, connection.transaction(readonly=True):
-            row = await connection.fetchval("SELECT row_to_json(items)::text FROM items WHERE id = $1", item_id)
+            row = await connection.fetchval(
+                "SELECT row_to_json(items)::text FROM items WHERE id = $1", item_id
+            )
     return Response('{"item":' + (row or "null") + "}", media_type="application/json")
 
 
@@ -113,7 +123,9 @@ async def process_data(request: Request) -> Response:
     data = await validation.json_object(request)
     limiter: anyio.CapacityLimiter = request.state.publishing
     try:
-        result = await anyio.to_thread.run_sync(publisher.send_task, "data.process", (data,), limiter=limiter)
+        result = await anyio.to_thread.run_sync(
+            publisher.send_task, "data.process", (data,), limiter=limiter
+        )
     except Exception as error:
         raise HTTPException(503, "no queue") from error
     return JSONResponse({"message": "Task submitted", "task_id": result.id})
@@ -134,9 +146,13 @@ async def schema(request: Request) -> Response:
 async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Any]]:
     """Open what requests find in their state, and close it."""
     async with AsyncExitStack() as stack:
-        pool = await asyncpg.create_pool(os.environ["DATABASE_URL"], min_size=1, max_size=6, statement_cache_size=0, timeout=5)
+        pool = await asyncpg.create_pool(
+            os.environ["DATABASE_URL"], min_size=1, max_size=6, statement_cache_size=0, timeout=5
+        )
         stack.push_async_callback(pool.close)
-        http = await stack.enter_async_context(httpx.AsyncClient(timeout=None, limits=httpx.Limits(max_keepalive_connections=0)))  # noqa: S113 - read_external_data has one for the whole call
+        http = await stack.enter_async_context(
+            httpx.AsyncClient(timeout=None, limits=httpx.Limits(max_keepalive_connections=0))
+        )
         print("Starting up...", flush=True)
         yield {"pool": pool, "http": http, "publishing": anyio.CapacityLimiter(12)}
     print("Shutting down...", flush=True)

@@ -4,7 +4,11 @@ import os
 
 from celery import Celery
 
-app = Celery("starlette_alone.worker", broker=os.environ["CELERY_BROKER_URL"], backend=os.environ["CELERY_RESULT_BACKEND"])
+app = Celery(
+    "starlette_alone.worker",
+    broker=os.environ["CELERY_BROKER_URL"],
+    backend=os.environ["CELERY_RESULT_BACKEND"],
+)
 app.conf.result_expires = 900
 app.conf.task_acks_late = True
 app.conf.task_reject_on_worker_lost = True
