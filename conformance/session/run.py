@@ -177,9 +177,10 @@ class Run:
             if (
                 self.options.html and not self.options.record
             ):  # a file without a name, so that nothing of it can be left
-                self.record = Record(
-                    None, tempfile.TemporaryFile("w+", dir=self.folder, encoding="utf-8")
+                unnamed = tempfile.TemporaryFile(  # noqa: SIM115 - Record closes it
+                    "w+", dir=self.folder, encoding="utf-8"
                 )
+                self.record = Record(None, unnamed)
             shutil.copy(INSIDE, self.folder / "start")
         except OSError as error:
             raise explain_no_space(place, error) from error

@@ -150,9 +150,11 @@ async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Any]]:
             os.environ["DATABASE_URL"], min_size=1, max_size=6, statement_cache_size=0, timeout=5
         )
         stack.push_async_callback(pool.close)
-        http = await stack.enter_async_context(
-            httpx.AsyncClient(timeout=None, limits=httpx.Limits(max_keepalive_connections=0))
+        client = httpx.AsyncClient(
+            timeout=None,  # noqa: S113 - read_external_data has one for the whole call
+            limits=httpx.Limits(max_keepalive_connections=0),
         )
+        http = await stack.enter_async_context(client)
         print("Starting up...", flush=True)
         yield {"pool": pool, "http": http, "publishing": anyio.CapacityLimiter(12)}
     print("Shutting down...", flush=True)
