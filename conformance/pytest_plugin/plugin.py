@@ -17,15 +17,16 @@ from hypothesis.configuration import set_hypothesis_home_dir
 from conformance.client.http import Client
 from conformance.config import options
 from conformance.core import timeouts
-from conformance.core.errors import BrokenTestbed, NoEvidence, Violation, WrongUsage
+from conformance.core.errors import BrokenTestbed, Violation, WrongUsage
 from conformance.core.evidence import Fact
-from conformance.judging.verdict import Finding, Outcome, Status, observed
+from conformance.judging.result import RunResult
+from conformance.judging.verdict import Status
 from conformance.pytest_plugin import progress
 from conformance.pytest_plugin.interrupts import Interrupts, leave_out_frames_of_no_line
-from conformance.report.terminal import KNOWN, Summary, page
+from conformance.report.terminal import KNOWN, summarize_run
 from conformance.scenarios import lifecycle, stateful
 from conformance.session.run import READINESS, Run
-from conformance.spec.catalogue import Level, Requirement, catalogue
+from conformance.spec.catalogue import Requirement, catalogue
 from conformance.target.server import Target
 from conformance.target.worker import Worker
 from conformance.testbed import postgres, redis
@@ -62,6 +63,7 @@ LETTERS = {
     Status.INCONCLUSIVE: "?",
     Status.ERROR: "E",
     Status.OBSERVED: "o",
+    Status.NOT_APPLICABLE: "n",
 }
 COLOURS = {
     Status.PASS: "green",
@@ -69,6 +71,7 @@ COLOURS = {
     Status.INCONCLUSIVE: "yellow",
     Status.ERROR: "red",
     Status.OBSERVED: "cyan",
+    Status.NOT_APPLICABLE: "blue",
 }
 
 
@@ -199,7 +202,7 @@ class RunHooks:
         self.run = run
         self._interrupts = Interrupts()
         self._opened = False
-        self._summary: Summary | None = None
+        self._result: RunResult | None = None
         self._page: str | None = None
 
     @pytest.hookimpl(tryfirst=True)
@@ -220,7 +223,11 @@ class RunHooks:
             mark.args[0] for mark in getattr(obj, "pytestmark", ()) if mark.name == "requirement"
         }
         return (
-            [] if names and names <= self.run.catalogue.keys() - self.run.collected.keys() else None
+            []
+            if names
+            and names <= self.run.catalogue.keys()
+            and not any(map(self.run.results.is_selected, names))
+            else None
         )
 
     @pytest.hookimpl(tryfirst=True)
@@ -234,8 +241,7 @@ class RunHooks:
                 raise pytest.UsageError(
                     f"{item.nodeid} checks {name}, which the specification does not have"
                 )
-            if name in self.run.collected:
-                self.run.collected[name].append(item.nodeid)
+            self.run.results.expect_probe(name, item.nodeid)
         items[:] = sorted(
             (item for item in probes if _requirement(self.run, item) in self.run.selected),
             key=lambda item: _order(self.run, item),
@@ -278,39 +284,39 @@ class RunHooks:
         requirement = _requirement(self.run, item)
         _name_case(item, requirement)
         if call.excinfo is None:
-            status, finding = _passed(item) if call.when == "call" else (Status.PASS, None)
-            if call.when == "call":
-                self._note(item, requirement, status, finding)
-            report.status = status  # type: ignore[attr-defined]
+            is_call = call.when == "call"
+            report.status = self._note_pass(item, requirement) if is_call else Status.PASS  # type: ignore[attr-defined]
             return report
         error = _violation_in(call.excinfo.value)
         if isinstance(error, KeyboardInterrupt | pytest.exit.Exception):
             return report
-        status, finding = _found(
-            self.run.blame(requirement, error) if isinstance(error, Violation) else error
-        )
-        if requirement.level is Level.MAY and status is Status.FAIL:
-            status = Status.OBSERVED
-        # A later phase's outcome replaces an earlier one of the same probe: a teardown that breaks is an ERROR.
-        self._note(item, requirement, status, finding)
+        if isinstance(error, Violation):
+            error = self.run.blame(requirement, error)
+        results = self.run.results
+        status, finding = results.add_failure(requirement, item.nodeid, self._span(item), error)
         report.status = status  # type: ignore[attr-defined]
         if status is not Status.ERROR or isinstance(error, BrokenTestbed):
-            report.longrepr = f"{requirement.id} {status}: {requirement.sentence}\nexpected  {finding.expected}\ngot       {finding.got}"
-        if status is Status.INCONCLUSIVE and self.run.options.allow_inconclusive:
-            _leave_out(report, item, f"INCONCLUSIVE: {finding.got}")
-        if status is Status.FAIL and (known := self.run.known(requirement)):
+            report.longrepr = f"{requirement.id} {status.label}: {requirement.sentence}\nexpected  {finding.expected}\ngot       {finding.got}"
+        is_allowed = status is Status.INCONCLUSIVE and self.run.options.allow_inconclusive
+        if is_allowed or status is Status.NOT_APPLICABLE:
+            _leave_out(report, item, f"{status.label}: {finding.got}")
+        if status is Status.FAIL and (known := results.find_known_failure(requirement)):
             report.status = KNOWN  # type: ignore[attr-defined]
             _leave_out(report, item, f"{KNOWN}: {known.reason}")
         return report
 
-    def _note(
-        self, item: pytest.Item, requirement: Requirement, status: Status, finding: Finding | None
-    ) -> None:
+    def _note_pass(self, item: pytest.Item, requirement: Requirement) -> Status:
+        """Note a pass; or what was seen, where the probe says what it observed."""
+        results, span = self.run.results, self._span(item)
+        if SEEN in item.stash:
+            seen = item.stash[SEEN]
+            return results.add_observations(requirement, item.nodeid, span, seen)
+        results.add_pass(requirement, item.nodeid, span)
+        return Status.PASS
+
+    def _span(self, item: pytest.Item) -> tuple[float, float]:
         ended = self.run.journal.now()
-        began = item.stash.get(STARTED, ended)
-        self.run.outcomes.append(
-            Outcome(requirement.id, item.nodeid, status, finding, ended - began, (began, ended))
-        )
+        return item.stash.get(STARTED, ended), ended
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
@@ -323,15 +329,14 @@ class RunHooks:
             pytest.ExitCode.INTERRUPTED,
             pytest.ExitCode.USAGE_ERROR,
         ):
-            self._summary = self.run.summary()
-            self.run.write_result(self._summary)
-            session.exitstatus = self._summary.status
+            self._result = self.run.results.finish()
+            session.exitstatus = self._result.exit_status
         if self._opened:
-            self._page = self.run.write_page()
+            self._page = self.run.results.write_page()
 
     def pytest_unconfigure(self) -> None:
         self._close()  # a session that ends while it starts is never finished
-        self.run.record.close()
+        self.run.results.close()
 
     def _close(self) -> None:
         self._interrupts.ignore()
@@ -345,12 +350,13 @@ class RunHooks:
         if status in (Status.PASS, Status.OBSERVED):
             return "passed", LETTERS[status], status
         own_defect = status is Status.ERROR and not isinstance(report.longrepr, str)
-        return "error" if own_defect else str(status), LETTERS[status], str(status)
+        label = getattr(status, "label", status)
+        return "error" if own_defect else label, LETTERS[status], label
 
     def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int) -> None:
-        if self._summary:
+        if self._result:
             terminalreporter.section("conformance", sep="=")
-            for line in page(self._summary):
+            for line in summarize_run(self._result):
                 terminalreporter.write_line(
                     line.text, **({COLOURS[line.tone]: True} if line.tone else {})
                 )
@@ -392,21 +398,6 @@ def _shuffled(items: Sequence[pytest.Item], seed: int) -> list[pytest.Item]:
     )
 
 
-def _passed(item: pytest.Item) -> tuple[Status, Finding | None]:
-    """A pass; or what was seen, where the probe says what it observed, which it may not forget to."""
-    if SEEN not in item.stash:
-        return Status.PASS, None
-    if not (seen := item.stash[SEEN]):
-        return Status.ERROR, Finding(
-            "the probe to say what it observed",
-            "nothing",
-            look_at="the suite, not the target; please report it",
-        )
-    return Status.OBSERVED, observed(
-        (text for text, _ in seen), (fact for _, evidence in seen for fact in evidence)
-    )
-
-
 def _violation_in(error: BaseException) -> BaseException:
     """The violation that Hypothesis saw and could not bring about again, which it reports in a group; else the error itself."""
     if isinstance(error, BaseExceptionGroup) and (seen := error.subgroup(Violation)):
@@ -417,19 +408,6 @@ def _violation_in(error: BaseException) -> BaseException:
 def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
     for each in group.exceptions:
         yield from _leaves(each) if isinstance(each, BaseExceptionGroup) else (each,)
-
-
-def _found(error: BaseException) -> tuple[Status, Finding]:
-    if isinstance(error, Violation):
-        return Status.FAIL, Finding(error.expected, error.got, error.evidence, error.look_at)
-    if isinstance(error, NoEvidence):
-        return Status.INCONCLUSIVE, Finding("evidence", str(error))
-    where = "the testbed" if isinstance(error, BrokenTestbed) else "the suite"
-    return Status.ERROR, Finding(
-        f"{where} to work",
-        f"{type(error).__name__}: {error}".split("\n")[0],
-        look_at=f"{where}, not the target; please report it",
-    )
 
 
 def _leave_out(report: pytest.TestReport, item: pytest.Item, reason: str) -> None:

@@ -78,7 +78,7 @@ async def shortened(
             violation.expected,
             violation.got,
             [fact for fact in violation.evidence if not is_program(fact)],
-            violation.look_at,
+            violation.likely_cause,
         )
     size = len(steps)
     while size := size // 2:

@@ -128,7 +128,10 @@ class Play:
         except Violation as violation:
             program = self.journal.observe(PROGRAM, "; ".join(self.done))
             raise Violation(
-                violation.expected, violation.got, (*violation.evidence, program), violation.look_at
+                violation.expected,
+                violation.got,
+                (*violation.evidence, program),
+                violation.likely_cause,
             ) from None
 
     async def whole(self, steps: Sequence[str]) -> None:

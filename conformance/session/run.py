@@ -1,4 +1,4 @@
-"""The run: options, testbed, target and verdicts of one run, from opening to closing. It reads like a table of contents."""
+"""The run: options, testbed, target and results of one run, from opening to closing. It reads like a table of contents."""
 
 import asyncio
 import json
@@ -9,36 +9,25 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
-from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TypeVar
 
-from conformance import __version__
 from conformance.client.http import Client
-from conformance.config.known_failures import Known
 from conformance.config.options import Options
 from conformance.core import timeouts
-from conformance.core.errors import BrokenTestbed, NoEvidence, Violation, WrongUsage
+from conformance.core.errors import (
+    BrokenTestbed,
+    NoEvidence,
+    NotApplicable,
+    Violation,
+    WrongUsage,
+)
 from conformance.core.evidence import Exchange, Fact, Journal, Observation
 from conformance.core.polling import Pauses
-from conformance.judging.claim import claim
-from conformance.judging.verdict import (
-    Outcome,
-    Status,
-    Verdict,
-    excused,
-    exit_status,
-    judge,
-    with_known,
-    wrong_entries,
-)
-from conformance.report import record_reader, views
-from conformance.report.record import Record
-from conformance.report.terminal import Summary
 from conformance.scenarios import lifecycle
-from conformance.scenarios.stateful import is_program
-from conformance.spec.catalogue import Language, Requirement
+from conformance.session.results import Results
+from conformance.spec.catalogue import Channel, Requirement
 from conformance.target import routes
 from conformance.target.external import control, worker_control
 from conformance.target.server import (
@@ -64,19 +53,22 @@ OUTLIVING_FAULTS = "END-5"
 INSIDE = Path(__file__).parents[1] / "injected" / "sitecustomize.py"
 RESTARTS = 5  # after deaths of its own
 LIVES_AT_ONCE = 2  # more would slow the probes
-LONGEST_CURL = 400  # characters of a command that a person pastes
 
 # What to pass so that a channel can be seen.
 REMEDIES = {
-    "postgres": "--testbed FILE of a `conformance testbed`, or --database-url with an administrator's URL of the target's own database",
-    "redis": "--testbed FILE of a `conformance testbed`, or --redis-url with an administrator's URL of the target's own Redis database",
-    "upstream": "--testbed FILE of a `conformance testbed`, or --upstream-port PORT, and start the target with "
+    Channel.POSTGRES: "--testbed FILE of a `conformance testbed`, or --database-url with an administrator's URL of the target's own database",
+    Channel.REDIS: "--testbed FILE of a `conformance testbed`, or --redis-url with an administrator's URL of the target's own Redis database",
+    Channel.UPSTREAM: "--testbed FILE of a `conformance testbed`, or --upstream-port PORT, and start the target with "
     "EXTERNAL_DATA_URL=http://127.0.0.1:PORT/posts?userId=1&tag=a%20b&tag=c",
-    "process": "--container NAME or --restart-command CMD, so that the suite may stop the service and start it again",
-    "copy": "--target-app, --target-command or --target-image in place of --target-url, so that the suite starts copies on other settings",
-    "worker": "--worker-app MODULE:ATTR, --worker-command CMD or --worker-container NAME",
-    "source": "--target-app in place of --target-url, --target-command or --target-image, where it is a FastAPI application",
+    Channel.PROCESS: "--container NAME or --restart-command CMD, so that the suite may stop the service and start it again",
+    Channel.COPY: "--target-app, --target-command or --target-image in place of --target-url, so that the suite starts copies on other settings",
+    Channel.WORKER: "--worker-app MODULE:ATTR, --worker-command CMD or --worker-container NAME",
 }
+
+NO_SOURCE = (
+    "the target is not a FastAPI application that the suite can import (--target-app), "
+    "so there are no routes whose source could be read"
+)
 
 
 class Run:
@@ -85,13 +77,11 @@ class Run:
     def __init__(self, options: Options, catalogue: dict[str, Requirement], today: date) -> None:
         self.options = options
         self.catalogue = catalogue
-        self.today = today  # by which known failures expire
         self.selected = (
             [catalogue[name] for name in options.only] if options.only else list(catalogue.values())
         )
-        self.record = Record(options.record)
-        if options.html:
-            views.reserve("html", options.html)
+        self._urls: set[str] = set()  # of the target, which may be started anew; not of its copies
+        self.results = Results(options, catalogue, self.selected, today, self._urls)
         self.journal = Journal(self._saw)
         self.described: dict[str, str] = {}  # the services
         self.database: postgres.Database | None = None
@@ -100,9 +90,6 @@ class Run:
         self.standing: State | None = (
             None  # the testbed that somebody has left standing for the target
         )
-        self.collected: dict[str, list[str]] = {requirement.id: [] for requirement in self.selected}
-        self.outcomes: list[Outcome] = []
-        self.timings: dict[str, float] = {}
         self.failure: Violation | BrokenTestbed | None = None  # why no probe can run
         self.deaths: list[Violation] = []
         self.submissions: dict[str, list[Exchange]] = {}  # by the task id that was answered
@@ -113,9 +100,7 @@ class Run:
         self._pool = ThreadPoolExecutor(max_workers=6, thread_name_prefix="testbed")
         self._copies = ThreadPoolExecutor(max_workers=LIVES_AT_ONCE, thread_name_prefix="life")
         self._lives: dict[type[lifecycle.Life], Future[lifecycle.Life]] = {}
-        self._urls: set[str] = set()  # of the target, which may be started anew; not of its copies
         self._disturbed: Health | None = None  # how the target was before a probe that disturbed it
-        self._began = time.monotonic()
         self._opening: Future[None] | None = None
 
     # Opening
@@ -146,7 +131,8 @@ class Run:
             self._opening.result()
         except (Violation, BrokenTestbed) as failure:
             self.failure = failure
-        self._write_header()
+        url = getattr(getattr(self, "target", None), "url", None)
+        self.results.begin_record(url, self.described)
 
     def _open(self) -> None:
         try:
@@ -157,12 +143,12 @@ class Run:
             ]
             for part in boot:
                 part.result()
-            self._took("boot")
+            self.results.end_phase("boot")
             for step in (self._open_target, self._begin_lives):
                 if self._closing.is_set():
                     return
                 step()
-            self._took("ready")
+            self.results.end_phase("ready")
         except OSError as error:
             raise BrokenTestbed(f"the testbed could not be opened: {error}") from error
 
@@ -174,13 +160,6 @@ class Run:
             self.folder.chmod(0o711)  # the embedded servers may run as another user
             for name in ("start", "tmp"):
                 (self.folder / name).mkdir()
-            if (
-                self.options.html and not self.options.record
-            ):  # a file without a name, so that nothing of it can be left
-                unnamed = tempfile.TemporaryFile(  # noqa: SIM115 - Record closes it
-                    "w+", dir=self.folder, encoding="utf-8"
-                )
-                self.record = Record(None, unnamed)
             shutil.copy(INSIDE, self.folder / "start")
         except OSError as error:
             raise explain_no_space(place, error) from error
@@ -381,19 +360,22 @@ class Run:
                 self.worker.start()
 
     def _check_channels(self, requirement: Requirement) -> None:
+        if Channel.SOURCE in requirement.channels and not self._has_source:
+            raise NotApplicable(NO_SOURCE)
         there = {
-            "http": True,
-            "postgres": self.database is not None,
-            "redis": self.queue is not None,
-            "upstream": self.upstream is not None,
-            "process": self.target.is_ours,
-            "copy": not self.options.target_url,
-            "worker": self.options.has_worker,
-            "source": self._has_source,
+            Channel.HTTP: True,
+            Channel.POSTGRES: self.database is not None,
+            Channel.REDIS: self.queue is not None,
+            Channel.UPSTREAM: self.upstream is not None,
+            Channel.PROCESS: self.target.is_ours,
+            Channel.COPY: not self.options.target_url,
+            Channel.WORKER: self.options.has_worker,
+            Channel.SOURCE: self._has_source,
         }
-        missing = [REMEDIES[channel] for channel in requirement.channels if not there[channel]]
+        missing = [channel for channel in requirement.channels if not there[channel]]
         if missing:
-            raise NoEvidence("pass " + "; and ".join(missing))
+            advice = "; and ".join(REMEDIES[channel] for channel in missing)
+            raise NoEvidence(f"pass {advice}", missing)
 
     @property
     def _has_source(self) -> bool:
@@ -506,120 +488,11 @@ class Run:
             if failure := (await asyncio.wrap_future(future)).failure:
                 raise failure
 
-    # Judging
-
-    def verdicts(self) -> list[Verdict]:
-        """The verdict on each selected requirement, whatever happened."""
-        judged = [
-            judge(requirement, self.collected[requirement.id], self.outcomes)
-            for requirement in self.selected
-        ]
-        return with_known(judged, self.options.known_failures, self.today)
-
-    def known(self, requirement: Requirement) -> Known | None:
-        """The entry by which the failure of a requirement does not count, as far as its probes have run."""
-        listed = next(
-            (known for known in self.options.known_failures if known.id == requirement.id), None
-        )
-        failed = (
-            outcome
-            for outcome in self.outcomes
-            if outcome.requirement == requirement.id and outcome.status is Status.FAIL
-        )
-        first = next(failed, None)
-        return listed if first and excused(listed, first.finding, self.today) else None
-
-    def summary(self) -> Summary:
-        """All that a report says."""
-        verdicts = self.verdicts()
-        level = self.options.level
-        wrong = list(wrong_entries(verdicts, self.options.known_failures, self.today))
-        return Summary(
-            target=self.options.title,
-            url=getattr(getattr(self, "target", None), "url", None),
-            services=self.described,
-            seed=self.options.seed,
-            level=level,
-            verdicts=[self._with_reproduction(verdict) for verdict in verdicts],
-            sentence=claim(verdicts, self.catalogue).sentence,
-            wrong=wrong,
-            status=exit_status(
-                verdicts, level, allow_inconclusive=self.options.allow_inconclusive, wrong=wrong
-            ),
-            seconds=time.monotonic() - self._began,
-            timings=self.timings,
-        )
-
-    def _with_reproduction(self, verdict: Verdict) -> Verdict:
-        if verdict.finding is None or verdict.status is Status.INCONCLUSIVE:
-            return verdict
-        exchanges = [fact for fact in verdict.finding.evidence if isinstance(fact, Exchange)]
-        curl = tuple(
-            exchange.curl
-            for exchange in exchanges[:1]
-            if exchange.url in self._urls and len(exchange.curl) <= LONGEST_CURL
-        )
-        curl = curl if len(exchanges) == 1 else ()
-        programs = [
-            fact.text
-            for fact in verdict.finding.evidence
-            if isinstance(fact, Observation) and is_program(fact)
-        ]
-        reproduce = (
-            self.options.reproduce(verdict.requirement.id, *programs[:1]),
-            *(() if programs else curl),
-        )
-        return replace(verdict, finding=replace(verdict.finding, reproduce=reproduce))
-
-    # Recording
-
-    def _write_header(self) -> None:
-        self.record.header(
-            suite=__version__,
-            began=datetime.now(UTC),
-            target=self.options.title,
-            url=getattr(getattr(self, "target", None), "url", None),
-            services=self.described,
-            seed=self.options.seed,
-            level=self.options.level,
-            requirements=[requirement.id for requirement in self.selected],
-        )
-
     def _saw(self, fact: Fact) -> None:
-        self.record.fact(fact)
+        self.results.add_evidence(fact)
         if isinstance(fact, Exchange) and fact.method == "POST" and fact.status in range(200, 300):
             with suppress(ValueError, TypeError, KeyError, RecursionError):
                 self.submissions.setdefault(str(json.loads(fact.body)["task_id"]), []).append(fact)
-
-    def write_result(self, summary: Summary) -> None:
-        """Write the verdicts and the footer of the record."""
-        for verdict in summary.verdicts:
-            self.record.verdict(verdict)
-        self.record.footer(
-            claim(summary.verdicts, self.catalogue),
-            summary.wrong,
-            summary.status,
-            summary.seconds,
-            summary.timings,
-        )
-
-    def write_page(self) -> str | None:
-        """Write the page, whole or as far as the run came; a line that says what came of it."""
-        file = self.options.html
-        if not file:
-            return None
-        try:
-            views.write(
-                [record_reader.parsed(self.options.record or file, self.record.text())],
-                {"html": str(file)},
-                Language.EN,
-            )
-        except (OSError, WrongUsage) as error:
-            return f"the page of this run could not be written: {error}"
-        return f"the page of this run is {file}"
-
-    def _took(self, what: str) -> None:
-        self.timings[what] = time.monotonic() - self._began - sum(self.timings.values())
 
     # Closing
 
@@ -640,7 +513,7 @@ class Run:
         self._attempt(self._cleanup.close)
         if self._guard:
             self._guard.dismiss()
-        self.timings["stop"] = time.monotonic() - began
+        self.results.timings["stop"] = time.monotonic() - began
 
     def _leave_running(self) -> None:
         """See that a service that somebody else has started runs on after us."""
@@ -657,6 +530,4 @@ class Run:
         try:
             work()
         except (BrokenTestbed, OSError) as error:
-            self.outcomes += [
-                Outcome(name, f"cleaning up: {error}", Status.ERROR) for name in self.collected
-            ]
+            self.results.add_broken_cleanup(error)

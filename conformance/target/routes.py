@@ -4,15 +4,20 @@ import json
 import subprocess
 from pathlib import Path
 
-from conformance.core.errors import NoEvidence
+from conformance.core.errors import NoEvidence, NotApplicable
 from conformance.core.evidence import Observation
 from conformance.target.server import Launch
 
 SCRIPT = Path(__file__).parents[1] / "injected" / "routes.py"
+NO_ROUTES = 4  # how the script ends for an application without routes
 
 
 def read(launch: Launch, folder: Path) -> Observation:
-    """The routes as an observation, in its data under `routes`. Raises NoEvidence where they cannot be read."""
+    """The routes as an observation, in its data under `routes`.
+
+    Raises NotApplicable for an application that has no routes, as a plain ASGI application, and
+    NoEvidence if they could not be read this time: the import failed or took too long.
+    """
     answer = folder / "routes.json"
     try:
         done = launch.run_inside(
@@ -24,10 +29,13 @@ def read(launch: Launch, folder: Path) -> Observation:
             f"the application's routes could not be read: its import did not end in {error.timeout:.0f} s"
         ) from error
     except (OSError, ValueError) as error:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or [
-            "it has no attribute `routes`, and wraps nothing that has"
-        ]
-        raise NoEvidence(f"the application's routes could not be read: {said[0]}") from error
+        if done.returncode == NO_ROUTES:
+            raise NotApplicable(
+                "the application is not made with FastAPI: it has no attribute `routes`, and wraps"
+                " nothing that has"
+            ) from error
+        lines = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["it ended silently"]
+        raise NoEvidence(f"the application's routes could not be read: {lines[-1]}") from error
     text = "; ".join(
         f"{'async def' if route['coroutine'] else 'def'} {route['endpoint']} for {route['path']}"
         for route in routes

@@ -12,9 +12,9 @@ from conformance.client import schema_cases
 from conformance.config.options import PROJECT
 from conformance.session.run import REMEDIES
 from conformance.spec.catalogue import (
-    CHANNELS,
     FOLDER,
     CatalogueError,
+    Channel,
     Level,
     catalogue,
     read,
@@ -137,8 +137,8 @@ def test_every_check_of_schemathesis_is_on_or_off_by_name() -> None:
     assert set(schema_cases.JUDGED_BY.values()) <= set(catalogue())
 
 
-def test_every_channel_can_be_had() -> None:
-    assert set(REMEDIES) == set(CHANNELS) - {"http"}
+def test_every_channel_can_be_had_but_that_of_source_which_a_target_has_or_has_not() -> None:
+    assert set(REMEDIES) == set(Channel) - {Channel.HTTP, Channel.SOURCE}
 
 
 def test_the_wire_contract_is_valid_openapi_and_has_every_endpoint() -> None:
