@@ -1,4 +1,4 @@
-"""Control over a service that somebody else has started: how it is stopped and started again, in its container or by a command."""
+"""A service or worker that somebody else has started: found, stopped, and started again."""
 
 import shlex
 import signal
@@ -22,13 +22,13 @@ from conformance.testbed.processes import Running, is_running, kill_all
 if TYPE_CHECKING:
     from conformance.testbed.docker_process import Contained
 
-UNSEEN = 1 << 16  # the exit status of an end whose status only the parent of a process can see
+UNSEEN_STATUS = 1 << 16  # stands for an exit status that only the parent of a process can read
 
 
-class Control(Protocol):
-    """How a service is found running, and started again."""
+class ExternalControl(Protocol):
+    """Finds a service that somebody else has started, and starts it again."""
 
-    def running(self) -> Running:
+    def find_running(self) -> Running:
         """What runs now. Raises WrongUsage where nothing does."""
 
     def start(self) -> Running:
@@ -38,23 +38,23 @@ class Control(Protocol):
         """Leave it as it is."""
 
 
-def control(options: Options, journal: Journal) -> Control | None:
+def control_target(options: Options, journal: Journal) -> ExternalControl | None:
     """The control that a run was given over its target. Raises WrongUsage."""
     if options.container:
-        return InContainer(options.container, "server", journal, "--container")
-    return ByCommand(options, journal) if options.restart_command else None
+        return ContainerControl(options.container, "server", journal, "--container")
+    return CommandControl(options, journal) if options.restart_command else None
 
 
-def worker_control(options: Options, journal: Journal) -> Control | None:
+def control_worker(options: Options, journal: Journal) -> ExternalControl | None:
     """The control that a run was given over its target's worker. Raises WrongUsage."""
     return (
-        InContainer(options.worker_container, "worker", journal, "--worker-container")
+        ContainerControl(options.worker_container, "worker", journal, "--worker-container")
         if options.worker_container
         else None
     )
 
 
-class InContainer:
+class ContainerControl:
     """A service in a container that somebody else has made."""
 
     def __init__(self, container: str, name: str, journal: Journal, option: str) -> None:
@@ -64,7 +64,7 @@ class InContainer:
         self._journal = journal
         self._existing = Existing(container, option)
 
-    def running(self) -> "Contained":
+    def find_running(self) -> "Contained":
         """The container as it runs."""
         return self._existing.running(self._name, self._journal)
 
@@ -77,7 +77,7 @@ class InContainer:
         self._existing.close()
 
 
-class ByCommand:
+class CommandControl:
     """A process of this machine, found by the port that it listens on, and a command that starts it again."""
 
     def __init__(self, options: Options, journal: Journal) -> None:
@@ -86,7 +86,7 @@ class ByCommand:
         self._url = str(options.target_url)
         self._journal = journal
 
-    def running(self) -> Running:
+    def find_running(self) -> Running:
         """The process that listens. Raises WrongUsage where none can be found."""
         port = urlsplit(self._url).port or 80
         try:
@@ -106,7 +106,7 @@ class ByCommand:
             raise WrongUsage(
                 f"--restart-command wants a service on this machine whose process this user may stop; none is seen at {self._url}"
             )
-        return Found("server", first[0], self._journal)
+        return ExternalProcess("server", first[0], self._journal)
 
     def start(self) -> Running:
         """Run the command to its end. Raises NoEvidence where it fails, or does not end."""
@@ -133,7 +133,7 @@ class ByCommand:
         pauses = Pauses()
         while True:
             try:
-                return self.running()
+                return self.find_running()
             except WrongUsage:
                 if time.monotonic() > deadline:
                     raise NoEvidence(
@@ -145,7 +145,7 @@ class ByCommand:
         """Leave it as it is."""
 
 
-class Found:
+class ExternalProcess:
     """A process that somebody else has started: it can be signalled and seen to end, and neither its output nor its status can."""
 
     is_heard = False
@@ -158,8 +158,8 @@ class Found:
 
     @property
     def status(self) -> int | None:
-        """UNSEEN once it has ended; None while it runs."""
-        return None if is_running(self._process) else UNSEEN
+        """UNSEEN_STATUS once it has ended; None while it runs."""
+        return None if is_running(self._process) else UNSEEN_STATUS
 
     @property
     def children(self) -> Sequence[psutil.Process]:
@@ -189,7 +189,7 @@ class Found:
         )
 
     def ended(self, deadline: float) -> int | None:
-        """Wait for the end; UNSEEN, or None if the deadline passed."""
+        """Wait for the end; UNSEEN_STATUS, or None if the deadline passed."""
         with suppress(psutil.NoSuchProcess):
             try:
                 self._process.wait(deadline)
@@ -198,7 +198,7 @@ class Found:
         self._journal.record(
             ProcessEvent, process=self.name, event="ended, with a status that cannot be seen"
         )
-        return UNSEEN
+        return UNSEEN_STATUS
 
     def kill(self) -> None:
         """SIGKILL it and all that descends from it, and wait until it is gone."""

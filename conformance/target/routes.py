@@ -1,4 +1,4 @@
-"""The source: the routes of an application, read in a process of its own with the target's interpreter."""
+"""The routes of the target's application, read in a process of its own by its interpreter."""
 
 import json
 import subprocess
@@ -6,32 +6,32 @@ from pathlib import Path
 
 from conformance.core.errors import NoEvidence
 from conformance.core.evidence import Observation
-from conformance.target.server import Launch
+from conformance.target.launch import Launch
 
 SCRIPT = Path(__file__).parents[1] / "injected" / "routes.py"
+NO_ROUTES = "it has no attribute `routes`, and wraps nothing that has"
 
 
-def read(launch: Launch, folder: Path) -> Observation:
-    """The routes as an observation, in its data under `routes`. Raises NoEvidence where they cannot be read."""
+def read_routes(launch: Launch, folder: Path) -> Observation:
+    """The routes as an observation, in its data under `routes`.
+
+    Raises NoEvidence where they cannot be read.
+    """
     answer = folder / "routes.json"
     try:
-        done = launch.run_inside(
+        done = launch.run_script(
             SCRIPT.read_text("utf-8"), str(launch.options.target_app), str(answer)
         )
         routes = json.loads(answer.read_bytes())
     except subprocess.TimeoutExpired as error:
-        raise NoEvidence(
-            f"the application's routes could not be read: its import did not end in {error.timeout:.0f} s"
-        ) from error
+        reason = f"its import did not end in {error.timeout:.0f} s"
+        raise NoEvidence(f"the application's routes could not be read: {reason}") from error
     except (OSError, ValueError) as error:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or [
-            "it has no attribute `routes`, and wraps nothing that has"
-        ]
-        raise NoEvidence(f"the application's routes could not be read: {said[0]}") from error
-    text = "; ".join(
+        lines = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or [NO_ROUTES]
+        raise NoEvidence(f"the application's routes could not be read: {lines[0]}") from error
+    described = "; ".join(
         f"{'async def' if route['coroutine'] else 'def'} {route['endpoint']} for {route['path']}"
         for route in routes
     )
-    return launch.journal.observe(
-        "source", f"the application routes {text or 'nothing'}", routes=routes
-    )
+    text = f"the application routes {described or 'nothing'}"
+    return launch.journal.observe("source", text, routes=routes)

@@ -10,7 +10,6 @@ from schemathesis.checks import CHECKS, load_all_checks
 
 from conformance.client import schema_cases
 from conformance.config.options import PROJECT
-from conformance.session.run import REMEDIES
 from conformance.spec.catalogue import (
     CHANNELS,
     FOLDER,
@@ -20,6 +19,7 @@ from conformance.spec.catalogue import (
     read,
     sections,
 )
+from conformance.target.capabilities import REMEDIES
 
 BLOCK = "### {id} A sentence\n\n{facts}\n\nText.\n\n**Why it matters.** Because.\n\n**Usual cause.** a slip\n\n"
 FACTS = "MUST · §3.2 · http, postgres"
