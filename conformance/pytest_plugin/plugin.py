@@ -172,7 +172,7 @@ class RunHooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
-        self._interrupts.note(session)
+        self._interrupts.note_signals(session)
         try:
             self.run.open()
         except WrongUsage as error:
@@ -220,7 +220,7 @@ class RunHooks:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self) -> None:
         try:
-            self.run.wait_until_open(self._interrupts.check)
+            self.run.wait_until_open(self._interrupts.raise_noted)
         except WrongUsage as error:
             raise pytest.UsageError(str(error)) from None
         self._opened = True
@@ -310,9 +310,9 @@ class RunHooks:
         self.run.results.record.close()
 
     def _close(self) -> None:
-        self._interrupts.ignore()
+        self._interrupts.ignore_signals()
         self.run.close()
-        self._interrupts.restore()
+        self._interrupts.restore_handlers()
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
         status = getattr(report, "status", None)

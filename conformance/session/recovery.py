@@ -1,4 +1,4 @@
-"""What becomes of a target that dies or does not recover: who is to blame, and starting it again."""
+"""What becomes of a target that dies or does not recover: who is to blame, and a new start."""
 
 from conformance.core import timeouts
 from conformance.core.errors import BrokenTestbed, NoEvidence, Violation

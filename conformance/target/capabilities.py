@@ -53,7 +53,7 @@ REMEDIES: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a run may do to its target and see of it. Everything that depends on the form asks here."""
+    """What a run may do to its target and see of it. What depends on the form asks here."""
 
     form: TargetForm
     starts_target: bool  # the suite starts it, on services of the suite's own

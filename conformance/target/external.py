@@ -3,7 +3,6 @@
 import shlex
 import signal
 import subprocess
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +15,7 @@ from conformance.config.options import Options
 from conformance.core import timeouts
 from conformance.core.errors import NoEvidence, WrongUsage
 from conformance.core.evidence import Journal, LogLine, Observation, ProcessEvent
-from conformance.core.polling import Pauses
+from conformance.core.polling import block_until
 from conformance.testbed.processes import Running, is_running, kill_all
 
 if TYPE_CHECKING:
@@ -47,18 +46,15 @@ def control_target(options: Options, journal: Journal) -> ExternalControl | None
 
 def control_worker(options: Options, journal: Journal) -> ExternalControl | None:
     """The control that a run was given over its target's worker. Raises WrongUsage."""
-    return (
-        ContainerControl(options.worker_container, "worker", journal, "--worker-container")
-        if options.worker_container
-        else None
-    )
+    name = options.worker_container
+    return ContainerControl(name, "worker", journal, "--worker-container") if name else None
 
 
 class ContainerControl:
     """A service in a container that somebody else has made."""
 
     def __init__(self, container: str, name: str, journal: Journal, option: str) -> None:
-        from conformance.testbed.docker_process import Existing  # noqa: PLC0415 - it takes half a second, which not everybody pays
+        from conformance.testbed.docker_process import Existing  # noqa: PLC0415 - half a second
 
         self._name = name
         self._journal = journal
@@ -78,7 +74,7 @@ class ContainerControl:
 
 
 class CommandControl:
-    """A process of this machine, found by the port that it listens on, and a command that starts it again."""
+    """A process of this machine, found by its port, and a command that starts it again."""
 
     def __init__(self, options: Options, journal: Journal) -> None:
         self._command = shlex.split(str(options.restart_command))
@@ -99,12 +95,12 @@ class CommandControl:
         except psutil.AccessDenied:
             pids = set()
         found = [psutil.Process(pid) for pid in pids if pid]
-        first = [
-            process for process in found if process.ppid() not in pids
-        ]  # its children have the socket too
+        # Its children have the socket too.
+        first = [process for process in found if process.ppid() not in pids]
         if not first:
             raise WrongUsage(
-                f"--restart-command wants a service on this machine whose process this user may stop; none is seen at {self._url}"
+                "--restart-command wants a service on this machine whose process this user may "
+                f"stop; none is seen at {self._url}"
             )
         return ExternalProcess("server", first[0], self._journal)
 
@@ -119,34 +115,38 @@ class CommandControl:
                 stderr=subprocess.DEVNULL,
                 timeout=timeouts.READY_DEADLINE,
                 check=False,
-                start_new_session=True,  # what it leaves behind is to stay when the suite is interrupted
+                start_new_session=True,  # an interrupt of the suite must not end what it starts
             )
         except OSError as error:
             raise NoEvidence(f"--restart-command cannot be run: {error.strerror}") from error
         except subprocess.TimeoutExpired as error:
             raise NoEvidence(
-                "--restart-command wants a command that starts the service and ends, and it does not end"
+                "--restart-command wants a command that starts the service and ends, and it does "
+                "not end"
             ) from error
         if done.returncode:
             raise NoEvidence(f"--restart-command ended with status {done.returncode}")
-        deadline = time.monotonic() + timeouts.READY_DEADLINE
-        pauses = Pauses()
-        while True:
-            try:
-                return self.find_running()
-            except WrongUsage:
-                if time.monotonic() > deadline:
-                    raise NoEvidence(
-                        "--restart-command ended, and nothing listens where the service was"
-                    ) from None
-                time.sleep(pauses.next)
+        running = block_until(self._find_if_running, timeouts.READY_DEADLINE)
+        if running is None:
+            lack = "nothing listens where the service was"
+            raise NoEvidence(f"--restart-command ended, and {lack}")
+        return running
+
+    def _find_if_running(self) -> Running | None:
+        try:
+            return self.find_running()
+        except WrongUsage:
+            return None
 
     def close(self) -> None:
         """Leave it as it is."""
 
 
 class ExternalProcess:
-    """A process that somebody else has started: it can be signalled and seen to end, and neither its output nor its status can."""
+    """A process that somebody else has started.
+
+    It can be signalled and seen to end. Its output and its exit status cannot be seen.
+    """
 
     is_heard = False
 

@@ -181,7 +181,7 @@ class Target:
             return None
 
     def find_blocking_line(self) -> Observation | None:
-        """Where its event loop is stuck in its own code; None where it is not, or cannot be seen."""
+        """Where its event loop is stuck in its own code; None where it is not or is not seen."""
         return self._process.blocking_line(self._folder) if self._process else None
 
     @property
