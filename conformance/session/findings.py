@@ -1,6 +1,6 @@
 """Findings: what a probe raised or observed, as a report shows it, and how to see it again."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from conformance.config.options import Options
 from conformance.core.errors import BrokenTestbed, NoEvidence, NotApplicable, Violation
@@ -17,13 +17,13 @@ NOT_APPLICABLE = "nothing: it is not applicable"
 class FindingMaker:
     """Makes the findings of one run.
 
-    `target_urls` are the addresses that the target has had so far. Copies of it have others, and
-    nobody could send a request to those again.
+    `list_target_urls` returns the addresses that the target has had so far. Copies of it have
+    others, and nobody could send a request to those again.
     """
 
-    def __init__(self, options: Options, target_urls: Collection[str]) -> None:
+    def __init__(self, options: Options, list_target_urls: Callable[[], Collection[str]]) -> None:
         self._options = options
-        self._target_urls = target_urls
+        self._list_target_urls = list_target_urls
 
     def from_observations(
         self, requirement: Requirement, observations: Sequence[tuple[str, Sequence[Fact]]]
@@ -77,6 +77,6 @@ class FindingMaker:
             exchange
             for exchange in exchanges
             if len(exchanges) == 1
-            and exchange.url in self._target_urls
+            and exchange.url in self._list_target_urls()
             and len(exchange.curl) <= LONGEST_CURL
         ]

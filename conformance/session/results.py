@@ -3,7 +3,7 @@
 import resource
 import sys
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -42,7 +42,7 @@ Span = tuple[float, float]  # seconds since the run began
 class Results:
     """Collects what became of each probe, records it, and judges at the end.
 
-    `target_urls` are the addresses that the target has had so far. The constructor raises
+    `list_target_urls` returns the addresses that the target has had so far. The constructor raises
     WrongUsage for a file that cannot be written.
     """
 
@@ -50,20 +50,21 @@ class Results:
         self,
         options: Options,
         catalogue: Mapping[str, Requirement],
-        selected: Sequence[Requirement],
         today: date,
-        target_urls: Collection[str],
+        list_target_urls: Callable[[], Collection[str]],
     ) -> None:
         self._options = options
         self._catalogue = catalogue
-        self._selected = selected
         self._today = today  # by which known failures expire
-        self._findings = FindingMaker(options, target_urls)
+        self._findings = FindingMaker(options, list_target_urls)
         self._record = RecordWriter(options.record)
         if options.html:
             views.reserve_file("html", options.html)
         self._evidence: list[Evidence] = []  # for the page alone
-        self._probes: dict[str, list[str]] = {requirement.id: [] for requirement in selected}
+        self.selected = (
+            [catalogue[name] for name in options.only] if options.only else list(catalogue.values())
+        )
+        self._probes: dict[str, list[str]] = {each.id: [] for each in self.selected}
         self._outcomes: list[Outcome] = []
         self._began = time.monotonic()
         self._header: RunHeader | None = None
@@ -131,11 +132,9 @@ class Results:
         self._add(requirement, probe, status, finding, span)
         return status, finding
 
-    def add_broken_cleanup(self, error: Exception) -> None:
+    def add_broken_cleanup(self, trouble: str) -> None:
         """Make the whole run an ERROR: something of it could not be cleaned up."""
-        self._outcomes += [
-            Outcome(name, f"cleaning up: {error}", Status.ERROR) for name in self._probes
-        ]
+        self._outcomes += [Outcome(name, trouble, Status.ERROR) for name in self._probes]
 
     def find_known_failure(self, requirement: Requirement) -> KnownFailure | None:
         """The entry because of which the failure of a requirement does not count, so far."""
@@ -185,7 +184,7 @@ class Results:
             self._with_reproduction(
                 judge_requirement(requirement, self._probes[requirement.id], self._outcomes)
             )
-            for requirement in self._selected
+            for requirement in self.selected
         ]
         self._results = tuple(
             mark_known_failures(judged, self._options.known_failures, self._today)
@@ -202,7 +201,7 @@ class Results:
         assert self._header, "begin_record comes first"
         return RunResult(
             self._header,
-            self._results or tuple(RequirementResult.of(each, None) for each in self._selected),
+            self._results or tuple(RequirementResult.of(each, None) for each in self.selected),
             self._footer,
             tuple(self._evidence),
             self._options.record,

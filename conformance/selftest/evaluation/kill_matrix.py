@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from conformance.report.record import read_lines
-from conformance.scenarios import lifecycle
+from conformance.scenarios.lifecycle.catalogue import SCENARIOS
 from conformance.selftest.faulty_services.table import Miniature
 from conformance.selftest.support.suite import environment, servers
 from conformance.selftest.support.warm import Starter
@@ -165,7 +165,7 @@ def expect_empty(folder: Path) -> None:
 @cache
 def cheap() -> Mapping[int, Sequence[str]]:
     """The MUSTs that are cheap to look at, by section."""
-    long = LONG | {name for kind in lifecycle.LIVES for name in kind.looked_at_by}
+    long = LONG | {name for scenario in SCENARIOS for name in scenario.requirements}
     musts = [
         requirement
         for requirement in catalogue().values()

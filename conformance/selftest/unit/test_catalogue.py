@@ -10,11 +10,9 @@ from schemathesis.checks import CHECKS, load_all_checks
 
 from conformance.client import schema_cases
 from conformance.config.options import PROJECT
-from conformance.session.run import REMEDIES
 from conformance.spec.catalogue import (
     FOLDER,
     CatalogueError,
-    Channel,
     Level,
     catalogue,
     read,
@@ -135,10 +133,6 @@ def test_every_check_of_schemathesis_is_on_or_off_by_name() -> None:
     load_all_checks()
     assert sorted(CHECKS.get_all_names()) == sorted([*schema_cases.JUDGED_BY, *schema_cases.OFF])
     assert set(schema_cases.JUDGED_BY.values()) <= set(catalogue())
-
-
-def test_every_channel_can_be_had_but_that_of_source_which_a_target_has_or_has_not() -> None:
-    assert set(REMEDIES) == set(Channel) - {Channel.HTTP, Channel.SOURCE}
 
 
 def test_the_wire_contract_is_valid_openapi_and_has_every_endpoint() -> None:
