@@ -1,6 +1,6 @@
-"""The page, in a browser: found, filtered, opened, linked to, copied from, driven by keys, printed; and hostile text stays text.
+"""The HTML page in a browser: filtered, opened, linked to, copied from, used by keys, printed.
 
-It is looked at where Debian's Chromium is, and skipped, with the reason, where it is not; with CHROMIUM=required that is a failure.
+Hostile text stays text. Skipped without Debian's Chromium, unless CHROMIUM=required.
 """
 
 import ast
@@ -45,7 +45,9 @@ TARGETS = {
     "hostile": ("--target-app", f"{SERVICES}:answers_with_markup"),
 }
 LARGEST = 2**20  # bytes of a page of 90 requirements
-LONGEST = 5.0  # seconds until such a page can be read; of 20 on a machine whose two cores had 15 to serve, the longest took 1.8
+# Seconds until such a page can be read. On a machine whose two cores had 15 processes to serve, the
+# longest of 20 took 1.8.
+LONGEST = 5.0
 NARROW = {"viewport": {"width": 360, "height": 740}}
 Lines = list[dict[str, Any]]
 
@@ -475,8 +477,8 @@ def test_a_page_that_cannot_be_written_is_said_before_the_run(place: Path) -> No
     finished = judge(place, "--html", "/nowhere/page.html", "--only", "END-1")
     assert finished.status == 4
     assert (
-        "--html must be a file that can be written; /nowhere/page.html cannot: No such file or directory"
-        in finished.output
+        "--html must be a file that can be written; /nowhere/page.html cannot:"
+        " No such file or directory" in finished.output
     )
 
 
