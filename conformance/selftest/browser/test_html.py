@@ -23,6 +23,7 @@ from conformance.report.html.timeline import LANES, OTHER
 from conformance.report.record_reader import read_record
 from conformance.report.translations import ZH
 from conformance.selftest.support.browser import MISSING, chromium, visited
+from conformance.selftest.support.records import NO_SOURCE, write_excluded
 from conformance.selftest.support.services import CONTROLS, MARKUP
 from conformance.selftest.support.suite import (
     PATIENCE,
@@ -181,6 +182,22 @@ def test_a_reader_filters(browser: Browser, write: Callable[..., Path]) -> None:
         form.get_by_role("button", name="Clear").click()
         words.fill("ABSENT item_id")
         assert visit.shown() == ["DB-2"]
+
+
+def test_a_reader_finds_what_is_not_applicable(browser: Browser, place: Path) -> None:
+    file = place / "page.html"
+    file.write_text(render_html([write_excluded(place)], Language.EN), "utf-8")
+    with visited(browser, file) as visit:
+        visit.page.get_by_role("search").get_by_label("NOT APPLICABLE").check(force=True)
+        assert visit.shown() == ["END-6", "DEP-9"]
+        item = visit.item("DEP-9")
+        item.locator("summary").first.click()
+        expect(item.locator("dt", has_text="because").locator("+ dd")).to_have_text(NO_SOURCE.got)
+        top = visit.page.get_by_role("banner")
+        expect(top.locator(".claim")).to_contain_text("robust is established: all 40 SHOULD that")
+        expect(top.locator(".counts li")).to_have_text(["83PASS", "5OBSERVED", "2NOT APPLICABLE"])
+        expect(visit.page.get_by_role("link", name="DEP-9 NOT APPLICABLE")).to_be_visible()
+        assert visit.obstacles() == []
 
 
 def test_a_failure_opens_to_what_was_seen_and_what_overlapped(
