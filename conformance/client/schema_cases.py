@@ -19,7 +19,7 @@ from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.failures import FailureGroup
 
-from conformance.client.http import Wanted
+from conformance.client.http import RequestSpec
 from conformance.core.evidence import Exchange
 from conformance.spec.catalogue import FOLDER
 
@@ -82,13 +82,13 @@ def cases(path: str) -> SearchStrategy[Case[Any]]:
     )
 
 
-def wanted(case: Case[Any]) -> Wanted:
+def wanted(case: Case[Any]) -> RequestSpec:
     """The request that a case stands for, without the marks of who made it."""
     words = case.as_transport_kwargs(base_url="http://target")
     prepared = requests.Request(**words).prepare()
     body: Any = prepared.body or b""
     content_type: Any = prepared.headers.get("Content-Type")
-    return Wanted(
+    return RequestSpec(
         str(prepared.method),
         str(prepared.path_url),
         body.encode() if isinstance(body, str) else bytes(body),
@@ -96,7 +96,7 @@ def wanted(case: Case[Any]) -> Wanted:
     )
 
 
-def is_judged_elsewhere(request: Wanted) -> bool:
+def is_judged_elsewhere(request: RequestSpec) -> bool:
     """Whether the request is another requirement's own: an id beyond the column's type (DB-10), kombu's notation (TASK-16)."""
     return bool(_INTEGER.fullmatch(request.path)) or b"__type__" in request.content
 

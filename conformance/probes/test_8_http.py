@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from conformance.client import schema_cases
-from conformance.client.http import Client, Wanted
+from conformance.client.http import Client, RequestSpec
 from conformance.core import timeouts
 from conformance.core.errors import Violation
 from conformance.core.evidence import Exchange
@@ -28,11 +28,11 @@ OPERATIONS = [
 VERSION = re.compile(r"3\.\d+\.\d+")
 PATHS = [path for path, _ in OPERATIONS]
 OBSERVED = [
-    Wanted("GET", "/sync/"),
-    Wanted("GET", "/items"),
-    Wanted("POST", "/process-data"),
-    Wanted("HEAD", "/async"),
-    Wanted("OPTIONS", "/async"),
+    RequestSpec("GET", "/sync/"),
+    RequestSpec("GET", "/items"),
+    RequestSpec("POST", "/process-data"),
+    RequestSpec("HEAD", "/async"),
+    RequestSpec("OPTIONS", "/async"),
 ]
 
 
@@ -216,7 +216,7 @@ async def test_unknown_paths_are_404(client: Client, path: str) -> None:
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 @pytest.mark.parametrize("path", ["/sync", "/async", "/items/", "/items/1", "/external-data"])
 async def test_other_methods_are_405_with_allow(client: Client, method: str, path: str) -> None:
-    expect_not_allowed(await client.send(Wanted(method, path)), "GET")
+    expect_not_allowed(await client.send(RequestSpec(method, path)), "GET")
 
 
 @pytest.mark.requirement("HTTP-5")
@@ -224,7 +224,7 @@ async def test_other_methods_are_405_with_allow(client: Client, method: str, pat
 async def test_other_methods_of_the_submission_are_405_with_allow(
     client: Client, method: str
 ) -> None:
-    expect_not_allowed(await client.send(Wanted(method, "/process-data/")), "POST")
+    expect_not_allowed(await client.send(RequestSpec(method, "/process-data/")), "POST")
 
 
 def expect_not_allowed(exchange: Exchange, allowed: str) -> None:
@@ -243,7 +243,7 @@ def expect_not_allowed(exchange: Exchange, allowed: str) -> None:
 @pytest.mark.requirement("HTTP-6")
 @pytest.mark.parametrize("wanted", OBSERVED, ids=lambda wanted: f"{wanted.method}-{wanted.path}")
 async def test_slashes_head_and_options(
-    client: Client, observe: Callable[..., None], wanted: Wanted
+    client: Client, observe: Callable[..., None], wanted: RequestSpec
 ) -> None:
     exchange = await client.send(wanted)
     place = dict(exchange.headers).get("location")

@@ -461,11 +461,11 @@ def run(request: pytest.FixtureRequest) -> Run:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def connections(run: Run) -> AsyncIterator[None]:
     """The suite's own connections, which belong to the event loop of the probes."""
-    ours = [part for part in (run.client, run.database, run.queue) if part]
-    for part in ours:
-        await part.open()
+    servers = [server for server in (run.database, run.queue) if server]
+    for server in servers:
+        await server.open()
     yield
-    for part in ours:
+    for part in (run.client, *servers):
         await part.close()
 
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from conformance.client.http import Client, InFlight, Pending
+from conformance.client.http import Client, InFlightRequests, PendingRequest
 from conformance.core import timeouts
 from conformance.core.errors import NoEvidence, WrongUsage
 from conformance.core.evidence import Exchange, LogLine, Observation, ProcessEvent
@@ -57,7 +57,6 @@ async def copy(
     else:
         target = await asyncio.to_thread(Target.start, launch, f"server ({name})", variables, port)
     client = Client(target.url, launch.journal)
-    await client.open()
     try:
         yield target, client
     finally:
@@ -157,7 +156,7 @@ async def stopped(launch: Launch, place: postgres.Place) -> StoppedLife:
         life.sessions_at_first_answer = await database.sessions()
         rows = [await database.add() for _ in range(3)]
         life.table_before = await database.snapshot()
-        life.reads = await client.all(
+        life.reads = await client.get_all(
             *(f"/items/{row['id']}" for row in rows), f"/items/{database.unused_id()}"
         )
         life.table_after = await database.snapshot()
@@ -239,17 +238,17 @@ async def _terminate_over_a_read(
             signalled = target.process.send(signal.SIGTERM)
             await _taken(target, read)
             await asyncio.sleep(timeouts.GRACE_WATCHED)
-        life.in_flight = await read.answer()
+        life.in_flight = await read.wait_for_answer()
         life.terminated = await asyncio.to_thread(_ended, target, signalled, lines)
     life.sessions_at_end = await database.sessions_ended()
 
 
-async def _taken(target: Target, read: Pending) -> None:
+async def _taken(target: Target, read: PendingRequest) -> None:
     """Wait until a copy acts on a signal: it listens no more, drops the read, or ends; one that shows nothing is not waited for."""
     deadline = time.monotonic() + timeouts.SIGNAL_DEADLINE
     pauses = Pauses()
     while (
-        not (read.ended or target.process.status is not None or target.port_is_free())
+        not (read.is_done or target.process.status is not None or target.port_is_free())
         and time.monotonic() < deadline
     ):
         await asyncio.sleep(pauses.next)
@@ -331,7 +330,7 @@ async def _answered(target: Target, client: Client, seconds: float) -> Exchange 
         if not target.port_is_free():
             async with client.in_flight() as send:
                 (request,) = send("/async")
-                exchange = await request.answer(left)
+                exchange = await request.wait_for_answer(left)
             return exchange if exchange.status is not None else None
         await asyncio.sleep(pauses.next)
     return None
@@ -366,11 +365,11 @@ async def brokerless(launch: Launch, place: postgres.Place) -> BrokerlessLife:
                 life.meanwhile = await answered_meanwhile(send, submission)
                 if life.meanwhile and not life.meanwhile.answered:
                     life.stack = await asyncio.to_thread(target.blocking_line)
-                life.submission = await submission.answer(timeouts.REFUSAL_DEADLINE)
+                life.submission = await submission.wait_for_answer(timeouts.REFUSAL_DEADLINE)
     return life
 
 
-async def answered_meanwhile(send: InFlight, submission: Pending) -> Exchange | None:
+async def answered_meanwhile(send: InFlightRequests, submission: PendingRequest) -> Exchange | None:
     """An answer of /async while a submission has none: the first that did not come in time, or the last. None where it was over at once.
 
     The service may begin with the submission after the first of them, and be stuck in a later attempt of several.
@@ -380,8 +379,8 @@ async def answered_meanwhile(send: InFlight, submission: Pending) -> Exchange | 
     pauses = Pauses()
     while time.monotonic() < until:
         (request,) = send("/async")
-        exchange = await request.answer(timeouts.UNBLOCKED_DEADLINE)
-        if submission.ended:
+        exchange = await request.wait_for_answer(timeouts.UNBLOCKED_DEADLINE)
+        if submission.is_done:
             break
         meanwhile = exchange
         if not exchange.answered:
@@ -430,7 +429,7 @@ async def unheard(life: PatientLife, client: Client, upstream: Upstream) -> Pati
             (second,) = send("/external-data")
             await upstream.arrived(life.unanswered, 1)
             life.meanwhile = await client.get("/async")
-            answers = (call.answer(timeouts.GIVE_UP_DEADLINE) for call in (first, second))
+            answers = (call.wait_for_answer(timeouts.GIVE_UP_DEADLINE) for call in (first, second))
             life.answer_to_unfinished, life.answer_to_unanswered = await asyncio.gather(*answers)
     return life
 

@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager, Asyn
 from dataclasses import dataclass, field
 from typing import Any
 
-from conformance.client.http import Client, InFlight, Pending
+from conformance.client.http import Client, InFlightRequests, PendingRequest
 from conformance.core import timeouts
 from conformance.core.errors import Violation, WrongUsage
 from conformance.core.evidence import Exchange, Fact, Journal, Observation
@@ -79,7 +79,7 @@ def is_program(fact: Fact) -> bool:
 async def reads_again(client: Client, path: str) -> Exchange:
     """Ten reads at once, again until all succeed, ROUNDS_TO_RECOVER times at most; the first that failed last, or one that did not."""
     for _ in range(timeouts.ROUNDS_TO_RECOVER):
-        exchanges = await client.all(*[path] * 10)
+        exchanges = await client.get_all(*[path] * 10)
         failed = [exchange for exchange in exchanges if exchange.status != 200]
         if not failed:
             return exchanges[0]
@@ -92,7 +92,7 @@ class Asked:
 
     question: str
     item_id: int
-    request: Pending
+    request: PendingRequest
     disturbed: bool = False
 
 
@@ -101,7 +101,7 @@ class Play:
     """A program that is being run on a target, with the world as it should be."""
 
     client: Client
-    send: InFlight
+    send: InFlightRequests
     items: Database
     queue: Broker
     upstream: Upstream
@@ -308,7 +308,7 @@ class Play:
             await self._judge(asked)
 
     async def _judge(self, asked: Asked) -> None:
-        exchange = await asked.request.answer()
+        exchange = await asked.request.wait_for_answer()
         match asked.question:
             case "item":
                 _expect(

@@ -403,7 +403,7 @@ class Run:
     def blame(self, requirement: Requirement, violation: Violation) -> Violation | NoEvidence:
         """What a violation comes to: nothing, where the target died under a probe that is not about that."""
         silent = [
-            fact for fact in violation.evidence if isinstance(fact, Exchange) and fact.hung_up
+            fact for fact in violation.evidence if isinstance(fact, Exchange) and fact.is_broken_off
         ]
         if not silent or not self.target.is_ours or requirement.id in (READINESS, OUTLIVING_FAULTS):
             return violation
@@ -444,7 +444,7 @@ class Run:
     def _restart(self) -> NotReady | None:
         """Start the target anew; why it does not become ready, which ends the run's probing, or None."""
         self.target = self._start_target()
-        self.client.turn_to(self.target.url)
+        self.client.switch_to(self.target.url)
         try:
             self.target.ready()
         except NotReady as failure:
