@@ -5,11 +5,9 @@ Nothing in a request shows that a conformance suite sends it.
 
 import asyncio
 import json
-import sys
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 import httpx
@@ -19,8 +17,6 @@ from conformance.core.evidence import Exchange, FailureKind, Journal
 
 JSON = "application/json"
 METHODS_WITH_BODY = ("POST", "PUT", "PATCH")
-if find_spec("sniffio") is None:
-    sys.modules["sniffio"] = None  # type: ignore[assignment]
 HEADERS = {"User-Agent": "curl/8.14.1", "Accept": "*/*"}  # as curl sends them
 
 # httpx's errors of a connection, and what they mean. It raises RemoteProtocolError both where the

@@ -16,7 +16,7 @@ from hypothesis.configuration import set_hypothesis_home_dir
 
 from conformance.client.http import Client
 from conformance.config import options
-from conformance.core import timeouts
+from conformance.core import preload, timeouts
 from conformance.core.errors import BrokenTestbed, NoEvidence, Violation, WrongUsage
 from conformance.core.evidence import Fact
 from conformance.judging.verdict import Finding, Outcome, Status, observed
@@ -125,6 +125,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     if not _wants_probes(config):
         return
+    preload.settle_imports()
     set_examples()
     try:
         run = Run(_options(config), catalogue(), datetime.now(UTC).date())

@@ -15,7 +15,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import httpcore  # noqa: F401 - httpx imports it when it is first used, which here is in a thread; see below
 import httpx
 
 from conformance.client.http import HEADERS
@@ -31,8 +30,6 @@ from conformance.testbed.processes import Process, Running, last_said
 if TYPE_CHECKING:
     from conformance.testbed.containers import Engine
 
-# httpcore brings anyio, which parses its own source when it is imported. In a thread that met pytest's parsing of our probes, in
-# two of 120 runs: CPython 3.11 counts the depth of both in one place ("AST constructor recursion depth mismatch").
 HOST = "127.0.0.1"
 EVERYWHERE, INNER_PORT = "0.0.0.0", 8000  # noqa: S104 - where a service in a container listens
 TIMEOUTS = ("connect", "read", "write", "pool")  # httpx's kinds

@@ -148,6 +148,7 @@ def _serve_runs(line: socket.socket) -> NoReturn:
 def _import_what_runs_import() -> None:
     for module in IMPORTED:
         importlib.import_module(module)
+    importlib.import_module("conformance.core.preload").settle_imports()
     importlib.import_module("conformance.pytest_plugin.plugin").set_examples()
     for probes in pkgutil.iter_modules(
         importlib.import_module("conformance.probes").__path__, "conformance.probes."
