@@ -19,8 +19,9 @@ from conformance.judging.assertions import (
     require,
 )
 from conformance.scenarios.lifecycle import BrokerlessLife, answered_meanwhile
-from conformance.scenarios.search import Search, shortened
-from conformance.scenarios.stateful import ALONE, Play, parse
+from conformance.scenarios.program import ONE_BY_ONE, Step, parse_program
+from conformance.scenarios.search import Search, shorten_program
+from conformance.scenarios.stateful import ProgramRun
 from conformance.session.run import Run
 from conformance.spec import model
 from conformance.target.server import Target
@@ -323,33 +324,33 @@ async def test_any_interleaving_answers_as_the_model_says(
 ) -> None:
     async with client.in_flight() as send:
 
-        def play() -> Play:
-            return Play(client, send, items, queue, upstream, run.journal)
+        def begin_program() -> ProgramRun:
+            return ProgramRun(client, send, items, queue, upstream, run.journal)
 
-        async def violation_of(steps: Sequence[str]) -> Violation | None:
+        async def violation_of(steps: Sequence[Step]) -> Violation | None:
             await asyncio.to_thread(run.start_anew)
             try:
-                await play().whole(steps)
+                await begin_program().run_steps(steps)
             except Violation as violation:
                 return violation
             return None
 
         if run.options.steps:
-            await play().whole(parse(run.options.steps))
+            await begin_program().run_steps(parse_program(run.options.steps))
             return
         try:
-            await play().whole(ALONE)
+            await begin_program().run_steps(ONE_BY_ONE)
         except Violation as violation:
             raise NoEvidence(
                 f"it answers wrong even while nothing interleaves: {violation.got}"
             ) from violation
-        search = Search(play, asyncio.get_running_loop())
+        search = Search(begin_program, asyncio.get_running_loop())
         await asyncio.to_thread(search.run, run.options.seed)
-        if search.found:
+        if search.violation:
             raise (
-                await shortened(search.history, search.found, violation_of)
+                await shorten_program(search.history, search.violation, violation_of)
                 if run.target.is_ours
-                else search.found
+                else search.violation
             )
 
 

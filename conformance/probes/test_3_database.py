@@ -20,7 +20,7 @@ from conformance.judging.assertions import (
     require,
 )
 from conformance.scenarios.lifecycle import StoppedLife, goodbyes
-from conformance.scenarios.stateful import reads_again
+from conformance.scenarios.stateful import read_until_recovered
 from conformance.session.run import Run
 from conformance.spec import model, strategies
 from conformance.spec.strategies import AWKWARD_TEXT
@@ -235,17 +235,17 @@ async def test_connections_are_reused(client: Client, items: Database) -> None:
     )
 
 
-async def expect_reads_again(client: Client, items: Database, *facts: Fact) -> None:
+async def expect_read_until_recovered(client: Client, items: Database, *facts: Fact) -> None:
     """Reads succeed, within the rounds that a pool of ordinary size needs to find out what is broken."""
     row = await items.add()
-    expect(await reads_again(client, f"/items/{row['id']}"), model.item(row), *facts)
+    expect(await read_until_recovered(client, f"/items/{row['id']}"), model.item(row), *facts)
 
 
 @pytest.mark.requirement("DB-12")
 @pytest.mark.disturbs
 async def test_lost_connections_are_replaced(client: Client, items: Database) -> None:
     await client.get_all(*[f"/items/{items.unused_id()}"] * 5)
-    await expect_reads_again(client, items, await items.terminate())
+    await expect_read_until_recovered(client, items, await items.terminate())
 
 
 @pytest.mark.requirement("DB-13")
@@ -269,7 +269,7 @@ async def test_a_read_killed_in_flight_fails_alone(client: Client, items: Databa
             answer = await read.wait_for_answer()
             if answer.status not in range(500, 600):
                 expect(answer, model.item(row), killed)
-    await expect_reads_again(client, items, killed)
+    await expect_read_until_recovered(client, items, killed)
     async with client.in_flight() as send, items.locked():
         send(*(f"/items/{row['id']}" for row in rows))
         again = await items.waiting(2)
@@ -292,7 +292,7 @@ async def test_an_outage_is_survived(client: Client, items: Database, target: Ta
     )
     for other, answer in others:
         expect(other, answer, fact)
-    await expect_reads_again(client, items, fact)
+    await expect_read_until_recovered(client, items, fact)
     if not target.alive:
         raise Violation("the same process after the outage", "it has ended", [fact, read])
 

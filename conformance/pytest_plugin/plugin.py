@@ -23,7 +23,7 @@ from conformance.judging.verdict import Finding, Outcome, Status, observed
 from conformance.pytest_plugin import progress
 from conformance.pytest_plugin.interrupts import Interrupts, leave_out_frames_of_no_line
 from conformance.report.terminal import KNOWN, Summary, page
-from conformance.scenarios import lifecycle, stateful
+from conformance.scenarios import lifecycle, program
 from conformance.session.run import READINESS, Run
 from conformance.spec.catalogue import Level, Requirement, catalogue
 from conformance.target.server import Target
@@ -165,7 +165,7 @@ def _options(config: pytest.Config) -> options.Options:
     }
     given |= {"--steps": config.getoption("steps"), "--html": config.getoption("html")}
     if given["--steps"] is not None:
-        stateful.parse(given["--steps"])
+        program.parse_program(given["--steps"])
     return options.read(given, config.getoption("only"), config.invocation_params.dir, catalogue())
 
 
