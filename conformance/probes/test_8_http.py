@@ -139,15 +139,15 @@ generated = settings(
 @generated
 @given(data=st.data())
 async def test_answers_keep_to_the_contract(client: Client, path: str, data: st.DataObject) -> None:
-    case = data.draw(schema_cases.cases(path))
-    request = schema_cases.wanted(case)
+    case = data.draw(schema_cases.generate_cases(path))
+    request = schema_cases.make_request(case)
     assume(not schema_cases.is_judged_elsewhere(request))
     exchange = await client.send(request)
     if exchange.status is not None and exchange.status >= 500:
         return  # HTTP-3's to judge
     wanted = f"an answer as spec/openapi.yaml declares it for {case.method} {path}"
     expect_status(exchange, range(200, 500), wanted)
-    if said := schema_cases.disagreement(case, exchange, "HTTP-2"):
+    if said := schema_cases.find_disagreement(case, exchange, "HTTP-2"):
         raise Violation(wanted, f"{exchange.outcome} — {said}", [exchange])
 
 
@@ -160,13 +160,13 @@ async def test_no_generated_request_gets_a_5xx(
 ) -> None:
     if path == "/external-data" and not upstream:
         return  # whether its upstream answers is not the service's own
-    case = data.draw(schema_cases.cases(path))
-    request = schema_cases.wanted(case)
+    case = data.draw(schema_cases.generate_cases(path))
+    request = schema_cases.make_request(case)
     assume(not schema_cases.is_judged_elsewhere(request))
     exchange = await client.send(request)
     wanted = f"an answer of {case.method} {path} with a status below 500"
     expect_status(exchange, range(100, 600), wanted)
-    if said := schema_cases.disagreement(case, exchange, "HTTP-3"):
+    if said := schema_cases.find_disagreement(case, exchange, "HTTP-3"):
         raise Violation(wanted, f"{exchange.outcome} — {said}", [exchange])
 
 

@@ -169,10 +169,10 @@ def _make_tables() -> None:
         hypothesis.configuration.set_hypothesis_home_dir(folder)
         charmap()
         _get_local_constants()
-        for (
-            path
-        ) in schema_cases.operations():  # a strategy is made when something is first drawn of it
-            given(schema_cases.cases(path))(
+        for path in (
+            schema_cases.load_operations()
+        ):  # a strategy is made when something is first drawn of it
+            given(schema_cases.generate_cases(path))(
                 settings(max_examples=1, suppress_health_check=list(HealthCheck))(lambda _: None)
             )()
     hypothesis.configuration._first_postinit_what = (
