@@ -1,4 +1,4 @@
-"""The search of CONC-11: Hypothesis chooses the steps of programs, and one that fails is shortened."""
+"""The search of CONC-11: Hypothesis chooses steps, and a program that fails is shortened."""
 
 import asyncio
 import time
@@ -106,8 +106,8 @@ async def shorten_program(
 class _Machine(RuleBasedStateMachine):
     """The rules: each takes a step that is possible in the world as it is.
 
-    Hypothesis orders rules by their number of arguments and their names, and arguments by theirs. So
-    a new name changes which programs a seed yields.
+    Hypothesis orders rules by their number of arguments and their names, and arguments by their
+    names. So a new name changes which programs a seed yields.
     """
 
     search: Search

@@ -1,4 +1,4 @@
-"""The client against small servers: what it sends, what it records, and how it treats time limits."""
+"""The client against small servers: what it sends and records, and when it stops waiting."""
 
 import asyncio
 import json
