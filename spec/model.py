@@ -1,4 +1,4 @@
-"""The model: what a correct answer is, as pure functions, and how an answer differs from it."""
+"""The model: what a correct answer is, as pure functions, and how a value differs from it."""
 
 import json
 import math
@@ -10,14 +10,17 @@ from typing import Any
 
 COLUMNS = ("id", "name", "description", "price", "quantity", "available", "created_at")
 
-
-# RFC 3339, section 5.6: a T between date and time, an offset, up to microseconds (the table's own precision) and zeros beyond.
+# RFC 3339, section 5.6: a T between date and time, and an offset. The table has microseconds, so
+# further digits must be zeros.
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6}0*)?([Zz]|[+-]\d\d:\d\d)")
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A status and the JSON value of a body; a `datetime` in the body stands for an instant in RFC 3339."""
+    """A status and the JSON value of a body.
+
+    A `datetime` in the body stands for any text of RFC 3339 that names the same instant.
+    """
 
     status: int
     body: Any
@@ -34,12 +37,12 @@ def async_message() -> Answer:
 
 
 def item(row: Mapping[str, Any] | None) -> Answer:
-    """`GET /items/{item_id}`, §3.2: the row as the table holds it, or null."""
+    """`GET /items/{item_id}`, §3.2: the row as the table has it, or null if it has none."""
     return Answer(200, {"item": None if row is None else dict(row)})
 
 
 def external_data(document: Any) -> Answer:
-    """`GET /external-data`, §4.2: the upstream's JSON document."""
+    """`GET /external-data`, §4.2: the JSON document of the upstream."""
     return Answer(200, document)
 
 
@@ -59,7 +62,7 @@ def listing(q: str | None) -> Answer:
 
 
 def names_item_id(body: Any) -> bool:
-    """Whether a 422's body has an error located at `["path", "item_id"]`, §3.2."""
+    """Whether the body of a 422 has an error located at `["path", "item_id"]`, §3.2."""
     errors = body.get("detail") if isinstance(body, dict) else None
     return isinstance(errors, list) and any(
         isinstance(error, dict) and error.get("loc") == ["path", "item_id"] for error in errors
@@ -67,10 +70,12 @@ def names_item_id(body: Any) -> bool:
 
 
 def difference(expected: Any, got: Any, at: str = "$") -> str | None:
-    """Say where two JSON values first differ in meaning, as `$.path: wanted …, got …`; None where they do not.
+    """Find where two JSON values first differ in meaning.
 
-    Numbers are compared as numbers (1 equals 1.0, exactly at any size), booleans are no numbers, texts are compared code
-    point by code point, and an expected `datetime` with the instant that an RFC 3339 text names.
+    Returns a sentence such as `$.item.price: wanted 1, got 2`, or None if they do not differ.
+    Numbers are compared by value, exactly and at any size, so that 1 equals 1.0. Booleans are not
+    numbers. Texts are compared code point by code point. An expected `datetime` is compared with
+    the instant that a text of RFC 3339 names.
     """
     match expected:
         case datetime():
@@ -95,7 +100,7 @@ def difference(expected: Any, got: Any, at: str = "$") -> str | None:
 
 
 def instant(text: str) -> datetime | None:
-    """The instant that an RFC 3339 text names, or None where it names none (no offset, or no time at all)."""
+    """Parse a text of RFC 3339. Returns None for any other, such as one without an offset."""
     if not _RFC_3339.fullmatch(text):
         return None
     try:
@@ -105,7 +110,7 @@ def instant(text: str) -> datetime | None:
 
 
 def shown(value: Any, limit: int = 160) -> str:
-    """A value as JSON for a person, shortened in the middle."""
+    """Write a value as JSON for a person, shortened in the middle to about `limit` characters."""
     text = json.dumps(
         value,
         default=lambda other: other.isoformat() if isinstance(other, datetime) else str(other),
@@ -141,12 +146,9 @@ def _array_difference(expected: Sequence[Any], got: list[Any], at: str) -> str |
     return next((found for found in differences if found), None)
 
 
-# The service's states
-
-
 @dataclass
 class World:
-    """What surrounds the service at a moment: the rows, the upstream's document, and what is held or fails."""
+    """What surrounds the service: the rows, the document of the upstream, what is held or fails."""
 
     rows: dict[int, Mapping[str, Any]] = field(default_factory=dict)  # by id
     document: Any = None
@@ -157,9 +159,9 @@ class World:
     broker_denies: bool = False
 
     def answer_to_read(self, item_id: int) -> Answer:
-        """The right answer to a read, where no fault disturbs it."""
+        """The right answer to a read that no fault disturbs."""
         return item(self.rows.get(item_id))
 
     def answer_to_call(self) -> Answer:
-        """The right answer to `GET /external-data`, where no fault disturbs it."""
+        """The right answer to `GET /external-data` if no fault disturbs it."""
         return external_data(self.document)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from conformance.client.http import JSON, Client, Wanted
+from conformance.client.http import JSON, Client, RequestSpec
 from conformance.core import timeouts
 from conformance.core.evidence import Exchange
 from conformance.judging.assertions import (
@@ -71,7 +71,11 @@ async def test_answers_are_application_json(
     ["/sync", "/async", "/items/", ABSENT_ITEM, INVALID_ID, "/external-data", "/process-data/"],
 )
 async def test_a_browser_gets_the_same(client: Client, path: str) -> None:
-    wanted = Wanted("POST", path, b"{}", JSON) if path == "/process-data/" else Wanted("GET", path)
+    wanted = (
+        RequestSpec("POST", path, b"{}", JSON)
+        if path == "/process-data/"
+        else RequestSpec("GET", path)
+    )
     usual = await client.send(wanted)
     exchange = await client.send(replace(wanted, headers=(("Accept", BROWSERS),)))
     expect_json(exchange)
@@ -115,9 +119,9 @@ async def test_answers_depend_on_nothing_that_went_before(client: Client) -> Non
         for path in ("/sync", "/async", f"/items/?q={number}", INVALID_ID, "/items/")
     ]
     alone = {path: await client.get(path) for path in dict.fromkeys(paths)}
-    at_once = await client.all(*paths)
+    at_once = await client.get_all(*paths)
     back = paths[::-1]
-    on_one_connection = await client.in_turn(paths + back)
+    on_one_connection = await client.get_in_turn(paths + back)
     for path, exchange in zip(paths * 2 + back, at_once + on_one_connection, strict=True):
         expect_same(exchange, alone[path])
 

@@ -22,7 +22,7 @@ from conformance.judging.assertions import (
 from conformance.scenarios.lifecycle.copies import is_clean_disconnect
 from conformance.scenarios.lifecycle.graceful_stop import GracefulStop
 from conformance.scenarios.lifecycle.observer import LifecycleObserver
-from conformance.scenarios.stateful import reads_again
+from conformance.scenarios.stateful import read_until_recovered
 from conformance.spec import model, strategies
 from conformance.spec.strategies import AWKWARD_TEXT
 from conformance.target.capabilities import Capabilities
@@ -116,7 +116,7 @@ async def test_a_read_shares_nothing_with_one_that_began_before_a_change(
             changed = await items.change(row["id"], name="changed since")
             (late,) = send(path)
             await items.waiting(2, at_most=timeouts.SECOND_READ_WATCHED)
-        answer = await late.answer()
+        answer = await late.wait_for_answer()
     no_evidence_unless(seen.data["waiting"] > 0, "no read was held that began before the change")
     expect(answer, model.item(changed), seen, await items.check_row(row["id"]))
 
@@ -224,7 +224,7 @@ async def test_connections_are_reused(client: Client, items: Database) -> None:
         no_evidence_unless(
             bool(before.data["identities"]), "the service has no session between two reads"
         )
-        await client.in_turn([path] * 30)
+        await client.get_in_turn([path] * 30)
         async with (
             client.in_flight() as send,
             items.locked(),
@@ -243,17 +243,17 @@ async def test_connections_are_reused(client: Client, items: Database) -> None:
     )
 
 
-async def expect_reads_again(client: Client, items: Database, *facts: Fact) -> None:
+async def expect_read_until_recovered(client: Client, items: Database, *facts: Fact) -> None:
     """Reads succeed, within the rounds that a pool of ordinary size needs to find out what is broken."""
     row = await items.add()
-    expect(await reads_again(client, f"/items/{row['id']}"), model.item(row), *facts)
+    expect(await read_until_recovered(client, f"/items/{row['id']}"), model.item(row), *facts)
 
 
 @pytest.mark.requirement("DB-12")
 @pytest.mark.injects_fault
 async def test_lost_connections_are_replaced(client: Client, items: Database) -> None:
-    await client.all(*[f"/items/{items.unused_id()}"] * 5)
-    await expect_reads_again(client, items, await items.terminate())
+    await client.get_all(*[f"/items/{items.unused_id()}"] * 5)
+    await expect_read_until_recovered(client, items, await items.terminate())
 
 
 @pytest.mark.requirement("DB-13")
@@ -274,10 +274,10 @@ async def test_a_read_killed_in_flight_fails_alone(client: Client, items: Databa
                 "no session of a read that waited was there to be terminated",
             )
         for read, row in zip(reads, rows, strict=True):
-            answer = await read.answer()
+            answer = await read.wait_for_answer()
             if answer.status not in range(500, 600):
                 expect(answer, model.item(row), killed)
-    await expect_reads_again(client, items, killed)
+    await expect_read_until_recovered(client, items, killed)
     async with client.in_flight() as send, items.locked():
         send(*(f"/items/{row['id']}" for row in rows))
         again = await items.waiting(2)
@@ -300,7 +300,7 @@ async def test_an_outage_is_survived(client: Client, items: Database, target: Ta
     )
     for other, answer in others:
         expect(other, answer, fact)
-    await expect_reads_again(client, items, fact)
+    await expect_read_until_recovered(client, items, fact)
     if not target.is_alive:
         raise Violation("the same process after the outage", "it has ended", [fact, read])
 
@@ -308,7 +308,7 @@ async def test_an_outage_is_survived(client: Client, items: Database, target: Ta
 @pytest.mark.requirement("DB-15")
 async def test_no_transaction_is_left_open(client: Client, items: Database) -> None:
     row = await items.add()
-    reads = await client.all(*[f"/items/{row['id']}"] * 5, f"/items/{items.unused_id()}")
+    reads = await client.get_all(*[f"/items/{row['id']}"] * 5, f"/items/{items.unused_id()}")
     seen = await items.sessions_by_identity()
     expect(reads[0], model.item(row))
     require(
@@ -324,9 +324,9 @@ async def test_no_transaction_is_left_open(client: Client, items: Database) -> N
 async def test_the_table_may_grow_a_column(client: Client, items: Database) -> None:
     row = await items.add()
     path = f"/items/{row['id']}"
-    before = await client.all(*[path] * 10)
+    before = await client.get_all(*[path] * 10)
     async with items.with_another_column() as fact:
-        exchanges = await client.all(*[path] * 10)
+        exchanges = await client.get_all(*[path] * 10)
     expect(before[0], model.item(row))
     for exchange in exchanges:
         expect(exchange, model.item({**row, "colour": "oak"}), fact)
@@ -362,6 +362,6 @@ async def test_values_that_are_no_numbers(
 async def test_the_size_of_the_pool(
     client: Client, items: Database, observe: Callable[..., None]
 ) -> None:
-    await client.all(*[f"/items/{items.unused_id()}"] * 30)
+    await client.get_all(*[f"/items/{items.unused_id()}"] * 30)
     seen = await items.sessions_by_identity()
     observe(f"after 30 reads at once {len(seen.data['identities'])} sessions are open", seen)

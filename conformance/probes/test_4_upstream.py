@@ -82,7 +82,7 @@ async def test_each_request_makes_one_fresh_get_of_the_configured_url(
     before = len(upstream.requests)
     count = 5
     with upstream.answering(*(document({"nonce": number}) for number in range(count))):
-        exchanges = await client.in_turn(["/external-data"] * count)
+        exchanges = await client.get_in_turn(["/external-data"] * count)
     made = upstream.requests[before:]
     require(
         len(made) == count,
@@ -267,9 +267,9 @@ async def test_a_silently_closed_kept_alive_connection_is_survived(
 ) -> None:
     paths = ["/external-data"] * 5
     with upstream.keeping_alive(), upstream.answering(document(POSTS)):
-        await client.all(*paths)
+        await client.get_all(*paths)
         closed = upstream.close_idle()
-        exchanges = await client.all(*paths)
+        exchanges = await client.get_all(*paths)
     for exchange in exchanges:
         expect(exchange, model.external_data(POSTS), closed)
 
@@ -316,7 +316,7 @@ async def test_connections_that_are_used_again(
 ) -> None:
     before = len(upstream.requests)
     with upstream.keeping_alive():
-        await client.in_turn(["/external-data"] * 3)
+        await client.get_in_turn(["/external-data"] * 3)
     made = upstream.requests[before:]
     observe(
         f"{len(made)} outbound calls in turn took {len({request.connection for request in made})} connections",

@@ -350,7 +350,9 @@ async def test_an_unreachable_broker_is_503_in_bounded_time(
 ) -> None:
     await taken(client)
     async with client.in_flight() as send, queue.refusing() as fact:
-        exchange = await send.post(PATH, {"reached": False}).answer(timeouts.REFUSAL_DEADLINE)
+        exchange = await send.post(PATH, {"reached": False}).wait_for_answer(
+            timeouts.REFUSAL_DEADLINE
+        )
     expect_unavailable(exchange, "while the broker refuses the service", fact)
     submission = (await lifecycle.observe(BrokerUnreachable)).submission
     if submission is None:
@@ -385,8 +387,8 @@ async def test_submissions_resume_after_a_broker_outage(
     async with client.in_flight() as send:
         async with queue.refusing() as fact:
             submission = send.post(PATH, {"reached": False})
-            await queue.turned_away(before + 1, until=lambda: submission.ended)
-        refused = await submission.answer(timeouts.REFUSAL_DEADLINE)
+            await queue.turned_away(before + 1, until=lambda: submission.is_done)
+        refused = await submission.wait_for_answer(timeouts.REFUSAL_DEADLINE)
     for number in range(3):
         exchange = await client.post(PATH, {"again": number})
         expect_status(

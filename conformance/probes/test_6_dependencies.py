@@ -73,7 +73,7 @@ async def test_the_two_paths_do_not_shadow_each_other(
 async def test_requests_at_once_do_not_see_each_others_q(client: Client) -> None:
     texts = [f"caller-{number}" for number in range(50)]
     for text, exchange in zip(
-        texts, await client.all(*(f"/items/?q={text}" for text in texts)), strict=True
+        texts, await client.get_all(*(f"/items/?q={text}" for text in texts)), strict=True
     ):
         expect(exchange, model.listing(text))
 

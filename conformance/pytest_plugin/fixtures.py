@@ -36,13 +36,12 @@ def recovery(request: pytest.FixtureRequest) -> Recovery:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def connections(environment: Environment) -> AsyncIterator[None]:
     """The suite's own connections, which belong to the event loop of the probes."""
-    parts = (environment.client, environment.database, environment.broker)
-    ours = [part for part in parts if part]
-    for part in ours:
-        await part.open()
+    servers = [server for server in (environment.database, environment.broker) if server]
+    for server in servers:
+        await server.open()
     yield
-    for part in ours:
-        await part.close()
+    for connection in (environment.client, *servers):
+        await connection.close()
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from hypothesis import Phase
 from hypothesis.configuration import set_hypothesis_home_dir
 
 from conformance.config import options
-from conformance.core import timeouts
+from conformance.core import preload, timeouts
 from conformance.core.errors import BrokenTestbed, Violation, WrongUsage
 from conformance.judging.verdict import Finding, Outcome, Status
 from conformance.pytest_plugin import fixtures, progress
@@ -28,7 +28,7 @@ from conformance.pytest_plugin.ordering import (
 )
 from conformance.pytest_plugin.outcomes import find_violation, judge_error, judge_pass
 from conformance.report.terminal import KNOWN, Summary, page
-from conformance.scenarios import stateful
+from conformance.scenarios import program
 from conformance.session.probe import WorkerState
 from conformance.session.run import Run
 from conformance.spec.catalogue import Requirement, catalogue
@@ -92,6 +92,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", marker)
     if not _wants_probes(config):
         return
+    preload.settle_imports()
     set_examples()
     try:
         run = Run(_options(config), catalogue(), datetime.now(UTC).date())
@@ -132,7 +133,7 @@ def _options(config: pytest.Config) -> options.Options:
     }
     given |= {"--steps": config.getoption("steps"), "--html": config.getoption("html")}
     if given["--steps"] is not None:
-        stateful.parse(given["--steps"])
+        program.parse_program(given["--steps"])
     return options.read(given, config.getoption("only"), config.invocation_params.dir, catalogue())
 
 

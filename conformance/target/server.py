@@ -9,7 +9,6 @@ from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
-import httpcore  # noqa: F401 - httpx imports it when it is first used, here in a thread; see below
 import httpx
 
 from conformance.client.http import HEADERS
@@ -21,9 +20,6 @@ from conformance.target.launch import HOST, Launch
 from conformance.testbed.embedded import free_port
 from conformance.testbed.processes import Running, last_said
 
-# httpcore brings anyio, which parses its own source when it is imported. In a thread that met
-# pytest's parsing of our probes, in two of 120 runs: CPython 3.11 counts the depth of both in one
-# place ("AST constructor recursion depth mismatch").
 TIMEOUTS = ("connect", "read", "write", "pool")  # httpx's kinds
 NOTHING_LISTENS = "nothing listens there"
 

@@ -75,7 +75,7 @@ class Bench:
             journal=Journal(self.facts.append),
             capabilities=SimpleNamespace(stops_target=True, starts_target=True),
         )
-        client = SimpleNamespace(turn_to=self.turned_to.append)
+        client = SimpleNamespace(switch_to=self.turned_to.append)
         environment = SimpleNamespace(launch=launch, client=client, target=first)
         monkeypatch.setattr(Target, "start_copy", lambda _launch: self.next.pop(0))
         self.recovery = Recovery(cast("Environment", environment))
