@@ -185,7 +185,7 @@ def test_a_probe_stands_in_the_file_of_its_section() -> None:
         assert {catalogue()[name].section for name in ids} <= {section}
 
 
-def test_every_should_says_how_to_mend_it_and_no_other_does() -> None:
+def test_every_should_says_how_to_fix_it_and_no_other_does() -> None:
     assert {name for name, requirement in catalogue().items() if requirement.mend} == {
         name for name, requirement in catalogue().items() if requirement.level is Level.SHOULD
     }
