@@ -237,7 +237,7 @@ async def test_connections_are_reused(client: Client, items: Database) -> None:
             break
     require(
         not new,
-        "no session in the 31st read that was not there after the first",
+        "no session that was not there after the first read",
         f"{len(new)} opened since",
         [before, waiting, after],
     )

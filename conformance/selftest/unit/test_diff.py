@@ -137,7 +137,7 @@ no longer judged (1)
   because   pass --worker-app MODULE:ATTR
 
 still failing differently (1)
-  DB-5    MUST    An id that is no integer is rejected (FAIL → FAIL)
+  DB-5    MUST    An id that is not an integer is rejected (FAIL → FAIL)
   expected  200
   got       500
 

@@ -41,7 +41,7 @@ CHINESE = "\u4e00-\u9fff"
 CODE = re.compile(r"`[^`]+`")
 NUMBER = re.compile(r"\d+(?:\.\d+)*")
 # What English writes in words, Chinese may write in digits.
-WORDS = {"one": "1", "two": "2", "five": "5", "ten": "10", "thirty-one": "31"}
+WORDS = {"one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "ten": "10"}
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PLACE = re.compile(r"[\w.]+(?:\.py|/)")
 # Half-width marks beside Chinese, and Chinese that touches Latin letters, digits or code.
