@@ -35,7 +35,7 @@ MARKDOWN = sorted(
     )
     for path in folder.glob(pattern)
 )
-MOST_LINES = 115
+MOST_LINES, COLUMNS = 115, 100
 EXPRESSION = re.compile(r"\$\{\{.*?\}\}")
 
 
@@ -96,6 +96,18 @@ def test_an_anchor_is_made_as_github_makes_it(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# The `x-y` of a *target*, again\n\n## 被测服务的契约\n\n```sh\n# no\n```\n")
     assert anchors(page) == {"the-x-y-of-a-target-again", "被测服务的契约"}
+
+
+@pytest.mark.parametrize(
+    "page",
+    [README, PROJECT / "CHANGELOG.md", *sorted(GUIDE.glob("*.md")), *sorted(GITHUB.glob("*.md"))],
+    ids=name_of,
+)
+def test_the_prose_of_a_page_is_at_most_a_hundred_columns_wide(page: Path) -> None:
+    lines = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    assert [
+        line for line in lines.splitlines() if len(line) > COLUMNS and not line.startswith("|")
+    ] == []
 
 
 def test_the_readme_is_short_and_its_two_commands_are_the_whole_set_up() -> None:
