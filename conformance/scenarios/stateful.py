@@ -267,7 +267,7 @@ def _mark_reads_disturbed(run: ProgramRun) -> None:
 # Requests
 
 
-async def _ask(run: ProgramRun, step: Step) -> None:
+async def _ask_questions(run: ProgramRun, step: Step) -> None:
     asked = [_send_question(run, question) for question in step.questions]
     for each in asked:
         if _is_held(run.world, each.subject):
@@ -388,5 +388,5 @@ TRANSITIONS: dict[Action, Transition] = {
     Action.UPSTREAM_HEALS: Transition(lambda run, _: run.world.upstream_fails, _heal_upstream),
     Action.BROKER_DENIES: Transition(lambda run, _: not run.world.broker_denies, _deny_writes),
     Action.BROKER_HEALS: Transition(lambda run, _: run.world.broker_denies, _allow_writes),
-    Action.ASK: Transition(lambda _run, _: True, _ask),
+    Action.ASK: Transition(lambda _run, _: True, _ask_questions),
 }
