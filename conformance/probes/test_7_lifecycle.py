@@ -121,7 +121,7 @@ async def test_a_request_in_flight_at_sigterm_is_answered(run: Run) -> None:
         life.waiting.data["waiting"] > 0,
         "no read waited for the locked table, so none was in flight",
     )
-    expect(life.in_flight, model.item(life.row), life.waiting, life.terminated.signalled)
+    expect(life.in_flight, model.item_answer(life.row), life.waiting, life.terminated.signalled)
     expect_goodbyes(life.sessions_at_end, life.terminated)
 
 

@@ -32,10 +32,10 @@ FAILURE = Reply(status=500, body=b"<h1>no</h1>", headers=(("Content-Type", "text
 
 # The requests whose target and answer depend on nothing.
 FIXED_ANSWERS = {
-    Subject.SYNC: ("/sync", model.sync_message()),
-    Subject.ASYNC: ("/async", model.async_message()),
-    Subject.LIST: ("/items/?q=a", model.listing("a")),
-    Subject.NONE: ("/items/", model.listing(None)),
+    Subject.SYNC: ("/sync", model.sync_answer()),
+    Subject.ASYNC: ("/async", model.async_answer()),
+    Subject.LIST: ("/items/?q=a", model.listing_answer("a")),
+    Subject.NONE: ("/items/", model.listing_answer(None)),
 }
 
 
@@ -234,7 +234,7 @@ async def _end_sessions(run: ProgramRun, _: Step) -> None:
 async def _expect_recovered_reads(run: ProgramRun) -> None:
     """Reads succeed again, as DB-12 requires."""
     path = f"/items/{run.items.unused_id()}"
-    expect(await read_until_recovered(run.client, path), model.item(None))
+    expect(await read_until_recovered(run.client, path), model.item_answer(None))
 
 
 async def _fail_upstream(run: ProgramRun, _: Step) -> None:
