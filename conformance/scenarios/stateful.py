@@ -32,10 +32,10 @@ FAILURE = Reply(status=500, body=b"<h1>no</h1>", headers=(("Content-Type", "text
 
 # The requests whose target and answer depend on nothing.
 FIXED_ANSWERS = {
-    Subject.SYNC: ("/sync", model.sync_message()),
-    Subject.ASYNC: ("/async", model.async_message()),
-    Subject.LIST: ("/items/?q=a", model.listing("a")),
-    Subject.NONE: ("/items/", model.listing(None)),
+    Subject.SYNC: ("/sync", model.sync_answer()),
+    Subject.ASYNC: ("/async", model.async_answer()),
+    Subject.LIST: ("/items/?q=a", model.listing_answer("a")),
+    Subject.NONE: ("/items/", model.listing_answer(None)),
 }
 
 
@@ -237,7 +237,7 @@ async def _end_sessions(run: ProgramRun, _: Step) -> None:
 async def _expect_recovered_reads(run: ProgramRun) -> None:
     """Reads succeed again, as DB-12 requires."""
     path = f"/items/{run.items.unused_id()}"
-    expect(await read_until_recovered(run.client, path), model.item(None))
+    expect(await read_until_recovered(run.client, path), model.item_answer(None))
 
 
 async def _fail_upstream(run: ProgramRun, _: Step) -> None:
@@ -270,7 +270,7 @@ def _mark_reads_disturbed(run: ProgramRun) -> None:
 # Requests
 
 
-async def _ask(run: ProgramRun, step: Step) -> None:
+async def _ask_questions(run: ProgramRun, step: Step) -> None:
     asked = [_send_question(run, question) for question in step.questions]
     for each in asked:
         if _is_held(run.world, each.subject):
@@ -391,5 +391,5 @@ TRANSITIONS: dict[Action, Transition] = {
     Action.UPSTREAM_HEALS: Transition(lambda run, _: run.world.upstream_fails, _heal_upstream),
     Action.BROKER_DENIES: Transition(lambda run, _: not run.world.broker_denies, _deny_writes),
     Action.BROKER_HEALS: Transition(lambda run, _: run.world.broker_denies, _allow_writes),
-    Action.ASK: Transition(lambda _run, _: True, _ask),
+    Action.ASK: Transition(lambda _run, _: True, _ask_questions),
 }
