@@ -334,8 +334,8 @@ async def test_any_interleaving_answers_as_the_model_says(
                 return violation
             return None
 
-        if run.options.steps:
-            await play().whole(parse(run.options.steps))
+        if run.options.selection.steps:
+            await play().whole(parse(run.options.selection.steps))
             return
         try:
             await play().whole(ALONE)
@@ -344,7 +344,7 @@ async def test_any_interleaving_answers_as_the_model_says(
                 f"it answers wrong even while nothing interleaves: {violation.got}"
             ) from violation
         search = Search(play, asyncio.get_running_loop())
-        await asyncio.to_thread(search.run, run.options.seed)
+        await asyncio.to_thread(search.run, run.options.selection.seed)
         if search.found:
             raise (
                 await shortened(search.history, search.found, violation_of)

@@ -201,7 +201,7 @@ async def test_an_upstream_that_never_answers_is_a_timely_504(
 ) -> None:
     life = await (
         unheard(PatientLife(), client, upstream)
-        if run.options.target_url
+        if run.options.target.url
         else run.life(PatientLife)
     )
     for hold in (life.unfinished, life.unanswered):

@@ -4,7 +4,6 @@ import random
 import sys
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -15,15 +14,22 @@ from hypothesis import Phase
 from hypothesis.configuration import set_hypothesis_home_dir
 
 from conformance.client.http import Client
-from conformance.config import options
+from conformance.config.paths import PROBES
 from conformance.core import timeouts
 from conformance.core.errors import BrokenTestbed, NoEvidence, Violation, WrongUsage
 from conformance.core.evidence import Fact
 from conformance.judging.verdict import Finding, Outcome, Status, observed
 from conformance.pytest_plugin import progress
 from conformance.pytest_plugin.interrupts import Interrupts, leave_out_frames_of_no_line
+from conformance.pytest_plugin.options import (
+    check_settings_file,
+    has_probes,
+    pytest_addoption,
+    pytest_load_initial_conftests,
+    read_pytest_options,
+)
 from conformance.report.terminal import KNOWN, Summary, page
-from conformance.scenarios import lifecycle, stateful
+from conformance.scenarios import lifecycle
 from conformance.session.run import READINESS, Run
 from conformance.spec.catalogue import Level, Requirement, catalogue
 from conformance.target.server import Target
@@ -31,7 +37,8 @@ from conformance.target.worker import Worker
 from conformance.testbed import postgres, redis
 from conformance.testbed.upstream import Upstream
 
-PROBES = Path(__file__).parents[1] / "probes"
+__all__ = ["pytest_addoption", "pytest_load_initial_conftests"]  # hooks of this plugin as well
+
 RUN = pytest.StashKey[Run]()
 STARTED = pytest.StashKey[float]()
 
@@ -72,43 +79,7 @@ COLOURS = {
 }
 
 
-# Options and the run
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("conformance", "conformance of an asynchronous service")
-    for flag in options.FLAGS:
-        group.addoption(
-            flag.name, dest=flag.dest, metavar=flag.metavar, default=None, help=flag.help
-        )
-    group.addoption(
-        "--only",
-        nargs="+",
-        action="extend",
-        metavar="ID",
-        default=[],
-        help="check these requirements, or sections (DB), alone",
-    )
-    group.addoption(
-        "--allow-inconclusive",
-        action="store_true",
-        help="exit with 0 where a requirement could not be judged (6 otherwise)",
-    )
-    group.addoption(
-        "--steps",
-        metavar="PROGRAM",
-        default=None,
-        help="with --only CONC-11: run this program in place of a search",
-    )
-    group.addoption(
-        "--shuffle",
-        action="store_true",
-        help="take the probes in an order that is drawn from the seed; the worker is started twice in it",
-    )
-    group.addoption("--record", metavar="FILE", default=None, help="write the run as JSON Lines")
-    group.addoption(
-        "--html", metavar="FILE", default=None, help="write the run as a page to look at"
-    )
+# Configuration
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -123,11 +94,12 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         "disturbs: the probe holds a fault that a target may not recover from; then it is started anew",
     )
-    if not _wants_probes(config):
+    check_settings_file(config)  # again, for a plugin that a conftest has loaded
+    if not has_probes(config):
         return
     set_examples()
     try:
-        run = Run(_options(config), catalogue(), datetime.now(UTC).date())
+        run = Run(read_pytest_options(config), catalogue(), datetime.now(UTC).date())
     except WrongUsage as error:
         raise pytest.UsageError(str(error)) from None
     config.option.tbstyle = "native"  # a traceback is printed for a defect of our own alone
@@ -150,37 +122,6 @@ def set_examples() -> None:
         report_multiple_bugs=False,
     )
     hypothesis.settings.load_profile("probe")
-
-
-def _options(config: pytest.Config) -> options.Options:
-    if parts := [str(argument) for argument in config.args if "::" in str(argument)]:
-        raise WrongUsage(
-            f"a requirement is judged by all of its probes or not at all; in place of {parts[0]} say --only ID"
-        )
-    given = {flag.name: config.getoption(flag.dest) for flag in options.FLAGS}
-    given |= {
-        "--allow-inconclusive": config.getoption("allow_inconclusive"),
-        "--record": config.getoption("record"),
-    }
-    given |= {"--steps": config.getoption("steps"), "--html": config.getoption("html")}
-    if given["--steps"] is not None:
-        stateful.parse(given["--steps"])
-    return options.read(given, config.getoption("only"), config.invocation_params.dir, catalogue())
-
-
-def _wants_probes(config: pytest.Config) -> bool:
-    if (
-        config.option.help
-        or config.option.version
-        or config.option.collectonly
-        or config.option.markers
-    ):
-        return False
-    paths = [
-        (config.invocation_params.dir / str(argument).split("::")[0]).resolve()
-        for argument in config.args
-    ]
-    return any(path == PROBES or PROBES in path.parents or path in PROBES.parents for path in paths)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -236,15 +177,15 @@ class RunHooks:
                 )
             if name in self.run.collected:
                 self.run.collected[name].append(item.nodeid)
-        items[:] = sorted(
-            (item for item in probes if _requirement(self.run, item) in self.run.selected),
-            key=lambda item: _order(self.run, item),
-        )
-        if config.getoption("shuffle"):
-            items[:] = _shuffled(items, self.run.options.seed)
+        chosen = [item for item in probes if _requirement(self.run, item) in self.run.selected]
+        if dropped := [item for item in items if item not in chosen]:
+            config.hook.pytest_deselected(items=dropped)
+        items[:] = sorted(chosen, key=lambda item: _order(self.run, item))
+        if self.run.options.selection.shuffle:
+            items[:] = _shuffled(items, self.run.options.selection.seed)
         for item in items:
             if getattr(item, "obj", None) and hypothesis.is_hypothesis_test(item.obj):  # type: ignore[attr-defined]
-                hypothesis.seed(self.run.options.seed)(item.obj)  # type: ignore[attr-defined]
+                hypothesis.seed(self.run.options.selection.seed)(item.obj)  # type: ignore[attr-defined]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self) -> None:
@@ -296,7 +237,7 @@ class RunHooks:
         report.status = status  # type: ignore[attr-defined]
         if status is not Status.ERROR or isinstance(error, BrokenTestbed):
             report.longrepr = f"{requirement.id} {status}: {requirement.sentence}\nexpected  {finding.expected}\ngot       {finding.got}"
-        if status is Status.INCONCLUSIVE and self.run.options.allow_inconclusive:
+        if status is Status.INCONCLUSIVE and self.run.options.selection.allow_inconclusive:
             _leave_out(report, item, f"INCONCLUSIVE: {finding.got}")
         if status is Status.FAIL and (known := self.run.known(requirement)):
             report.status = KNOWN  # type: ignore[attr-defined]

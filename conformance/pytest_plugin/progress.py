@@ -153,7 +153,7 @@ class Progress:
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         """While the testbed opens, say so."""
         self._all = len(session.items)
-        self._line.show(REACHING if self._run.options.target_url else OPENING)
+        self._line.show(REACHING if self._run.options.target.url else OPENING)
         return (yield)
 
     @pytest.hookimpl(tryfirst=True)

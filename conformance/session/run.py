@@ -87,11 +87,13 @@ class Run:
         self.catalogue = catalogue
         self.today = today  # by which known failures expire
         self.selected = (
-            [catalogue[name] for name in options.only] if options.only else list(catalogue.values())
+            [catalogue[name] for name in options.selection.only]
+            if options.selection.only
+            else list(catalogue.values())
         )
-        self.record = Record(options.record)
-        if options.html:
-            views.reserve("html", options.html)
+        self.record = Record(options.output.record)
+        if options.output.html:
+            views.reserve("html", options.output.html)
         self.journal = Journal(self._saw)
         self.described: dict[str, str] = {}  # the services
         self.database: postgres.Database | None = None
@@ -123,16 +125,16 @@ class Run:
     def begin(self) -> None:
         """Make the run's folder, and start everything else in the background. Raises WrongUsage."""
         self._open_folder()
-        if self.options.target_url:
-            self.standing = persistent.found(self.options)
+        if self.options.target.url:
+            self.standing = persistent.found(self.options.testbed)
         if self.standing:
             self._cleanup.enter_context(self.standing.leased())
         self.services = Services(
-            self.options,
+            self.options.testbed,
             self.folder,
             self.journal,
             self._cleanup,
-            network=bool(self.options.target_image),
+            network=bool(self.options.target.image),
         )
         self.described = self.services.described
         self._opening = self._pool.submit(self._open)
@@ -175,7 +177,7 @@ class Run:
             for name in ("start", "tmp"):
                 (self.folder / name).mkdir()
             if (
-                self.options.html and not self.options.record
+                self.options.output.html and not self.options.output.record
             ):  # a file without a name, so that nothing of it can be left
                 unnamed = tempfile.TemporaryFile(  # noqa: SIM115 - Record closes it
                     "w+", dir=self.folder, encoding="utf-8"
@@ -191,7 +193,7 @@ class Run:
         return str(self.folder / "tmp")
 
     def _open_postgres(self) -> None:
-        if not self.options.target_url:
+        if not self.options.target.url:
             self.services.open_postgres()
             self.database = postgres.Database(self.services.make_place(), self.journal)
         elif place := self.standing.postgres if self.standing else self._adopted():
@@ -202,24 +204,24 @@ class Run:
             )
 
     def _adopted(self) -> postgres.Place | None:
-        url = self.options.database_url
+        url = self.options.testbed.database_url
         return asyncio.run(postgres.adopt(url)) if url else None
 
     def _open_redis(self) -> None:
         place = self._place_in_redis()
         if place is None:
             return
-        if self.options.target_url:
+        if self.options.target.url:
             self.described["redis"] = redis.version(place.admin_url) + self._of_whom
-        if self.options.target_url or self.options.redis_url:
+        if self.options.target.url or self.options.testbed.redis_url:
             self._cleanup.callback(
-                lambda: redis.drop(place, set(self.submissions), ours=not self.options.target_url)
+                lambda: redis.drop(place, set(self.submissions), ours=not self.options.target.url)
             )
-        self.queue = redis.Broker(place, self.journal, shared=bool(self.options.target_url))
+        self.queue = redis.Broker(place, self.journal, shared=bool(self.options.target.url))
 
     def _place_in_redis(self) -> redis.Place | None:
-        url = self.options.redis_url
-        if not self.options.target_url:
+        url = self.options.testbed.redis_url
+        if not self.options.target.url:
             self.services.open_redis()
             return redis.create(self.services.redis_url)
         if self.standing:
@@ -233,8 +235,8 @@ class Run:
         return f" (testbed of process {self.standing.pid})" if self.standing else " (given)"
 
     def _open_upstream(self) -> None:
-        port = self.standing.upstream_port if self.standing else self.options.upstream_port
-        if self.options.target_url and not port:
+        port = self.standing.upstream_port if self.standing else self.options.testbed.upstream_port
+        if self.options.target.url and not port:
             return
         upstream = Upstream(
             self.journal,
@@ -298,7 +300,7 @@ class Run:
             )
 
     def _start_target(self) -> Target:
-        if not self.options.target_url:
+        if not self.options.target.url:
             target = Target.start(self.launch)
         elif hasattr(self, "target"):
             target = Target.again(self.launch)
@@ -325,7 +327,7 @@ class Run:
 
     def _begin_lives(self) -> None:
         """Let further copies of the target live in the background, those that a selected requirement looks at."""
-        if self.options.target_url:
+        if self.options.target.url:
             return
         wanted = {requirement.id for requirement in self.selected}
         needed = [kind for kind in lifecycle.LIVES if kind.looked_at_by & wanted]
@@ -376,7 +378,7 @@ class Run:
 
     def start_worker_ahead(self) -> None:
         """Start the worker before it is needed, where there is one; what goes wrong is told when it is needed."""
-        if self.options.has_worker and not self.failure:
+        if self.options.worker.is_given and not self.failure:
             with suppress(NoEvidence):
                 self.worker.start()
 
@@ -387,8 +389,8 @@ class Run:
             "redis": self.queue is not None,
             "upstream": self.upstream is not None,
             "process": self.target.is_ours,
-            "copy": not self.options.target_url,
-            "worker": self.options.has_worker,
+            "copy": not self.options.target.url,
+            "worker": self.options.worker.is_given,
             "source": self._has_source,
         }
         missing = [REMEDIES[channel] for channel in requirement.channels if not there[channel]]
@@ -398,7 +400,7 @@ class Run:
     @property
     def _has_source(self) -> bool:
         """Whether the target's application can be looked at by its own interpreter."""
-        return self.options.target_app is not None and self.options.target_image is None
+        return self.options.target.app is not None and self.options.target.image is None
 
     def blame(self, requirement: Requirement, violation: Violation) -> Violation | NoEvidence:
         """What a violation comes to: nothing, where the target died under a probe that is not about that."""
@@ -514,12 +516,17 @@ class Run:
             judge(requirement, self.collected[requirement.id], self.outcomes)
             for requirement in self.selected
         ]
-        return with_known(judged, self.options.known_failures, self.today)
+        return with_known(judged, self.options.selection.known_failures, self.today)
 
     def known(self, requirement: Requirement) -> Known | None:
         """The entry by which the failure of a requirement does not count, as far as its probes have run."""
         listed = next(
-            (known for known in self.options.known_failures if known.id == requirement.id), None
+            (
+                known
+                for known in self.options.selection.known_failures
+                if known.id == requirement.id
+            ),
+            None,
         )
         failed = (
             outcome
@@ -532,19 +539,22 @@ class Run:
     def summary(self) -> Summary:
         """All that a report says."""
         verdicts = self.verdicts()
-        level = self.options.level
-        wrong = list(wrong_entries(verdicts, self.options.known_failures, self.today))
+        level = self.options.selection.level
+        wrong = list(wrong_entries(verdicts, self.options.selection.known_failures, self.today))
         return Summary(
-            target=self.options.title,
+            target=self.options.target.title,
             url=getattr(getattr(self, "target", None), "url", None),
             services=self.described,
-            seed=self.options.seed,
+            seed=self.options.selection.seed,
             level=level,
             verdicts=[self._with_reproduction(verdict) for verdict in verdicts],
             sentence=claim(verdicts, self.catalogue).sentence,
             wrong=wrong,
             status=exit_status(
-                verdicts, level, allow_inconclusive=self.options.allow_inconclusive, wrong=wrong
+                verdicts,
+                level,
+                allow_inconclusive=self.options.selection.allow_inconclusive,
+                wrong=wrong,
             ),
             seconds=time.monotonic() - self._began,
             timings=self.timings,
@@ -577,11 +587,11 @@ class Run:
         self.record.header(
             suite=__version__,
             began=datetime.now(UTC),
-            target=self.options.title,
+            target=self.options.target.title,
             url=getattr(getattr(self, "target", None), "url", None),
             services=self.described,
-            seed=self.options.seed,
-            level=self.options.level,
+            seed=self.options.selection.seed,
+            level=self.options.selection.level,
             requirements=[requirement.id for requirement in self.selected],
         )
 
@@ -605,12 +615,12 @@ class Run:
 
     def write_page(self) -> str | None:
         """Write the page, whole or as far as the run came; a line that says what came of it."""
-        file = self.options.html
+        file = self.options.output.html
         if not file:
             return None
         try:
             views.write(
-                [record_reader.parsed(self.options.record or file, self.record.text())],
+                [record_reader.parsed(self.options.output.record or file, self.record.text())],
                 {"html": str(file)},
                 Language.EN,
             )
@@ -645,10 +655,10 @@ class Run:
     def _leave_running(self) -> None:
         """See that a service that somebody else has started runs on after us."""
         target: Target | None = getattr(self, "target", None)
-        if target and self.options.target_url and target.is_ours and not target.alive:
+        if target and self.options.target.url and target.is_ours and not target.alive:
             with suppress(NoEvidence):
                 Target.again(self.launch)
-        if target and self.options.worker_container:
+        if target and self.options.worker.container:
             with suppress(NoEvidence):
                 self.worker.start()
 

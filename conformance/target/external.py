@@ -40,16 +40,16 @@ class Control(Protocol):
 
 def control(options: Options, journal: Journal) -> Control | None:
     """The control that a run was given over its target. Raises WrongUsage."""
-    if options.container:
-        return InContainer(options.container, "server", journal, "--container")
-    return ByCommand(options, journal) if options.restart_command else None
+    if options.target.container:
+        return InContainer(options.target.container, "server", journal, "--container")
+    return ByCommand(options, journal) if options.target.restart_command else None
 
 
 def worker_control(options: Options, journal: Journal) -> Control | None:
     """The control that a run was given over its target's worker. Raises WrongUsage."""
     return (
-        InContainer(options.worker_container, "worker", journal, "--worker-container")
-        if options.worker_container
+        InContainer(options.worker.container, "worker", journal, "--worker-container")
+        if options.worker.container
         else None
     )
 
@@ -81,9 +81,9 @@ class ByCommand:
     """A process of this machine, found by the port that it listens on, and a command that starts it again."""
 
     def __init__(self, options: Options, journal: Journal) -> None:
-        self._command = shlex.split(str(options.restart_command))
-        self._folder = options.directory
-        self._url = str(options.target_url)
+        self._command = shlex.split(str(options.target.restart_command))
+        self._folder = options.target.directory
+        self._url = str(options.target.url)
         self._journal = journal
 
     def running(self) -> Running:

@@ -16,7 +16,7 @@ def read(launch: Launch, folder: Path) -> Observation:
     answer = folder / "routes.json"
     try:
         done = launch.run_inside(
-            SCRIPT.read_text("utf-8"), str(launch.options.target_app), str(answer)
+            SCRIPT.read_text("utf-8"), str(launch.options.target.app), str(answer)
         )
         routes = json.loads(answer.read_bytes())
     except subprocess.TimeoutExpired as error:

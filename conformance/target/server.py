@@ -86,10 +86,10 @@ class Launch:
 
     def serve(self, name: str, port: int, variables: Mapping[str, str]) -> Running:
         """Start the service. Raises FileNotFoundError."""
-        if self.options.target_image:
+        if self.options.target.image:
             return self._contain(
                 name,
-                self.options.target_image,
+                self.options.target.image,
                 self.server(EVERYWHERE, INNER_PORT),
                 port,
                 variables,
@@ -100,13 +100,17 @@ class Launch:
         """Start the worker. Raises FileNotFoundError."""
         if self.worker_control:
             return self.worker_control.start()
-        if self.options.worker_image:
-            return self._contain("worker", self.options.worker_image, self.worker(), None, {})
+        if self.options.worker.image:
+            return self._contain("worker", self.options.worker.image, self.worker(), None, {})
         return self._start("worker", self.worker())
 
     def _start(self, name: str, argv: Sequence[str], **more: str) -> Process:
         process = Process(
-            name, argv, self.journal, env=self.environment(**more), cwd=self.options.directory
+            name,
+            argv,
+            self.journal,
+            env=self.environment(**more),
+            cwd=self.options.target.directory,
         )
         self.started(process)
         return process
@@ -155,7 +159,7 @@ class Launch:
 
     def server(self, host: str, port: int) -> list[str]:
         """The command that starts the service; none where an image has its own."""
-        if self.options.target_app:
+        if self.options.target.app:
             uvicorn = (
                 "-m",
                 "uvicorn",
@@ -163,18 +167,18 @@ class Launch:
                 host,
                 "--port",
                 str(port),
-                self.options.target_app,
+                self.options.target.app,
             )
-            return [self.options.python, *uvicorn]
-        command = shlex.split(self.options.target_command or "")
+            return [self.options.target.python, *uvicorn]
+        command = shlex.split(self.options.target.command or "")
         return [word.replace("{host}", host).replace("{port}", str(port)) for word in command]
 
     def run_inside(self, script: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
         """Run a script to its end in the target's interpreter, folder and environment. Raises OSError, subprocess.TimeoutExpired."""
         return subprocess.run(
-            [self.options.python, "-c", script, *arguments],
+            [self.options.target.python, "-c", script, *arguments],
             env=self.environment(),
-            cwd=self.options.directory,
+            cwd=self.options.target.directory,
             capture_output=True,
             stdin=subprocess.DEVNULL,
             check=False,
@@ -183,12 +187,12 @@ class Launch:
 
     def worker(self) -> list[str]:
         """The command that starts the worker; none where an image has its own."""
-        if self.options.worker_app:
+        if self.options.worker.app:
             celery = (
                 "-m",
                 "celery",
                 "-A",
-                self.options.worker_app,
+                self.options.worker.app,
                 "worker",
                 "--loglevel",
                 "INFO",
@@ -196,13 +200,13 @@ class Launch:
                 "1",
             )
             return [
-                self.options.python,
+                self.options.target.python,
                 *celery,
                 "--without-gossip",
                 "--without-mingle",
                 "--without-heartbeat",
             ]
-        return shlex.split(self.options.worker_command or "")
+        return shlex.split(self.options.worker.command or "")
 
 
 @dataclass(frozen=True)
@@ -270,15 +274,15 @@ class Target:
         except FileNotFoundError as error:
             wanted = (
                 "--target-command wants a command that can be run"
-                if launch.options.target_command
+                if launch.options.target.command
                 else "--target-python wants an interpreter"
             )
             raise WrongUsage(f"{wanted}; {error}") from error
         return cls(
             f"http://{HOST}:{port}",
-            launch.options.directory,
+            launch.options.target.directory,
             process,
-            contained=bool(launch.options.target_image),
+            contained=bool(launch.options.target.image),
         )
 
     @classmethod
@@ -286,10 +290,10 @@ class Target:
         """The service that somebody else has started; with its process, where there is control over it. Raises WrongUsage."""
         process = launch.control.running() if launch.control else None
         return cls(
-            str(launch.options.target_url),
-            launch.options.directory,
+            str(launch.options.target.url),
+            launch.options.target.directory,
             process,
-            contained=bool(launch.options.container),
+            contained=bool(launch.options.target.container),
         )
 
     @classmethod
@@ -298,10 +302,10 @@ class Target:
         assert launch.control
         process = launch.control.start()
         return cls(
-            str(launch.options.target_url),
-            launch.options.directory,
+            str(launch.options.target.url),
+            launch.options.target.directory,
             process,
-            contained=bool(launch.options.container),
+            contained=bool(launch.options.target.container),
         )
 
     @property
@@ -438,29 +442,29 @@ class Target:
 def why_it_did_not_start(launch: Launch, failure: NotReady) -> WrongUsage | None:
     """The caller's mistake behind a first start that failed, or None where it is the target's own failure to start."""
     options = launch.options
-    if options.target_url:
+    if options.target.url:
         return (
             WrongUsage(
-                f"--target-url wants a service that answers; at {options.target_url} {failure.got.split(': ')[-1]}"
+                f"--target-url wants a service that answers; at {options.target.url} {failure.got.split(': ')[-1]}"
             )
             if "listens" in failure.got
             else None
         )
     if failure.status is None:
         return None
-    if options.target_image and failure.status != UVICORN_STARTUP_FAILED:
+    if options.target.image and failure.status != UVICORN_STARTUP_FAILED:
         return WrongUsage(
             f"--target-image wants an image that goes on serving; {failure.got}. Its last lines: {failure.last_words}"
         )
-    if options.target_image:
+    if options.target.image:
         return None
-    if options.target_command:
+    if options.target.command:
         return WrongUsage(
             f"--target-command wants a command that goes on serving; {failure.got}. Its last lines: {failure.last_words}"
         )
     if (reason := _look(launch)) is not None:
         return WrongUsage(
-            f"--target-app wants MODULE:ATTR of an ASGI application, looked up in {options.directory}; {reason}"
+            f"--target-app wants MODULE:ATTR of an ASGI application, looked up in {options.target.directory}; {reason}"
         )
     if failure.status == UVICORN_STARTUP_FAILED:
         return None
@@ -472,7 +476,7 @@ def why_it_did_not_start(launch: Launch, failure: NotReady) -> WrongUsage | None
 def is_no_application(launch: Launch) -> WrongUsage | None:
     """Whether what uvicorn serves is no ASGI application at all: it then answers 500 to everything."""
     reason = (
-        _look(launch) if launch.options.target_app and not launch.options.target_image else None
+        _look(launch) if launch.options.target.app and not launch.options.target.image else None
     )
     return (
         WrongUsage(f"--target-app wants MODULE:ATTR of an ASGI application; {reason}")
@@ -484,7 +488,7 @@ def is_no_application(launch: Launch) -> WrongUsage | None:
 def _look(launch: Launch) -> str | None:
     found: Any = None
     with suppress(OSError, ValueError, subprocess.TimeoutExpired):
-        done = launch.run_inside(_LOOK, str(launch.options.target_app))
+        done = launch.run_inside(_LOOK, str(launch.options.target.app))
         found = json.loads(done.stdout.splitlines()[-1]) if done.stdout.strip() else None
     return found if isinstance(found, str) else None
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from conformance.config.options import PROJECT
+from conformance.config.paths import PROJECT
 from conformance.judging.verdict import Status
 from conformance.report import annotations
 from conformance.selftest.support.records import (
@@ -173,7 +173,7 @@ def test_the_steps_judge_a_service_report_and_keep_the_baseline(place: Path) -> 
     runner.values["inputs.arguments"] = "--target-app app"
     (place / "conformance" / "record.jsonl").unlink()
     assert [runner.run(of[name]) for name in ("Judge the service", "Report")] == [0, 4]
-    assert "--target-app wants MODULE:ATTR" in runner.said[-2]
+    assert "--target-app must be MODULE:ATTR" in runner.said[-2]
 
 
 def shown(path: Path, language: Language = Language.EN, **found: tuple[Status, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
-from conformance.config.options import PROJECT
+from conformance.config.paths import PROJECT
 from conformance.core.evidence import Exchange, Journal
 from conformance.report import junit as exported
 from conformance.report import record_reader, text

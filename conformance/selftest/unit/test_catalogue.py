@@ -9,7 +9,7 @@ from openapi_spec_validator import validate
 from schemathesis.checks import CHECKS, load_all_checks
 
 from conformance.client import schema_cases
-from conformance.config.options import PROJECT
+from conformance.config.paths import PROJECT
 from conformance.session.run import REMEDIES
 from conformance.spec.catalogue import (
     CHANNELS,

@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 
 from conformance.cli import main as cli
-from conformance.config.options import PROJECT
+from conformance.config.paths import PROJECT
 from conformance.core.evidence import Fact
 from conformance.judging.verdict import Finding, Status
 from conformance.report import diff_views

@@ -16,7 +16,7 @@ import xmlschema
 
 from conformance.cli import main as cli
 from conformance.config.known_failures import Known
-from conformance.config.options import PROJECT
+from conformance.config.paths import PROJECT
 from conformance.core.errors import WrongUsage
 from conformance.judging.verdict import Status, with_known
 from conformance.report import badge, ctrf, data, junit, markdown, record_reader, text, views
