@@ -9,7 +9,13 @@ def main() -> int:
     keep_foreign_modules_out()
     from conformance.cli.main import main as run_command  # noqa: PLC0415 - after the line above
 
-    return run_command()
+    try:
+        status = run_command()
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, such as `head`, has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status
 
 
 def keep_foreign_modules_out() -> None:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import urlsplit
 
 import psutil
 
@@ -17,6 +16,7 @@ from conformance.core import timeouts
 from conformance.core.errors import NoEvidence, WrongUsage
 from conformance.core.evidence import Journal, LogLine, Observation, ProcessEvent
 from conformance.core.polling import Pauses
+from conformance.core.urls import find_port
 from conformance.testbed.processes import Running, is_running, kill_all
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class ByCommand:
 
     def running(self) -> Running:
         """The process that listens. Raises WrongUsage where none can be found."""
-        port = urlsplit(self._url).port or 80
+        port = find_port(self._url)
         try:
             connections = psutil.net_connections("tcp")
             pids = {

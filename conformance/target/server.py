@@ -24,6 +24,7 @@ from conformance.core import timeouts
 from conformance.core.errors import NoEvidence, Violation, WrongUsage
 from conformance.core.evidence import Journal, LogLine, Observation
 from conformance.core.polling import Pauses
+from conformance.core.urls import find_port
 from conformance.target.external import Control
 from conformance.testbed.embedded import free_port
 from conformance.testbed.processes import Process, Running, last_said
@@ -328,7 +329,7 @@ class Target:
     @property
     def port(self) -> int:
         """The port that it listens on."""
-        return urlsplit(self.url).port or 80
+        return find_port(self.url)
 
     def ready(self) -> int:
         """Wait for the first answer to GET /async, and return its status. Raises NotReady."""
