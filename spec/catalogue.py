@@ -18,7 +18,7 @@ _FACTS = re.compile(
 # What a paragraph begins with, in each language that the documents are written in.
 WHY = ("Why it matters.", "为何重要。")
 USUAL_CAUSE = ("Usual cause.", "常见原因。")
-MEND = ("To mend it.", "如何修复。")
+MEND = ("How to fix.", "如何修复。")
 _ID = re.compile(r"(?P<prefix>[A-Z]+)-[1-9]\d*")
 
 
@@ -66,7 +66,7 @@ class Requirement:
     text: str
     why: str
     usual_cause: str
-    mend: str  # how to mend it in a sentence; empty but for a SHOULD
+    mend: str  # how to fix it; empty unless the level is SHOULD
     document: str  # file name in this folder
     line: int
 

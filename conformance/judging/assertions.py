@@ -6,14 +6,14 @@ from typing import Any, NoReturn
 
 from conformance.core.errors import NoEvidence, Violation
 from conformance.core.evidence import Exchange, Fact, Observation
-from conformance.spec.model import Answer, difference, shown
+from conformance.spec.model import Answer, find_difference, format_value
 
 
 def expect(exchange: Exchange, answer: Answer, *also: Fact) -> None:
     """The exchange is this answer, in status and in the meaning of its JSON body."""
-    wanted = f"{answer.status} {shown(answer.body, 300)}"
+    wanted = f"{answer.status} {format_value(answer.body, 300)}"
     expect_status(exchange, (answer.status,), wanted, *also)
-    if found := difference(answer.body, body_of(exchange, wanted, *also)):
+    if found := find_difference(answer.body, body_of(exchange, wanted, *also)):
         raise Violation(wanted, f"{exchange.outcome} — {found}", (exchange, *also))
 
 

@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from conformance.client.http import JSON, Client, Wanted
+from conformance.client.http import JSON, Client, RequestSpec
 from conformance.core import timeouts
 from conformance.core.evidence import Exchange
+from conformance.core.urls import find_port, make_tls_context
 from conformance.judging.assertions import (
     expect,
     expect_same,
@@ -42,12 +43,12 @@ COROUTINES = {
 
 @pytest.mark.requirement("END-1")
 async def test_sync_answers_its_message_exactly(client: Client) -> None:
-    expect(await client.get("/sync"), model.sync_message())
+    expect(await client.get("/sync"), model.sync_answer())
 
 
 @pytest.mark.requirement("END-2")
 async def test_async_answers_its_message_exactly(client: Client) -> None:
-    expect(await client.get("/async"), model.async_message())
+    expect(await client.get("/async"), model.async_answer())
 
 
 @pytest.mark.requirement("END-3")
@@ -71,7 +72,11 @@ async def test_answers_are_application_json(
     ["/sync", "/async", "/items/", ABSENT_ITEM, INVALID_ID, "/external-data", "/process-data/"],
 )
 async def test_a_browser_gets_the_same(client: Client, path: str) -> None:
-    wanted = Wanted("POST", path, b"{}", JSON) if path == "/process-data/" else Wanted("GET", path)
+    wanted = (
+        RequestSpec("POST", path, b"{}", JSON)
+        if path == "/process-data/"
+        else RequestSpec("GET", path)
+    )
     usual = await client.send(wanted)
     exchange = await client.send(replace(wanted, headers=(("Accept", BROWSERS),)))
     expect_json(exchange)
@@ -115,9 +120,9 @@ async def test_answers_depend_on_nothing_that_went_before(client: Client) -> Non
         for path in ("/sync", "/async", f"/items/?q={number}", INVALID_ID, "/items/")
     ]
     alone = {path: await client.get(path) for path in dict.fromkeys(paths)}
-    at_once = await client.all(*paths)
+    at_once = await client.get_all(*paths)
     back = paths[::-1]
-    on_one_connection = await client.in_turn(paths + back)
+    on_one_connection = await client.get_in_turn(paths + back)
     for path, exchange in zip(paths * 2 + back, at_once + on_one_connection, strict=True):
         expect_same(exchange, alone[path])
 
@@ -147,13 +152,17 @@ async def _a_path_that_is_not_there(client: Client, _: Upstream) -> None:
 
 
 async def _bytes_that_are_no_http(client: Client, _: Upstream) -> None:
-    parts = urlsplit(client.url)
     with suppress(
         OSError, TimeoutError
     ):  # whatever the target makes of it, what counts is that it goes on
-        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        reader, writer = await asyncio.open_connection(
+            urlsplit(client.url).hostname,
+            find_port(client.url),
+            ssl=make_tls_context(client.url),
+        )
         writer.write(b"\x16\x03\x01 this is no HTTP\r\n\r\n")
-        writer.write_eof()
+        if writer.can_write_eof():  # TLS cannot
+            writer.write_eof()
         await asyncio.wait_for(reader.read(timeouts.BODY_LIMIT), timeouts.HANG_UP_DEADLINE)
         writer.close()
 

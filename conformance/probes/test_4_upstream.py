@@ -39,7 +39,7 @@ async def test_the_answer_is_the_upstreams_json(
 ) -> None:
     with upstream.answering(document(value)):
         exchange = await client.get("/external-data")
-    expect(exchange, model.external_data(value), *upstream.requests[-1:])
+    expect(exchange, model.external_answer(value), *upstream.requests[-1:])
 
 
 @pytest.mark.requirement("UP-2")
@@ -65,7 +65,7 @@ async def test_json_survives_exactly(
     reply = document(value)
     with upstream.answering(compressed(reply) if gzip else reply):
         exchange = await client.get("/external-data")
-    expect(exchange, model.external_data(json.loads(reply.body)), *upstream.requests[-1:])
+    expect(exchange, model.external_answer(json.loads(reply.body)), *upstream.requests[-1:])
 
 
 @pytest.mark.requirement("UP-3")
@@ -82,7 +82,7 @@ async def test_each_request_makes_one_fresh_get_of_the_configured_url(
     before = len(upstream.requests)
     count = 5
     with upstream.answering(*(document({"nonce": number}) for number in range(count))):
-        exchanges = await client.in_turn(["/external-data"] * count)
+        exchanges = await client.get_in_turn(["/external-data"] * count)
     made = upstream.requests[before:]
     require(
         len(made) == count,
@@ -91,7 +91,7 @@ async def test_each_request_makes_one_fresh_get_of_the_configured_url(
         [*exchanges, *made],
     )
     for number, (exchange, request) in enumerate(zip(exchanges, made, strict=True)):
-        expect(exchange, model.external_data({"nonce": number}), request)
+        expect(exchange, model.external_answer({"nonce": number}), request)
         got = f"{request.method} {request.target}"
         require(got == f"GET {TARGET}", f"GET {TARGET}", got, [exchange, request])
 
@@ -163,7 +163,7 @@ async def test_a_failed_call_harms_no_later_one(
         failed = await client.get("/external-data")
     with upstream.answering(document({"after": fault.name})):
         exchange = await client.get("/external-data")
-    expect(exchange, model.external_data({"after": fault.name}), failed)
+    expect(exchange, model.external_answer({"after": fault.name}), failed)
 
 
 @pytest.mark.requirement("UP-4")
@@ -179,7 +179,7 @@ async def test_many_failed_calls_harm_no_later_one(
         failed = [await client.get("/external-data") for _ in range(timeouts.FAILED_CALLS)]
     with upstream.answering(document({"after": len(failed)})):
         exchange = await client.get("/external-data")
-    expect(exchange, model.external_data({"after": len(failed)}), *failed[-1:])
+    expect(exchange, model.external_answer({"after": len(failed)}), *failed[-1:])
 
 
 GATEWAY = (502, 503, 504)
@@ -267,11 +267,11 @@ async def test_a_silently_closed_kept_alive_connection_is_survived(
 ) -> None:
     paths = ["/external-data"] * 5
     with upstream.keeping_alive(), upstream.answering(document(POSTS)):
-        await client.all(*paths)
+        await client.get_all(*paths)
         closed = upstream.close_idle()
-        exchanges = await client.all(*paths)
+        exchanges = await client.get_all(*paths)
     for exchange in exchanges:
-        expect(exchange, model.external_data(POSTS), closed)
+        expect(exchange, model.external_answer(POSTS), closed)
 
 
 @pytest.mark.requirement("UP-10")
@@ -316,7 +316,7 @@ async def test_connections_that_are_used_again(
 ) -> None:
     before = len(upstream.requests)
     with upstream.keeping_alive():
-        await client.in_turn(["/external-data"] * 3)
+        await client.get_in_turn(["/external-data"] * 3)
     made = upstream.requests[before:]
     observe(
         f"{len(made)} outbound calls in turn took {len({request.connection for request in made})} connections",

@@ -100,7 +100,7 @@ def expect_submitted(exchange: Exchange) -> None:
     body = body_of(exchange, wanted)
     task_id = body.get("task_id") if isinstance(body, dict) else None
     require(isinstance(task_id, str) and bool(task_id), wanted, exchange.outcome, [exchange])
-    expect(exchange, model.submitted(str(task_id)))
+    expect(exchange, model.submission_answer(str(task_id)))
 
 
 @pytest.mark.requirement("TASK-2")
@@ -159,8 +159,8 @@ def expect_argument(data: Any, exchange: Exchange, message: QueuedMessage) -> No
         f"the message's content type is {message.content_type}, which the suite does not open",
     )
     given = _arguments(message.arguments)
-    require(any(model.difference(data, argument) is None for argument in given), f"the data among the task's arguments: {model.shown(data)}",
-            model.shown(given), [exchange, message])  # fmt: skip
+    require(any(model.find_difference(data, argument) is None for argument in given), f"the data among the task's arguments: {model.format_value(data)}",
+            model.format_value(given), [exchange, message])  # fmt: skip
 
 
 def _arguments(body: Any) -> list[Any]:
@@ -201,7 +201,7 @@ async def test_the_workers_result_is_the_completion_message_with_the_data(
 ) -> None:
     data = {"order": 8, "rush": True}
     expect_value(
-        model.completed(data), *await completed(await client.post(PATH, data), queue, worker)
+        model.task_result(data), *await completed(await client.post(PATH, data), queue, worker)
     )
     if not capabilities.stops_target:
         return
@@ -211,7 +211,7 @@ async def test_the_workers_result_is_the_completion_message_with_the_data(
         if (
             seen.data["state"] == "SUCCESS"
         ):  # of a submission that came while no worker ran, so that nobody else has stored it
-            expect_value(model.completed(json.loads(submission.sent)), value, submission, seen)
+            expect_value(model.task_result(json.loads(submission.sent)), value, submission, seen)
 
 
 @pytest.mark.requirement("TASK-6")
@@ -267,8 +267,10 @@ async def completed(
 
 def expect_value(wanted: Any, value: Any, exchange: Exchange, seen: Observation) -> None:
     """A value of a result is what was wanted."""
-    if found := model.difference(wanted, value):
-        raise Violation(model.shown(wanted), f"{model.shown(value)} — {found}", [exchange, seen])
+    if found := model.find_difference(wanted, value):
+        raise Violation(
+            model.format_value(wanted), f"{model.format_value(value)} — {found}", [exchange, seen]
+        )
 
 
 @pytest.mark.requirement("TASK-8")
@@ -350,7 +352,9 @@ async def test_an_unreachable_broker_is_503_in_bounded_time(
 ) -> None:
     await taken(client)
     async with client.in_flight() as send, queue.refusing() as fact:
-        exchange = await send.post(PATH, {"reached": False}).answer(timeouts.REFUSAL_DEADLINE)
+        exchange = await send.post(PATH, {"reached": False}).wait_for_answer(
+            timeouts.REFUSAL_DEADLINE
+        )
     expect_unavailable(exchange, "while the broker refuses the service", fact)
     submission = (await lifecycle.observe(BrokerUnreachable)).submission
     if submission is None:
@@ -385,8 +389,8 @@ async def test_submissions_resume_after_a_broker_outage(
     async with client.in_flight() as send:
         async with queue.refusing() as fact:
             submission = send.post(PATH, {"reached": False})
-            await queue.turned_away(before + 1, until=lambda: submission.ended)
-        refused = await submission.answer(timeouts.REFUSAL_DEADLINE)
+            await queue.turned_away(before + 1, until=lambda: submission.is_done)
+        refused = await submission.wait_for_answer(timeouts.REFUSAL_DEADLINE)
     for number in range(3):
         exchange = await client.post(PATH, {"again": number})
         expect_status(
@@ -685,7 +689,7 @@ async def test_bodies_that_json_leaves_open(
     exchange = await client.post_bytes(PATH, bodies[name])
     queued = [message for message in await queue.messages() if message.task_id not in before]
     what = (
-        f", and {model.shown(_arguments(queued[0].arguments), 60)} is queued"
+        f", and {model.format_value(_arguments(queued[0].arguments), 60)} is queued"
         if queued
         else ", and nothing is queued"
     )

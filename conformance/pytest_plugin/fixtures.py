@@ -36,13 +36,12 @@ def recovery(request: pytest.FixtureRequest) -> Recovery:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def connections(environment: Environment) -> AsyncIterator[None]:
     """The suite's own connections, which belong to the event loop of the probes."""
-    parts = (environment.client, environment.database, environment.broker)
-    ours = [part for part in parts if part]
-    for part in ours:
-        await part.open()
+    servers = [server for server in (environment.database, environment.broker) if server]
+    for server in servers:
+        await server.open()
     yield
-    for part in ours:
-        await part.close()
+    for connection in (environment.client, *servers):
+        await connection.close()
 
 
 @pytest.fixture(scope="session")
@@ -126,13 +125,13 @@ def restart_target(recovery: Recovery) -> Callable[[], None]:
 @pytest.fixture(scope="session")
 def seed(environment: Environment) -> int:
     """The seed of all generated inputs."""
-    return environment.launch.options.seed
+    return environment.launch.options.selection.seed
 
 
 @pytest.fixture(scope="session")
 def steps(environment: Environment) -> str | None:
     """The action sequence of CONC-11 that is to be replayed; None for a search."""
-    return environment.launch.options.steps
+    return environment.launch.options.selection.steps
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ class Recovery:
     def blame(self, requirement: str, violation: Violation) -> Violation | NoEvidence:
         """What a violation comes to: nothing, where the target died under a probe of another."""
         facts = (fact for fact in violation.evidence if isinstance(fact, Exchange))
-        silent = [exchange for exchange in facts if exchange.hung_up]
+        silent = [exchange for exchange in facts if exchange.is_broken_off]
         is_about_that = requirement in (READINESS, OUTLIVING_FAULTS)
         if not silent or is_about_that or not self._launch.capabilities.stops_target:
             return violation
@@ -101,7 +101,7 @@ class Recovery:
         start = Target.start_copy if is_ours else Target.restart_external
         self.target = start(self._launch)
         self.urls.add(self.target.url)
-        self._client.turn_to(self.target.url)
+        self._client.switch_to(self.target.url)
         try:
             self.target.wait_until_ready()
         except NotReady as failure:

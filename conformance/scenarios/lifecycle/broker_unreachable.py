@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from conformance.client.http import InFlight, Pending
+from conformance.client.http import InFlightRequests, PendingRequest
 from conformance.core import timeouts
 from conformance.core.evidence import Exchange, Observation
 from conformance.core.polling import wait_until
@@ -55,11 +55,11 @@ class BrokerUnreachable(Scenario[StartWithoutBroker]):
                 stack = None
                 if meanwhile and not meanwhile.answered:
                     stack = await asyncio.to_thread(target.find_blocking_line)
-                exchange = await submission.answer(timeouts.REFUSAL_DEADLINE)
+                exchange = await submission.wait_for_answer(timeouts.REFUSAL_DEADLINE)
             return StartWithoutBroker(None, answer, Submission(exchange, meanwhile, stack))
 
 
-async def ask_meanwhile(send: InFlight, submission: Pending) -> Exchange | None:
+async def ask_meanwhile(send: InFlightRequests, submission: PendingRequest) -> Exchange | None:
     """An answer of /async while a submission has none: the first that did not come, or the last.
 
     None where the submission was answered at once. The service may begin with the submission after
@@ -69,8 +69,8 @@ async def ask_meanwhile(send: InFlight, submission: Pending) -> Exchange | None:
 
     async def is_over() -> bool:
         (request,) = send("/async")
-        exchange = await request.answer(timeouts.UNBLOCKED_DEADLINE)
-        if submission.ended:
+        exchange = await request.wait_for_answer(timeouts.UNBLOCKED_DEADLINE)
+        if submission.is_done:
             return True
         seen.append(exchange)
         return not exchange.answered

@@ -47,7 +47,6 @@ async def start_copy(
         await asyncio.to_thread(_end_external, launch)
         target = await asyncio.to_thread(Target.restart_external, launch)
     client = Client(target.url, launch.journal)
-    await client.open()
     try:
         yield target, client
     finally:

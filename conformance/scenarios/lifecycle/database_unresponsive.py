@@ -76,5 +76,5 @@ async def _find_answer(target: Target, client: Client, seconds: float) -> Exchan
         return None
     async with client.in_flight() as send:
         (request,) = send("/async")
-        exchange = await request.answer(left)
+        exchange = await request.wait_for_answer(left)
     return exchange if exchange.status is not None else None

@@ -59,7 +59,7 @@ class GracefulStop(Scenario[StopObserved]):
                 lines_at_first_answer=target.lines_at_first_answer,
                 sessions_at_first_answer=sessions_at_first_answer,
                 table_before=table_before,
-                reads=await client.all(*paths, f"/items/{items.unused_id()}"),
+                reads=await client.get_all(*paths, f"/items/{items.unused_id()}"),
                 table_after=await items.snapshot(),
                 sessions_at_signal=await items.sessions(),
                 ending=await stop_by(target, signal.SIGTERM),

@@ -5,7 +5,7 @@ import signal
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.client.http import Client, Pending
+from conformance.client.http import Client, PendingRequest
 from conformance.core import timeouts
 from conformance.core.evidence import Exchange, Observation
 from conformance.core.polling import wait_until
@@ -95,18 +95,18 @@ async def _stop_over_read(
             signalled = target.process.send(signal.SIGTERM)
             await _wait_for_reaction(target, read)
             await asyncio.sleep(timeouts.GRACE_WATCHED)
-        in_flight = await read.answer()
+        in_flight = await read.wait_for_answer()
         ending = await asyncio.to_thread(watch_end, target, signalled, lines)
     return StopOverRead(row, waiting, in_flight, ending, await items.sessions_ended())
 
 
-async def _wait_for_reaction(target: Target, read: Pending) -> None:
+async def _wait_for_reaction(target: Target, read: PendingRequest) -> None:
     """Wait until a copy acts on a signal: it listens no more, drops the read, or ends.
 
     One that shows nothing is waited for no longer than SIGNAL_DEADLINE.
     """
 
     async def has_reacted() -> bool:
-        return read.ended or target.process.status is not None or target.is_port_free()
+        return read.is_done or target.process.status is not None or target.is_port_free()
 
     await wait_until(has_reacted, timeouts.SIGNAL_DEADLINE)

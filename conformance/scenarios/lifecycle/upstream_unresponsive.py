@@ -56,7 +56,7 @@ async def watch_calls(client: Client, upstream: Upstream) -> CallsGivenUp:
             (second,) = send("/external-data")
             await upstream.arrived(unanswered, 1)
             meanwhile = await client.get("/async")
-            answers = (call.answer(timeouts.GIVE_UP_DEADLINE) for call in (first, second))
+            answers = (call.wait_for_answer(timeouts.GIVE_UP_DEADLINE) for call in (first, second))
             to_unfinished, to_unanswered = await asyncio.gather(*answers)
     if not unanswered.arrived:
         raise NoEvidence(NO_CALL)

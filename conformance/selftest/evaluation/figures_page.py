@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from conformance.config.options import PROJECT
+from conformance.config.paths import PROJECT
 from conformance.selftest.conforming_services.table import VARIANTS
 from conformance.selftest.evaluation.kill_matrix import judged_by
 from conformance.selftest.evaluation.survivors import FAILED, NOT_STARTED, SURVIVORS
@@ -15,7 +15,10 @@ from conformance.spec.catalogue import Language, Level, catalogue
 
 HERE = Path(__file__).parent
 FIGURES, PAGE = HERE / "figures", HERE / "README.md"
-READMES = {Language.EN: PROJECT / "README.md", Language.ZH: PROJECT / "README.zh.md"}
+READMES = {  # the pages that show the table
+    Language.EN: PROJECT / "spec" / "guide" / "evaluation.md",
+    Language.ZH: PROJECT / "spec" / "zh" / "guide" / "evaluation.md",
+}
 WRITTEN = (FIGURES, PAGE, *READMES.values())  # by `conformance prove`
 BEGIN, END = "<!-- figures -->\n", "<!-- /figures -->\n"
 PARTS = ("matrix", "whole", "variants", "mutants", "peer", "repeat")

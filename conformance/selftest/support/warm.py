@@ -50,6 +50,8 @@ IMPORTED = (
     "sqlalchemy.dialects.postgresql.psycopg", "sqlalchemy.ext.asyncio", "sqlalchemy.orm", "uvicorn.lifespan.on",
     "uvicorn.loops.asyncio", "uvicorn.protocols.http.auto", "uvicorn.protocols.http.h11_impl", "uvicorn.protocols.websockets.auto",
 )  # fmt: skip
+# pluggy says so of a signal that comes inside of Hypothesis's hook. An error would hide the signal.
+NO_ERROR = "ignore::pluggy.PluggyTeardownRaisedWarning"
 FIRST_OF_OURS = 3  # file descriptors before it are the standard ones
 
 
@@ -148,6 +150,7 @@ def _serve_runs(line: socket.socket) -> NoReturn:
 def _import_what_runs_import() -> None:
     for module in IMPORTED:
         importlib.import_module(module)
+    importlib.import_module("conformance.core.preload").settle_imports()
     importlib.import_module("conformance.pytest_plugin.plugin").set_examples()
     for probes in pkgutil.iter_modules(
         importlib.import_module("conformance.probes").__path__, "conformance.probes."
@@ -168,10 +171,10 @@ def _make_tables() -> None:
         hypothesis.configuration.set_hypothesis_home_dir(folder)
         charmap()
         _get_local_constants()
-        for (
-            path
-        ) in schema_cases.operations():  # a strategy is made when something is first drawn of it
-            given(schema_cases.cases(path))(
+        for path in (
+            schema_cases.load_operations()
+        ):  # a strategy is made when something is first drawn of it
+            given(schema_cases.generate_cases(path))(
                 settings(max_examples=1, suppress_health_check=list(HealthCheck))(lambda _: None)
             )()
     hypothesis.configuration._first_postinit_what = (
@@ -186,18 +189,17 @@ def _become_a_run(
     descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     _take_over(os.open(os.devnull, os.O_RDONLY), descriptor, descriptor)
     _live_in(environment)
-    from conformance.config.options import PROJECT  # noqa: PLC0415
+    from conformance.config.paths import PROJECT  # noqa: PLC0415
     from conformance.testbed.processes import Process  # noqa: PLC0415
 
     os.chdir(PROJECT)
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     Process.spawn = Nursery().spawn  # type: ignore[assignment]
-    sys.argv = ["pytest", *arguments]
-    import pytest  # noqa: PLC0415
+    from conformance.cli.main import main as run_command  # noqa: PLC0415
 
-    _end(
-        int(pytest.main(["--assert=plain", *arguments]))
-    )  # what is imported already cannot be rewritten
+    # What is imported already cannot be rewritten. A warning of the suite's own is an error.
+    own = ("--assert=plain", "-W", "error", "-W", NO_ERROR)
+    _end(run_command(["run", *arguments, *own]))
 
 
 class Nursery:

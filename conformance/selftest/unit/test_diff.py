@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from conformance.cli import main as cli
-from conformance.config.options import PROJECT
+from conformance.config.paths import PROJECT
 from conformance.judging.result import EvidenceReference, Finding, RunResult
 from conformance.judging.verdict import Status
 from conformance.report import diff_views
@@ -164,7 +164,7 @@ no longer judged (1)
   because   pass --worker-app MODULE:ATTR
 
 still failing differently (1)
-  DB-5    MUST    An id that is no integer is rejected (FAIL → FAIL)
+  DB-5    MUST    An id that is not an integer is rejected (FAIL → FAIL)
   expected  200
   got       500
 

@@ -8,7 +8,7 @@ import pytest
 
 from conformance.core import timeouts
 from conformance.core.errors import BrokenTestbed, NoEvidence, Violation
-from conformance.core.evidence import Exchange, Fact, Journal
+from conformance.core.evidence import Exchange, Fact, FailureKind, Journal
 from conformance.session.environment import Environment
 from conformance.session.recovery import READINESS, RESTARTS, Recovery
 from conformance.target.server import Health, NotReady, Target
@@ -75,7 +75,7 @@ class Bench:
             journal=Journal(self.facts.append),
             capabilities=SimpleNamespace(stops_target=True, starts_target=True),
         )
-        client = SimpleNamespace(turn_to=self.turned_to.append)
+        client = SimpleNamespace(switch_to=self.turned_to.append)
         environment = SimpleNamespace(launch=launch, client=client, target=first)
         monkeypatch.setattr(Target, "start_copy", lambda _launch: self.next.pop(0))
         self.recovery = Recovery(cast("Environment", environment))
@@ -91,7 +91,7 @@ def first_of(bench: Bench) -> TargetDouble:
     return cast("TargetDouble", bench.recovery.target)
 
 
-def exchange(failure: str | None) -> Exchange:
+def reset_exchange() -> Exchange:
     journal = Journal()
     return journal.record(
         Exchange,
@@ -103,18 +103,19 @@ def exchange(failure: str | None) -> Exchange:
         status=None,
         headers=(),
         body=b"",
-        failure=failure,
+        failure="no answer: the connection was reset",
+        failure_kind=FailureKind.RESET,
         ended=0.0,
     )
 
 
 def test_a_violation_of_a_living_target_stands(bench: Bench) -> None:
-    violation = Violation("an answer", "none", [exchange("no answer: the connection was reset")])
+    violation = Violation("an answer", "none", [reset_exchange()])
     assert bench.recovery.blame("DB-2", violation) is violation
 
 
 def test_a_death_under_a_probe_is_not_held_against_its_requirement(bench: Bench) -> None:
-    violation = Violation("an answer", "none", [exchange("no answer: the connection was reset")])
+    violation = Violation("an answer", "none", [reset_exchange()])
     first_of(bench).process.status = 1
     blamed = bench.recovery.blame("DB-2", violation)
     assert isinstance(blamed, NoEvidence)
@@ -123,7 +124,7 @@ def test_a_death_under_a_probe_is_not_held_against_its_requirement(bench: Bench)
 
 @pytest.mark.parametrize("requirement", [READINESS, "END-5"])
 def test_a_death_counts_for_what_is_about_it(bench: Bench, requirement: str) -> None:
-    violation = Violation("an answer", "none", [exchange("no answer: the connection was reset")])
+    violation = Violation("an answer", "none", [reset_exchange()])
     first_of(bench).process.status = 1
     assert bench.recovery.blame(requirement, violation) is violation
 
