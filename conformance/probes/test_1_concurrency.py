@@ -24,8 +24,8 @@ from conformance.scenarios.stateful import ALONE, Play, parse
 from conformance.session.run import Run
 from conformance.spec import model
 from conformance.target.server import Target
-from conformance.testbed.postgres import Database
-from conformance.testbed.redis import Broker
+from conformance.testbed.broker import Broker
+from conformance.testbed.postgres_session import Database
 from conformance.testbed.upstream import Hold, Upstream, document
 
 OUTBOUND, MANY = 20, 64  # the latter is more than the 40 threads of Starlette's pool

@@ -21,7 +21,7 @@ from conformance.judging.assertions import (
 from conformance.session.run import Run
 from conformance.spec import model
 from conformance.target.server import Target
-from conformance.testbed.postgres import Database
+from conformance.testbed.postgres_session import Database
 from conformance.testbed.upstream import Reply, Upstream
 
 INVALID_ID = "/items/abc"

@@ -25,7 +25,7 @@ from conformance.session.run import Run
 from conformance.spec import model, strategies
 from conformance.spec.strategies import AWKWARD_TEXT
 from conformance.target.server import Target
-from conformance.testbed.postgres import Database
+from conformance.testbed.postgres_session import Database
 
 EDGES = (-(2**31), -1, 0, 2**31 - 1)  # of the column's type, and where signs change
 INJECTIONS = [

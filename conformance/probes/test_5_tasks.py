@@ -26,7 +26,7 @@ from conformance.spec import model, strategies
 from conformance.spec.strategies import AWKWARD_TEXT
 from conformance.target.server import Target
 from conformance.target.worker import Worker
-from conformance.testbed.redis import Broker
+from conformance.testbed.broker import Broker
 
 PATH = "/process-data/"
 LATE = 20  # submissions at once, after all others of the MUSTs

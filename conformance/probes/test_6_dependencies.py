@@ -11,8 +11,8 @@ from conformance.judging.assertions import expect, expect_same, expect_status, r
 from conformance.session.run import Run
 from conformance.spec import model, strategies
 from conformance.spec.strategies import AWKWARD_TEXT
-from conformance.testbed.postgres import Database
-from conformance.testbed.redis import Broker
+from conformance.testbed.broker import Broker
+from conformance.testbed.postgres_session import Database
 
 READS = 15  # held meanwhile, more than a pool of 10
 

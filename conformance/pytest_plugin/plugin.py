@@ -28,7 +28,8 @@ from conformance.session.run import READINESS, Run
 from conformance.spec.catalogue import Level, Requirement, catalogue
 from conformance.target.server import Target
 from conformance.target.worker import Worker
-from conformance.testbed import postgres, redis
+from conformance.testbed.broker import Broker
+from conformance.testbed.postgres_session import Database
 from conformance.testbed.upstream import Upstream
 
 PROBES = Path(__file__).parents[1] / "probes"
@@ -482,13 +483,13 @@ def target(run: Run) -> Target:
 
 
 @pytest.fixture(scope="session")
-def items(run: Run, connections: None) -> postgres.Database | None:
+def items(run: Run, connections: None) -> Database | None:
     """The table, seen from the server."""
     return run.database
 
 
 @pytest.fixture(scope="session")
-def queue(run: Run, connections: None) -> redis.Broker | None:
+def queue(run: Run, connections: None) -> Broker | None:
     """The broker and result backend, seen from the server."""
     return run.queue
 

@@ -14,8 +14,9 @@ from conformance.core.errors import NoEvidence, WrongUsage
 from conformance.core.evidence import Exchange, LogLine, Observation, ProcessEvent
 from conformance.core.polling import Pauses
 from conformance.target.server import HOST, Launch, NotReady, Target
-from conformance.testbed import postgres
+from conformance.testbed import postgres_admin
 from conformance.testbed.embedded import free_port
+from conformance.testbed.postgres_session import Database
 from conformance.testbed.processes import names_of
 from conformance.testbed.upstream import Hold, Manner, Upstream
 
@@ -78,9 +79,9 @@ def _end_existing(launch: Launch) -> None:
 
 
 @asynccontextmanager
-async def opened(place: postgres.Place, launch: Launch) -> AsyncIterator[postgres.Database]:
+async def opened(place: postgres_admin.Place, launch: Launch) -> AsyncIterator[Database]:
     """The suite's own session on a copy's database."""
-    database = postgres.Database(place, launch.journal)
+    database = Database(place, launch.journal)
     await database.open()
     try:
         yield database
@@ -117,7 +118,7 @@ def _ended(target: Target, signalled: ProcessEvent, lines_at_signal: list[LogLin
     )
 
 
-def on(place: postgres.Place) -> dict[str, str]:
+def on(place: postgres_admin.Place) -> dict[str, str]:
     """The variable that puts a copy on a database of its own."""
     return {"DATABASE_URL": str(place.target_url)}
 
@@ -143,7 +144,7 @@ class StoppedLife(Life):
     sessions_at_end: Observation | None = None
 
 
-async def stopped(launch: Launch, place: postgres.Place) -> StoppedLife:
+async def stopped(launch: Launch, place: postgres_admin.Place) -> StoppedLife:
     """Live such a life on a database of its own, where the role may write, so that a read that writes succeeds in it."""
     life = StoppedLife()
     async with (
@@ -176,7 +177,7 @@ class KilledLife(Life):
     submission: Exchange | None = None
 
 
-async def killed(launch: Launch, place: postgres.Place) -> KilledLife:
+async def killed(launch: Launch, place: postgres_admin.Place) -> KilledLife:
     """Live such a life."""
     life = KilledLife()
     async with copy(launch, "to be killed", on(place)) as (target, client):
@@ -205,7 +206,7 @@ class RestartedLife(Life):
     sessions_after_interrupt: Observation | None = None
 
 
-async def restarted(launch: Launch, place: postgres.Place) -> RestartedLife:
+async def restarted(launch: Launch, place: postgres_admin.Place) -> RestartedLife:
     """Live such a life on a database of its own."""
     life = RestartedLife()
     name, port = "to be started again", free_port()
@@ -229,7 +230,7 @@ async def restarted(launch: Launch, place: postgres.Place) -> RestartedLife:
 
 
 async def _terminate_over_a_read(
-    life: RestartedLife, database: postgres.Database, target: Target, client: Client
+    life: RestartedLife, database: Database, target: Target, client: Client
 ) -> None:
     async with client.idle(IDLE_CLIENTS):
         async with client.in_flight() as send, database.locked():
@@ -266,10 +267,10 @@ class RefusedLife(Life):
     lines: list[LogLine] = field(default_factory=list)
 
 
-async def refused(launch: Launch, place: postgres.Place) -> RefusedLife:
+async def refused(launch: Launch, place: postgres_admin.Place) -> RefusedLife:
     """Live such a life: nothing listens where its database should be."""
     life = RefusedLife()
-    url = postgres.at_port(str(place.target_url), free_port())
+    url = postgres_admin.at_port(str(place.target_url), free_port())
     async with copy(launch, "without a database", {"DATABASE_URL": url}) as (target, client):
         life.refused = await begun(target)
         if life.refused is None:
@@ -288,11 +289,11 @@ class UnansweredLife(Life):
     answer: Exchange | None = None
 
 
-async def unanswered(launch: Launch, place: postgres.Place) -> UnansweredLife:
+async def unanswered(launch: Launch, place: postgres_admin.Place) -> UnansweredLife:
     """Live such a life."""
     life = UnansweredLife()
     async with _silent_server(launch.addresses) as (port, connected):
-        url = postgres.at_port(str(place.target_url), port)
+        url = postgres_admin.at_port(str(place.target_url), port)
         async with copy(launch, "whose database is silent", {"DATABASE_URL": url}) as (
             target,
             client,
@@ -352,7 +353,7 @@ class BrokerlessLife(Life):
     submission: Exchange | None = None
 
 
-async def brokerless(launch: Launch, place: postgres.Place) -> BrokerlessLife:
+async def brokerless(launch: Launch, place: postgres_admin.Place) -> BrokerlessLife:
     """Live such a life: nothing listens where its broker should be."""
     life = BrokerlessLife()
     url = f"redis://{HOST}:{free_port()}/0"
@@ -403,7 +404,7 @@ class PatientLife(Life):
     answer_to_unanswered: Exchange | None = None
 
 
-async def patient(launch: Launch, place: postgres.Place) -> PatientLife:
+async def patient(launch: Launch, place: postgres_admin.Place) -> PatientLife:
     """Live such a life."""
     life = PatientLife()
     upstream = Upstream(launch.journal, None, launch.addresses)
@@ -436,7 +437,7 @@ async def unheard(life: PatientLife, client: Client, upstream: Upstream) -> Pati
 
 
 # Every life and what lives it, those first that take longest or are needed first.
-LIVES: dict[type[Life], Callable[[Launch, postgres.Place], Coroutine[Any, Any, Life]]] = {
+LIVES: dict[type[Life], Callable[[Launch, postgres_admin.Place], Coroutine[Any, Any, Life]]] = {
     PatientLife: patient,
     KilledLife: killed,
     RestartedLife: restarted,

@@ -15,8 +15,8 @@ from conformance.core.errors import Violation, WrongUsage
 from conformance.core.evidence import Exchange, Fact, Journal, Observation
 from conformance.judging.assertions import expect, expect_status
 from conformance.spec import model
-from conformance.testbed.postgres import Database
-from conformance.testbed.redis import Broker
+from conformance.testbed.broker import Broker
+from conformance.testbed.postgres_session import Database
 from conformance.testbed.upstream import Manner, Reply, Upstream, document
 
 PROGRAM = "program"  # the channel of the fact that holds one

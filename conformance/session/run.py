@@ -50,10 +50,12 @@ from conformance.target.server import (
     why_it_did_not_start,
 )
 from conformance.target.worker import Worker
-from conformance.testbed import persistent, postgres, redis
+from conformance.testbed import persistent, postgres_admin, redis_admin
+from conformance.testbed.broker import Broker
 from conformance.testbed.embedded import explain_no_space
 from conformance.testbed.guard import Guard, guarded_folder
 from conformance.testbed.persistent import State
+from conformance.testbed.postgres_session import Database
 from conformance.testbed.processes import Running, kill_all, last_said, started_with
 from conformance.testbed.services import Services
 from conformance.testbed.upstream import Upstream
@@ -94,8 +96,8 @@ class Run:
             views.reserve("html", options.html)
         self.journal = Journal(self._saw)
         self.described: dict[str, str] = {}  # the services
-        self.database: postgres.Database | None = None
-        self.queue: redis.Broker | None = None
+        self.database: Database | None = None
+        self.queue: Broker | None = None
         self.upstream: Upstream | None = None
         self.standing: State | None = (
             None  # the testbed that somebody has left standing for the target
@@ -193,40 +195,42 @@ class Run:
     def _open_postgres(self) -> None:
         if not self.options.target_url:
             self.services.open_postgres()
-            self.database = postgres.Database(self.services.make_place(), self.journal)
+            self.database = Database(self.services.make_place(), self.journal)
         elif place := self.standing.postgres if self.standing else self._adopted():
-            database = self.database = postgres.Database(place, self.journal)
+            database = self.database = Database(place, self.journal)
             self._cleanup.callback(lambda: asyncio.run(database.forget()))
             self.described["postgres"] = (
-                asyncio.run(postgres.version(place.admin_url)) + self._of_whom
+                asyncio.run(postgres_admin.version(place.admin_url)) + self._of_whom
             )
 
-    def _adopted(self) -> postgres.Place | None:
+    def _adopted(self) -> postgres_admin.Place | None:
         url = self.options.database_url
-        return asyncio.run(postgres.adopt(url)) if url else None
+        return asyncio.run(postgres_admin.adopt(url)) if url else None
 
     def _open_redis(self) -> None:
         place = self._place_in_redis()
         if place is None:
             return
         if self.options.target_url:
-            self.described["redis"] = redis.version(place.admin_url) + self._of_whom
+            self.described["redis"] = redis_admin.version(place.admin_url) + self._of_whom
         if self.options.target_url or self.options.redis_url:
             self._cleanup.callback(
-                lambda: redis.drop(place, set(self.submissions), ours=not self.options.target_url)
+                lambda: redis_admin.drop(
+                    place, set(self.submissions), ours=not self.options.target_url
+                )
             )
-        self.queue = redis.Broker(place, self.journal, shared=bool(self.options.target_url))
+        self.queue = Broker(place, self.journal, shared=bool(self.options.target_url))
 
-    def _place_in_redis(self) -> redis.Place | None:
+    def _place_in_redis(self) -> redis_admin.Place | None:
         url = self.options.redis_url
         if not self.options.target_url:
             self.services.open_redis()
-            return redis.create(self.services.redis_url)
+            return redis_admin.create(self.services.redis_url)
         if self.standing:
             return self.standing.redis
         if url:
-            redis.check_rights(url, empty=False)
-        return redis.Place(url, None, None) if url else None
+            redis_admin.check_rights(url, empty=False)
+        return redis_admin.Place(url, None, None) if url else None
 
     @property
     def _of_whom(self) -> str:
@@ -288,8 +292,8 @@ class Run:
         health = self.target.health(("GET", "/external-data", None))
         reached = (
             bool(self.upstream.requests),
-            asyncio.run(postgres.is_used(self.standing.postgres)),
-            redis.is_used(self.standing.redis),
+            asyncio.run(postgres_admin.is_used(self.standing.postgres)),
+            redis_admin.is_used(self.standing.redis),
         )
         if health.is_well and not any(reached):
             raise WrongUsage(
@@ -339,7 +343,7 @@ class Run:
         for kind in needed:
             self._lives[kind] = self._copies.submit(self._live, kind, shared)
 
-    def _live(self, kind: type[lifecycle.Life], shared: postgres.Place) -> lifecycle.Life:
+    def _live(self, kind: type[lifecycle.Life], shared: postgres_admin.Place) -> lifecycle.Life:
         place = shared
         if kind in (lifecycle.StoppedLife, lifecycle.RestartedLife):
             place = self.services.make_place(may_write=kind is lifecycle.StoppedLife)

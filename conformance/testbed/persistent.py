@@ -22,7 +22,7 @@ from conformance.core import timeouts
 from conformance.core.errors import WrongUsage
 from conformance.core.evidence import Journal
 from conformance.pytest_plugin.interrupts import SIGNALS
-from conformance.testbed import postgres, redis
+from conformance.testbed import postgres_admin, redis_admin
 from conformance.testbed.guard import guarded_folder
 from conformance.testbed.services import Services
 from conformance.testbed.upstream import Upstream, url
@@ -36,8 +36,8 @@ class State:
     """What the file of a standing testbed says."""
 
     pid: int
-    postgres: postgres.Place
-    redis: redis.Place
+    postgres: postgres_admin.Place
+    redis: redis_admin.Place
     upstream_port: int
     addresses: tuple[str, ...]  # where the upstream listens
     lease: str  # the path of the keeper's socket
@@ -99,8 +99,8 @@ def read(file: Path) -> State:
         return State(
             **{
                 **content,
-                "postgres": postgres.Place(**content["postgres"]),
-                "redis": redis.Place(**content["redis"]),
+                "postgres": postgres_admin.Place(**content["postgres"]),
+                "redis": redis_admin.Place(**content["redis"]),
             }
             | {"addresses": tuple(content["addresses"])}
         )
@@ -140,9 +140,9 @@ def keep(options: Options, form: str, file: Path) -> None:
         services.prepare()
         services.open_postgres()
         services.open_redis()
-        place, user = services.make_place(), redis.create(services.redis_url)
+        place, user = services.make_place(), redis_admin.create(services.redis_url)
         if options.redis_url:
-            cleanup.callback(lambda: redis.drop(user, set(), ours=True))
+            cleanup.callback(lambda: redis_admin.drop(user, set(), ours=True))
         upstream = Upstream(journal, options.upstream_port, services.addresses)
         cleanup.callback(upstream.stop)
         try:
@@ -176,8 +176,8 @@ def _serve(listener: socket.socket, upstream: Upstream, state: State) -> None:
     with line, upstream.refusing(), suppress(ConnectionError):
         line.sendall(YOURS)
         line.recv(1)
-    asyncio.run(postgres.heal(state.postgres))
-    redis.heal(state.redis)
+    asyncio.run(postgres_admin.heal(state.postgres))
+    redis_admin.heal(state.redis)
 
 
 def _let_signals_be() -> None:
@@ -227,7 +227,9 @@ def _written(state: State, file: Path) -> Iterator[None]:
 # What it says
 
 
-def contract(place: postgres.Place, user: redis.Place, upstream_url: str) -> dict[str, str]:
+def contract(
+    place: postgres_admin.Place, user: redis_admin.Place, upstream_url: str
+) -> dict[str, str]:
     """The variables that a target and its worker find in their environment."""
     broker = dict.fromkeys(
         ("REDIS_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"), str(user.target_url)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from conformance.config.options import AUTO, EMBEDDED, Options
 from conformance.core.errors import WrongUsage
 from conformance.core.evidence import Journal
-from conformance.testbed import embedded, postgres, redis
+from conformance.testbed import embedded, postgres_admin, redis_admin
 from conformance.testbed.embedded import Server
 from conformance.testbed.upstream import LOOPBACK
 
@@ -93,7 +93,7 @@ class Services:
         """Have a Postgres that answers; `database_url` is its administrator's."""
         url = self._options.database_url
         if url:
-            asyncio.run(postgres.check_rights(url))
+            asyncio.run(postgres_admin.check_rights(url))
         else:
             image = self._options.postgres_image
             url = self._started(
@@ -103,14 +103,14 @@ class Services:
             )
         self.database_url = url
         self.described["postgres"] = (
-            f"{asyncio.run(postgres.version(url))} ({'given' if self._options.database_url else self._where})"
+            f"{asyncio.run(postgres_admin.version(url))} ({'given' if self._options.database_url else self._where})"
         )
 
     def open_redis(self) -> None:
         """Have a Redis that answers; `redis_url` is its administrator's."""
         url = self._options.redis_url
         if url:
-            redis.check_rights(url, empty=True)
+            redis_admin.check_rights(url, empty=True)
         else:
             url = self._started(
                 self.engine.redis(self._options.redis_image)
@@ -119,7 +119,7 @@ class Services:
             )
         self.redis_url = url
         self.described["redis"] = (
-            f"{redis.version(url)} ({'given' if self._options.redis_url else self._where})"
+            f"{redis_admin.version(url)} ({'given' if self._options.redis_url else self._where})"
         )
 
     def _started(self, server: Server) -> str:
@@ -127,9 +127,11 @@ class Services:
         server.ready()
         return server.url
 
-    def make_place(self, *, may_write: bool = False) -> postgres.Place:
+    def make_place(self, *, may_write: bool = False) -> postgres_admin.Place:
         """Make a database and a role for a target."""
-        place = asyncio.run(postgres.create(self.database_url, may_write=may_write))
+        place = asyncio.run(postgres_admin.create(self.database_url, may_write=may_write))
         if self._options.database_url:  # a server of ours takes it with it
-            self._cleanup.callback(lambda: asyncio.run(postgres.drop(self.database_url, place)))
+            self._cleanup.callback(
+                lambda: asyncio.run(postgres_admin.drop(self.database_url, place))
+            )
         return place

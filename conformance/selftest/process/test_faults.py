@@ -15,8 +15,9 @@ from conformance.core import timeouts
 from conformance.core.errors import BrokenTestbed, NoEvidence
 from conformance.core.evidence import Journal
 from conformance.selftest.support.suite import servers
-from conformance.testbed import postgres
-from conformance.testbed import redis as broker
+from conformance.testbed import postgres_admin, redis_admin
+from conformance.testbed.broker import Broker
+from conformance.testbed.postgres_session import Database
 
 
 class Wrong(Exception):
@@ -27,8 +28,8 @@ class Wrong(Exception):
 class Bed:
     """Servers with a place each for a target, and the suite's own sessions on them."""
 
-    items: postgres.Database
-    queue: broker.Broker
+    items: Database
+    queue: Broker
 
     async def reads(self) -> str:
         """What becomes of a read under the target's role."""
@@ -83,8 +84,8 @@ def urls(shared_place: Path) -> Iterator[tuple[str, str]]:
 async def bed(urls: tuple[str, str]) -> AsyncIterator[Bed]:
     """A place on each for a target, and a row in the table."""
     database_url, redis_url = urls
-    items = postgres.Database(await postgres.create(database_url), Journal())
-    queue = broker.Broker(broker.create(redis_url), Journal())
+    items = Database(await postgres_admin.create(database_url), Journal())
+    queue = Broker(redis_admin.create(redis_url), Journal())
     await items.open()
     await queue.open()
     await items.add()
@@ -141,7 +142,7 @@ async def test_what_a_run_that_was_killed_had_done_to_the_table_is_healed(bed: B
         "ALTER TABLE items ADD COLUMN colour text; ALTER TABLE items ENABLE ROW LEVEL SECURITY"
     )
     assert await bed.reads() == "no row"
-    await postgres.heal(bed.items.place)
+    await postgres_admin.heal(bed.items.place)
     assert await bed.reads() == COLUMNS
 
 

@@ -20,7 +20,7 @@ from conformance.selftest.conforming_services.table import VARIANTS, VARIANTS_FO
 from conformance.selftest.support.suite import environment, judge, left_behind, servers
 from conformance.spec.catalogue import Level, catalogue
 from conformance.testbed.embedded import free_port
-from conformance.testbed.postgres import TABLE
+from conformance.testbed.postgres_admin import TABLE
 from conformance.testbed.processes import STACK_SIGNAL
 
 WORKER = "reference_impl.tasks:celery_app"
