@@ -25,8 +25,10 @@ from conformance.session.run import Run
 from conformance.spec import model
 from conformance.target.server import Target
 from conformance.testbed.broker import Broker
-from conformance.testbed.postgres_session import Database
-from conformance.testbed.upstream import Hold, Upstream, document
+from conformance.testbed.database import Database
+from conformance.testbed.upstream import Upstream
+from conformance.testbed.upstream_hold import Hold
+from conformance.testbed.upstream_replies import make_reply
 
 OUTBOUND, MANY = 20, 64  # the latter is more than the 40 threads of Starlette's pool
 BATCH = 4  # made at once: on a busy machine a client may take 0.3 s before it connects, and none should spend its own 5 s on the others'
@@ -54,7 +56,7 @@ async def expect_held(
         await asyncio.wait([calling], timeout=timeouts.STUCK_AFTER)
         is_stuck = hold.most < count and (calling.done() or hold.most == before)
         if is_stuck and not stack:  # later, a client's own timeout may have let the loop go
-            stack = await asyncio.to_thread(target.blocking_line)
+            stack = await asyncio.to_thread(target.find_blocking_line)
     arrived = await calling
     if arrived < count:
         got = f"{arrived} of them, and no other while these were unanswered"
@@ -67,7 +69,7 @@ async def call(count: int, send: InFlight, hold: Hold, upstream: Upstream) -> in
     while sent < count and arrived == sent:
         requests = send(*["/external-data"] * min(BATCH, count - sent))
         sent += len(requests)
-        arrived = await upstream.arrived(hold, sent)
+        arrived = await upstream.wait_for_requests(hold, sent)
         await held(arrived, "outbound call", requests)
     send(*["/external-data"] * (count - sent))
     return arrived
@@ -75,23 +77,23 @@ async def call(count: int, send: InFlight, hold: Hold, upstream: Upstream) -> in
 
 @pytest.mark.requirement("CONC-2")
 async def test_database_reads_overlap(client: Client, items: Database, target: Target) -> None:
-    paths = [f"/items/{(await items.add())['id']}" for _ in range(5)]
+    paths = [f"/items/{(await items.rows.insert())['id']}" for _ in range(5)]
     for exchange in await client.in_turn(
         paths * 5
     ):  # so that they are known, and many reads were made
         no_evidence_unless(
             exchange.answered, f"a read does not end even while nothing is held: {exchange.summary}"
         )
-    async with client.in_flight() as send, items.locked():
+    async with client.in_flight() as send, items.locks.table_locked():
         requests = send(*paths)
-        seen = await items.waiting(2)
-        await held(seen.data["waiting"], "read", requests)
-        if seen.data["waiting"] < 2:
+        seen = await items.locks.wait_for_reads(2)
+        await held(seen.waiting, "read", requests)
+        if seen.waiting < 2:
             blocked(
                 "at least 2 reads waiting for the table at once",
                 seen.text,
                 [seen],
-                target.blocking_line(),
+                target.find_blocking_line(),
             )
 
 
@@ -106,7 +108,7 @@ async def held(count: int, what: str, requests: list[Pending]) -> None:
 async def test_held_outbound_calls_delay_no_other_endpoint(
     client: Client, items: Database | None, upstream: Upstream, target: Target
 ) -> None:
-    item = f"/items/{items.unused_id() if items else 1}"
+    item = f"/items/{items.rows.pick_unused_id() if items else 1}"
     alone = await answered_alone(client, "/async", "/sync", "/items/?q=meanwhile", item, SUBMISSION)
     async with client.in_flight() as send, upstream.holding() as hold:
         arrived = await call(OUTBOUND, send, hold, upstream)
@@ -122,10 +124,10 @@ async def test_held_reads_delay_no_endpoint_that_needs_no_table(
     alone = await answered_alone(
         client, "/async", "/sync", "/items/?q=meanwhile", "/external-data", SUBMISSION, "/items/abc"
     )
-    async with client.in_flight() as send, items.locked():
-        requests = send(*(f"/items/{items.unused_id()}" for _ in range(READS)))
-        seen = await items.waiting(2)
-        await held(seen.data["waiting"], "read", requests)
+    async with client.in_flight() as send, items.locks.table_locked():
+        requests = send(*(f"/items/{items.rows.pick_unused_id()}" for _ in range(READS)))
+        seen = await items.locks.wait_for_reads(2)
+        await held(seen.waiting, "read", requests)
         for exchange in alone:
             await expect_same_meanwhile(
                 exchange, f"while {READS} reads are outstanding", seen, client, target
@@ -161,7 +163,7 @@ async def expect_same_meanwhile(
             f"an answer of {alone.target} {situation}",
             exchange.outcome,
             [exchange, fact],
-            target.blocking_line(),
+            target.find_blocking_line(),
         )
     if alone.target in (
         SUBMISSION,
@@ -182,29 +184,29 @@ async def expect_same_meanwhile(
 async def test_different_kinds_of_io_overlap(
     client: Client, items: Database, upstream: Upstream, target: Target
 ) -> None:
-    async with client.in_flight() as send, items.locked(), upstream.holding() as hold:
-        requests = send(f"/items/{items.unused_id()}")
-        seen = await items.waiting(1)
-        await held(seen.data["waiting"], "read", requests)
+    async with client.in_flight() as send, items.locks.table_locked(), upstream.holding() as hold:
+        requests = send(f"/items/{items.rows.pick_unused_id()}")
+        seen = await items.locks.wait_for_reads(1)
+        await held(seen.waiting, "read", requests)
         send("/external-data")
-        if not await upstream.arrived(hold, 1):
+        if not await upstream.wait_for_requests(hold, 1):
             got = "a read that waits, and no outbound call"
             blocked(
                 "an outbound call at the upstream while a read waits for the table",
                 got,
                 [seen],
-                target.blocking_line(),
+                target.find_blocking_line(),
             )
 
 
 @pytest.mark.requirement("CONC-6")
 async def test_every_held_request_ends_with_its_own_answer(client: Client, items: Database) -> None:
-    rows = [await items.add(id=items.unused_id(apart)) for apart in APART]
+    rows = [await items.rows.insert(id=items.rows.pick_unused_id(apart)) for apart in APART]
     async with client.in_flight() as send:
-        async with items.locked():
+        async with items.locks.table_locked():
             requests = send(*(f"/items/{row['id']}" for row in rows))
-            seen = await items.waiting(2)
-            await held(seen.data["waiting"], "read", requests)
+            seen = await items.locks.wait_for_reads(2)
+            await held(seen.waiting, "read", requests)
         for read, row in zip(requests, rows, strict=True):
             expect(await read.answer(), model.item(row), seen)
 
@@ -214,11 +216,11 @@ async def test_every_held_call_ends_with_an_answer_of_its_own(
     client: Client, upstream: Upstream
 ) -> None:
     nonces = [{"nonce": number} for number in range(8)]
-    with upstream.answering(*(document(nonce) for nonce in nonces)):
+    with upstream.answering(*(make_reply(nonce) for nonce in nonces)):
         async with client.in_flight() as send:
             async with upstream.holding() as hold:
                 requests = send(*["/external-data"] * len(nonces))
-                arrived = await upstream.arrived(hold, len(nonces))
+                arrived = await upstream.wait_for_requests(hold, len(nonces))
                 await held(arrived, "outbound call", requests)
                 no_evidence_unless(
                     arrived == len(nonces),
@@ -250,11 +252,11 @@ async def test_a_stalled_broker_blocks_only_the_submission(
     client: Client, queue: Broker, target: Target
 ) -> None:
     alone = await answered_alone(client, "/async", SUBMISSION)
-    async with client.in_flight() as send, queue.stalled():
+    async with client.in_flight() as send, queue.faults.writes_stalled():
         submission = send.post(SUBMISSION, {"stalled": True})
-        seen = await queue.writes_waiting()
+        seen = await queue.clients.wait_for_write()
         no_evidence_unless(
-            seen.data["waiting"] > 0 and not submission.ended,
+            seen.waiting > 0 and not submission.ended,
             "no command of the service's waited for the stalled broker",
         )
         await expect_same_meanwhile(
@@ -273,17 +275,21 @@ async def test_an_unreachable_broker_blocks_only_the_submission(
     client: Client, queue: Broker, target: Target, run: Run
 ) -> None:
     await answered_alone(client, SUBMISSION)
-    before = await queue.refusals()
-    async with client.in_flight() as send, queue.refusing() as fact:
+    before = await queue.clients.count_rejections()
+    async with client.in_flight() as send, queue.faults.logins_refused() as fact:
         submission = send.post(SUBMISSION, {"refused": True})
-        seen = await queue.turned_away(before + 1, until=lambda: submission.ended)
+        seen = await queue.clients.wait_for_rejections(
+            before + 1, or_until=lambda: submission.ended
+        )
         no_evidence_unless(
-            submission.ended or seen.data["refusals"] > before,
+            submission.ended or seen.refusals > before,
             "the service did not try to reach the broker that refuses it",
         )
         meanwhile = await answered_meanwhile(send, submission)
         if meanwhile and not meanwhile.answered:
-            blocked(MEANWHILE, meanwhile.outcome, [meanwhile, fact, seen], target.blocking_line())
+            blocked(
+                MEANWHILE, meanwhile.outcome, [meanwhile, fact, seen], target.find_blocking_line()
+            )
     life = await run.life(BrokerlessLife)
     no_evidence_unless(
         life.submission is not None, "the service does not start without a broker (TASK-17)"
@@ -301,9 +307,9 @@ async def test_clients_that_leave_cost_no_capacity(
             await call(OUTBOUND, send, hold, upstream)
             for request in send.pending:
                 await request.leave()
-    async with client.in_flight() as send, items.locked():
-        requests = send(*(f"/items/{items.unused_id()}" for _ in range(READS)))
-        await held((await items.waiting(2)).data["waiting"], "read", requests)
+    async with client.in_flight() as send, items.locks.table_locked():
+        requests = send(*(f"/items/{items.rows.pick_unused_id()}" for _ in range(READS)))
+        await held((await items.locks.wait_for_reads(2)).waiting, "read", requests)
         for request in requests:
             await request.leave()
     try:
@@ -359,7 +365,7 @@ async def test_work_of_a_client_that_left(
 ) -> None:
     async with client.in_flight() as send, upstream.holding() as hold:
         (request,) = send("/external-data")
-        await held(await upstream.arrived(hold, 1), "outbound call", [request])
+        await held(await upstream.wait_for_requests(hold, 1), "outbound call", [request])
         await request.leave()
         later = [await client.get("/async") for _ in range(20)]
         became = "had been given up" if hold.given_up else "was outstanding still"

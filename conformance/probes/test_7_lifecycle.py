@@ -7,7 +7,8 @@ import pytest
 
 from conformance.client.http import Client
 from conformance.core.errors import Violation
-from conformance.core.evidence import LogLine, Observation
+from conformance.core.evidence import LogLine
+from conformance.core.observations import EndedSessions
 from conformance.judging.assertions import expect, expect_status, no_evidence_unless, require
 from conformance.scenarios.lifecycle import (
     STARTING,
@@ -35,7 +36,7 @@ def saying(text: str, lines: Sequence[LogLine]) -> list[LogLine]:
 
 @pytest.mark.requirement("LIFE-1")
 async def test_starting_up_is_printed_once_before_the_first_answer(run: Run) -> None:
-    no_evidence_unless(run.target.process.is_heard, UNHEARD)
+    no_evidence_unless(run.target.process.has_output, UNHEARD)
     life = await run.life(StoppedLife)
     assert life.ending
     early, all_lines = (
@@ -59,7 +60,7 @@ async def test_starting_up_is_printed_once_before_the_first_answer(run: Run) -> 
 
 @pytest.mark.requirement("LIFE-2")
 async def test_shutting_down_is_printed_once_only_after_the_stop_signal(run: Run) -> None:
-    no_evidence_unless(run.target.process.is_heard, UNHEARD)
+    no_evidence_unless(run.target.process.has_output, UNHEARD)
     life = await run.life(StoppedLife)
     assert life.ending
     early = saying(STOPPING, life.ending.lines_at_signal)
@@ -118,14 +119,14 @@ async def test_a_request_in_flight_at_sigterm_is_answered(run: Run) -> None:
     life = await run.life(RestartedLife)
     assert life.waiting and life.in_flight and life.terminated and life.sessions_at_end
     no_evidence_unless(
-        life.waiting.data["waiting"] > 0,
+        life.waiting.waiting > 0,
         "no read waited for the locked table, so none was in flight",
     )
     expect(life.in_flight, model.item(life.row), life.waiting, life.terminated.signalled)
     expect_goodbyes(life.sessions_at_end, life.terminated)
 
 
-def expect_goodbyes(seen: Observation, ending: Ending) -> None:
+def expect_goodbyes(seen: EndedSessions, ending: Ending) -> None:
     """Every session was closed with a goodbye."""
     require(
         goodbyes(seen), "every session closed with a goodbye", seen.text, [ending.signalled, seen]

@@ -29,7 +29,7 @@ from conformance.spec.catalogue import Level, Requirement, catalogue
 from conformance.target.server import Target
 from conformance.target.worker import Worker
 from conformance.testbed.broker import Broker
-from conformance.testbed.postgres_session import Database
+from conformance.testbed.database import Database
 from conformance.testbed.upstream import Upstream
 
 PROBES = Path(__file__).parents[1] / "probes"

@@ -11,14 +11,23 @@ from typing import Any, ClassVar
 from conformance.client.http import Client, InFlight, Pending
 from conformance.core import timeouts
 from conformance.core.errors import NoEvidence, WrongUsage
-from conformance.core.evidence import Exchange, LogLine, Observation, ProcessEvent
+from conformance.core.evidence import Exchange, LogLine, ProcessEvent
+from conformance.core.observations import (
+    BlockingLine,
+    EndedSessions,
+    LockCount,
+    SessionCount,
+    TableSnapshot,
+)
 from conformance.core.polling import Pauses
 from conformance.target.server import HOST, Launch, NotReady, Target
 from conformance.testbed import postgres_admin
-from conformance.testbed.embedded import free_port
-from conformance.testbed.postgres_session import Database
-from conformance.testbed.processes import names_of
-from conformance.testbed.upstream import Hold, Manner, Upstream
+from conformance.testbed.database import Database
+from conformance.testbed.ports import claim_port
+from conformance.testbed.postgres_admin import DatabaseAccess
+from conformance.testbed.process_table import list_names
+from conformance.testbed.upstream import Upstream
+from conformance.testbed.upstream_hold import Hold, HoldMode
 
 STARTING, STOPPING = "Starting up...", "Shutting down..."
 IDLE_CLIENTS = 3
@@ -74,12 +83,12 @@ def _end_existing(launch: Launch) -> None:
     except WrongUsage:
         return
     running.send(signal.SIGTERM)
-    running.ended(timeouts.STOP_DEADLINE)
+    running.wait_for_end(timeouts.STOP_DEADLINE)
     running.kill()
 
 
 @asynccontextmanager
-async def opened(place: postgres_admin.Place, launch: Launch) -> AsyncIterator[Database]:
+async def opened(place: DatabaseAccess, launch: Launch) -> AsyncIterator[Database]:
     """The suite's own session on a copy's database."""
     database = Database(place, launch.journal)
     await database.open()
@@ -100,13 +109,13 @@ async def begun(target: Target) -> NotReady | None:
 
 async def end(target: Target, number: signal.Signals) -> Ending:
     """Send a signal and wait for the end."""
-    lines = target.process.output()
+    lines = target.process.read_output()
     return await asyncio.to_thread(_ended, target, target.process.send(number), lines)
 
 
 def _ended(target: Target, signalled: ProcessEvent, lines_at_signal: list[LogLine]) -> Ending:
     process = target.process
-    status = process.ended(timeouts.STOP_DEADLINE)
+    status = process.wait_for_end(timeouts.STOP_DEADLINE)
     deadline = time.monotonic() + timeouts.STOP_DEADLINE
     pauses = Pauses()
     while not (is_free := target.port_is_free()) or process.children:
@@ -114,13 +123,18 @@ def _ended(target: Target, signalled: ProcessEvent, lines_at_signal: list[LogLin
             break
         time.sleep(pauses.next)  # what the process started may end a moment after it
     return Ending(
-        signalled, lines_at_signal, status, names_of(process.children), is_free, process.output()
+        signalled,
+        lines_at_signal,
+        status,
+        list_names(process.children),
+        is_free,
+        process.read_output(),
     )
 
 
-def on(place: postgres_admin.Place) -> dict[str, str]:
+def on(place: DatabaseAccess) -> dict[str, str]:
     """The variable that puts a copy on a database of its own."""
-    return {"DATABASE_URL": str(place.target_url)}
+    return {"DATABASE_URL": str(place.target_dsn)}
 
 
 @dataclass
@@ -135,16 +149,16 @@ class StoppedLife(Life):
     )
 
     lines_at_first_answer: list[LogLine] = field(default_factory=list)
-    sessions_at_first_answer: Observation | None = None
+    sessions_at_first_answer: SessionCount | None = None
     reads: list[Exchange] = field(default_factory=list)
-    table_before: Observation | None = None
-    table_after: Observation | None = None
-    sessions_at_signal: Observation | None = None
+    table_before: TableSnapshot | None = None
+    table_after: TableSnapshot | None = None
+    sessions_at_signal: SessionCount | None = None
     ending: Ending | None = None
-    sessions_at_end: Observation | None = None
+    sessions_at_end: EndedSessions | None = None
 
 
-async def stopped(launch: Launch, place: postgres_admin.Place) -> StoppedLife:
+async def stopped(launch: Launch, place: DatabaseAccess) -> StoppedLife:
     """Live such a life on a database of its own, where the role may write, so that a read that writes succeeds in it."""
     life = StoppedLife()
     async with (
@@ -155,16 +169,16 @@ async def stopped(launch: Launch, place: postgres_admin.Place) -> StoppedLife:
             life.failure = failure
             return life
         life.lines_at_first_answer = target.lines_at_first_answer
-        life.sessions_at_first_answer = await database.sessions()
-        rows = [await database.add() for _ in range(3)]
-        life.table_before = await database.snapshot()
+        life.sessions_at_first_answer = await database.sessions.count_sessions()
+        rows = [await database.rows.insert() for _ in range(3)]
+        life.table_before = await database.rows.take_snapshot()
         life.reads = await client.all(
-            *(f"/items/{row['id']}" for row in rows), f"/items/{database.unused_id()}"
+            *(f"/items/{row['id']}" for row in rows), f"/items/{database.rows.pick_unused_id()}"
         )
-        life.table_after = await database.snapshot()
-        life.sessions_at_signal = await database.sessions()
+        life.table_after = await database.rows.take_snapshot()
+        life.sessions_at_signal = await database.sessions.count_sessions()
         life.ending = await end(target, signal.SIGTERM)
-        life.sessions_at_end = await database.sessions_ended()
+        life.sessions_at_end = await database.sessions.wait_until_ended()
     return life
 
 
@@ -177,7 +191,7 @@ class KilledLife(Life):
     submission: Exchange | None = None
 
 
-async def killed(launch: Launch, place: postgres_admin.Place) -> KilledLife:
+async def killed(launch: Launch, place: DatabaseAccess) -> KilledLife:
     """Live such a life."""
     life = KilledLife()
     async with copy(launch, "to be killed", on(place)) as (target, client):
@@ -196,22 +210,22 @@ class RestartedLife(Life):
     looked_at_by = frozenset({"LIFE-4", "LIFE-5", "LIFE-8", "LIFE-9"})
 
     row: dict[str, Any] = field(default_factory=dict)
-    waiting: Observation | None = None  # the read that is in flight when SIGTERM comes
+    waiting: LockCount | None = None  # the read that is in flight when SIGTERM comes
     in_flight: Exchange | None = None  # and its answer
     terminated: Ending | None = None  # the first copy's, with a read in flight and idle clients
-    sessions_at_end: Observation | None = None
+    sessions_at_end: EndedSessions | None = None
     after_stop: NotReady | None = None  # why the second copy did not begin
     after_kill: NotReady | None = None  # why the third did not
     interrupted: Ending | None = None
-    sessions_after_interrupt: Observation | None = None
+    sessions_after_interrupt: EndedSessions | None = None
 
 
-async def restarted(launch: Launch, place: postgres_admin.Place) -> RestartedLife:
+async def restarted(launch: Launch, place: DatabaseAccess) -> RestartedLife:
     """Live such a life on a database of its own."""
     life = RestartedLife()
-    name, port = "to be started again", free_port()
+    name, port = "to be started again", claim_port()
     async with opened(place, launch) as database:
-        life.row = await database.add()
+        life.row = await database.rows.insert()
         async with copy(launch, name, on(place), port) as (target, client):
             if failure := await begun(target):
                 life.failure = failure
@@ -219,13 +233,13 @@ async def restarted(launch: Launch, place: postgres_admin.Place) -> RestartedLif
             await _terminate_over_a_read(life, database, target, client)
         async with copy(launch, name, on(place), port) as (target, _):
             life.after_stop = await begun(target)
-        await database.sessions_ended()  # those of a copy that was killed are abandoned
+        await database.sessions.wait_until_ended()  # those of a copy that was killed are abandoned
         async with copy(launch, name, on(place), port) as (target, client):
             life.after_kill = await begun(target)
             if life.after_kill is None:
                 await client.get(f"/items/{life.row['id']}")
                 life.interrupted = await end(target, signal.SIGINT)
-                life.sessions_after_interrupt = await database.sessions_ended()
+                life.sessions_after_interrupt = await database.sessions.wait_until_ended()
     return life
 
 
@@ -233,16 +247,16 @@ async def _terminate_over_a_read(
     life: RestartedLife, database: Database, target: Target, client: Client
 ) -> None:
     async with client.idle(IDLE_CLIENTS):
-        async with client.in_flight() as send, database.locked():
+        async with client.in_flight() as send, database.locks.table_locked():
             (read,) = send(f"/items/{life.row['id']}")
-            life.waiting = await database.waiting(1)
-            lines = target.process.output()
+            life.waiting = await database.locks.wait_for_reads(1)
+            lines = target.process.read_output()
             signalled = target.process.send(signal.SIGTERM)
             await _taken(target, read)
             await asyncio.sleep(timeouts.GRACE_WATCHED)
         life.in_flight = await read.answer()
         life.terminated = await asyncio.to_thread(_ended, target, signalled, lines)
-    life.sessions_at_end = await database.sessions_ended()
+    life.sessions_at_end = await database.sessions.wait_until_ended()
 
 
 async def _taken(target: Target, read: Pending) -> None:
@@ -267,15 +281,15 @@ class RefusedLife(Life):
     lines: list[LogLine] = field(default_factory=list)
 
 
-async def refused(launch: Launch, place: postgres_admin.Place) -> RefusedLife:
+async def refused(launch: Launch, place: DatabaseAccess) -> RefusedLife:
     """Live such a life: nothing listens where its database should be."""
     life = RefusedLife()
-    url = postgres_admin.at_port(str(place.target_url), free_port())
+    url = postgres_admin.replace_port(str(place.target_dsn), claim_port())
     async with copy(launch, "without a database", {"DATABASE_URL": url}) as (target, client):
         life.refused = await begun(target)
         if life.refused is None:
             life.answer = await client.get("/async")
-        life.lines = target.process.output()
+        life.lines = target.process.read_output()
     return life
 
 
@@ -289,11 +303,11 @@ class UnansweredLife(Life):
     answer: Exchange | None = None
 
 
-async def unanswered(launch: Launch, place: postgres_admin.Place) -> UnansweredLife:
+async def unanswered(launch: Launch, place: DatabaseAccess) -> UnansweredLife:
     """Live such a life."""
     life = UnansweredLife()
     async with _silent_server(launch.addresses) as (port, connected):
-        url = postgres_admin.at_port(str(place.target_url), port)
+        url = postgres_admin.replace_port(str(place.target_dsn), port)
         async with copy(launch, "whose database is silent", {"DATABASE_URL": url}) as (
             target,
             client,
@@ -314,7 +328,7 @@ async def _silent_server(addresses: Sequence[str]) -> AsyncIterator[tuple[int, a
         writers.append(writer)
         connected.set()
 
-    port = free_port()
+    port = claim_port()
     server = await asyncio.start_server(accept, addresses, port)
     try:
         yield port, connected
@@ -349,14 +363,14 @@ class BrokerlessLife(Life):
     meanwhile: Exchange | None = (
         None  # of /async, while the submission was without an answer; the first that did not come, or the last
     )
-    stack: Observation | None = None  # where the event loop was stuck, if that did not come
+    stack: BlockingLine | None = None  # where the event loop was stuck, if that did not come
     submission: Exchange | None = None
 
 
-async def brokerless(launch: Launch, place: postgres_admin.Place) -> BrokerlessLife:
+async def brokerless(launch: Launch, place: DatabaseAccess) -> BrokerlessLife:
     """Live such a life: nothing listens where its broker should be."""
     life = BrokerlessLife()
-    url = f"redis://{HOST}:{free_port()}/0"
+    url = f"redis://{HOST}:{claim_port()}/0"
     broker = dict.fromkeys(("REDIS_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"), url)
     async with copy(launch, "without a broker", {**on(place), **broker}) as (target, client):
         life.refused = await begun(target)
@@ -366,7 +380,7 @@ async def brokerless(launch: Launch, place: postgres_admin.Place) -> BrokerlessL
                 submission = send.post("/process-data/", {"reached": False})
                 life.meanwhile = await answered_meanwhile(send, submission)
                 if life.meanwhile and not life.meanwhile.answered:
-                    life.stack = await asyncio.to_thread(target.blocking_line)
+                    life.stack = await asyncio.to_thread(target.find_blocking_line)
                 life.submission = await submission.answer(timeouts.REFUSAL_DEADLINE)
     return life
 
@@ -404,7 +418,7 @@ class PatientLife(Life):
     answer_to_unanswered: Exchange | None = None
 
 
-async def patient(launch: Launch, place: postgres_admin.Place) -> PatientLife:
+async def patient(launch: Launch, place: DatabaseAccess) -> PatientLife:
     """Live such a life."""
     life = PatientLife()
     upstream = Upstream(launch.journal, None, launch.addresses)
@@ -423,13 +437,13 @@ async def patient(launch: Launch, place: postgres_admin.Place) -> PatientLife:
 
 async def unheard(life: PatientLife, client: Client, upstream: Upstream) -> PatientLife:
     """What becomes of a call whose answer the upstream does not end, and of one that it does not answer."""
-    async with client.in_flight() as send, upstream.holding(Manner.BEGUN) as life.unfinished:
+    async with client.in_flight() as send, upstream.holding(HoldMode.TRUNCATED) as life.unfinished:
         (first,) = send("/external-data")
-        if not await upstream.arrived(life.unfinished, 1):
+        if not await upstream.wait_for_requests(life.unfinished, 1):
             return life
-        async with upstream.holding(Manner.SILENT) as life.unanswered:
+        async with upstream.holding(HoldMode.SILENT) as life.unanswered:
             (second,) = send("/external-data")
-            await upstream.arrived(life.unanswered, 1)
+            await upstream.wait_for_requests(life.unanswered, 1)
             life.meanwhile = await client.get("/async")
             answers = (call.answer(timeouts.GIVE_UP_DEADLINE) for call in (first, second))
             life.answer_to_unfinished, life.answer_to_unanswered = await asyncio.gather(*answers)
@@ -437,7 +451,7 @@ async def unheard(life: PatientLife, client: Client, upstream: Upstream) -> Pati
 
 
 # Every life and what lives it, those first that take longest or are needed first.
-LIVES: dict[type[Life], Callable[[Launch, postgres_admin.Place], Coroutine[Any, Any, Life]]] = {
+LIVES: dict[type[Life], Callable[[Launch, DatabaseAccess], Coroutine[Any, Any, Life]]] = {
     PatientLife: patient,
     KilledLife: killed,
     RestartedLife: restarted,
@@ -455,6 +469,6 @@ def never_began(failure: NotReady) -> NoEvidence:
     )
 
 
-def goodbyes(seen: Observation) -> bool:
+def goodbyes(seen: EndedSessions) -> bool:
     """Whether every session ended with a goodbye, as `sessions_ended` saw it."""
-    return bool(seen.data["abandoned"] == 0 and seen.data["open"] == 0)
+    return seen.all_disconnected

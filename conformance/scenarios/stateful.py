@@ -16,8 +16,10 @@ from conformance.core.evidence import Exchange, Fact, Journal, Observation
 from conformance.judging.assertions import expect, expect_status
 from conformance.spec import model
 from conformance.testbed.broker import Broker
-from conformance.testbed.postgres_session import Database
-from conformance.testbed.upstream import Manner, Reply, Upstream, document
+from conformance.testbed.database import Database
+from conformance.testbed.upstream import Upstream
+from conformance.testbed.upstream_hold import HoldMode
+from conformance.testbed.upstream_replies import Reply, make_reply
 
 PROGRAM = "program"  # the channel of the fact that holds one
 SLOTS = 2  # rows that a program speaks of, by number
@@ -174,31 +176,31 @@ class Play:
         for state in reversed(list(self._states.values())):
             await state.aclose()
         for item_id in self.world.rows:
-            await self.items.delete(item_id)
+            await self.items.rows.delete(item_id)
 
     # Changes
 
     def id_of(self, slot: int) -> int:
         """The id of a slot's row."""
-        return self._ids.setdefault(slot, self.items.unused_id())
+        return self._ids.setdefault(slot, self.items.rows.pick_unused_id())
 
     async def _add(self, slot: int) -> None:
-        self.world.rows[self.id_of(slot)] = await self.items.add(id=self.id_of(slot))
+        self.world.rows[self.id_of(slot)] = await self.items.rows.insert(id=self.id_of(slot))
 
     async def _change(self, slot: int) -> None:
         quantity = len(self.done)  # a value that the row did not have before
-        self.world.rows[self.id_of(slot)] = await self.items.change(
+        self.world.rows[self.id_of(slot)] = await self.items.rows.update(
             self.id_of(slot), quantity=quantity, name=f"changed by step {quantity}"
         )
 
     async def _delete(self, slot: int) -> None:
-        await self.items.delete(self.id_of(slot))
+        await self.items.rows.delete(self.id_of(slot))
         del self.world.rows[self.id_of(slot)]
 
     async def _document(self, number: int) -> None:
         self.world.document = {"document": number}
         if not self.world.upstream_fails:
-            await self._enter("document", self.upstream.answering(document(self.world.document)))
+            await self._enter("document", self.upstream.answering(make_reply(self.world.document)))
 
     # What is held, and what fails
 
@@ -217,7 +219,7 @@ class Play:
             await stack.aclose()
 
     async def _lock(self) -> None:
-        await self._enter("lock", self.items.locked())
+        await self._enter("lock", self.items.locks.table_locked())
         self.world.reads_are_held = True
 
     async def _unlock(self) -> None:
@@ -226,7 +228,7 @@ class Play:
         await self._answered("item")
 
     async def _hold(self) -> None:
-        await self._enter("hold", self.upstream.holding(Manner.UNDECIDED))
+        await self._enter("hold", self.upstream.holding(HoldMode.TRICKLE_HEAD))
         self.world.calls_are_held = True
 
     async def _release(self) -> None:
@@ -235,7 +237,7 @@ class Play:
         await self._answered("external")
 
     async def _database_refuses(self) -> None:
-        await self._enter("database", self.items.refusing())
+        await self._enter("database", self.items.faults.logins_refused())
         self.world.database_refuses = True
         self._disturb("item")
 
@@ -245,13 +247,16 @@ class Play:
         await self._recovered()
 
     async def _sessions_end(self) -> None:
-        await self.items.terminate()
+        await self.items.sessions.terminate_sessions()
         self._disturb("item")
         await self._recovered()
 
     async def _recovered(self) -> None:
         """Reads succeed again, as DB-12 wants it."""
-        expect(await reads_again(self.client, f"/items/{self.items.unused_id()}"), model.item(None))
+        expect(
+            await reads_again(self.client, f"/items/{self.items.rows.pick_unused_id()}"),
+            model.item(None),
+        )
 
     async def _upstream_fails(self) -> None:
         await self._leave("document")
@@ -261,10 +266,10 @@ class Play:
     async def _upstream_heals(self) -> None:
         await self._leave("upstream")
         self.world.upstream_fails = False
-        await self._enter("document", self.upstream.answering(document(self.world.document)))
+        await self._enter("document", self.upstream.answering(make_reply(self.world.document)))
 
     async def _broker_denies(self) -> None:
-        await self._enter("broker", self.queue.refusing_writes())
+        await self._enter("broker", self.queue.faults.writes_refused())
         self.world.broker_denies = True
 
     async def _broker_heals(self) -> None:

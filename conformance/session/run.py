@@ -21,6 +21,7 @@ from conformance.config.options import Options
 from conformance.core import timeouts
 from conformance.core.errors import BrokenTestbed, NoEvidence, Violation, WrongUsage
 from conformance.core.evidence import Exchange, Fact, Journal, Observation
+from conformance.core.observations import RouteList
 from conformance.core.polling import Pauses
 from conformance.judging.claim import claim
 from conformance.judging.verdict import (
@@ -50,14 +51,18 @@ from conformance.target.server import (
     why_it_did_not_start,
 )
 from conformance.target.worker import Worker
-from conformance.testbed import persistent, postgres_admin, redis_admin
+from conformance.testbed import postgres_admin, redis_admin
 from conformance.testbed.broker import Broker
+from conformance.testbed.database import Database
 from conformance.testbed.embedded import explain_no_space
-from conformance.testbed.guard import Guard, guarded_folder
-from conformance.testbed.persistent import State
-from conformance.testbed.postgres_session import Database
-from conformance.testbed.processes import Running, kill_all, last_said, started_with
+from conformance.testbed.guard import Guard, make_guarded_folder
+from conformance.testbed.postgres_admin import DatabaseAccess
+from conformance.testbed.process_output import take_last_lines
+from conformance.testbed.process_table import find_processes_started_with, kill_processes
+from conformance.testbed.processes import Running
+from conformance.testbed.redis_admin import BrokerAccess
 from conformance.testbed.services import Services
+from conformance.testbed.testbed_state import TestbedState, find_testbed
 from conformance.testbed.upstream import Upstream
 
 T = TypeVar("T", bound=lifecycle.Life)
@@ -99,7 +104,7 @@ class Run:
         self.database: Database | None = None
         self.queue: Broker | None = None
         self.upstream: Upstream | None = None
-        self.standing: State | None = (
+        self.standing: TestbedState | None = (
             None  # the testbed that somebody has left standing for the target
         )
         self.collected: dict[str, list[str]] = {requirement.id: [] for requirement in self.selected}
@@ -126,11 +131,11 @@ class Run:
         """Make the run's folder, and start everything else in the background. Raises WrongUsage."""
         self._open_folder()
         if self.options.target_url:
-            self.standing = persistent.found(self.options)
+            self.standing = find_testbed(self.options.testbed_settings)
         if self.standing:
             self._cleanup.enter_context(self.standing.leased())
         self.services = Services(
-            self.options,
+            self.options.testbed_settings,
             self.folder,
             self.journal,
             self._cleanup,
@@ -171,7 +176,7 @@ class Run:
     def _open_folder(self) -> None:
         place = Path(tempfile.gettempdir())
         try:
-            self.folder, self._guard = guarded_folder()
+            self.folder, self._guard = make_guarded_folder()
             self._cleanup.callback(shutil.rmtree, self.folder, ignore_errors=True)
             self.folder.chmod(0o711)  # the embedded servers may run as another user
             for name in ("start", "tmp"):
@@ -195,42 +200,44 @@ class Run:
     def _open_postgres(self) -> None:
         if not self.options.target_url:
             self.services.open_postgres()
-            self.database = Database(self.services.make_place(), self.journal)
+            self.database = Database(self.services.make_database(), self.journal)
         elif place := self.standing.postgres if self.standing else self._adopted():
             database = self.database = Database(place, self.journal)
-            self._cleanup.callback(lambda: asyncio.run(database.forget()))
+            self._cleanup.callback(lambda: asyncio.run(database.rows.delete_inserted()))
             self.described["postgres"] = (
-                asyncio.run(postgres_admin.version(place.admin_url)) + self._of_whom
+                asyncio.run(postgres_admin.read_version(place.admin_url)) + self._of_whom
             )
 
-    def _adopted(self) -> postgres_admin.Place | None:
+    def _adopted(self) -> DatabaseAccess | None:
         url = self.options.database_url
-        return asyncio.run(postgres_admin.adopt(url)) if url else None
+        return asyncio.run(postgres_admin.adopt_database(url)) if url else None
 
     def _open_redis(self) -> None:
         place = self._place_in_redis()
         if place is None:
             return
         if self.options.target_url:
-            self.described["redis"] = redis_admin.version(place.admin_url) + self._of_whom
+            self.described["redis"] = redis_admin.read_version(place.admin_url) + self._of_whom
         if self.options.target_url or self.options.redis_url:
             self._cleanup.callback(
-                lambda: redis_admin.drop(
-                    place, set(self.submissions), ours=not self.options.target_url
+                lambda: (
+                    redis_admin.remove_tasks(place, set(self.submissions))
+                    if self.options.target_url
+                    else redis_admin.drop_user(place)
                 )
             )
         self.queue = Broker(place, self.journal, shared=bool(self.options.target_url))
 
-    def _place_in_redis(self) -> redis_admin.Place | None:
+    def _place_in_redis(self) -> BrokerAccess | None:
         url = self.options.redis_url
         if not self.options.target_url:
             self.services.open_redis()
-            return redis_admin.create(self.services.redis_url)
+            return redis_admin.create_user(self.services.redis_url)
         if self.standing:
             return self.standing.redis
         if url:
             redis_admin.check_rights(url, empty=False)
-        return redis_admin.Place(url, None, None) if url else None
+        return BrokerAccess(url, None, None) if url else None
 
     @property
     def _of_whom(self) -> str:
@@ -247,10 +254,6 @@ class Run:
         )
         try:
             upstream.start()
-        except OSError as error:
-            raise WrongUsage(
-                f"--upstream-port wants a port that is free; {port} is taken ({error.strerror})"
-            ) from error
         finally:
             self._cleanup.callback(upstream.stop)
         self.upstream = upstream
@@ -292,8 +295,8 @@ class Run:
         health = self.target.health(("GET", "/external-data", None))
         reached = (
             bool(self.upstream.requests),
-            asyncio.run(postgres_admin.is_used(self.standing.postgres)),
-            redis_admin.is_used(self.standing.redis),
+            asyncio.run(postgres_admin.has_sessions(self.standing.postgres)),
+            redis_admin.has_connections(self.standing.redis),
         )
         if health.is_well and not any(reached):
             raise WrongUsage(
@@ -316,10 +319,10 @@ class Run:
         variables = {"TMPDIR": self._scratch}
         if self.database:
             variables["DATABASE_URL"] = (
-                self.database.place.target_url or self.database.place.admin_url
+                self.database.access.target_dsn or self.database.access.admin_url
             )
         if self.queue:
-            url = self.queue.place.target_url or self.queue.place.admin_url
+            url = self.queue.access.target_dsn or self.queue.access.admin_url
             variables |= dict.fromkeys(
                 ("REDIS_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"), url
             )
@@ -339,14 +342,14 @@ class Run:
             self._source = self._copies.submit(routes.read, self.launch, Path(self._scratch))
         if not needed:
             return
-        shared = self.services.make_place()  # for those that do not look at their database
+        shared = self.services.make_database()  # for those that do not look at their database
         for kind in needed:
             self._lives[kind] = self._copies.submit(self._live, kind, shared)
 
-    def _live(self, kind: type[lifecycle.Life], shared: postgres_admin.Place) -> lifecycle.Life:
+    def _live(self, kind: type[lifecycle.Life], shared: DatabaseAccess) -> lifecycle.Life:
         place = shared
         if kind in (lifecycle.StoppedLife, lifecycle.RestartedLife):
-            place = self.services.make_place(may_write=kind is lifecycle.StoppedLife)
+            place = self.services.make_database(may_write=kind is lifecycle.StoppedLife)
         return asyncio.run(lifecycle.LIVES[kind](self.launch, place))
 
     def _started(self, process: Running) -> None:
@@ -411,7 +414,7 @@ class Run:
         ]
         if not silent or not self.target.is_ours or requirement.id in (READINESS, OUTLIVING_FAULTS):
             return violation
-        if self.target.process.ended(timeouts.DEATH_DEADLINE) is None:
+        if self.target.process.wait_for_end(timeouts.DEATH_DEADLINE) is None:
             return violation
         return NoEvidence(
             f"the target died while it was looked at ({READINESS}): {silent[0].summary}"
@@ -420,11 +423,11 @@ class Run:
     def _revive(self, requirement: Requirement) -> None:
         """Start the target again where it has died by itself, so that the rest can be judged."""
         if self.target.is_ours and self.target.is_ending():
-            self.target.process.ended(timeouts.DEATH_DEADLINE)
+            self.target.process.wait_for_end(timeouts.DEATH_DEADLINE)
         if self.target.alive:
             return
         process = self.target.process
-        lines = last_said(process.output(), 4)
+        lines = take_last_lines(process.read_output(), 4)
         event = self.journal.observe(
             "death", f"the process ended by itself with status {process.status}"
         )
@@ -493,14 +496,14 @@ class Run:
         assert self.database
         lived: Future[lifecycle.Life] = Future()
         try:
-            lived.set_result(await lifecycle.LIVES[kind](self.launch, self.database.place))
+            lived.set_result(await lifecycle.LIVES[kind](self.launch, self.database.access))
         except (NoEvidence, BrokenTestbed) as nothing:
             lived.set_exception(nothing)
         finally:
             await asyncio.to_thread(self._restart)
         return lived
 
-    async def routes(self) -> Observation:
+    async def routes(self) -> RouteList:
         """The application's routes, as they stand in its source. Raises NoEvidence where they cannot be read."""
         return await asyncio.wrap_future(self._source)
 
@@ -639,7 +642,7 @@ class Run:
             wait([self._opening], timeout=timeouts.BOOT_DEADLINE)
         for pool in (self._pool, self._copies):
             pool.shutdown(wait=True, cancel_futures=True)
-        kill_all(started_with(self._scratch))
+        kill_processes(find_processes_started_with(self._scratch))
         self._attempt(self._leave_running)
         self._attempt(self._cleanup.close)
         if self._guard:

@@ -5,20 +5,20 @@ import subprocess
 from pathlib import Path
 
 from conformance.core.errors import NoEvidence
-from conformance.core.evidence import Observation
+from conformance.core.observations import Route, RouteList
 from conformance.target.server import Launch
 
 SCRIPT = Path(__file__).parents[1] / "injected" / "routes.py"
 
 
-def read(launch: Launch, folder: Path) -> Observation:
-    """The routes as an observation, in its data under `routes`. Raises NoEvidence where they cannot be read."""
+def read(launch: Launch, folder: Path) -> RouteList:
+    """The routes as an observation. Raises NoEvidence where they cannot be read."""
     answer = folder / "routes.json"
     try:
         done = launch.run_inside(
             SCRIPT.read_text("utf-8"), str(launch.options.target_app), str(answer)
         )
-        routes = json.loads(answer.read_bytes())
+        routes = tuple(map(Route.from_json, json.loads(answer.read_bytes())))
     except subprocess.TimeoutExpired as error:
         raise NoEvidence(
             f"the application's routes could not be read: its import did not end in {error.timeout:.0f} s"
@@ -29,9 +29,9 @@ def read(launch: Launch, folder: Path) -> Observation:
         ]
         raise NoEvidence(f"the application's routes could not be read: {said[0]}") from error
     text = "; ".join(
-        f"{'async def' if route['coroutine'] else 'def'} {route['endpoint']} for {route['path']}"
+        f"{'async def' if route.coroutine else 'def'} {route.endpoint} for {route.path}"
         for route in routes
     )
-    return launch.journal.observe(
-        "source", f"the application routes {text or 'nothing'}", routes=routes
+    return launch.journal.record(
+        RouteList, text=f"the application routes {text or 'nothing'}", routes=routes
     )

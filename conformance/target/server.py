@@ -22,11 +22,13 @@ from conformance.client.http import HEADERS
 from conformance.config.options import Options
 from conformance.core import timeouts
 from conformance.core.errors import NoEvidence, Violation, WrongUsage
-from conformance.core.evidence import Journal, LogLine, Observation
+from conformance.core.evidence import Journal, LogLine
+from conformance.core.observations import BlockingLine
 from conformance.core.polling import Pauses
 from conformance.target.external import Control
-from conformance.testbed.embedded import free_port
-from conformance.testbed.processes import Process, Running, last_said
+from conformance.testbed.ports import claim_port
+from conformance.testbed.process_output import take_last_lines
+from conformance.testbed.processes import Process, Running
 
 if TYPE_CHECKING:
     from conformance.testbed.containers import Engine
@@ -125,7 +127,7 @@ class Launch:
         services = {key: value for key, value in self.services.items() if key != "TMPDIR"}
         where = {"HOST": EVERYWHERE, "PORT": str(INNER_PORT)} if port else {}
         environment = {**services, **where, "PYTHONUNBUFFERED": "1", **variables}
-        process = docker_process.start(
+        process = docker_process.start_container(
             self.engine,
             name,
             image,
@@ -235,8 +237,8 @@ class NotReady(Violation):
     """The target ended or never answered; `status` is the exit status where it ended."""
 
     def __init__(self, got: str, process: Running | None, status: int | None = None) -> None:
-        lines = process.output() if process else []
-        said = last_said(lines, 6)
+        lines = process.read_output() if process else []
+        said = take_last_lines(lines, 6)
         super().__init__("an answer to GET /async", got, said, _last_words(said[-3:]))
         self.status = status
         self.last_words = _last_words(said)
@@ -264,7 +266,7 @@ class Target:
         port: int | None = None,
     ) -> "Target":
         """Start a copy of the implementation, on a free port if none is given. Raises WrongUsage where the command cannot be run."""
-        port = port or free_port()
+        port = port or claim_port()
         try:
             process = launch.serve(name, port, variables)
         except FileNotFoundError as error:
@@ -339,7 +341,7 @@ class Target:
             pauses = Pauses()
             while (left := deadline - time.monotonic()) > 0:
                 if self._process and (ended := self._process.status) is not None:
-                    self._process.ended(timeouts.DEATH_DEADLINE)
+                    self._process.wait_for_end(timeouts.DEATH_DEADLINE)
                     raise NotReady(
                         f"the process ended with status {ended} before it answered",
                         self._process,
@@ -371,7 +373,7 @@ class Target:
                     time.sleep(pauses.next)
                 else:
                     if self._process:
-                        self.lines_at_first_answer = self._process.output()
+                        self.lines_at_first_answer = self._process.read_output()
                     return status
         raise NotReady(
             f"no answer within {timeouts.READY_DEADLINE:.0f} s: {trouble}", self._process
@@ -402,9 +404,9 @@ class Target:
                     self._mute.add(path)
         return Health(*statuses[:3])
 
-    def blocking_line(self) -> Observation | None:
+    def find_blocking_line(self) -> BlockingLine | None:
         """Where the target's event loop is stuck in the target's own code; None where it is not, or cannot be asked."""
-        return self._process.blocking_line(self._folder) if self._process else None
+        return self._process.find_blocking_line(self._folder) if self._process else None
 
     def is_ending(self) -> bool:
         """Whether it listens no more, as far as that can be told at once; so it is ending, or has ended."""

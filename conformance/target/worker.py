@@ -6,7 +6,8 @@ from conformance.core import timeouts
 from conformance.core.errors import NoEvidence, Violation
 from conformance.core.evidence import Fact, LogLine
 from conformance.target.server import Launch
-from conformance.testbed.processes import Running, last_said
+from conformance.testbed.process_output import take_last_lines
+from conformance.testbed.processes import Running
 
 
 class Worker:
@@ -39,7 +40,7 @@ class Worker:
             return
         if self._process and not self._proven:
             raise NoEvidence(
-                f"the worker ended with status {self._process.status} before it did anything: {' / '.join(self._process.last_lines(3))}"
+                f"the worker ended with status {self._process.status} before it did anything: {' / '.join(self._process.read_last_lines(3))}"
             )
         try:
             self._process = self._launch.work()
@@ -59,9 +60,9 @@ class Worker:
             if process is self._asked or process.status is not None
             else [process.send(signal.SIGTERM)]
         )
-        ended = process.ended(timeouts.STOP_DEADLINE)
+        ended = process.wait_for_end(timeouts.STOP_DEADLINE)
         process.kill()
-        return seen if ended is not None else [*seen, *last_said(process.output(), 3)]
+        return seen if ended is not None else [*seen, *take_last_lines(process.read_output(), 3)]
 
     def ask_to_stop(self) -> list[Fact]:
         """Send the worker SIGTERM, and see for GRACE_WATCHED whether it ends though it should not yet."""
@@ -69,7 +70,7 @@ class Worker:
             return []
         self._asked = self._process
         signalled = self._process.send(signal.SIGTERM)
-        self._process.ended(timeouts.GRACE_WATCHED)
+        self._process.wait_for_end(timeouts.GRACE_WATCHED)
         return [signalled]
 
     def kill(self) -> list[Fact]:
@@ -104,4 +105,4 @@ class Worker:
             return []
         if self._process.status is not None and not self._proven:
             self.start()
-        return last_said(self._process.output(), 3)
+        return take_last_lines(self._process.read_output(), 3)

@@ -1,329 +1,108 @@
-"""The suite's own sessions on a database: rows, locks, and the server's own view of the target's sessions."""
+"""The suite's own session on a database, in which one statement at a time runs."""
 
 import asyncio
-import secrets
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 import asyncpg
 
 from conformance.core import timeouts
-from conformance.core.errors import BrokenTestbed, NoEvidence
-from conformance.core.evidence import Journal, Observation
-from conformance.core.polling import Pauses
-from conformance.spec.model import shown
-from conformance.testbed.postgres_admin import POLICY_DROPPED, Place, blaming_the_testbed, connect
+from conformance.core.errors import NoEvidence
+from conformance.testbed.postgres_admin import DatabaseAccess, as_broken_testbed, connect
 
-ABANDONED = "SELECT sessions_abandoned FROM pg_stat_database WHERE datname = current_database()"
+LOCK_TIMEOUT = "SET LOCAL lock_timeout = '{milliseconds}ms'"
 
 
-class Database:
-    """The suite's own sessions on one place: rows made and looked up, locks taken, sessions counted."""
+class PostgresSession:
+    """A session of the suite's own. `work` says what a statement is for, should it fail.
 
-    def __init__(self, place: Place, journal: Journal) -> None:
-        self.place = place
-        self._journal = journal
-        self._next_id = 1_000_000_000 + secrets.randbelow(900_000_000)
-        self._made: set[int] = set()
-        self._missed = False
-        self._abandoned = 0  # sessions, as counted so far
+    Every method raises BrokenTestbed if the server does not do what it is asked.
+    """
+
+    def __init__(self, access: DatabaseAccess) -> None:
+        self.access = access
+        self._opened: asyncpg.Connection | None = None
+        self._table_oid = 0
         self._busy = asyncio.Lock()
 
     async def open(self) -> None:
         """Connect."""
-        with blaming_the_testbed("connect"):
-            self._connection = await connect(self.place.admin_url)
-            self._table = await self._connection.fetchval("SELECT 'items'::regclass::oid")
-            self._abandoned = await self._connection.fetchval(ABANDONED)
+        with as_broken_testbed("connect"):
+            self._opened = await connect(self.access.admin_url)
+        self._table_oid = await self.fetch_value("find the table", "SELECT 'items'::regclass::oid")
 
     async def close(self) -> None:
         """Disconnect."""
-        with blaming_the_testbed("disconnect"):
+        with as_broken_testbed("disconnect"):
             await self._connection.close(timeout=timeouts.OWN_LOCK_DEADLINE)
 
-    async def forget(self) -> None:
-        """Remove the rows that we made, by a session that nothing else uses."""
-        with blaming_the_testbed("remove our rows"):
-            connection = await connect(self.place.admin_url)
-            try:
-                await connection.execute("DELETE FROM items WHERE id = ANY($1)", list(self._made))
-            finally:
-                await connection.close()
-
-    # Rows
-
-    async def add(self, **values: Any) -> dict[str, Any]:
-        """Insert a row under an id of ours, and return it as the table holds it."""
-        item_id = self.unused_id()
-        defaults = {
-            "name": f"item {item_id}", "description": None, "price": 9.75, "quantity": item_id, "available": True,
-            "created_at": datetime(2026, 7, 1, 12, 30, 15, 250_000, tzinfo=UTC),
-        }  # fmt: skip
-        row = {"id": item_id, **defaults, **values}
-        marks = ", ".join(f"${index}" for index in range(1, len(row) + 1))
-        stored = await self._row(
-            f"INSERT INTO items ({', '.join(row)}) VALUES ({marks}) RETURNING *", *row.values()
-        )
-        assert stored
-        self._made.add(stored["id"])
-        return stored
-
-    async def add_unless_there(self, item_id: int) -> dict[str, Any]:
-        """The row under an id that need not be ours to give: the one that somebody else has there, or a new one."""
-        there = await self._row("SELECT * FROM items WHERE id = $1", item_id)
-        return there or await self.add(id=item_id)
-
-    def unused_id(self, apart: int = 1) -> int:
-        """An id of ours that has no row, this far from the one before."""
-        self._next_id += apart
-        return self._next_id
-
-    async def change(self, item_id: int, **values: Any) -> dict[str, Any]:
-        """Update a row of ours, and return it as the table holds it."""
-        sets = ", ".join(f"{name} = ${index}" for index, name in enumerate(values, 2))
-        row = await self._row(
-            f"UPDATE items SET {sets} WHERE id = $1 RETURNING *", item_id, *values.values()
-        )
-        assert row
-        return row
-
-    async def delete(self, item_id: int) -> None:
-        """Delete a row of ours."""
-        await self._row("DELETE FROM items WHERE id = $1 RETURNING *", item_id)
-
-    async def check_row(self, item_id: int) -> Observation:
-        """Record what the table holds under an id."""
-        row = await self._row("SELECT * FROM items WHERE id = $1", item_id)
-        text = f"items has no row {item_id}" if row is None else f"items has {shown(row, 400)}"
-        return self._journal.observe("row", text, row=row)
-
-    async def snapshot(self) -> Observation:
-        """Record our rows with their physical versions, which change with every write and every row lock."""
-        where = "" if self.place.role else "WHERE id = ANY($1)"
-        arguments = () if self.place.role else (list(self._made),)
-        with blaming_the_testbed("read the table"):
-            async with self._busy:
-                rows = await self._connection.fetch(
-                    f"SELECT id, ctid::text, xmin::text, xmax::text, items::text FROM items {where} ORDER BY id",
-                    *arguments,
-                )
-        versions = {row["id"]: tuple(row.values()) for row in rows}
-        return self._journal.observe("table", f"items has {len(rows)} rows", versions=versions)
-
-    async def _row(self, query: str, *arguments: Any) -> dict[str, Any] | None:
-        with blaming_the_testbed("change or read the table"):
-            async with self._busy:
-                row = await self._connection.fetchrow(query, *arguments)
-        return None if row is None else dict(row)
-
-    # Faults of the target's sessions, which are found by its role
-
-    @asynccontextmanager
-    async def refusing(self) -> AsyncIterator[Observation]:
-        """Let the target in no more, and end the sessions it has. Raises BrokenTestbed where that does not take hold."""
-        await self._execute(f"ALTER ROLE {self._role} NOLOGIN")
-        try:
-            await self.terminate()
-            await self._check_refused()
-            yield self._journal.observe("fault", "the database refuses the service")
-        finally:
-            await self._execute(f"ALTER ROLE {self._role} LOGIN")
-            self._journal.observe("fault", "the database lets the service in again")
-
-    async def terminate(self, *, waiting: bool = False) -> Observation:
-        """End the target's sessions, or those alone whose reads are held, and wait until they are gone."""
-        only = f"AND pid IN ({self._held})" if waiting else ""
-        query = (
-            f"SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1 {only}"
-        )
-        deadline = time.monotonic() + timeouts.BOOT_DEADLINE
-        with blaming_the_testbed("terminate the target's sessions"):
-            async with self._busy:
-                ended = [row["pid"] for row in await self._connection.fetch(query, self._role)]
-                pauses = Pauses()
-                while await self._connection.fetchval(
-                    "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY($1)", ended
-                ):
-                    if time.monotonic() > deadline:
-                        raise BrokenTestbed(
-                            "Postgres was told to terminate the target's sessions, and they are there still"
-                        )
-                    await asyncio.sleep(pauses.next)
-        return self._journal.observe(
-            "fault",
-            f"{len(ended)} sessions of the service's were terminated",
-            terminated=len(ended),
-        )
-
-    @asynccontextmanager
-    async def with_another_column(self) -> AsyncIterator[Observation]:
-        """Give the table a column more. Raises NoEvidence where a session of the target's keeps the table locked."""
-        await self._alter("ALTER TABLE items ADD COLUMN colour text DEFAULT 'oak'")
-        try:
-            yield self._journal.observe("fault", "the table has a column more, colour")
-        finally:
-            await self._alter("ALTER TABLE items DROP COLUMN colour")
-            self._journal.observe("fault", "the table has its columns again")
+    @property
+    def table_oid(self) -> int:
+        """The object id of the table `items`."""
+        return self._table_oid
 
     @property
-    def secrets(self) -> tuple[str, ...]:
-        """What an error answer must not tell of the target's database."""
-        parts = urlsplit(str(self.place.target_url))
-        return str(parts.password), str(parts.username), str(parts.port), "SELECT", "Traceback"
-
-    @property
-    def _role(self) -> str:
-        """The target's role. Raises NoEvidence where it is not ours to change."""
-        if self.place.role is None:
+    def role(self) -> str:
+        """The target's role. Raises NoEvidence where the suite may not change it."""
+        if self.access.role is None:
             raise NoEvidence(
-                "the target's role in the database is not ours to change: start it on a `conformance testbed`, or let the suite start it"
+                "the suite may not change the target's role in the database: start the target "
+                "on a `conformance testbed`, or let the suite start it"
             )
-        return self.place.role
+        return self.access.role
 
-    async def _execute(self, statement: str) -> None:
-        with blaming_the_testbed("change the target's role"):
+    async def fetch(self, work: str, query: str, *arguments: Any) -> list[asyncpg.Record]:
+        """The rows of a query."""
+        with as_broken_testbed(work):
+            async with self._busy:
+                return await self._connection.fetch(query, *arguments)
+
+    async def fetch_row(self, work: str, query: str, *arguments: Any) -> dict[str, Any] | None:
+        """The first row of a query, or None."""
+        rows = await self.fetch(work, query, *arguments)
+        return dict(rows[0]) if rows else None
+
+    async def fetch_value(self, work: str, query: str, *arguments: Any) -> Any:
+        """The first column of the first row of a query."""
+        with as_broken_testbed(work):
+            async with self._busy:
+                return await self._connection.fetchval(query, *arguments)
+
+    async def execute(self, work: str, statement: str) -> None:
+        """Execute a statement."""
+        with as_broken_testbed(work):
             async with self._busy:
                 await self._connection.execute(statement)
 
-    async def _alter(self, statements: str) -> None:
-        with blaming_the_testbed("change the table"):
+    async def alter_table(self, statements: str) -> None:
+        """Change the table. Raises NoEvidence where a session of the target keeps it locked."""
+        with as_broken_testbed("change the table"):
             async with self._busy, self._connection.transaction():
-                await self._connection.execute(
-                    f"SET LOCAL lock_timeout = '{int(timeouts.OWN_LOCK_DEADLINE * 1000)}ms'"
-                )
+                await self._connection.execute(set_lock_timeout())
                 try:
                     await self._connection.execute(statements)
                 except asyncpg.LockNotAvailableError as error:
                     raise NoEvidence(
-                        "the table could not be changed: a session of the target's keeps a lock on it"
+                        "the table could not be changed: a session of the target keeps a lock on it"
                     ) from error
 
-    async def _check_refused(self) -> None:
-        try:
-            connection = await connect(str(self.place.target_url))
-        except asyncpg.InvalidAuthorizationSpecificationError:
-            return
-        await connection.close()
-        raise BrokenTestbed("the target's role was denied to log in, and can log in still")
-
-    # Sessions and locks
-
     @asynccontextmanager
-    async def locked(self) -> AsyncIterator[None]:
-        """Hold every read of the table: an exclusive lock in a transaction of our own. Raises NoEvidence where it cannot be had."""
-        with blaming_the_testbed("connect"):
-            connection = await connect(self.place.admin_url)
+    async def another_connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """A further connection, which ends with the block, and its transaction with it."""
+        with as_broken_testbed("connect"):
+            connection = await connect(self.access.admin_url)
         try:
-            with blaming_the_testbed("lock the table"):
-                await connection.execute(
-                    f"BEGIN; SET LOCAL lock_timeout = '{int(timeouts.OWN_LOCK_DEADLINE * 1000)}ms'"
-                )
-                try:
-                    await connection.execute("LOCK TABLE items IN ACCESS EXCLUSIVE MODE")
-                except asyncpg.LockNotAvailableError as error:
-                    raise NoEvidence(
-                        "the table could not be locked: a session of the target's keeps a lock on it after its answer"
-                    ) from error
-            self._journal.observe("lock", "the table is locked")
-            yield
-        finally:
-            await connection.close()  # ends the transaction, whatever state it is in
-            self._journal.observe("lock", "the table is free again")
-
-    @asynccontextmanager
-    async def holding_what_was_read(self) -> AsyncIterator[None]:
-        """Hold every read of a row once it has seen the table: by a row policy of the target's role that waits for a lock of our own.
-
-        Raises NoEvidence where the role is not ours, or a session of the target's keeps the table locked.
-        """
-        wait = f"pg_advisory_xact_lock_shared({self._table})::text IS NOT NULL"
-        policy = f"CREATE POLICY held ON items TO {self._role} USING ({wait})"
-        with blaming_the_testbed("connect"):
-            connection = await connect(self.place.admin_url)
-        try:
-            with blaming_the_testbed("take a lock"):
-                await connection.execute(f"SELECT pg_advisory_lock({self._table})")
-            await self._alter(
-                f"{POLICY_DROPPED}; {policy}; ALTER TABLE items ENABLE ROW LEVEL SECURITY"
-            )
-            try:
-                self._journal.observe("lock", "a read of a row is held once it has seen the table")
-                yield
-            finally:
-                with blaming_the_testbed("give a lock back"):
-                    await connection.execute("SELECT pg_advisory_unlock_all()")
-                await self._alter(POLICY_DROPPED)
-                self._journal.observe("lock", "reads are held no more")
+            yield connection
         finally:
             await connection.close()
 
     @property
-    def _held(self) -> str:
-        """A query for the sessions that wait for our lock on the table or, once they have seen it, for that of the policy."""
-        advisory = f"locktype = 'advisory' AND classid = 0 AND objid = {self._table} AND objsubid = 1"  # as a key of 64 bits is shown
-        here = "database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-        return f"SELECT pid FROM pg_locks WHERE NOT granted AND {here} AND (relation = {self._table} OR {advisory})"
+    def _connection(self) -> asyncpg.Connection:
+        assert self._opened, "`open` comes first"
+        return self._opened
 
-    async def waiting(self, count: int, *, at_most: float | None = None) -> Observation:
-        """Wait until this many reads are held; what was seen when that is so, or when ARRIVAL_DEADLINE has passed.
 
-        With a limit of its own, nothing is concluded from fewer, and nothing later is waited for less.
-        """
-        patience = at_most or (
-            timeouts.DEADLINE_AFTER_A_MISSED_ONE if self._missed else timeouts.ARRIVAL_DEADLINE
-        )
-        deadline = time.monotonic() + patience
-        pauses = Pauses()
-        while True:
-            with blaming_the_testbed("look at pg_locks"):
-                async with self._busy:
-                    seen = await self._connection.fetchval(
-                        f"SELECT count(*) FROM ({self._held}) AS held"
-                    )
-            if seen >= count or time.monotonic() > deadline:
-                self._missed = self._missed if at_most else seen < count
-                return self._journal.observe("lock", f"{seen} reads wait in pg_locks", waiting=seen)
-            await asyncio.sleep(pauses.next)
-
-    async def sessions(self) -> Observation:
-        """Record how many sessions the target's role has."""
-        with blaming_the_testbed("look at pg_stat_activity"):
-            async with self._busy:
-                seen = await self._connection.fetchval(
-                    "SELECT count(*) FROM pg_stat_activity WHERE usename = $1", self._role
-                )
-        return self._journal.observe(
-            "session", f"{seen} sessions of the target's role are open", sessions=seen
-        )
-
-    async def sessions_by_identity(self) -> Observation:
-        """Record which sessions the target's role has, each by process and start, and which are idle in a transaction."""
-        query = "SELECT pid, backend_start::text, state FROM pg_stat_activity WHERE usename = $1"
-        with blaming_the_testbed("look at pg_stat_activity"):
-            async with self._busy:
-                rows = await self._connection.fetch(query, self._role)
-        identities = sorted(f"{row['pid']} since {row['backend_start']}" for row in rows)
-        open_transactions = [
-            row["pid"] for row in rows if str(row["state"]).startswith("idle in transaction")
-        ]
-        text = f"{len(rows)} sessions of the target's role are open, {len(open_transactions)} of them idle in a transaction"
-        return self._journal.observe(
-            "session", text, identities=identities, idle_in_transaction=open_transactions
-        )
-
-    async def sessions_ended(self) -> Observation:
-        """Wait until the target's sessions are gone, and record how many the server has counted as abandoned since the last time."""
-        deadline = time.monotonic() + timeouts.STOP_DEADLINE
-        pauses = Pauses()
-        while (left := (await self.sessions()).data["sessions"]) and time.monotonic() < deadline:
-            await asyncio.sleep(pauses.next)
-        with blaming_the_testbed("look at pg_stat_database"):
-            async with self._busy:
-                counted = await self._connection.fetchval(ABANDONED)
-        abandoned, self._abandoned = counted - self._abandoned, counted
-        text = f"of all sessions of the target's, {abandoned} were abandoned, and {left} are open still"
-        return self._journal.observe("session", text, abandoned=abandoned, open=left)
+def set_lock_timeout() -> str:
+    """The statement that bounds how long a transaction waits for a lock."""
+    return LOCK_TIMEOUT.format(milliseconds=int(timeouts.OWN_LOCK_DEADLINE * 1000))

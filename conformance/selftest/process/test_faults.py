@@ -17,7 +17,7 @@ from conformance.core.evidence import Journal
 from conformance.selftest.support.suite import servers
 from conformance.testbed import postgres_admin, redis_admin
 from conformance.testbed.broker import Broker
-from conformance.testbed.postgres_session import Database
+from conformance.testbed.database import Database
 
 
 class Wrong(Exception):
@@ -34,7 +34,7 @@ class Bed:
     async def reads(self) -> str:
         """What becomes of a read under the target's role."""
         try:
-            connection = await asyncpg.connect(str(self.items.place.target_url))
+            connection = await asyncpg.connect(str(self.items.access.target_dsn))
         except asyncpg.PostgresError as error:
             return type(error).__name__
         row = await connection.fetchrow("SELECT * FROM items LIMIT 1")
@@ -43,7 +43,7 @@ class Bed:
 
     async def name_of(self, item_id: int) -> str:
         """The name in a row, as the target's role reads it."""
-        connection = await asyncpg.connect(str(self.items.place.target_url))
+        connection = await asyncpg.connect(str(self.items.access.target_dsn))
         name = await connection.fetchval("SELECT name FROM items WHERE id = $1", item_id)
         await connection.close()
         return str(name)
@@ -51,7 +51,7 @@ class Bed:
     async def writes(self) -> str:
         """What becomes of a write under the target's Redis user, which is not waited for."""
         async with redis.asyncio.Redis.from_url(
-            str(self.queue.place.target_url), socket_timeout=0.2, retry=None
+            str(self.queue.access.target_dsn), socket_timeout=0.2, retry=None
         ) as client:
             try:
                 await client.lpush("somewhere", "x")
@@ -62,13 +62,13 @@ class Bed:
     def fault(self, name: str) -> AbstractAsyncContextManager[object]:
         """A fault by name."""
         faults = {
-            "database refuses": self.items.refusing,
-            "another column": self.items.with_another_column,
-            "table locked": self.items.locked,
-            "reads held": self.items.holding_what_was_read,
-            "broker refuses": self.queue.refusing,
-            "broker denies writes": self.queue.refusing_writes,
-            "broker stalled": self.queue.stalled,
+            "database refuses": self.items.faults.logins_refused,
+            "another column": self.items.faults.column_added,
+            "table locked": self.items.locks.table_locked,
+            "reads held": self.items.locks.reads_held,
+            "broker refuses": self.queue.faults.logins_refused,
+            "broker denies writes": self.queue.faults.writes_refused,
+            "broker stalled": self.queue.faults.writes_stalled,
         }
         return faults[name]()
 
@@ -84,11 +84,11 @@ def urls(shared_place: Path) -> Iterator[tuple[str, str]]:
 async def bed(urls: tuple[str, str]) -> AsyncIterator[Bed]:
     """A place on each for a target, and a row in the table."""
     database_url, redis_url = urls
-    items = Database(await postgres_admin.create(database_url), Journal())
-    queue = Broker(redis_admin.create(redis_url), Journal())
+    items = Database(await postgres_admin.create_database(database_url), Journal())
+    queue = Broker(redis_admin.create_user(redis_url), Journal())
     await items.open()
     await queue.open()
-    await items.add()
+    await items.rows.insert()
     yield Bed(items, queue)
     await items.close()
     await queue.close()
@@ -127,22 +127,23 @@ async def test_a_locked_table_is_free_again_whatever_happens(bed: Bed) -> None:
 async def test_reads_are_held_once_they_have_seen_the_table_and_free_again_whatever_happens(
     bed: Bed,
 ) -> None:
-    row = await bed.items.add(name="before")
+    row = await bed.items.rows.insert(name="before")
     with suppress(Wrong):
         async with bed.fault("reads held"):
             early = asyncio.create_task(bed.name_of(row["id"]))
-            assert (await bed.items.waiting(1)).data["waiting"] == 1
-            await bed.items.change(row["id"], name="after")
+            assert (await bed.items.locks.wait_for_reads(1)).waiting == 1
+            await bed.items.rows.update(row["id"], name="after")
             raise Wrong
     assert (await early, await bed.name_of(row["id"])) == ("before", "after")
 
 
 async def test_what_a_run_that_was_killed_had_done_to_the_table_is_healed(bed: Bed) -> None:
-    await bed.items._execute(
-        "ALTER TABLE items ADD COLUMN colour text; ALTER TABLE items ENABLE ROW LEVEL SECURITY"
+    await bed.items._session.execute(
+        "break the table",
+        "ALTER TABLE items ADD COLUMN colour text; ALTER TABLE items ENABLE ROW LEVEL SECURITY",
     )
     assert await bed.reads() == "no row"
-    await postgres_admin.heal(bed.items.place)
+    await postgres_admin.repair_database(bed.items.access)
     assert await bed.reads() == COLUMNS
 
 
@@ -153,9 +154,9 @@ async def test_a_fault_that_does_not_take_hold_is_the_testbeds_trouble(
     async def do_nothing(*_: str) -> None:
         pass
 
-    monkeypatch.setattr(bed.items, "_execute", do_nothing)
-    monkeypatch.setattr(bed.queue, "_set_user", do_nothing)
-    with pytest.raises(BrokenTestbed, match=r"can log in still|is let in still|can write still"):
+    monkeypatch.setattr(bed.items.faults, "_set_login", do_nothing)
+    monkeypatch.setattr(bed.queue.faults, "_set_user", do_nothing)
+    with pytest.raises(BrokenTestbed, match=r"can log in still|and is not|can write still"):
         async with bed.fault(name):
             pass
 
