@@ -211,6 +211,6 @@ class RouteList(Observation):
     channel: str = "source"
     routes: tuple[Route, ...]
 
-    def find(self, path: str) -> tuple[Route, ...]:
+    def find_routes(self, path: str) -> tuple[Route, ...]:
         """The routes of a path."""
         return tuple(route for route in self.routes if route.path == path)

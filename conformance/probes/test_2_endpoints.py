@@ -216,7 +216,7 @@ async def test_sync_is_a_plain_function_and_what_does_io_a_coroutine_function(ru
     seen = await run.routes()
     for path, coroutine in COROUTINES.items():
         wanted = f"{'a coroutine' if coroutine else 'a plain'} function for {path}"
-        routed = seen.find(path)
+        routed = seen.find_routes(path)
         require(bool(routed), wanted, "no such route", [seen])
         other = [route for route in routed if route.coroutine is not coroutine]
         got = f"{'a plain' if coroutine else 'a coroutine'} function, {other[0].endpoint if other else ''}"

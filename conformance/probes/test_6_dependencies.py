@@ -112,7 +112,7 @@ async def test_the_dependency_needs_neither_database_nor_broker(
 @pytest.mark.requirement("DEP-9")
 async def test_the_dependency_is_a_coroutine_function_given_through_depends(run: Run) -> None:
     seen = await run.routes()
-    given = [each for route in seen.find("/items/") for each in route.dependencies]
+    given = [each for route in seen.find_routes("/items/") for each in route.dependencies]
     names = [
         f"{'async def' if each.coroutine else 'def'} {each.name}({', '.join(each.parameters)})"
         for each in given

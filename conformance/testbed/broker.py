@@ -13,7 +13,7 @@ from conformance.testbed.redis_admin import BrokerAccess, as_broken_testbed
 class Broker:
     """One logical database of Redis, seen through a connection of the suite's own.
 
-    `is_shared` says whether somebody else may run a worker on it.
+    It is shared if somebody else may run a worker on it.
     """
 
     def __init__(self, access: BrokerAccess, journal: Journal, *, shared: bool = False) -> None:

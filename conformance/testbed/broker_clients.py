@@ -16,7 +16,7 @@ from conformance.testbed.redis_admin import BrokerAccess, as_broken_testbed
 BLOCKING_READS = ("brpop", "blpop", "blmove", "brpoplpush", "bzmpop", "blmpop")
 
 
-def _never() -> bool:
+def _is_never() -> bool:
     return False
 
 
@@ -45,7 +45,7 @@ class BrokerClients:
         )
 
     async def wait_for_rejections(
-        self, count: int, or_until: Callable[[], bool] = _never
+        self, count: int, or_until: Callable[[], bool] = _is_never
     ) -> RejectionCount:
         """Wait until the server has rejected this many logins in all, or something else is so.
 

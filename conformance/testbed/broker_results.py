@@ -34,10 +34,10 @@ class BrokerResults:
         Returns its value, or the reason why there is none, and what was seen then.
         """
 
-        async def look() -> tuple[str, Any]:
+        async def read_once() -> tuple[str, Any]:
             return await asyncio.to_thread(self._read_result, task_id)
 
-        state, value = await wait_until(look, limit, lambda seen: seen[0] in FINAL_STATES)
+        state, value = await wait_until(read_once, limit, lambda seen: seen[0] in FINAL_STATES)
         text = f"task {task_id} is {state}: {shown(value)}"
         return value, self._journal.record(TaskResult, text=text, state=state)
 

@@ -45,7 +45,7 @@ def end_processes(folder: str) -> None:
             return any(folder in word for word in known_by) and process.pid != psutil.Process().pid
         return False
 
-    def end(process: Any) -> None:
+    def end_process(process: Any) -> None:
         names = [each.name() for each in (process, process.parent()) if each]
         if time.monotonic() > deadline or not {"initdb", "postgres"} & set(names):
             process.kill()
@@ -55,7 +55,7 @@ def end_processes(folder: str) -> None:
     while found := [process for process in psutil.process_iter() if is_of_the_run(process)]:
         for process in found:
             with suppress(psutil.Error):
-                end(process)
+                end_process(process)
         psutil.wait_procs(found, timeout=0.2)
 
 

@@ -212,6 +212,6 @@ def explain_refusal(address: str, error: OSError) -> str:
 
 
 def text_of(error: BaseException) -> str:
-    """The first line of what the daemon says."""
+    """The first line of an error of the daemon's."""
     explanation: Callable[[], str] | str | None = getattr(error, "explanation", None)
     return str(explanation or error).splitlines()[0].strip()

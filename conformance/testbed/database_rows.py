@@ -51,7 +51,7 @@ class DatabaseRows:
 
     async def find_or_insert(self, item_id: int) -> dict[str, Any]:
         """The row under an id: the one that somebody else has there, or a new one."""
-        return await self._find(item_id) or await self.insert(id=item_id)
+        return await self._find_row(item_id) or await self.insert(id=item_id)
 
     async def update(self, item_id: int, **values: Any) -> dict[str, Any]:
         """Update one of the suite's own rows. Returns it as the table holds it."""
@@ -67,12 +67,15 @@ class DatabaseRows:
 
     async def check_row(self, item_id: int) -> RowCheck:
         """Record what the table holds under an id."""
-        row = await self._find(item_id)
+        row = await self._find_row(item_id)
         text = f"items has no row {item_id}" if row is None else f"items has {shown(row, 400)}"
         return self._journal.record(RowCheck, text=text, row=row)
 
     async def take_snapshot(self) -> TableSnapshot:
-        """Record the physical version of each row; in an adopted database, of the suite's own."""
+        """Record the physical version of each row.
+
+        In an adopted database, only the suite's own rows count.
+        """
         is_ours = self._session.access.role is not None
         where = "" if is_ours else "WHERE id = ANY($1)"
         rows = await self._session.fetch(
@@ -92,5 +95,5 @@ class DatabaseRows:
                 query = "DELETE FROM items WHERE id = ANY($1)"
                 await connection.execute(query, list(self._inserted))
 
-    async def _find(self, item_id: int) -> dict[str, Any] | None:
+    async def _find_row(self, item_id: int) -> dict[str, Any] | None:
         return await self._session.fetch_row(WORK, "SELECT * FROM items WHERE id = $1", item_id)

@@ -71,8 +71,8 @@ class EmbeddedPostgres:
         self._password = secrets.token_hex(16)
         self._user = NOBODY if os.geteuid() == 0 else None
         try:
-            binaries = self._install()
-            self._initialise(binaries)
+            binaries = self._install_binaries()
+            self._initialise_cluster(binaries)
         except OSError as error:
             raise explain_no_space(folder, error) from error
         except CommandFailed as error:
@@ -116,7 +116,7 @@ class EmbeddedPostgres:
     def _data(self) -> Path:
         return self._folder / "data"
 
-    def _install(self) -> Path:
+    def _install_binaries(self) -> Path:
         """The folder of the binaries, linked or copied where the server's user cannot reach it."""
         self._folder.mkdir()
         self._check_user()
@@ -152,7 +152,7 @@ class EmbeddedPostgres:
                 )
         return self._folder / package.name
 
-    def _initialise(self, binaries: Path) -> None:
+    def _initialise_cluster(self, binaries: Path) -> None:
         password = self._folder / "password"
         password.touch(0o600)
         password.write_text(self._password)

@@ -55,7 +55,7 @@ def keep_testbed(settings: TestbedSettings, form: str, file: Path) -> None:
         cleanup.callback(upstream.stop)
         upstream.start()
         state = _make_state(settings, services, upstream, folder, cleanup)
-        listener = cleanup.enter_context(closing(_listen(Path(state.lease))))
+        listener = cleanup.enter_context(closing(_open_listener(Path(state.lease))))
         cleanup.enter_context(state_written(state, file))
         _print_environment(state, services, form, file)
         cleanup.callback(_ignore_signals)
@@ -120,7 +120,7 @@ def _guarded_folder() -> Iterator[Path]:
         guard.dismiss()
 
 
-def _listen(path: Path) -> socket.socket:
+def _open_listener(path: Path) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
     path.chmod(PRIVATE)

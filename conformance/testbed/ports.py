@@ -1,4 +1,4 @@
-"""TCP ports on 127.0.0.1 for servers that are told where to listen.
+"""TCP ports on 127.0.0.1 for servers that get their port as a setting.
 
 Most servers cannot be handed a socket, so a port is chosen first and bound later, by somebody
 else. Between the two, nothing else may take it:
@@ -30,9 +30,9 @@ class PortClaims:
         """A port that nothing listens on, and that no process of the suite has claimed."""
         while True:
             port = self._choose()
-            if (claim := _bind(socket.SOCK_DGRAM, port)) is None:
+            if (claim := _bind_port(socket.SOCK_DGRAM, port)) is None:
                 continue
-            if listener := _bind(socket.SOCK_STREAM, port):
+            if listener := _bind_port(socket.SOCK_STREAM, port):
                 listener.close()
                 self._claims.append(claim)
                 return port
@@ -53,7 +53,7 @@ def claim_port() -> int:
     return _claims.claim()
 
 
-def _bind(kind: socket.SocketKind, port: int) -> socket.socket | None:
+def _bind_port(kind: socket.SocketKind, port: int) -> socket.socket | None:
     """A socket that is bound to a port, or None if that is taken."""
     bound = socket.socket(socket.AF_INET, kind)
     try:

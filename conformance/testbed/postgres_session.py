@@ -15,7 +15,7 @@ LOCK_TIMEOUT = "SET LOCAL lock_timeout = '{milliseconds}ms'"
 
 
 class PostgresSession:
-    """A session of the suite's own. `work` says what a statement is for, should it fail.
+    """A session of the suite's own. `work` is what a statement is for, in an error.
 
     Every method raises BrokenTestbed if the server does not do what it is asked.
     """

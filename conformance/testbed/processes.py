@@ -92,7 +92,7 @@ class Process:
         self._killing = threading.Lock()
         self._family: list[psutil.Process] = []
         self._output = Output(name, journal)
-        self._popen = self._spawn(env, cwd, user)
+        self._popen = self._spawn_process(env, cwd, user)
         assert self._popen.stdout and self._popen.stderr
         self._streams = {
             self._popen.stdout.fileno(): "stdout",
@@ -107,7 +107,7 @@ class Process:
         )
         self._reader.start()
 
-    def _spawn(
+    def _spawn_process(
         self, env: Mapping[str, str], cwd: Path, user: int | None
     ) -> subprocess.Popen[bytes]:
         try:
@@ -133,7 +133,7 @@ class Process:
     def read_output(self) -> list[LogLine]:
         """Every line printed so far. Of a flood, the first and the last LINES_KEPT."""
         with self._lock:
-            self._drain()
+            self._drain_pipes()
             return self._output.lines
 
     def read_last_lines(self, count: int = 6) -> list[str]:
@@ -155,11 +155,11 @@ class Process:
             while selector.get_map() and not self._closed:
                 for _ in selector.select(SELECT_TIMEOUT):
                     with self._lock:
-                        ended = self._drain()
+                        ended = self._drain_pipes()
                     for descriptor in ended & set(selector.get_map()):
                         selector.unregister(descriptor)
 
-    def _drain(self) -> set[int]:
+    def _drain_pipes(self) -> set[int]:
         """Read what is in both pipes, with the lock held. Returns the descriptors that ended."""
         ended: set[int] = set()
         if self._closed:

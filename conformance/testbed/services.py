@@ -116,7 +116,7 @@ class Services:
         if self._settings.database_url:
             asyncio.run(postgres_admin.check_rights(self.database_url))
         else:
-            self.database_url, where = self._start(self._make_postgres()), self._where
+            self.database_url, where = self._start_server(self._make_postgres()), self._where
         version = asyncio.run(postgres_admin.read_version(self.database_url))
         self.described["postgres"] = f"{version} ({where})"
 
@@ -129,7 +129,7 @@ class Services:
         if self._settings.redis_url:
             redis_admin.check_rights(self.redis_url, empty=True)
         else:
-            self.redis_url, where = self._start(self._make_redis()), self._where
+            self.redis_url, where = self._start_server(self._make_redis()), self._where
         self.described["redis"] = f"{redis_admin.read_version(self.redis_url)} ({where})"
 
     def make_database(self, *, may_write: bool = False) -> DatabaseAccess:
@@ -156,7 +156,7 @@ class Services:
 
         return ContainerRedis(self.engine, self._settings.redis_image)
 
-    def _start(self, server: Server) -> str:
+    def _start_server(self, server: Server) -> str:
         self._cleanup.callback(server.stop)
         server.wait_until_ready()
         return server.url

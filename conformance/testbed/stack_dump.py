@@ -92,12 +92,12 @@ def dump_stack(pid: int, read_output: Callable[[], Sequence[LogLine]]) -> StackD
         return None
     before = max((line.number for line in read_output()), default=0)
 
-    def look() -> StackDump:
+    def read_dump() -> StackDump:
         lines = [line for line in read_output() if line.number > before]
         return parse_dump([line.text for line in lines if line.stream == "stderr"])
 
     os.kill(pid, STACK_SIGNAL)
-    return block_until(look, timeouts.STACK_DEADLINE, lambda seen: seen.is_whole)
+    return block_until(read_dump, timeouts.STACK_DEADLINE, lambda seen: seen.is_whole)
 
 
 def parse_dump(lines: Sequence[str]) -> StackDump:

@@ -28,7 +28,7 @@ WANTED = "--testbed must be the file that `conformance testbed` has written"
 
 @dataclass(frozen=True)
 class TestbedState:
-    """What the state file says."""
+    """What the state file contains."""
 
     pid: int
     postgres: DatabaseAccess

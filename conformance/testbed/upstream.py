@@ -32,6 +32,7 @@ from conformance.testbed.upstream_replies import (
 
 T = TypeVar("T")
 LOOPBACK = ("127.0.0.1",)
+BACKLOG = 1024  # connections that wait to be accepted
 
 
 class Upstream:
@@ -62,7 +63,7 @@ class Upstream:
         """Listen. Raises WrongUsage if the port that the caller gave is taken."""
         self._thread.start()
         try:
-            self._call(self._listen(self._wanted_port or claim_port()))
+            self._run_in_loop(self._open_server(self._wanted_port or claim_port()))
         except OSError as error:
             if self._wanted_port is None:
                 raise
@@ -75,7 +76,7 @@ class Upstream:
         """Close every connection and the thread."""
         if not self._thread.is_alive():
             return
-        self._call(self._close())
+        self._run_in_loop(self._close_server())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -149,7 +150,7 @@ class Upstream:
 
     def close_idle(self) -> ClosedConnections:
         """Close the connections that are idle. A FIN goes out on each, and nothing else."""
-        closed = self._call(self._close_idle())
+        closed = self._run_in_loop(self._close_idle())
         text = f"the upstream closed {closed} idle connections"
         return self._journal.record(ClosedConnections, text=text, closed=closed)
 
@@ -159,7 +160,7 @@ class Upstream:
 
         Raises BrokenTestbed if the fault has no effect.
         """
-        self._call(self._close())
+        self._run_in_loop(self._close_server())
         try:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
@@ -169,15 +170,17 @@ class Upstream:
                     )
             yield
         finally:
-            self._call(self._listen(self.port))
+            self._run_in_loop(self._open_server(self.port))
 
     # What happens in its thread
 
-    def _call(self, work: Coroutine[Any, Any, T]) -> T:
+    def _run_in_loop(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeouts.BOOT_DEADLINE)
 
-    async def _listen(self, port: int) -> None:
-        self._server = await asyncio.start_server(self._accept, self._addresses, port, backlog=1024)
+    async def _open_server(self, port: int) -> None:
+        self._server = await asyncio.start_server(
+            self._handle_connection, self._addresses, port, backlog=BACKLOG
+        )
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _close_idle(self) -> int:
@@ -187,7 +190,7 @@ class Upstream:
         await asyncio.gather(*(writer.wait_closed() for writer in idle), return_exceptions=True)
         return len(idle)
 
-    async def _close(self) -> None:
+    async def _close_server(self) -> None:
         if self._server:
             self._server.close()
         for connection in list(self._connections):
@@ -196,7 +199,9 @@ class Upstream:
         if self._server:
             await self._server.wait_closed()
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _handle_connection(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         task = asyncio.current_task()
         assert task
         self._connections.add(task)
@@ -204,21 +209,21 @@ class Upstream:
         number = self._count
         try:
             with suppress(OSError, h11.RemoteProtocolError):
-                while await self._serve(number, reader, writer):
+                while await self._handle_request(number, reader, writer):
                     self._idle.add(writer)
         finally:
             self._idle.discard(writer)
             self._connections.discard(task)
             writer.close()
 
-    async def _serve(
+    async def _handle_request(
         self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> bool:
         """Read, record, perhaps hold, and answer one request.
 
         Returns whether the connection is kept for another.
         """
-        if (request := await self._read(reader, writer)) is None:
+        if (request := await self._read_request(reader, writer)) is None:
             return False
         seen = self._journal.record(
             UpstreamRequest,
@@ -234,7 +239,7 @@ class Upstream:
         answer = None if hold and hold.mode is HoldMode.TRICKLE_HEAD else self._next_answer()
         sent: int | None = 0
         if hold:
-            hold.add(seen)
+            hold.add_request(seen)
             sent = await wait_for_release(
                 hold, reader, writer, answer.encoded[:-1] if answer else STATUS_LINE_START
             )
@@ -252,7 +257,7 @@ class Upstream:
             reply.encode(keep_alive=self._keep_alive), self._keep_alive and reply.cut is None
         )
 
-    async def _read(
+    async def _read_request(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> h11.Request | None:
         """Read one request with its body. Returns None if the connection ends before that."""

@@ -29,7 +29,7 @@ class Hold:
     most: int = 0  # requests that were held at once
     latest: float | None = None  # when the latest arrived, by the monotonic clock
 
-    def add(self, request: UpstreamRequest) -> None:
+    def add_request(self, request: UpstreamRequest) -> None:
         """Hold another request."""
         self.requests.append(request)
         self.latest = time.monotonic()
@@ -44,7 +44,7 @@ class Hold:
 async def wait_for_release(
     hold: Hold, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, start: bytes
 ) -> int | None:
-    """Wait until a held request is released, and send parts of its answer as the mode says.
+    """Wait until a held request is released, and send parts of its answer as the mode asks.
 
     Returns how many bytes of `start` were sent by then, or None if the client has given up.
     """

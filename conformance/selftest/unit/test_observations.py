@@ -127,6 +127,8 @@ def test_observations_are_numbered_by_their_channel_whatever_their_kind() -> Non
         journal.observe("lock", "the table is locked").number,
         journal.record(LockCount, text="1 reads wait in pg_locks", waiting=1).number,
         journal.record(SessionCount, text="1 session", sessions=1).number,
-        journal.record(SessionList, text="no session", identities=(), idle_in_transaction=()).number,
+        journal.record(
+            SessionList, text="no session", identities=(), idle_in_transaction=()
+        ).number,
     ]
     assert numbers == [1, 2, 1, 2]
