@@ -25,7 +25,7 @@ class TableSnapshot(Observation):
     """The rows with their physical versions, which every write and every row lock changes."""
 
     channel: str = "table"
-    versions: Mapping[int, tuple[Any, ...]]  # by id
+    versions: Mapping[int, tuple[object, ...]]  # by id
 
     def is_same_as(self, other: "TableSnapshot") -> bool:
         """Whether no row was written or locked between the two."""

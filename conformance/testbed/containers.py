@@ -11,6 +11,7 @@ import re
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -36,13 +37,22 @@ if "TESTCONTAINERS_RYUK_DISABLED" not in os.environ:
     testcontainers_config.ryuk_disabled = True
 
 
+@dataclass(frozen=True)
+class RunNetwork:
+    """The network of a run's containers."""
+
+    made: Network
+    name: str
+    gateway: str  # the address of this machine in it
+
+
 class Engine:
     """The Docker daemon of this machine, and what one run has made there."""
 
     def __init__(self, run: str) -> None:
         """Connect to the daemon. Raises WrongUsage if it does not answer."""
         self.labels = {LABEL: run}
-        self._network: Network | None = None
+        self._opened: RunNetwork | None = None
         # Ports on this machine, and the addresses in the network to which they lead.
         self._published: dict[int, str] = {}
         self.client = connect_to_daemon()
@@ -72,12 +82,16 @@ class Engine:
     def open_network(self) -> None:
         """Make a network of the run's containers, where they find each other by name."""
         with as_broken_testbed("make a network"):
-            self._network = Network(docker_network_kw={"labels": self.labels}).create()
-            network: docker.models.networks.Network = self.client.networks.get(
-                str(self._network.id)
-            )
-            self.network_name = str(network.name)
-            self.gateway = str(network.attrs["IPAM"]["Config"][0]["Gateway"])
+            made = Network(docker_network_kw={"labels": self.labels}).create()
+            network: docker.models.networks.Network = self.client.networks.get(str(made.id))
+            gateway = str(network.attrs["IPAM"]["Config"][0]["Gateway"])
+            self._opened = RunNetwork(made, str(network.name), gateway)
+
+    @property
+    def network(self) -> RunNetwork:
+        """The network that `open_network` has made."""
+        assert self._opened, "`open_network` comes first"
+        return self._opened
 
     def prepare_server(
         self, image: str, command: list[str], environment: dict[str, str], inner: int
@@ -87,8 +101,8 @@ class Engine:
         container.with_command(command)
         bindings: Any = {f"{inner}/tcp": (LOOPBACK,)}
         container.ports = bindings
-        if self._network:
-            container.with_network(self._network)
+        if self._opened:
+            container.with_network(self._opened.made)
         return container
 
     def create_container(
@@ -109,7 +123,7 @@ class Engine:
             environment=environment,
             ports=bindings,
             labels=self.labels,
-            network=self.network_name,
+            network=self.network.name,
         )
 
     def note_published(self, port: int, name: str, inner: int) -> None:
@@ -121,15 +135,15 @@ class Engine:
 
         def translate(match: re.Match[str]) -> str:
             port = int(match[1])
-            return self._published.get(port, f"{self.gateway}:{port}")
+            return self._published.get(port, f"{self.network.gateway}:{port}")
 
         return re.sub(rf"(?<=[@/]){re.escape(LOOPBACK)}:(\d+)", translate, value)
 
     def close(self) -> None:
         """Remove the network. No container may be in it any more."""
         with as_broken_testbed("remove a network"):
-            if self._network:
-                self._network.remove()
+            if self._opened:
+                self._opened.made.remove()
         self.client.close()
 
 

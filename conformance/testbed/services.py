@@ -105,7 +105,9 @@ class Services:
     @property
     def addresses(self) -> tuple[str, ...]:
         """Where on this machine a server of the suite must listen, so that targets reach it."""
-        return (*LOOPBACK, self.engine.gateway) if self.engine and self._network else LOOPBACK
+        return (
+            (*LOOPBACK, self.engine.network.gateway) if self.engine and self._network else LOOPBACK
+        )
 
     def open_postgres(self) -> None:
         """Have a Postgres that answers. Its administrator's URL is then in `database_url`.

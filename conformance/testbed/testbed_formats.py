@@ -50,7 +50,7 @@ def format_for_compose(variables: Mapping[str, str], engine: "Engine | None") ->
         "networks:",
         "  conformance:",
         "    external: true",
-        f"    name: {engine.network_name}",
+        f"    name: {engine.network.name}",
     ]
     return "\n".join(lines)
 
