@@ -11,7 +11,7 @@ from typing import NoReturn
 from conformance import __version__
 from conformance.config.options import COMMAND, FLAGS, PROJECT, read
 from conformance.core.errors import BrokenTestbed, WrongUsage
-from conformance.pytest_plugin.interrupts import SIGNALS
+from conformance.core.signals import SIGNALS
 from conformance.report import diff_views, record_reader, views
 from conformance.report.diff import WORSE, compare
 from conformance.report.translations import said
@@ -240,16 +240,17 @@ def diff(chosen: argparse.Namespace) -> int:
 
 def keep_testbed(chosen: argparse.Namespace) -> int:
     """Keep a testbed until an interrupt; the exit status."""
-    from conformance.testbed import persistent
+    from conformance.testbed.persistent import keep_testbed as keep
+    from conformance.testbed.testbed_state import default_file
 
     for number in SIGNALS:
         signal.signal(number, signal.default_int_handler)
-    file = Path(chosen.state).absolute() if chosen.state else persistent.default_file()
+    file = Path(chosen.state).absolute() if chosen.state else default_file()
     given = {
         name: getattr(chosen, name.removeprefix("--").replace("-", "_")) for name in OF_A_TESTBED
     }
     try:
-        persistent.keep(read(given, (), Path.cwd(), catalogue()), chosen.format, file)
+        keep(read(given, (), Path.cwd(), catalogue()).testbed_settings, chosen.format, file)
     except (WrongUsage, BrokenTestbed) as error:
         print(f"conformance testbed: {error}", file=sys.stderr)
         return 4 if isinstance(error, WrongUsage) else 3

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from conformance.config import settings_file
 from conformance.config.known_failures import Known
 from conformance.core.errors import WrongUsage
+from conformance.core.testbed_settings import ServiceKind, TestbedSettings
 from conformance.spec.catalogue import PREFIXES, Level, Requirement
 
 REFERENCE_APP = "reference_impl.app:app"
@@ -188,6 +189,24 @@ class Options:
                 else f"a container of {self.target_image}"
             )
         return str(words)
+
+    @property
+    def testbed_settings(self) -> TestbedSettings:
+        """The part of the options that makes a testbed."""
+        file = None if self.testbed in (None, NO_TESTBED) else Path(str(self.testbed)).absolute()
+        return TestbedSettings(
+            services=ServiceKind(self.services),
+            postgres_image=self.postgres_image,
+            redis_image=self.redis_image,
+            database_url=self.database_url,
+            redis_url=self.redis_url,
+            upstream_port=self.upstream_port,
+            target_image=self.target_image,
+            worker_image=self.worker_image,
+            starts_services=self.target_url is None,
+            testbed_file=file,
+            finds_testbed=self.testbed != NO_TESTBED,
+        )
 
     def reproduce(self, requirement: str, program: str | None = None) -> str:
         """The command that checks one requirement of the same target again with the same inputs, or by the same program."""

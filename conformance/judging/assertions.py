@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from conformance.core.errors import NoEvidence, Violation
-from conformance.core.evidence import Exchange, Fact, Observation
+from conformance.core.evidence import Exchange, Fact
+from conformance.core.observations import BlockingLine
 from conformance.spec.model import Answer, difference, shown
 
 
@@ -53,7 +54,7 @@ def require(
 
 
 def blocked(
-    expected: str, got: str, evidence: Sequence[Fact], stack: Observation | None
+    expected: str, got: str, evidence: Sequence[Fact], stack: BlockingLine | None
 ) -> NoReturn:
     """A held situation was not as required; where the event loop is stuck in a line of the target's, say so."""
     if stack is None:
@@ -62,7 +63,7 @@ def blocked(
         expected,
         got,
         (*evidence, stack),
-        look_at=f"{stack.data['line']}, which blocks the event loop",
+        look_at=f"{stack.line}, which blocks the event loop",
     )
 
 

@@ -30,10 +30,9 @@ from conformance.spec.catalogue import catalogue
 from conformance.target.capabilities import Capabilities
 from conformance.target.launch import Launch
 from conformance.target.server import NotReady, Target
-from conformance.testbed import persistent
+from conformance.testbed import testbed_formats, testbed_state
 
 FRESH, REUSED = "a fresh target", "a re-used target"
-STANDS = "It stands until"  # what a testbed prints last, to its standard error
 AT_ONCE = 2 * (os.cpu_count() or 1)  # runs beside each other, so that every core is busy
 STOP_PATIENCE = 30.0  # seconds for a testbed to clean up
 
@@ -325,16 +324,11 @@ def testbed(folder: Path, services: str) -> Iterator[tuple[Path, dict[str, str]]
     ]
     process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        assert process.stderr
-        said = ""
-        for line in process.stderr:
-            said += line
-            if line.startswith(STANDS):
-                break
-        else:
-            raise WrongUsage(said.strip())
-        place = persistent.read(state)
-        yield state, persistent.contract(place.postgres, place.redis, place.upstream_url)
+        assert process.stdout and process.stderr
+        if not process.stdout.readline():  # it prints the environment when it is ready
+            raise WrongUsage(process.stderr.read().strip())
+        place = testbed_state.read_state(state)
+        yield state, testbed_formats.make_variables(place)
     finally:
         process.terminate()
         process.communicate(timeout=STOP_PATIENCE)

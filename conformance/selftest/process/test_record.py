@@ -10,6 +10,7 @@ import pytest
 
 from conformance.config.options import PROJECT
 from conformance.core.evidence import Exchange, Journal
+from conformance.core.observations import RowCheck
 from conformance.report import junit as exported
 from conformance.report import record_reader, text
 from conformance.report.record import Record
@@ -112,7 +113,7 @@ def test_a_whole_run_is_recorded_and_reported(place: Path) -> None:
 def test_a_run_that_is_cut_short_leaves_what_it_had_seen(place: Path) -> None:
     record = Record(place / "record.jsonl")
     record.header(**ABOUT)
-    Journal(record.fact).observe("row", "items has no row 1", row=None)
+    Journal(record.fact).record(RowCheck, text="items has no row 1", row=None)
     lines = [
         json.loads(line) for line in (place / "record.jsonl").read_text("utf-8").splitlines()
     ]  # before it is closed
