@@ -9,7 +9,6 @@ from itertools import pairwise, product
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent  # the checkout has a link to it beside the other packages
-CHANNELS = ("http", "postgres", "redis", "upstream", "process", "copy", "worker", "source")
 PREFIXES = {"CONC": 1, "END": 2, "DB": 3, "UP": 4, "TASK": 5, "DEP": 6, "LIFE": 7, "HTTP": 8}
 
 _HEADING = re.compile(r"### (?P<id>\S+) (?P<sentence>.+)")
@@ -31,6 +30,19 @@ class Level(StrEnum):
     MAY = "MAY"
 
 
+class Channel(StrEnum):
+    """A way in which the suite can observe a service; a requirement lists those that it needs."""
+
+    HTTP = "http"
+    POSTGRES = "postgres"
+    REDIS = "redis"
+    UPSTREAM = "upstream"
+    PROCESS = "process"  # the service can be stopped and started
+    COPY = "copy"  # further copies of the service can be started
+    WORKER = "worker"
+    SOURCE = "source"  # the application's routes can be read
+
+
 class Language(StrEnum):
     """A language that the specification is written in; ids and levels are the same in each."""
 
@@ -50,7 +62,7 @@ class Requirement:
     sentence: str
     level: Level
     source: str  # "§3.2", or several
-    channels: tuple[str, ...]
+    channels: tuple[Channel, ...]
     text: str
     why: str
     usual_cause: str
@@ -145,17 +157,17 @@ def _requirement(document: str, line: int, block: list[str]) -> Requirement:
         raise CatalogueError(
             f"{where}: wanted 'LEVEL · §section · channels' under {heading['id']}, got {paragraphs[0]!r}"
         )
-    channels = tuple(facts["channels"].split(", "))
-    if unknown := set(channels) - set(CHANNELS):
+    names = facts["channels"].split(", ")
+    if unknown := set(names) - set(Channel):
         raise CatalogueError(
-            f"{where}: no channel {', '.join(sorted(unknown))}; there are {', '.join(CHANNELS)}"
+            f"{where}: no channel {', '.join(sorted(unknown))}; there are {', '.join(Channel)}"
         )
     return Requirement(
         id=heading["id"],
         sentence=heading["sentence"],
         level=Level(facts["level"]),
         source=facts["source"],
-        channels=channels,
+        channels=tuple(map(Channel, names)),
         text="\n\n".join(part for part in paragraphs[1:] if not part.startswith("**")),
         why=_labelled(paragraphs, WHY, where),
         usual_cause=_labelled(paragraphs, USUAL_CAUSE, where),

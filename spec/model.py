@@ -26,42 +26,42 @@ class Answer:
     body: Any
 
 
-def sync_message() -> Answer:
+def sync_answer() -> Answer:
     """`GET /sync`, §2.1."""
     return Answer(200, {"message": "This is a synchronous endpoint"})
 
 
-def async_message() -> Answer:
+def async_answer() -> Answer:
     """`GET /async`, §2.2."""
     return Answer(200, {"message": "This is an asynchronous endpoint"})
 
 
-def item(row: Mapping[str, Any] | None) -> Answer:
+def item_answer(row: Mapping[str, Any] | None) -> Answer:
     """`GET /items/{item_id}`, §3.2: the row as the table has it, or null if it has none."""
     return Answer(200, {"item": None if row is None else dict(row)})
 
 
-def external_data(document: Any) -> Answer:
+def external_answer(document: Any) -> Answer:
     """`GET /external-data`, §4.2: the JSON document of the upstream."""
     return Answer(200, document)
 
 
-def submitted(task_id: str) -> Answer:
+def submission_answer(task_id: str) -> Answer:
     """`POST /process-data/`, §5.3."""
     return Answer(200, {"message": "Task submitted", "task_id": task_id})
 
 
-def completed(data: Any) -> dict[str, Any]:
+def task_result(data: Any) -> dict[str, Any]:
     """The result of a task, §5.2."""
     return {"message": "Task completed", "data": data}
 
 
-def listing(q: str | None) -> Answer:
+def listing_answer(q: str | None) -> Answer:
     """`GET /items/`, §6.1."""
     return Answer(200, {"q": q})
 
 
-def names_item_id(body: Any) -> bool:
+def has_item_id_error(body: Any) -> bool:
     """Whether the body of a 422 has an error located at `["path", "item_id"]`, §3.2."""
     errors = body.get("detail") if isinstance(body, dict) else None
     return isinstance(errors, list) and any(
@@ -69,7 +69,7 @@ def names_item_id(body: Any) -> bool:
     )
 
 
-def difference(expected: Any, got: Any, at: str = "$") -> str | None:
+def find_difference(expected: Any, got: Any, at: str = "$") -> str | None:
     """Find where two JSON values first differ in meaning.
 
     Returns a sentence such as `$.item.price: wanted 1, got 2`, or None if they do not differ.
@@ -79,27 +79,27 @@ def difference(expected: Any, got: Any, at: str = "$") -> str | None:
     """
     match expected:
         case datetime():
-            equal = isinstance(got, str) and instant(got) == expected
+            equal = isinstance(got, str) and parse_instant(got) == expected
         case bool() | None:
             equal = got is expected
         case int() | float():
             equal = (
                 not isinstance(got, bool)
                 and isinstance(got, int | float)
-                and _equal_numbers(expected, got)
+                and _are_equal_numbers(expected, got)
             )
         case str():
             equal = isinstance(got, str) and got == expected
         case Mapping() if isinstance(got, dict):
-            return _object_difference(expected, got, at)
+            return _find_object_difference(expected, got, at)
         case Sequence() if isinstance(got, list):
-            return _array_difference(expected, got, at)
+            return _find_array_difference(expected, got, at)
         case _:
             equal = False
-    return None if equal else f"{at}: wanted {shown(expected)}, got {shown(got)}"
+    return None if equal else f"{at}: wanted {format_value(expected)}, got {format_value(got)}"
 
 
-def instant(text: str) -> datetime | None:
+def parse_instant(text: str) -> datetime | None:
     """Parse a text of RFC 3339. Returns None for any other, such as one without an offset."""
     if not _RFC_3339.fullmatch(text):
         return None
@@ -109,7 +109,7 @@ def instant(text: str) -> datetime | None:
         return None
 
 
-def shown(value: Any, limit: int = 160) -> str:
+def format_value(value: Any, limit: int = 160) -> str:
     """Write a value as JSON for a person, shortened in the middle to about `limit` characters."""
     text = json.dumps(
         value,
@@ -118,7 +118,7 @@ def shown(value: Any, limit: int = 160) -> str:
     return text if len(text) <= limit else f"{text[: limit // 2]} … {text[-limit // 2 :]}"
 
 
-def _equal_numbers(expected: float, got: float) -> bool:
+def _are_equal_numbers(expected: float, got: float) -> bool:
     both_are_nan = (
         isinstance(expected, float)
         and isinstance(got, float)
@@ -128,20 +128,24 @@ def _equal_numbers(expected: float, got: float) -> bool:
     return expected == got or both_are_nan
 
 
-def _object_difference(expected: Mapping[str, Any], got: dict[str, Any], at: str) -> str | None:
+def _find_object_difference(
+    expected: Mapping[str, Any], got: dict[str, Any], at: str
+) -> str | None:
     if missing := [key for key in expected if key not in got]:
-        return f"{at}: the member {shown(missing[0])} is missing"
+        return f"{at}: the member {format_value(missing[0])} is missing"
     if extra := [key for key in got if key not in expected]:
-        return f"{at}: there is a member {shown(extra[0])} that should not be"
-    differences = (difference(value, got[key], f"{at}.{key}") for key, value in expected.items())
+        return f"{at}: there is a member {format_value(extra[0])} that should not be"
+    differences = (
+        find_difference(value, got[key], f"{at}.{key}") for key, value in expected.items()
+    )
     return next((found for found in differences if found), None)
 
 
-def _array_difference(expected: Sequence[Any], got: list[Any], at: str) -> str | None:
+def _find_array_difference(expected: Sequence[Any], got: list[Any], at: str) -> str | None:
     if len(expected) != len(got):
         return f"{at}: wanted {len(expected)} elements, got {len(got)}"
     differences = (
-        difference(value, got[index], f"{at}[{index}]") for index, value in enumerate(expected)
+        find_difference(value, got[index], f"{at}[{index}]") for index, value in enumerate(expected)
     )
     return next((found for found in differences if found), None)
 
@@ -160,8 +164,8 @@ class World:
 
     def answer_to_read(self, item_id: int) -> Answer:
         """The right answer to a read that no fault disturbs."""
-        return item(self.rows.get(item_id))
+        return item_answer(self.rows.get(item_id))
 
     def answer_to_call(self) -> Answer:
         """The right answer to `GET /external-data` if no fault disturbs it."""
-        return external_data(self.document)
+        return external_answer(self.document)

@@ -58,7 +58,9 @@ class PendingRequest:
         self._spec = spec
         self._timeout = asyncio.timeout(None)
         self._is_timed = asyncio.Event()  # from then on `_timeout` may be rescheduled
-        self.task = asyncio.create_task(client.exchange(spec, self._timeout, self._is_timed))
+        self.task = asyncio.create_task(
+            client.perform_exchange(spec, self._timeout, self._is_timed)
+        )
         # A task that is cancelled before it runs never sets the event itself.
         self.task.add_done_callback(lambda _: self._is_timed.set())
 
@@ -205,7 +207,7 @@ class Client:
         if self._timed_out:
             return self._timed_out
         limit = asyncio.timeout(self.time_limit_for(spec))
-        exchange = await self.exchange(spec, limit, asyncio.Event(), http)
+        exchange = await self.perform_exchange(spec, limit, asyncio.Event(), http)
         if self.note_timeout(spec, exchange):
             self._timed_out = exchange
         return exchange
@@ -218,7 +220,7 @@ class Client:
         self._unresponsive.discard(spec.endpoint)
         return False
 
-    async def exchange(
+    async def perform_exchange(
         self,
         spec: RequestSpec,
         limit: asyncio.Timeout,

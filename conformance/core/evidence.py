@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum, auto
 from typing import Any, TypeVar
 
-from conformance.spec.model import shown
+from conformance.spec.model import format_value
 
 SHOWN = 200  # characters of a body in a one-line summary
 NOT_RECORDED = {"recorded": False}  # metadata of a field that a live run alone has
@@ -126,7 +126,7 @@ class LogLine(Fact):
 
     @property
     def summary(self) -> str:
-        return f"{self.process} printed {shown(self.text)} (line {self.number})"
+        return f"{self.process} printed {format_value(self.text)} (line {self.number})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +152,7 @@ class QueuedMessage(Fact):
 
     @property
     def summary(self) -> str:
-        return f"list {self.key!r} holds task {self.task_id} with {shown(self.arguments)} (message {self.number})"
+        return f"list {self.key!r} holds task {self.task_id} with {format_value(self.arguments)} (message {self.number})"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -210,7 +210,7 @@ async def test_every_held_request_ends_with_its_own_answer(client: Client, items
             seen = await items.locks.wait_for_reads(2)
             await held(seen.waiting, "read", requests)
         for read, row in zip(requests, rows, strict=True):
-            expect(await read.wait_for_answer(), model.item(row), seen)
+            expect(await read.wait_for_answer(), model.item_answer(row), seen)
 
 
 @pytest.mark.requirement("CONC-6")
@@ -230,7 +230,7 @@ async def test_every_held_call_ends_with_an_answer_of_its_own(
                 )
             exchanges = [await request.wait_for_answer() for request in requests]
     for exchange in exchanges:
-        wanted = f"200 and an upstream's answer that no other request was given, of {model.shown(nonces)}"
+        wanted = f"200 and an upstream's answer that no other request was given, of {model.format_value(nonces)}"
         expect_status(exchange, (200,), wanted, *hold.requests[:1])
         require(body_of(exchange, wanted) in nonces, wanted, exchange.outcome, exchanges)
         nonces.remove(body_of(exchange, wanted))

@@ -43,12 +43,12 @@ COROUTINES = {
 
 @pytest.mark.requirement("END-1")
 async def test_sync_answers_its_message_exactly(client: Client) -> None:
-    expect(await client.get("/sync"), model.sync_message())
+    expect(await client.get("/sync"), model.sync_answer())
 
 
 @pytest.mark.requirement("END-2")
 async def test_async_answers_its_message_exactly(client: Client) -> None:
-    expect(await client.get("/async"), model.async_message())
+    expect(await client.get("/async"), model.async_answer())
 
 
 @pytest.mark.requirement("END-3")

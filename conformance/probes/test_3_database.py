@@ -48,7 +48,7 @@ async def test_an_existing_item_is_its_row(client: Client, items: Database) -> N
         name="Chair", description="of oak", price=49.5, quantity=3, available=False
     )
     check = await items.rows.check_row(row["id"])
-    expect(await client.get(f"/items/{row['id']}"), model.item(row), check)
+    expect(await client.get(f"/items/{row['id']}"), model.item_answer(row), check)
 
 
 @pytest.mark.requirement("DB-1")
@@ -58,7 +58,9 @@ async def test_an_item_may_have_any_id_of_the_columns_type(
 ) -> None:
     row = await items.rows.find_or_insert(item_id)
     expect(
-        await client.get(f"/items/{item_id}"), model.item(row), await items.rows.check_row(item_id)
+        await client.get(f"/items/{item_id}"),
+        model.item_answer(row),
+        await items.rows.check_row(item_id),
     )
 
 
@@ -66,7 +68,7 @@ async def test_an_item_may_have_any_id_of_the_columns_type(
 async def test_an_absent_item_is_null(client: Client, items: Database) -> None:
     absent = items.rows.pick_unused_id()
     exchange = await client.get(f"/items/{absent}")
-    expect(exchange, model.item(None), await items.rows.check_row(absent))
+    expect(exchange, model.item_answer(None), await items.rows.check_row(absent))
 
 
 @pytest.mark.requirement("DB-3")
@@ -88,21 +90,21 @@ async def test_values_survive_exactly(
 ) -> None:
     row = await items.rows.insert(**values)
     exchange = await client.get(f"/items/{row['id']}")
-    expect(exchange, model.item(row))
+    expect(exchange, model.item_answer(row))
 
 
 @pytest.mark.requirement("DB-4")
 async def test_each_read_sees_the_table_as_it_is(client: Client, items: Database) -> None:
     item_id = items.rows.pick_unused_id()
     path = f"/items/{item_id}"
-    expect(await client.get(path), model.item(None), await items.rows.check_row(item_id))
+    expect(await client.get(path), model.item_answer(None), await items.rows.check_row(item_id))
     row = await items.rows.insert(id=item_id)
-    expect(await client.get(path), model.item(row), await items.rows.check_row(item_id))
+    expect(await client.get(path), model.item_answer(row), await items.rows.check_row(item_id))
     for price in (1.5, 2.5):
         row = await items.rows.update(item_id, price=price, name=f"costs {price}")
-        expect(await client.get(path), model.item(row), await items.rows.check_row(item_id))
+        expect(await client.get(path), model.item_answer(row), await items.rows.check_row(item_id))
     await items.rows.delete(item_id)
-    expect(await client.get(path), model.item(None), await items.rows.check_row(item_id))
+    expect(await client.get(path), model.item_answer(None), await items.rows.check_row(item_id))
 
 
 @pytest.mark.requirement("DB-4")
@@ -120,7 +122,7 @@ async def test_a_read_shares_nothing_with_one_that_began_before_a_change(
             await items.locks.wait_for_reads(2, at_most=timeouts.SECOND_READ_WATCHED)
         answer = await late.wait_for_answer()
     no_evidence_unless(seen.waiting > 0, "no read was held that began before the change")
-    expect(answer, model.item(changed), seen, await items.rows.check_row(row["id"]))
+    expect(answer, model.item_answer(changed), seen, await items.rows.check_row(row["id"]))
 
 
 @pytest.mark.requirement("DB-5")
@@ -129,7 +131,9 @@ async def test_an_id_that_is_no_integer_is_rejected(client: Client, text: str) -
     exchange = await client.get("/items/" + quote(text, safe=""))
     wanted = '422 with an error located at ["path", "item_id"]'
     expect_status(exchange, (422,), wanted)
-    require(model.names_item_id(body_of(exchange, wanted)), wanted, exchange.outcome, [exchange])
+    require(
+        model.has_item_id_error(body_of(exchange, wanted)), wanted, exchange.outcome, [exchange]
+    )
 
 
 @pytest.mark.requirement("DB-6")
@@ -184,7 +188,7 @@ async def test_a_read_changes_nothing(
     before = await items.rows.take_snapshot()
     exchange = await client.get(f"/items/{row['id']}")
     after = await items.rows.take_snapshot()
-    expect(exchange, model.item(row))
+    expect(exchange, model.item_answer(row))
     require(
         after.is_same_as(before),
         "no row changed or locked by a read",
@@ -246,7 +250,9 @@ async def test_connections_are_reused(client: Client, items: Database) -> None:
 async def expect_read_until_recovered(client: Client, items: Database, *facts: Fact) -> None:
     """Reads succeed, within the rounds that a pool of ordinary size needs to find out what is broken."""
     row = await items.rows.insert()
-    expect(await read_until_recovered(client, f"/items/{row['id']}"), model.item(row), *facts)
+    expect(
+        await read_until_recovered(client, f"/items/{row['id']}"), model.item_answer(row), *facts
+    )
 
 
 @pytest.mark.requirement("DB-12")
@@ -276,7 +282,7 @@ async def test_a_read_killed_in_flight_fails_alone(client: Client, items: Databa
         for read, row in zip(reads, rows, strict=True):
             answer = await read.wait_for_answer()
             if answer.status not in range(500, 600):
-                expect(answer, model.item(row), killed)
+                expect(answer, model.item_answer(row), killed)
     await expect_read_until_recovered(client, items, killed)
     async with client.in_flight() as send, items.locks.table_locked():
         send(*(f"/items/{row['id']}" for row in rows))
@@ -292,8 +298,8 @@ async def test_an_outage_is_survived(client: Client, items: Database, target: Ta
     async with items.faults.logins_refused() as fact:
         read = await client.get(f"/items/{row['id']}")
         others = [
-            (await client.get("/async"), model.async_message()),
-            (await client.get("/items/?q=x"), model.listing("x")),
+            (await client.get("/async"), model.async_answer()),
+            (await client.get("/items/?q=x"), model.listing_answer("x")),
         ]
     expect_status(
         read, range(500, 600), "5xx of a read while the database refuses the service", fact
@@ -312,7 +318,7 @@ async def test_no_transaction_is_left_open(client: Client, items: Database) -> N
         *[f"/items/{row['id']}"] * 5, f"/items/{items.rows.pick_unused_id()}"
     )
     seen = await items.sessions.list_sessions()
-    expect(reads[0], model.item(row))
+    expect(reads[0], model.item_answer(row))
     require(
         not seen.idle_in_transaction,
         "no session idle in a transaction after an answer",
@@ -329,9 +335,9 @@ async def test_the_table_may_grow_a_column(client: Client, items: Database) -> N
     before = await client.get_all(*[path] * 10)
     async with items.faults.column_added() as fact:
         exchanges = await client.get_all(*[path] * 10)
-    expect(before[0], model.item(row))
+    expect(before[0], model.item_answer(row))
     for exchange in exchanges:
-        expect(exchange, model.item({**row, "colour": "oak"}), fact)
+        expect(exchange, model.item_answer({**row, "colour": "oak"}), fact)
 
 
 @pytest.mark.requirement("DB-17")

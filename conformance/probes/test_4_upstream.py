@@ -40,7 +40,7 @@ async def test_the_answer_is_the_upstreams_json(
 ) -> None:
     with upstream.answering(make_reply(value)):
         exchange = await client.get("/external-data")
-    expect(exchange, model.external_data(value), *upstream.requests[-1:])
+    expect(exchange, model.external_answer(value), *upstream.requests[-1:])
 
 
 @pytest.mark.requirement("UP-2")
@@ -66,7 +66,7 @@ async def test_json_survives_exactly(
     reply = make_reply(value)
     with upstream.answering(compress_reply(reply) if gzip else reply):
         exchange = await client.get("/external-data")
-    expect(exchange, model.external_data(json.loads(reply.body)), *upstream.requests[-1:])
+    expect(exchange, model.external_answer(json.loads(reply.body)), *upstream.requests[-1:])
 
 
 @pytest.mark.requirement("UP-3")
@@ -92,7 +92,7 @@ async def test_each_request_makes_one_fresh_get_of_the_configured_url(
         [*exchanges, *made],
     )
     for number, (exchange, request) in enumerate(zip(exchanges, made, strict=True)):
-        expect(exchange, model.external_data({"nonce": number}), request)
+        expect(exchange, model.external_answer({"nonce": number}), request)
         got = f"{request.method} {request.target}"
         require(got == f"GET {TARGET}", f"GET {TARGET}", got, [exchange, request])
 
@@ -164,7 +164,7 @@ async def test_a_failed_call_harms_no_later_one(
         failed = await client.get("/external-data")
     with upstream.answering(make_reply({"after": fault.name})):
         exchange = await client.get("/external-data")
-    expect(exchange, model.external_data({"after": fault.name}), failed)
+    expect(exchange, model.external_answer({"after": fault.name}), failed)
 
 
 @pytest.mark.requirement("UP-4")
@@ -180,7 +180,7 @@ async def test_many_failed_calls_harm_no_later_one(
         failed = [await client.get("/external-data") for _ in range(timeouts.FAILED_CALLS)]
     with upstream.answering(make_reply({"after": len(failed)})):
         exchange = await client.get("/external-data")
-    expect(exchange, model.external_data({"after": len(failed)}), *failed[-1:])
+    expect(exchange, model.external_answer({"after": len(failed)}), *failed[-1:])
 
 
 GATEWAY = (502, 503, 504)
@@ -272,7 +272,7 @@ async def test_a_silently_closed_kept_alive_connection_is_survived(
         closed = upstream.close_idle()
         exchanges = await client.get_all(*paths)
     for exchange in exchanges:
-        expect(exchange, model.external_data(POSTS), closed)
+        expect(exchange, model.external_answer(POSTS), closed)
 
 
 @pytest.mark.requirement("UP-10")

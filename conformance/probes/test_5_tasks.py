@@ -101,7 +101,7 @@ def expect_submitted(exchange: Exchange) -> None:
     body = body_of(exchange, wanted)
     task_id = body.get("task_id") if isinstance(body, dict) else None
     require(isinstance(task_id, str) and bool(task_id), wanted, exchange.outcome, [exchange])
-    expect(exchange, model.submitted(str(task_id)))
+    expect(exchange, model.submission_answer(str(task_id)))
 
 
 @pytest.mark.requirement("TASK-2")
@@ -160,8 +160,8 @@ def expect_argument(data: Any, exchange: Exchange, message: QueuedMessage) -> No
         f"the message's content type is {message.content_type}, which the suite does not open",
     )
     given = _arguments(message.arguments)
-    require(any(model.difference(data, argument) is None for argument in given), f"the data among the task's arguments: {model.shown(data)}",
-            model.shown(given), [exchange, message])  # fmt: skip
+    require(any(model.find_difference(data, argument) is None for argument in given), f"the data among the task's arguments: {model.format_value(data)}",
+            model.format_value(given), [exchange, message])  # fmt: skip
 
 
 def _arguments(body: Any) -> list[Any]:
@@ -202,7 +202,7 @@ async def test_the_workers_result_is_the_completion_message_with_the_data(
 ) -> None:
     data = {"order": 8, "rush": True}
     expect_value(
-        model.completed(data), *await completed(await client.post(PATH, data), queue, worker)
+        model.task_result(data), *await completed(await client.post(PATH, data), queue, worker)
     )
     if not capabilities.stops_target:
         return
@@ -212,7 +212,7 @@ async def test_the_workers_result_is_the_completion_message_with_the_data(
         if (
             seen.is_success
         ):  # of a submission that came while no worker ran, so that nobody else has stored it
-            expect_value(model.completed(json.loads(submission.sent)), value, submission, seen)
+            expect_value(model.task_result(json.loads(submission.sent)), value, submission, seen)
 
 
 @pytest.mark.requirement("TASK-6")
@@ -270,8 +270,10 @@ async def completed(
 
 def expect_value(wanted: Any, value: Any, exchange: Exchange, seen: TaskResult) -> None:
     """A value of a result is what was wanted."""
-    if found := model.difference(wanted, value):
-        raise Violation(model.shown(wanted), f"{model.shown(value)} — {found}", [exchange, seen])
+    if found := model.find_difference(wanted, value):
+        raise Violation(
+            model.format_value(wanted), f"{model.format_value(value)} — {found}", [exchange, seen]
+        )
 
 
 @pytest.mark.requirement("TASK-8")
@@ -696,7 +698,7 @@ async def test_bodies_that_json_leaves_open(
         message for message in await queue.messages.list_messages() if message.task_id not in before
     ]
     what = (
-        f", and {model.shown(_arguments(queued[0].arguments), 60)} is queued"
+        f", and {model.format_value(_arguments(queued[0].arguments), 60)} is queued"
         if queued
         else ", and nothing is queued"
     )

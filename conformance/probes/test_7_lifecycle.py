@@ -123,7 +123,7 @@ async def test_a_request_in_flight_at_sigterm_is_answered(lifecycle: LifecycleOb
         stopped.waiting.waiting > 0,
         "no read waited for the locked table, so none was in flight",
     )
-    answer = model.item(stopped.row)
+    answer = model.item_answer(stopped.row)
     expect(stopped.in_flight, answer, stopped.waiting, stopped.ending.signalled)
     expect_goodbyes(stopped.sessions_at_end, stopped.ending)
 

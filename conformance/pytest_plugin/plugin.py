@@ -14,11 +14,12 @@ from hypothesis.configuration import set_hypothesis_home_dir
 
 from conformance.config import options
 from conformance.core import preload, timeouts
-from conformance.core.errors import BrokenTestbed, Violation, WrongUsage
-from conformance.judging.verdict import Finding, Outcome, Status
+from conformance.core.errors import BrokenTestbed, WrongUsage
+from conformance.judging.result import RunResult
+from conformance.judging.verdict import Status
 from conformance.pytest_plugin import fixtures, progress
 from conformance.pytest_plugin.interrupts import Interrupts, leave_out_frames_of_no_line
-from conformance.pytest_plugin.keys import MARKERS, RUN, STARTED
+from conformance.pytest_plugin.keys import MARKERS, OBSERVED, RUN, STARTED
 from conformance.pytest_plugin.ordering import (
     describe_probe,
     find_requirement,
@@ -26,10 +27,10 @@ from conformance.pytest_plugin.ordering import (
     order_probes,
     shuffle_probes,
 )
-from conformance.pytest_plugin.outcomes import find_violation, judge_error, judge_pass
-from conformance.report.terminal import KNOWN, Summary, page
+from conformance.pytest_plugin.outcomes import find_violation
+from conformance.report.terminal import KNOWN, summarize_run
 from conformance.scenarios import program
-from conformance.session.probe import WorkerState
+from conformance.session.probe import Probe, WorkerState
 from conformance.session.run import Run
 from conformance.spec.catalogue import Requirement, catalogue
 
@@ -41,6 +42,7 @@ LETTERS = {
     Status.INCONCLUSIVE: "?",
     Status.ERROR: "E",
     Status.OBSERVED: "o",
+    Status.NOT_APPLICABLE: "n",
 }
 COLOURS = {
     Status.PASS: "green",
@@ -48,6 +50,7 @@ COLOURS = {
     Status.INCONCLUSIVE: "yellow",
     Status.ERROR: "red",
     Status.OBSERVED: "cyan",
+    Status.NOT_APPLICABLE: "blue",
 }
 
 
@@ -168,7 +171,7 @@ class RunHooks:
         self.run = run
         self._interrupts = Interrupts()
         self._opened = False
-        self._summary: Summary | None = None
+        self._result: RunResult | None = None
         self._page: str | None = None
 
     @pytest.hookimpl(tryfirst=True)
@@ -186,8 +189,10 @@ class RunHooks:
         """For speed alone: make no items of probes that are not selected."""
         marks = getattr(obj, "pytestmark", ())
         names = {mark.args[0] for mark in marks if mark.name == "requirement"}
-        left_out = self.run.catalogue.keys() - self.run.results.collected.keys()
-        return [] if names and names <= left_out else None
+        is_wanted = names - self.run.catalogue.keys() or any(
+            map(self.run.results.is_selected, names)
+        )
+        return [] if names and not is_wanted else None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(
@@ -213,10 +218,8 @@ class RunHooks:
         if name not in self.run.catalogue:
             lack = "which the specification does not have"
             raise pytest.UsageError(f"{item.nodeid} checks {name}, {lack}")
-        if name not in self.run.results.collected:
-            return False
-        self.run.results.collected[name].append(item.nodeid)
-        return True
+        self.run.results.expect_probe(name, item.nodeid)
+        return self.run.results.is_selected(name)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self) -> None:
@@ -245,52 +248,48 @@ class RunHooks:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
-        requirement = describe_probe(item, self.run.catalogue).requirement
-        _name_case(item, requirement)
+        probe = describe_probe(item, self.run.catalogue)
+        _name_case(item, probe.requirement)
         if call.excinfo is None:
-            status, finding = judge_pass(item) if call.when == "call" else (Status.PASS, None)
-            if call.when == "call":
-                self._report(item, requirement, status, finding)
-            report.status = status  # type: ignore[attr-defined]
+            is_call = call.when == "call"
+            report.status = self._report_pass(item, probe) if is_call else Status.PASS  # type: ignore[attr-defined]
             return report
         error = find_violation(call.excinfo.value)
         if not isinstance(error, KeyboardInterrupt | pytest.exit.Exception):
-            self._report_error(item, report, requirement, error)
+            self._report_error(item, report, probe, error)
         return report
 
+    def _report_pass(self, item: pytest.Item, probe: Probe) -> Status:
+        results, requirement, span = self.run.results, probe.requirement, self._span(item)
+        if OBSERVED in item.stash:
+            observations = item.stash[OBSERVED]
+            return results.add_observations(requirement, item.nodeid, span, observations)
+        results.add_pass(requirement, item.nodeid, span)
+        return Status.PASS
+
     def _report_error(
-        self,
-        item: pytest.Item,
-        report: pytest.TestReport,
-        requirement: Requirement,
-        error: BaseException,
+        self, item: pytest.Item, report: pytest.TestReport, probe: Probe, error: BaseException
     ) -> None:
-        if isinstance(error, Violation):
-            error = self.run.blame(requirement, error)
-        status, finding = judge_error(error, requirement)
-        # A later phase's outcome replaces an earlier one of the same probe: a teardown that
-        # breaks is an ERROR.
-        self._report(item, requirement, status, finding)
+        requirement = probe.requirement
+        status, finding = self.run.report_error(probe, self._span(item), error)
         report.status = status  # type: ignore[attr-defined]
         if status is not Status.ERROR or isinstance(error, BrokenTestbed):
-            title = f"{requirement.id} {status}: {requirement.sentence}"
+            title = f"{requirement.id} {status.label}: {requirement.sentence}"
             sides = f"expected  {finding.expected}\ngot       {finding.got}"
             report.longrepr = f"{title}\n{sides}"
-        if status is Status.INCONCLUSIVE and self.run.options.allow_inconclusive:
-            _leave_out(report, item, f"INCONCLUSIVE: {finding.got}")
-        known = self.run.results.find_known(requirement.id) if status is Status.FAIL else None
+        is_allowed = status is Status.INCONCLUSIVE and self.run.options.allow_inconclusive
+        if is_allowed or status is Status.NOT_APPLICABLE:
+            _leave_out(report, item, f"{status.label}: {finding.got}")
+        is_failed = status is Status.FAIL
+        known = self.run.results.find_known_failure(requirement) if is_failed else None
         if known:
             report.status = KNOWN  # type: ignore[attr-defined]
             _leave_out(report, item, f"{KNOWN}: {known.reason}")
 
-    def _report(
-        self, item: pytest.Item, requirement: Requirement, status: Status, finding: Finding | None
-    ) -> None:
+    def _span(self, item: pytest.Item) -> tuple[float, float]:
+        """When a probe began, and the time now."""
         ended = self.run.journal.now()
-        began = item.stash.get(STARTED, ended)
-        span = (began, ended)
-        outcome = Outcome(requirement.id, item.nodeid, status, finding, ended - began, span)
-        self.run.report(outcome)
+        return item.stash.get(STARTED, ended), ended
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
@@ -301,14 +300,14 @@ class RunHooks:
         self._close()
         cut_short = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.USAGE_ERROR)
         if self._opened and exitstatus not in cut_short:
-            self._summary = self.run.finish()
-            session.exitstatus = self._summary.status
+            self._result = self.run.finish()
+            session.exitstatus = self._result.exit_status
         if self._opened:
             self._page = self.run.results.write_page()
 
     def pytest_unconfigure(self) -> None:
         self._close()  # a session that ends while it starts is never finished
-        self.run.results.record.close()
+        self.run.results.close()
 
     def _close(self) -> None:
         self._interrupts.ignore_signals()
@@ -323,12 +322,13 @@ class RunHooks:
         if passed:
             return "passed", LETTERS[status], status
         own_defect = status is Status.ERROR and not isinstance(report.longrepr, str)
-        return "error" if own_defect else str(status), LETTERS[status], str(status)
+        label = getattr(status, "label", status)
+        return "error" if own_defect else label, LETTERS[status], label
 
     def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int) -> None:
-        if self._summary:
+        if self._result:
             terminalreporter.section("conformance", sep="=")
-            for line in page(self._summary):
+            for line in summarize_run(self._result):
                 colour = {COLOURS[line.tone]: True} if line.tone else {}
                 terminalreporter.write_line(line.text, **colour)
         if self._page:

@@ -77,7 +77,7 @@ class Step:
         return f"{self.action} {self.slot}" if self.action in ACTIONS_WITH_SLOT else self.action
 
 
-def ask(*questions: Question) -> Step:
+def make_ask_step(*questions: Question) -> Step:
     """Make the step that sends these requests at once."""
     return Step(Action.ASK, questions=questions)
 
@@ -101,7 +101,7 @@ ENDING = (
 )
 
 # Every question by itself, while nothing fails.
-ONE_BY_ONE = (*OPENING, *map(ask, QUESTIONS))
+ONE_BY_ONE = (*OPENING, *map(make_ask_step, QUESTIONS))
 
 _QUESTION_BY_TEXT = {str(question): question for question in QUESTIONS}
 _STEPS_WITH_SLOT = [Step(action, slot) for action in ACTIONS_WITH_SLOT for slot in range(SLOTS)]
@@ -126,7 +126,7 @@ def _parse_step(text: str) -> Step:
     action, _, rest = text.partition(" ")
     questions = [_QUESTION_BY_TEXT.get(name) for name in rest.split(", ")]
     if action == Action.ASK and None not in questions:
-        return ask(*(question for question in questions if question))
+        return make_ask_step(*(question for question in questions if question))
     raise WrongUsage(
         f"--steps must be steps separated by semicolons; {text!r} is not one "
         f"(allowed: {', '.join(_describe_steps())}, "

@@ -21,7 +21,7 @@ from conformance.scenarios.program import (
     Question,
     Step,
     Subject,
-    ask,
+    make_ask_step,
 )
 from conformance.scenarios.stateful import ProgramRun, is_program
 
@@ -90,7 +90,7 @@ async def shorten_program(
             break
     else:
         evidence = [fact for fact in violation.evidence if not is_program(fact)]
-        return Violation(violation.expected, violation.got, evidence, violation.look_at)
+        return Violation(violation.expected, violation.got, evidence, violation.likely_cause)
     size = len(steps)
     while size := size // 2:
         start = 0
@@ -141,11 +141,11 @@ class _Machine(RuleBasedStateMachine):
 
     @rule(questions=st.lists(st.sampled_from(QUESTIONS), min_size=1, max_size=4))
     def ask_many(self, questions: list[Question]) -> None:
-        self.take_step(ask(*questions))
+        self.take_step(make_ask_step(*questions))
 
     @rule(question=st.sampled_from((_ITEM, _EXTERNAL, _SUBMIT)))
     def ask_one(self, question: Question) -> None:
-        self.take_step(ask(question))
+        self.take_step(make_ask_step(question))
 
     @rule(number=st.integers(0, SLOTS - 1))
     def replace_document(self, number: int) -> None:
@@ -153,7 +153,7 @@ class _Machine(RuleBasedStateMachine):
 
     @rule()
     def ask_each(self) -> None:
-        self.take_step(ask(_ITEM, _EXTERNAL, _SUBMIT))
+        self.take_step(make_ask_step(_ITEM, _EXTERNAL, _SUBMIT))
 
     @rule()
     def deny_or_allow_writes(self) -> None:

@@ -34,10 +34,10 @@ FAILURE = Reply(status=500, body=b"<h1>no</h1>", headers=(("Content-Type", "text
 
 # The requests whose target and answer depend on nothing.
 FIXED_ANSWERS = {
-    Subject.SYNC: ("/sync", model.sync_message()),
-    Subject.ASYNC: ("/async", model.async_message()),
-    Subject.LIST: ("/items/?q=a", model.listing("a")),
-    Subject.NONE: ("/items/", model.listing(None)),
+    Subject.SYNC: ("/sync", model.sync_answer()),
+    Subject.ASYNC: ("/async", model.async_answer()),
+    Subject.LIST: ("/items/?q=a", model.listing_answer("a")),
+    Subject.NONE: ("/items/", model.listing_answer(None)),
 }
 
 
@@ -128,7 +128,10 @@ class ProgramRun:
         except Violation as violation:
             program = self.journal.observe(PROGRAM, format_program(self.done))
             raise Violation(
-                violation.expected, violation.got, (*violation.evidence, program), violation.look_at
+                violation.expected,
+                violation.got,
+                (*violation.evidence, program),
+                violation.likely_cause,
             ) from None
 
     async def run_steps(self, steps: Sequence[Step]) -> None:
@@ -236,7 +239,7 @@ async def _end_sessions(run: ProgramRun, _: Step) -> None:
 async def _expect_recovered_reads(run: ProgramRun) -> None:
     """Reads succeed again, as DB-12 requires."""
     path = f"/items/{run.items.rows.pick_unused_id()}"
-    expect(await read_until_recovered(run.client, path), model.item(None))
+    expect(await read_until_recovered(run.client, path), model.item_answer(None))
 
 
 async def _fail_upstream(run: ProgramRun, _: Step) -> None:
@@ -269,7 +272,7 @@ def _mark_reads_disturbed(run: ProgramRun) -> None:
 # Requests
 
 
-async def _ask(run: ProgramRun, step: Step) -> None:
+async def _ask_questions(run: ProgramRun, step: Step) -> None:
     asked = [_send_question(run, question) for question in step.questions]
     for each in asked:
         if _is_held(run.world, each.subject):
@@ -390,5 +393,5 @@ TRANSITIONS: dict[Action, Transition] = {
     Action.UPSTREAM_HEALS: Transition(lambda run, _: run.world.upstream_fails, _heal_upstream),
     Action.BROKER_DENIES: Transition(lambda run, _: not run.world.broker_denies, _deny_writes),
     Action.BROKER_HEALS: Transition(lambda run, _: run.world.broker_denies, _allow_writes),
-    Action.ASK: Transition(lambda _run, _: True, _ask),
+    Action.ASK: Transition(lambda _run, _: True, _ask_questions),
 }

@@ -13,7 +13,7 @@ from conformance.scenarios.lifecycle.catalogue import SCENARIOS
 from conformance.scenarios.lifecycle.crash_after_submit import CrashAfterSubmit
 from conformance.scenarios.lifecycle.observer import AnyScenario, explain_missing_copy
 from conformance.scenarios.lifecycle.scenario import DatabaseNeed, Scenario
-from conformance.spec.catalogue import Requirement
+from conformance.spec.catalogue import Channel, Requirement
 from conformance.target.launch import Launch
 from conformance.target.routes import read_routes
 from conformance.target.server import NotReady
@@ -129,4 +129,4 @@ class ScenariosInTurn:
 
 
 def _need_source(selected: Collection[Requirement]) -> bool:
-    return any("source" in requirement.channels for requirement in selected)
+    return any(Channel.SOURCE in requirement.channels for requirement in selected)

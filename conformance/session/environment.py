@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from conformance.client.http import Client
+from conformance.spec.catalogue import Channel
 from conformance.target.launch import Launch
 from conformance.target.server import Target
 from conformance.target.worker import Worker
@@ -25,12 +26,12 @@ class Environment:
     early_upstream_requests: int  # those that had arrived when the target was ready
 
     @property
-    def channels(self) -> frozenset[str]:
+    def channels(self) -> frozenset[Channel]:
         """The channels that can be observed."""
         there = {
-            "postgres": self.database is not None,
-            "redis": self.broker is not None,
-            "upstream": self.upstream is not None,
+            Channel.POSTGRES: self.database is not None,
+            Channel.REDIS: self.broker is not None,
+            Channel.UPSTREAM: self.upstream is not None,
         }
         opened = frozenset(channel for channel, is_there in there.items() if is_there)
         return opened | self.launch.capabilities.channels

@@ -25,7 +25,7 @@ from conformance.config.options import FORMS, Options
 from conformance.core.errors import WrongUsage
 from conformance.core.evidence import Journal
 from conformance.judging.verdict import Exit
-from conformance.report.record import lines_of
+from conformance.report.record import read_lines
 from conformance.spec.catalogue import catalogue
 from conformance.target.capabilities import Capabilities
 from conformance.target.launch import Launch
@@ -280,7 +280,7 @@ def _run(suite: Suite, number: int, kind: Kind, record: Path, arguments: Iterabl
         raise KeyboardInterrupt
     if status == Exit.WRONG_USAGE:
         raise WrongUsage(said.strip().removeprefix("ERROR: "))
-    lines = lines_of(record)
+    lines = read_lines(record)
     verdicts = {line["requirement"]: line for line in lines if line["type"] == "verdict"}
     footer: dict[str, Any] = next(
         (line for line in lines if line["type"] == "footer"), {"claim": None, "seconds": 0.0}

@@ -1,173 +1,267 @@
-"""The results of a run: what became of its probes, the verdicts, the record and the page."""
+"""The results of a run: outcomes of probes as they come, its record, and its result at the end."""
 
-import tempfile
+import resource
+import sys
 import time
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 from conformance import __version__
-from conformance.config.known_failures import Known
 from conformance.config.options import Options
 from conformance.core.errors import WrongUsage
-from conformance.core.evidence import Exchange, Fact, Observation
-from conformance.judging.claim import claim
-from conformance.judging.verdict import (
-    Outcome,
-    Status,
-    Verdict,
-    excused,
-    exit_status,
-    judge,
-    with_known,
-    wrong_entries,
+from conformance.core.evidence import Fact
+from conformance.judging.claim import make_claim
+from conformance.judging.judge import Outcome, exit_status, judge_requirement
+from conformance.judging.known_failures import (
+    find_wrong_entries,
+    is_excused,
+    mark_known_failures,
 )
-from conformance.report import record_reader, views
-from conformance.report.record import Record
-from conformance.report.terminal import Summary
-from conformance.scenarios.stateful import is_program
-from conformance.spec.catalogue import Language, Requirement
+from conformance.judging.result import (
+    Evidence,
+    Finding,
+    KnownFailure,
+    RequirementResult,
+    RunFooter,
+    RunHeader,
+    RunResult,
+)
+from conformance.judging.verdict import Status
+from conformance.report import views
+from conformance.report.record import RecordWriter
+from conformance.session.findings import FindingMaker
+from conformance.spec.catalogue import Language, Level, Requirement
 
-LONGEST_CURL = 400  # characters of a command that a person pastes
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What the verdicts are about."""
-
-    url: str | None
-    services: Mapping[str, str]
+WITHOUT_REPRODUCTION = (Status.INCONCLUSIVE, Status.NOT_APPLICABLE)
+Span = tuple[float, float]  # seconds since the run began
 
 
 class Results:
-    """Collects outcomes and judges them."""
+    """Collects what became of each probe, records it, and judges at the end.
 
-    def __init__(self, options: Options, catalogue: Mapping[str, Requirement], today: date) -> None:
+    `list_target_urls` returns the addresses that the target has had so far. The constructor raises
+    WrongUsage for a file that cannot be written.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        catalogue: Mapping[str, Requirement],
+        today: date,
+        list_target_urls: Callable[[], Collection[str]],
+    ) -> None:
         self._options = options
         self._catalogue = catalogue
         self._today = today  # by which known failures expire
-        self._began = time.monotonic()
+        self._findings = FindingMaker(options, list_target_urls)
+        self._record = RecordWriter(options.record)
+        if options.html:
+            views.reserve_file("html", options.html)
+        self._evidence: list[Evidence] = []  # for the page alone
         self.selected = (
             [catalogue[name] for name in options.only] if options.only else list(catalogue.values())
         )
-        self.collected: dict[str, list[str]] = {each.id: [] for each in self.selected}
-        self.timings: dict[str, float] = {}
-        self.record = Record(options.record)
+        self._probes: dict[str, list[str]] = {each.id: [] for each in self.selected}
         self._outcomes: list[Outcome] = []
-        if options.html:
-            views.reserve("html", options.html)
+        self._began = time.monotonic()
+        self._header: RunHeader | None = None
+        self._footer: RunFooter | None = None
+        self._results: tuple[RequirementResult, ...] = ()
+        self.timings: dict[str, float] = {}  # seconds of boot, ready and stop
 
-    def open_spool(self, folder: Path) -> None:
-        """Have a record for the page where nobody wants a record."""
-        if self._options.html and not self._options.record:
-            spool = tempfile.TemporaryFile(  # noqa: SIM115 - Record closes it
-                "w+", dir=folder, encoding="utf-8"
+    # Collecting
+
+    def is_selected(self, requirement: str) -> bool:
+        """Whether the run judges this requirement."""
+        return requirement in self._probes
+
+    def expect_probe(self, requirement: str, probe: str) -> None:
+        """Expect an outcome of this probe of a requirement, if the run judges that."""
+        if self.is_selected(requirement):
+            self._probes[requirement].append(probe)
+
+    def end_phase(self, name: str) -> None:
+        """Note how long a phase took: the time since the run began that no other phase took."""
+        self.timings[name] = time.monotonic() - self._began - sum(self.timings.values())
+
+    def add_evidence(self, fact: Fact) -> None:
+        """Record what was seen."""
+        self._record.write_evidence(fact)
+        if self._options.html:
+            self._evidence.append(Evidence.of(fact))
+
+    def add_pass(self, requirement: Requirement, probe: str, span: Span) -> None:
+        """Note that a probe passed."""
+        self._add(requirement, probe, Status.PASS, None, span)
+
+    def add_observations(
+        self,
+        requirement: Requirement,
+        probe: str,
+        span: Span,
+        observations: Sequence[tuple[str, Sequence[Fact]]],
+    ) -> Status:
+        """Note what a probe of a MAY observed. Having observed nothing is an ERROR."""
+        status, finding = (
+            Status.OBSERVED,
+            self._findings.from_observations(requirement, observations),
+        )
+        if not observations:
+            status = Status.ERROR
+            finding = Finding(
+                "the probe to say what it observed",
+                "nothing",
+                likely_cause="the suite, not the target; please report it",
             )
-            self.record = Record(None, spool)
+        self._add(requirement, probe, status, finding, span)
+        return status
 
-    def add(self, outcome: Outcome) -> None:
-        """Add what became of a probe; a later phase of the same probe replaces an earlier one."""
-        self._outcomes.append(outcome)
+    def add_failure(
+        self, requirement: Requirement, probe: str, span: Span, error: BaseException
+    ) -> tuple[Status, Finding]:
+        """Note what a probe raised; its status, and the finding.
 
-    def add_error(self, text: str) -> None:
-        """Make every requirement an ERROR: something of ours failed."""
-        self._outcomes += [Outcome(name, text, Status.ERROR) for name in self.collected]
+        It replaces what a probe came to earlier: a teardown that breaks is an ERROR.
+        """
+        status, finding = self._findings.from_error(requirement, error)
+        if requirement.level is Level.MAY and status is Status.FAIL:
+            status = Status.OBSERVED
+        self._add(requirement, probe, status, finding, span)
+        return status, finding
 
-    def find_known(self, requirement: str) -> Known | None:
-        """The entry that excuses the failure of a requirement, as far as its probes have run."""
-        entries = self._options.known_failures
-        listed = next((known for known in entries if known.id == requirement), None)
-        failed = (
-            outcome
-            for outcome in self._outcomes
-            if outcome.requirement == requirement and outcome.status is Status.FAIL
+    def add_broken_cleanup(self, trouble: str) -> None:
+        """Make the whole run an ERROR: something of it could not be cleaned up."""
+        self._outcomes += [Outcome(name, trouble, Status.ERROR) for name in self._probes]
+
+    def find_known_failure(self, requirement: Requirement) -> KnownFailure | None:
+        """The entry because of which the failure of a requirement does not count, so far."""
+        entry = next(
+            (each for each in self._options.known_failures if each.id == requirement.id), None
         )
-        first = next(failed, None)
-        return listed if first and excused(listed, first.finding, self._today) else None
-
-    def note_time(self, part: str) -> None:
-        """Note the seconds since the part before."""
-        passed = time.monotonic() - self._began
-        self.timings[part] = passed - sum(self.timings.values())
-
-    def summarise(self, subject: Subject, urls: Collection[str]) -> Summary:
-        """All that a report says."""
-        known = self._options.known_failures
-        judged = [judge(each, self.collected[each.id], self._outcomes) for each in self.selected]
-        verdicts = with_known(judged, known, self._today)
-        level = self._options.level
-        lenient = self._options.allow_inconclusive
-        wrong = list(wrong_entries(verdicts, known, self._today))
-        return Summary(
-            target=self._options.title,
-            url=subject.url,
-            services=subject.services,
-            seed=self._options.seed,
-            level=level,
-            verdicts=[self._add_reproduction(verdict, urls) for verdict in verdicts],
-            sentence=claim(verdicts, self._catalogue).sentence,
-            wrong=wrong,
-            status=exit_status(verdicts, level, allow_inconclusive=lenient, wrong=wrong),
-            seconds=time.monotonic() - self._began,
-            timings=self.timings,
+        first = next(
+            (
+                outcome
+                for outcome in self._outcomes
+                if outcome.requirement == requirement.id and outcome.status is Status.FAIL
+            ),
+            None,
         )
+        return entry if first and is_excused(entry, first.finding, self._today) else None
 
-    def _add_reproduction(self, verdict: Verdict, urls: Collection[str]) -> Verdict:
-        if verdict.finding is None or verdict.status is Status.INCONCLUSIVE:
-            return verdict
-        evidence = verdict.finding.evidence
-        exchanges = [fact for fact in evidence if isinstance(fact, Exchange)]
-        curl = [
-            exchange.curl
-            for exchange in exchanges
-            if exchange.url in urls and len(exchange.curl) <= LONGEST_CURL
-        ]
-        programs = [
-            fact.text for fact in evidence if isinstance(fact, Observation) and is_program(fact)
-        ]
-        command = self._options.reproduce(verdict.requirement.id, *programs[:1])
-        more = curl if len(exchanges) == 1 and not programs else []
-        finding = replace(verdict.finding, reproduce=(command, *more))
-        return replace(verdict, finding=finding)
+    def _add(
+        self,
+        requirement: Requirement,
+        probe: str,
+        status: Status,
+        finding: Finding | None,
+        span: Span,
+    ) -> None:
+        seconds = span[1] - span[0]
+        self._outcomes.append(Outcome(requirement.id, probe, status, finding, seconds, span))
 
-    def write_header(self, subject: Subject) -> None:
-        """Write the first line of the record."""
-        self.record.header(
+    # Recording
+
+    def begin_record(self, url: str | None, services: Mapping[str, str]) -> None:
+        """Write what runs on what, as soon as it is known. `url` is None if no target started."""
+        self._header = RunHeader(
             suite=__version__,
             began=datetime.now(UTC),
             target=self._options.title,
-            url=subject.url,
-            services=subject.services,
+            url=url,
+            services=dict(services),
             seed=self._options.seed,
             level=self._options.level,
-            requirements=[requirement.id for requirement in self.selected],
+            requirements=tuple(self._probes),
         )
+        self._record.write_header(self._header)
 
-    def write_result(self, summary: Summary) -> None:
-        """Write the verdicts and the footer of the record."""
-        for verdict in summary.verdicts:
-            self.record.verdict(verdict)
-        self.record.footer(
-            claim(summary.verdicts, self._catalogue),
-            summary.wrong,
-            summary.status,
-            summary.seconds,
-            summary.timings,
+    def finish(self) -> RunResult:
+        """Judge each selected requirement, and record the verdicts and what they establish."""
+        judged = [
+            self._with_reproduction(
+                judge_requirement(requirement, self._probes[requirement.id], self._outcomes)
+            )
+            for requirement in self.selected
+        ]
+        self._results = tuple(
+            mark_known_failures(judged, self._options.known_failures, self._today)
+        )
+        self._footer = self._conclude()
+        for result in self._results:
+            self._record.write_result(result)
+        self._record.write_footer(self._footer)
+        return self.result
+
+    @property
+    def result(self) -> RunResult:
+        """The result: until `finish` that of a run that was interrupted."""
+        assert self._header, "begin_record comes first"
+        return RunResult(
+            self._header,
+            self._results or tuple(RequirementResult.of(each, None) for each in self.selected),
+            self._footer,
+            tuple(self._evidence),
+            self._options.record,
         )
 
     def write_page(self) -> str | None:
-        """Write the page, whole or as far as the run came; a line that says what came of it."""
+        """Write the HTML page, whole or as far as the run came. Says in a line how that ended.
+
+        None if no page is wanted.
+        """
         file = self._options.html
         if not file:
             return None
         try:
-            report = record_reader.parsed(self._options.record or file, self.record.text())
-            views.write([report], {"html": str(file)}, Language.EN)
-        except (OSError, WrongUsage) as error:
-            return f"the page of this run could not be written: {error}"
-        return f"the page of this run is {file}"
+            views.write_views([self.result], {"html": str(file)}, Language.EN)
+        except WrongUsage as error:
+            return f"the HTML page of this run could not be written: {error}"
+        return f"the HTML page of this run is {file}"
 
-    def note_fact(self, fact: Fact) -> None:
-        """Write a line of evidence."""
-        self.record.fact(fact)
+    def close(self) -> None:
+        """Close the record."""
+        self._record.close()
+
+    def _with_reproduction(self, result: RequirementResult) -> RequirementResult:
+        """A result of which nothing more than its requirement can be said to be run again."""
+        finding = result.finding
+        if finding is None or finding.reproduce or result.status in WITHOUT_REPRODUCTION:
+            return result
+        command = self._options.reproduce(result.id)
+        return replace(result, finding=replace(finding, reproduce=(command,)))
+
+    def _conclude(self) -> RunFooter:
+        options, results = self._options, self._results
+        wrong = tuple(find_wrong_entries(results, options.known_failures, self._today))
+        claim = make_claim(results, self._catalogue)
+        return RunFooter(
+            claim=claim.name,
+            sentence=claim.sentence,
+            exceptions=claim.exceptions,
+            claim_with_exceptions=claim.name_with_exceptions,
+            wrong_entries=wrong,
+            exit_status=exit_status(
+                results,
+                options.level,
+                allow_inconclusive=options.allow_inconclusive,
+                wrong_entries=wrong,
+            ),
+            seconds=round(time.monotonic() - self._began, 3),
+            timings={name: round(seconds, 3) for name, seconds in self.timings.items()},
+            memory_mb=_peak_memory_kb() // 1024,
+        )
+
+
+def _peak_memory_kb() -> int:
+    """The peak of our own process.
+
+    On Linux `ru_maxrss` would include the process that started us (getrusage(2)).
+    """
+    with suppress(OSError):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+    unit = 1024 if sys.platform == "darwin" else 1
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit

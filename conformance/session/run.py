@@ -1,7 +1,7 @@
 """One run: it is opened, prepared for each probe, told of each outcome, and finished."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,20 +9,20 @@ from datetime import date
 from pathlib import Path
 
 from conformance.config.options import Options
-from conformance.core.errors import BrokenTestbed, NoEvidence, Violation
+from conformance.core.errors import BrokenTestbed, NoEvidence, NotApplicable, Violation
 from conformance.core.evidence import Fact, Journal
-from conformance.judging.verdict import Outcome
-from conformance.report.terminal import Summary
+from conformance.judging.result import Finding, RunResult
+from conformance.judging.verdict import Status
 from conformance.session.background import BackgroundScenarios, ScenariosInTurn
 from conformance.session.environment import Environment
 from conformance.session.opening import Opening
 from conformance.session.probe import Probe, WorkerState
 from conformance.session.recovery import Recovery, explain_unready
 from conformance.session.resources import Resources
-from conformance.session.results import Results, Subject
+from conformance.session.results import Results, Span
 from conformance.session.submissions import Submissions
-from conformance.spec.catalogue import Requirement
-from conformance.target.capabilities import REMEDIES
+from conformance.spec.catalogue import Channel, Requirement
+from conformance.target.capabilities import NO_SOURCE, REMEDIES
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Run:
         """A run that has not begun. Raises WrongUsage where a file cannot be written."""
         self.options = options
         self.catalogue = catalogue
-        self.results = Results(options, catalogue, today)
+        self.results = Results(options, catalogue, today, self._list_target_urls)
         self.submissions = Submissions()
         self.journal = Journal(self._note_fact)
         self._resources = Resources()
@@ -55,7 +55,7 @@ class Run:
         return self._resources.folder
 
     def _note_fact(self, fact: Fact) -> None:
-        self.results.note_fact(fact)
+        self.results.add_evidence(fact)
         self.submissions.note(fact)
 
     # Opening
@@ -63,7 +63,6 @@ class Run:
     def open(self) -> None:
         """Make the run's folder, and open everything else in the background. Raises WrongUsage."""
         self._resources.open_folder()
-        self.results.open_spool(self._resources.folder)
         self._opening = Opening(self.options, self.journal, self._resources, self.submissions)
         self._future = self._resources.pool.submit(self._open, self._opening)
 
@@ -79,12 +78,13 @@ class Run:
             self._future.result()
         except (Violation, BrokenTestbed) as failure:
             self._failure = failure
-        self.results.write_header(self._subject)
+        described = self._opening.described if self._opening else {}
+        self.results.begin_record(self._target_url, described)
 
     def _open(self, opening: Opening) -> OpenRun:
         try:
             services = opening.open_services()
-            self.results.note_time("boot")
+            self.results.end_phase("boot")
             self._expect_wanted()
             environment = opening.open_environment(*services)
             recovery = Recovery(environment)
@@ -92,7 +92,7 @@ class Run:
             lifecycle = self._begin_scenarios(opening, environment, recovery)
         except OSError as error:
             raise BrokenTestbed(f"the testbed could not be opened: {error}") from error
-        self.results.note_time("ready")
+        self.results.end_phase("ready")
         return OpenRun(environment, recovery, lifecycle)
 
     def _expect_wanted(self) -> None:
@@ -130,12 +130,14 @@ class Run:
         )
 
     @property
-    def _subject(self) -> Subject:
+    def _target_url(self) -> str | None:
         if self._is_open:
-            url: str | None = self.opened.recovery.target.url
-        else:
-            url = self._opening.url if self._opening else None
-        return Subject(url, self._opening.described if self._opening else {})
+            return self.opened.recovery.target.url
+        return self._opening.url if self._opening else None
+
+    def _list_target_urls(self) -> Collection[str]:
+        """The addresses that the target has had so far."""
+        return self.opened.recovery.urls if self._is_open else ()
 
     # Probing
 
@@ -165,15 +167,13 @@ class Run:
             raise explain_unready(failure, requirement)
         raise failure
 
-    def report(self, outcome: Outcome) -> None:
-        """Take what became of a probe, or of one of its phases."""
-        self.results.add(outcome)
-
-    def blame(self, requirement: Requirement, violation: Violation) -> Violation | NoEvidence:
-        """What a violation comes to, as far as the target itself is to blame for it."""
-        if not self._is_open:
-            return violation
-        return self.opened.recovery.blame(requirement.id, violation)
+    def report_error(
+        self, probe: Probe, span: Span, error: BaseException
+    ) -> tuple[Status, Finding]:
+        """Take what a probe, or one of its phases, raised. The status of that, and the finding."""
+        if isinstance(error, Violation) and self._is_open:
+            error = self.opened.recovery.blame(probe.requirement.id, error)
+        return self.results.add_failure(probe.requirement, probe.name, span, error)
 
     def start_worker_ahead(self) -> None:
         """Start the worker before it is needed. What goes wrong is seen when it is needed."""
@@ -183,12 +183,9 @@ class Run:
 
     # Finishing
 
-    def finish(self) -> Summary:
-        """Judge, write the record's end, and return what a report says."""
-        urls = self.opened.recovery.urls if self._is_open else ()
-        summary = self.results.summarise(self._subject, urls)
-        self.results.write_result(summary)
-        return summary
+    def finish(self) -> RunResult:
+        """Judge, write the record's end, and return the result."""
+        return self.results.finish()
 
     def close(self) -> None:
         """End every process, and remove every folder, role, user, row and key of the run."""
@@ -197,7 +194,7 @@ class Run:
         began = time.monotonic()
         last = [self._leave_running] if self._is_open else []
         for trouble in self._resources.close(self._future, last):
-            self.results.add_error(trouble)
+            self.results.add_broken_cleanup(trouble)
         self.results.timings["stop"] = time.monotonic() - began
 
     def _leave_running(self) -> None:
@@ -210,7 +207,14 @@ class Run:
 
 
 def check_channels(environment: Environment, requirement: Requirement) -> None:
-    """Raise NoEvidence where a requirement cannot be observed, with what to pass."""
+    """Check that a requirement can be observed.
+
+    Raises NotApplicable if the target does not have what it is about, and NoEvidence, with the
+    options that would help, if this run cannot observe it.
+    """
     missing = [channel for channel in requirement.channels if channel not in environment.channels]
+    if Channel.SOURCE in missing:
+        raise NotApplicable(NO_SOURCE)
     if missing:
-        raise NoEvidence("pass " + "; and ".join(REMEDIES[channel] for channel in missing))
+        advice = "; and ".join(REMEDIES[channel] for channel in missing)
+        raise NoEvidence(f"pass {advice}", missing)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from conformance.config.options import Options
+from conformance.spec.catalogue import Channel
 
 
 class TargetForm(StrEnum):
@@ -21,33 +22,36 @@ OWNED = (TargetForm.OWNED_PROCESS, TargetForm.OWNED_CONTAINER)
 IN_CONTAINER = (TargetForm.OWNED_CONTAINER, TargetForm.EXTERNAL_CONTAINER)
 STATUS_UNSEEN = (TargetForm.EXTERNAL_COMMAND, TargetForm.URL_ONLY)
 
-# What to pass so that a channel can be observed.
-REMEDIES: Mapping[str, str] = {
-    "postgres": (
+# What a requirement of the channel `source` is about that no other target has.
+NO_SOURCE = (
+    "the target is not a FastAPI application that the suite can import (--target-app), so there"
+    " are no routes whose source could be read"
+)
+
+# What to pass so that a channel can be observed. What cannot be imported has no source to observe:
+# see NO_SOURCE.
+REMEDIES: Mapping[Channel, str] = {
+    Channel.POSTGRES: (
         "--testbed FILE of a `conformance testbed`, "
         "or --database-url with an administrator's URL of the target's own database"
     ),
-    "redis": (
+    Channel.REDIS: (
         "--testbed FILE of a `conformance testbed`, "
         "or --redis-url with an administrator's URL of the target's own Redis database"
     ),
-    "upstream": (
+    Channel.UPSTREAM: (
         "--testbed FILE of a `conformance testbed`, or --upstream-port PORT, and start the target "
         "with EXTERNAL_DATA_URL=http://127.0.0.1:PORT/posts?userId=1&tag=a%20b&tag=c"
     ),
-    "process": (
+    Channel.PROCESS: (
         "--container NAME or --restart-command CMD, "
         "so that the suite may stop the service and start it again"
     ),
-    "copy": (
+    Channel.COPY: (
         "--target-app, --target-command or --target-image in place of --target-url, "
         "so that the suite starts copies on other settings"
     ),
-    "worker": "--worker-app MODULE:ATTR, --worker-command CMD or --worker-container NAME",
-    "source": (
-        "--target-app in place of --target-url, --target-command or --target-image, "
-        "where it is a FastAPI application"
-    ),
+    Channel.WORKER: "--worker-app MODULE:ATTR, --worker-command CMD or --worker-container NAME",
 }
 
 
@@ -85,14 +89,14 @@ class Capabilities:
         )
 
     @property
-    def channels(self) -> frozenset[str]:
+    def channels(self) -> frozenset[Channel]:
         """The channels that depend on the target's form alone, not on the services it uses."""
         there = {
-            "http": True,
-            "process": self.stops_target,
-            "copy": self.starts_copies,
-            "worker": self.has_worker,
-            "source": self.reads_source,
+            Channel.HTTP: True,
+            Channel.PROCESS: self.stops_target,
+            Channel.COPY: self.starts_copies,
+            Channel.WORKER: self.has_worker,
+            Channel.SOURCE: self.reads_source,
         }
         return frozenset(channel for channel, is_there in there.items() if is_there)
 

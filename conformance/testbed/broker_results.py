@@ -11,7 +11,7 @@ from kombu.exceptions import KombuError
 from conformance.core.evidence import Journal
 from conformance.core.observations import FINAL_STATES, UNREADABLE, ResultLifetime, TaskResult
 from conformance.core.polling import wait_until
-from conformance.spec.model import shown
+from conformance.spec.model import format_value
 from conformance.testbed.redis_admin import RESULT_PREFIX, BrokerAccess, as_broken_testbed
 
 
@@ -38,7 +38,7 @@ class BrokerResults:
             return await asyncio.to_thread(self._read_result, task_id)
 
         state, value = await wait_until(read_once, limit, lambda seen: seen[0] in FINAL_STATES)
-        text = f"task {task_id} is {state}: {shown(value)}"
+        text = f"task {task_id} is {state}: {format_value(value)}"
         return value, self._journal.record(TaskResult, text=text, state=state)
 
     async def check_lifetime(self, task_id: str) -> ResultLifetime:

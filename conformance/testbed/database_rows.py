@@ -6,7 +6,7 @@ from typing import Any
 
 from conformance.core.evidence import Journal
 from conformance.core.observations import RowCheck, TableSnapshot
-from conformance.spec.model import shown
+from conformance.spec.model import format_value
 from conformance.testbed.postgres_admin import as_broken_testbed
 from conformance.testbed.postgres_session import PostgresSession
 
@@ -68,7 +68,9 @@ class DatabaseRows:
     async def check_row(self, item_id: int) -> RowCheck:
         """Record what the table holds under an id."""
         row = await self._find_row(item_id)
-        text = f"items has no row {item_id}" if row is None else f"items has {shown(row, 400)}"
+        text = (
+            f"items has no row {item_id}" if row is None else f"items has {format_value(row, 400)}"
+        )
         return self._journal.record(RowCheck, text=text, row=row)
 
     async def take_snapshot(self) -> TableSnapshot:

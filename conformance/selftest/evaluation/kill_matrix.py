@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from conformance.report.record import lines_of
+from conformance.report.record import read_lines
 from conformance.scenarios.lifecycle.catalogue import SCENARIOS
 from conformance.selftest.faulty_services.table import Miniature
 from conformance.selftest.support.suite import environment, servers
@@ -96,7 +96,7 @@ class Bed:
         more = ["--maxfail=1"] if stop_at_first else []
         argv = [*urls, SEED, f"--record={record}", *more, *arguments]
         self.starter.run(argv, output, self.environment, RUN_DEADLINE, END_DEADLINE)
-        lines = lines_of(record)
+        lines = read_lines(record)
         seconds = sum(line["seconds"] for line in lines if line["type"] == "footer")
         verdicts = {line["requirement"]: line for line in lines if line["type"] == "verdict"}
         return Judged(verdicts, seconds, output.read_text("utf-8", "replace"))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from conformance.config.options import read
-from conformance.spec.catalogue import CHANNELS, catalogue
+from conformance.spec.catalogue import Channel, catalogue
 from conformance.target.capabilities import REMEDIES, Capabilities, TargetForm
 
 URL = {"--target-url": "http://127.0.0.1:8000"}
@@ -79,4 +79,4 @@ def test_what_is_seen_of_each_form(
 
 
 def test_every_channel_that_can_be_missing_has_a_remedy() -> None:
-    assert {*REMEDIES} == {*CHANNELS} - {"http"}
+    assert {*REMEDIES} == {*Channel} - {Channel.HTTP, Channel.SOURCE}

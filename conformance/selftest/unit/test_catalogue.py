@@ -14,9 +14,9 @@ from conformance.client import schema_cases
 from conformance.config.options import PROJECT
 from conformance.core import timeouts
 from conformance.spec.catalogue import (
-    CHANNELS,
     FOLDER,
     CatalogueError,
+    Channel,
     Language,
     Level,
     catalogue,
@@ -24,7 +24,6 @@ from conformance.spec.catalogue import (
     read,
     sections,
 )
-from conformance.target.capabilities import REMEDIES
 
 BLOCK = (
     "### {id} A sentence\n\n{facts}\n\nText.\n\n"
@@ -45,9 +44,9 @@ SECONDS = {
 # What the suite can observe of a target that is given by these options, and of its worker.
 ON_A_TESTBED = frozenset({"http", "postgres", "redis", "upstream", "worker"})
 OBSERVABLE = {
-    ("--target-app",): frozenset(CHANNELS),
-    ("--target-command",): frozenset(CHANNELS) - {"source"},
-    ("--target-image",): frozenset(CHANNELS) - {"source"},
+    ("--target-app",): frozenset(Channel),
+    ("--target-command",): frozenset(Channel) - {"source"},
+    ("--target-image",): frozenset(Channel) - {"source"},
     ("--target-url",): frozenset({"http", "worker"}),
     ("--target-url", "--testbed"): ON_A_TESTBED,
     ("--target-url", "--testbed", "--restart-command"): ON_A_TESTBED | {"process"},
@@ -195,10 +194,6 @@ def test_every_check_of_schemathesis_is_on_or_off_by_name() -> None:
     load_all_checks()
     assert sorted(CHECKS.get_all_names()) == sorted([*schema_cases.JUDGED_BY, *schema_cases.OFF])
     assert set(schema_cases.JUDGED_BY.values()) <= set(catalogue())
-
-
-def test_every_channel_can_be_had() -> None:
-    assert set(REMEDIES) == set(CHANNELS) - {"http"}
 
 
 def test_the_wire_contract_is_valid_openapi_and_has_every_endpoint() -> None:

@@ -13,15 +13,17 @@ from conformance.scenarios.program import (
     Question,
     Step,
     Subject,
-    ask,
     format_program,
+    make_ask_step,
     parse_program,
 )
 
 steps = st.one_of(
     st.builds(Step, st.sampled_from(ACTIONS_WITH_SLOT), st.integers(0, SLOTS - 1)),
     st.builds(Step, st.sampled_from(sorted({*Action} - {*ACTIONS_WITH_SLOT, Action.ASK}))),
-    st.lists(st.sampled_from(QUESTIONS), min_size=1).map(lambda questions: ask(*questions)),
+    st.lists(st.sampled_from(QUESTIONS), min_size=1).map(
+        lambda questions: make_ask_step(*questions)
+    ),
 )
 
 
@@ -29,7 +31,7 @@ def test_a_program_is_read_step_by_step() -> None:
     assert parse_program(" add 0;lock ; ask item 0, external;  sessions   end;") == [
         Step(Action.ADD, 0),
         Step(Action.LOCK),
-        ask(Question(Subject.ITEM, 0), Question(Subject.EXTERNAL)),
+        make_ask_step(Question(Subject.ITEM, 0), Question(Subject.EXTERNAL)),
         Step(Action.SESSIONS_END),
     ]
 

@@ -13,12 +13,7 @@ from conformance.testbed import testbed_state
 from conformance.testbed.postgres_admin import DatabaseAccess
 from conformance.testbed.redis_admin import BrokerAccess
 from conformance.testbed.testbed_formats import FORMATS, make_variables
-from conformance.testbed.testbed_state import (
-    TestbedState,
-    find_testbed,
-    read_state,
-    state_written,
-)
+from conformance.testbed.testbed_state import TestbedState, find_testbed, read_state, state_written
 
 STATE = TestbedState(
     pid=os.getpid(),
