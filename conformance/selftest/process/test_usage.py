@@ -5,6 +5,7 @@ import errno
 import os
 import re
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,8 +15,16 @@ import asyncpg
 import pytest
 import redis
 
+from conformance.config.paths import PROJECT
 from conformance.core.errors import WrongUsage
-from conformance.selftest.support.suite import SERVICES, Finished, judge, left_behind, servers
+from conformance.selftest.support.suite import (
+    SERVICES,
+    Finished,
+    environment,
+    judge,
+    left_behind,
+    servers,
+)
 from conformance.testbed.embedded import explain_no_space
 
 
@@ -111,6 +120,54 @@ def expect_usage(finished: Finished, sentence: str, folder: Path) -> None:
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name.replace(" ", "-"))
 def test_a_mistake_gets_one_sentence(place: Path, mistake: Mistake) -> None:
     expect_usage(judge(place, *mistake.arguments), mistake.sentence, place)
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("-k", "absent"), "-k"),
+        (("-m", "late"), "-m"),
+        (("--deselect", "conformance/probes/test_3_database.py"), "--deselect"),
+        (("--ignore-glob", "*database*"), "--ignore-glob"),
+        (("-x",), "--maxfail"),
+        (("--sw",), "--stepwise"),
+        (("-p", "xdist.plugin", "-n", "2"), "-n"),
+        (
+            ("conformance/probes/test_3_database.py::test_absent",),
+            "conformance/probes/test_3_database.py::test_absent",
+        ),
+    ],
+)
+def test_what_leaves_probes_out_is_refused(place: Path, words: tuple[str, ...], named: str) -> None:
+    sentence = (
+        "a requirement is judged by all of its probes or not at all; "
+        f"use `conformance run --only ID`, not {re.escape(named)}"
+    )
+    expect_usage(judge(place, *words), sentence, place)
+
+
+def test_what_is_collected_next_to_the_probes_is_reported_as_deselected(place: Path) -> None:
+    words = ["conformance/probes", "--conformance-only=DEP-1"]
+    (place / "counting.py").write_text(
+        "import pytest\n"
+        "class Other(pytest.Item):\n"
+        "    def runtest(self): ...\n"
+        "@pytest.hookimpl(wrapper=True)\n"
+        "def pytest_collection_modifyitems(session, items):\n"
+        "    items.append(Other.from_parent(session, name='other'))\n"
+        "    return (yield)\n",
+        "utf-8",
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "counting", *words],
+        cwd=PROJECT,
+        env={**environment(place), "PYTHONPATH": str(place)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed, 1 deselected" in done.stdout
 
 
 NO_DAEMON = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
