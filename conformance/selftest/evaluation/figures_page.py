@@ -98,7 +98,9 @@ def _differs(part: str, row: Figures) -> Iterator[str]:
     failed, unseen = set(row["failed"]), set(row["unseen"])
     if part == "variants":
         variant = next(each for each in VARIANTS if each.name == row["name"])
-        wrong = sorted((failed ^ variant.missed) | (unseen ^ set(variant.inconclusive)))
+        wrong = sorted(
+            (failed ^ variant.missed) | (unseen ^ {*variant.inconclusive, *variant.not_applicable})
+        )
         yield from (f"{name} has another verdict" for name in wrong)
     else:
         miniature = next(each for each in MINIATURES if each.name == row["name"])

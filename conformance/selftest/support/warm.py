@@ -148,6 +148,7 @@ def _serve_runs(line: socket.socket) -> NoReturn:
 def _import_what_runs_import() -> None:
     for module in IMPORTED:
         importlib.import_module(module)
+    importlib.import_module("conformance.core.preload").settle_imports()
     importlib.import_module("conformance.pytest_plugin.plugin").set_examples()
     for probes in pkgutil.iter_modules(
         importlib.import_module("conformance.probes").__path__, "conformance.probes."
@@ -168,10 +169,10 @@ def _make_tables() -> None:
         hypothesis.configuration.set_hypothesis_home_dir(folder)
         charmap()
         _get_local_constants()
-        for (
-            path
-        ) in schema_cases.operations():  # a strategy is made when something is first drawn of it
-            given(schema_cases.cases(path))(
+        for path in (
+            schema_cases.load_operations()
+        ):  # a strategy is made when something is first drawn of it
+            given(schema_cases.generate_cases(path))(
                 settings(max_examples=1, suppress_health_check=list(HealthCheck))(lambda _: None)
             )()
     hypothesis.configuration._first_postinit_what = (
