@@ -118,6 +118,15 @@ def test_the_readme_is_short_and_its_two_commands_are_the_whole_set_up() -> None
     assert "conformance/selftest" in second
 
 
+@pytest.mark.parametrize("page", [README, GUIDE / "reports.md"], ids=name_of)
+def test_the_sample_of_a_failure_has_the_lines_of_a_report(page: Path) -> None:
+    label = re.compile(r"^[a-z ]{13} (?=\S)", re.MULTILINE)
+    report = (PROJECT / "conformance" / "selftest" / "golden" / "failed.txt").read_text("utf-8")
+    labels = label.findall(blocks(page, "text")[0])
+    assert "likely cause  " in labels
+    assert set(labels) <= set(label.findall(report))
+
+
 @pytest.mark.parametrize("page", sorted(GUIDE.glob("*.md")), ids=name_of)
 def test_the_readme_leads_to_every_page_of_the_guide(page: Path) -> None:
     assert f"spec/guide/{page.name}" in [link.partition("#")[0] for link in links(README)]
