@@ -162,6 +162,31 @@ def test_every_variable_is_in_the_guide_with_its_option() -> None:
     assert rows == [[flag.variable, flag.name] for flag in FLAGS if flag.variable]
 
 
+def claims(page: Path) -> dict[frozenset[str], tuple[str, str]]:
+    """What a page says can be claimed: by the options of a target, the claim and the MUSTs."""
+    found = {}
+    for row in table(page, "target"):
+        options = set(
+            re.findall(r"--(?:target|container|restart|testbed)[a-z-]*", "".join(row[:2]))
+        )
+        if "`conformance testbed`" in row[0]:
+            options.add("--testbed")
+        claim, musts = (
+            re.search(part, " ".join(row)) for part in (r"robust|core|none", r"\d+ of \d+")
+        )
+        assert claim
+        found[frozenset(options)] = (claim[0], musts[0] if musts else "")
+    return found
+
+
+def test_the_readme_says_of_each_form_of_target_what_the_specification_says() -> None:
+    specified, shown = claims(PROJECT / "spec" / "README.md"), claims(README)
+    assert len(shown) >= len(specified) - 1  # one row has two forms
+    for options, (claim, musts) in shown.items():
+        assert specified[options][0] == claim
+        assert musts in ("", specified[options][1])
+
+
 @pytest.mark.parametrize(
     ("file", "schema"),
     [
