@@ -47,11 +47,11 @@ class Opening:
         self._resources = resources
         self.capabilities = Capabilities.of(options)
         self.services = Services(
-            options,
+            options.testbed,
             resources.folder,
             journal,
             resources.cleanup,
-            network=bool(options.target_image),
+            network=bool(options.target.image),
         )
         self._state = self._lease_testbed()
         self._access = self._choose_access(submissions)
@@ -60,7 +60,7 @@ class Opening:
     def _lease_testbed(self) -> State | None:
         if self.capabilities.starts_target:
             return None
-        state = persistent.found(self._options)
+        state = persistent.found(self._options.testbed)
         if state:
             self._resources.cleanup.enter_context(state.leased())
         return state

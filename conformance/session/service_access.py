@@ -67,8 +67,8 @@ class StartedServices(ServiceAccess):
     ) -> None:
         super().__init__(journal, cleanup, task_ids)
         self._services = services
-        self._is_given = bool(options.redis_url)
-        self._upstream_port = options.upstream_port
+        self._is_given = bool(options.testbed.redis_url)
+        self._upstream_port = options.testbed.upstream_port
         self.described = services.described
 
     def open_database(self) -> postgres.Database:
@@ -154,11 +154,11 @@ class GivenServices(ExternalServices):
         self._options = options
 
     def _find_postgres(self) -> postgres.Place | None:
-        url = self._options.database_url
+        url = self._options.testbed.database_url
         return asyncio.run(postgres.adopt(url)) if url else None
 
     def _find_redis(self) -> redis.Place | None:
-        url = self._options.redis_url
+        url = self._options.testbed.redis_url
         if not url:
             return None
         redis.check_rights(url, empty=False)
@@ -166,5 +166,5 @@ class GivenServices(ExternalServices):
 
     def open_upstream(self) -> Upstream | None:
         """A stub on the port that was given."""
-        port = self._options.upstream_port
+        port = self._options.testbed.upstream_port
         return self._start_upstream(port, LOOPBACK) if port else None

@@ -17,10 +17,10 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from conformance.config.options import NO_TESTBED, Options
 from conformance.core import timeouts
 from conformance.core.errors import WrongUsage
 from conformance.core.evidence import Journal
+from conformance.core.testbed_settings import TestbedSettings
 from conformance.pytest_plugin.interrupts import SIGNALS
 from conformance.testbed import postgres, redis
 from conformance.testbed.guard import guarded_folder
@@ -73,16 +73,16 @@ def default_file() -> Path:
     return Path(tempfile.gettempdir()) / f"conformance-testbed-{os.getuid()}.json"
 
 
-def found(options: Options) -> State | None:
+def found(settings: TestbedSettings) -> State | None:
     """The testbed that a run was given, or that stands where one is looked for. Raises WrongUsage."""
-    elsewhere = [name for name, value in (("--database-url", options.database_url), ("--redis-url", options.redis_url),
-                                          ("--upstream-port", options.upstream_port)) if value]  # fmt: skip
-    if options.testbed == NO_TESTBED or (elsewhere and options.testbed is None):
+    elsewhere = [name for name, value in (("--database-url", settings.database_url), ("--redis-url", settings.redis_url),
+                                          ("--upstream-port", settings.upstream_port)) if value]  # fmt: skip
+    if settings.testbed_file is not None:
+        if elsewhere:
+            raise WrongUsage(f"--testbed says what {elsewhere[0]} says; leave out one")
+        return read(settings.testbed_file)
+    if elsewhere or not settings.finds_testbed:
         return None
-    if elsewhere:
-        raise WrongUsage(f"--testbed says what {elsewhere[0]} says; leave out one")
-    if options.testbed is not None:
-        return read(Path(options.testbed))
     file = default_file()
     if not file.exists():
         return None
@@ -127,7 +127,7 @@ def _runs(pid: int) -> bool:
 # Keeping one
 
 
-def keep(options: Options, form: str, file: Path) -> None:
+def keep(settings: TestbedSettings, form: str, file: Path) -> None:
     """Start the services, write the file, print the environment, and answer runs until Ctrl-C. Raises WrongUsage."""
     if file.exists() and _runs(read(file).pid):
         raise WrongUsage(
@@ -136,20 +136,20 @@ def keep(options: Options, form: str, file: Path) -> None:
     journal = Journal()
     with ExitStack() as cleanup:
         folder = Path(cleanup.enter_context(_folder()))
-        services = Services(options, folder, journal, cleanup, network=True)
+        services = Services(settings, folder, journal, cleanup, network=True)
         services.prepare()
         services.open_postgres()
         services.open_redis()
         place, user = services.make_place(), redis.create(services.redis_url)
-        if options.redis_url:
+        if settings.redis_url:
             cleanup.callback(lambda: redis.drop(user, set(), ours=True))
-        upstream = Upstream(journal, options.upstream_port, services.addresses)
+        upstream = Upstream(journal, settings.upstream_port, services.addresses)
         cleanup.callback(upstream.stop)
         try:
             upstream.start()
         except OSError as error:
             raise WrongUsage(
-                f"--upstream-port wants a port that is free; {options.upstream_port} is taken ({error.strerror})"
+                f"--upstream-port wants a port that is free; {settings.upstream_port} is taken ({error.strerror})"
             ) from error
         listener = cleanup.enter_context(closing(_listening(folder / "lease")))
         state = State(

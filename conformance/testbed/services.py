@@ -6,9 +6,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from conformance.config.options import AUTO, EMBEDDED, Options
 from conformance.core.errors import WrongUsage
 from conformance.core.evidence import Journal
+from conformance.core.testbed_settings import ServiceKind, TestbedSettings
 from conformance.testbed import embedded, postgres, redis
 from conformance.testbed.embedded import Server
 from conformance.testbed.upstream import LOOPBACK
@@ -23,10 +23,16 @@ class Services:
     """What the suite starts, or was given, for targets to stand on. It is removed by the caller's `cleanup`."""
 
     def __init__(
-        self, options: Options, folder: Path, journal: Journal, cleanup: ExitStack, *, network: bool
+        self,
+        settings: TestbedSettings,
+        folder: Path,
+        journal: Journal,
+        cleanup: ExitStack,
+        *,
+        network: bool,
     ) -> None:
         """Choose where they run. Raises WrongUsage where containers are wanted and no daemon answers."""
-        self._options = options
+        self._settings = settings
         self._folder = folder
         self._journal = journal
         self._cleanup = cleanup
@@ -35,12 +41,16 @@ class Services:
         self.described: dict[str, str] = {}
         self.engine: Engine | None = None
         if (
-            options.services == EMBEDDED
-            or options.target_url
-            or (options.database_url and options.redis_url)
+            settings.services is ServiceKind.EMBEDDED
+            or not settings.starts_services
+            or (settings.database_url and settings.redis_url)
         ):
             return
-        if options.services == AUTO and not SOCKET.exists() and "DOCKER_HOST" not in os.environ:
+        if (
+            settings.services is ServiceKind.AUTO
+            and not SOCKET.exists()
+            and "DOCKER_HOST" not in os.environ
+        ):
             self._do_without(WrongUsage(f"no Docker daemon listens at {SOCKET}"))
         else:
             self._reach()
@@ -58,7 +68,7 @@ class Services:
 
     def _do_without(self, reason: WrongUsage) -> None:
         """Go on with embedded servers, where that is left to us."""
-        if self._options.services != AUTO:
+        if self._settings.services is not ServiceKind.AUTO:
             raise reason
         self.engine, self._where = None, "embedded"
         self.described["containers"] = f"none: {reason}"
@@ -68,16 +78,16 @@ class Services:
         if self.engine is None:
             return
         try:
-            if not self._options.database_url:
-                self.engine.fetch(self._options.postgres_image, "--postgres-image")
-            if not self._options.redis_url:
-                self.engine.fetch(self._options.redis_image, "--redis-image")
+            if not self._settings.database_url:
+                self.engine.fetch(self._settings.postgres_image, "--postgres-image")
+            if not self._settings.redis_url:
+                self.engine.fetch(self._settings.redis_image, "--redis-image")
         except WrongUsage as reason:
             self._do_without(reason)
             return
         for image, option in (
-            (self._options.target_image, "--target-image"),
-            (self._options.worker_image, "--worker-image"),
+            (self._settings.target_image, "--target-image"),
+            (self._settings.worker_image, "--worker-image"),
         ):
             if image:
                 self.engine.fetch(image, option)
@@ -91,11 +101,11 @@ class Services:
 
     def open_postgres(self) -> None:
         """Have a Postgres that answers; `database_url` is its administrator's."""
-        url = self._options.database_url
+        url = self._settings.database_url
         if url:
             asyncio.run(postgres.check_rights(url))
         else:
-            image = self._options.postgres_image
+            image = self._settings.postgres_image
             url = self._started(
                 self.engine.postgres(image)
                 if self.engine
@@ -103,23 +113,23 @@ class Services:
             )
         self.database_url = url
         self.described["postgres"] = (
-            f"{asyncio.run(postgres.version(url))} ({'given' if self._options.database_url else self._where})"
+            f"{asyncio.run(postgres.version(url))} ({'given' if self._settings.database_url else self._where})"
         )
 
     def open_redis(self) -> None:
         """Have a Redis that answers; `redis_url` is its administrator's."""
-        url = self._options.redis_url
+        url = self._settings.redis_url
         if url:
             redis.check_rights(url, empty=True)
         else:
             url = self._started(
-                self.engine.redis(self._options.redis_image)
+                self.engine.redis(self._settings.redis_image)
                 if self.engine
                 else embedded.Redis(self._folder, self._journal)
             )
         self.redis_url = url
         self.described["redis"] = (
-            f"{redis.version(url)} ({'given' if self._options.redis_url else self._where})"
+            f"{redis.version(url)} ({'given' if self._settings.redis_url else self._where})"
         )
 
     def _started(self, server: Server) -> str:
@@ -130,6 +140,6 @@ class Services:
     def make_place(self, *, may_write: bool = False) -> postgres.Place:
         """Make a database and a role for a target."""
         place = asyncio.run(postgres.create(self.database_url, may_write=may_write))
-        if self._options.database_url:  # a server of ours takes it with it
+        if self._settings.database_url:  # a server of ours takes it with it
             self._cleanup.callback(lambda: asyncio.run(postgres.drop(self.database_url, place)))
         return place
