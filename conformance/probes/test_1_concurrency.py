@@ -8,7 +8,7 @@ import pytest
 from conformance.client.http import Client, InFlightRequests, PendingRequest
 from conformance.core import timeouts
 from conformance.core.errors import NoEvidence, Violation
-from conformance.core.evidence import Exchange, Fact
+from conformance.core.evidence import Exchange, Fact, Journal
 from conformance.judging.assertions import (
     blocked,
     body_of,
@@ -18,12 +18,13 @@ from conformance.judging.assertions import (
     no_evidence_unless,
     require,
 )
-from conformance.scenarios.lifecycle import BrokerlessLife, answered_meanwhile
+from conformance.scenarios.lifecycle.broker_unreachable import BrokerUnreachable, ask_meanwhile
+from conformance.scenarios.lifecycle.observer import LifecycleObserver
 from conformance.scenarios.program import ONE_BY_ONE, Step, parse_program
 from conformance.scenarios.search import Search, shorten_program
 from conformance.scenarios.stateful import ProgramRun
-from conformance.session.run import Run
 from conformance.spec import model
+from conformance.target.capabilities import Capabilities
 from conformance.target.server import Target
 from conformance.testbed.postgres import Database
 from conformance.testbed.redis import Broker
@@ -55,7 +56,7 @@ async def expect_held(
         await asyncio.wait([calling], timeout=timeouts.STUCK_AFTER)
         is_stuck = hold.most < count and (calling.done() or hold.most == before)
         if is_stuck and not stack:  # later, a client's own timeout may have let the loop go
-            stack = await asyncio.to_thread(target.blocking_line)
+            stack = await asyncio.to_thread(target.find_blocking_line)
     arrived = await calling
     if arrived < count:
         got = f"{arrived} of them, and no other while these were unanswered"
@@ -92,7 +93,7 @@ async def test_database_reads_overlap(client: Client, items: Database, target: T
                 "at least 2 reads waiting for the table at once",
                 seen.text,
                 [seen],
-                target.blocking_line(),
+                target.find_blocking_line(),
             )
 
 
@@ -162,7 +163,7 @@ async def expect_same_meanwhile(
             f"an answer of {alone.target} {situation}",
             exchange.outcome,
             [exchange, fact],
-            target.blocking_line(),
+            target.find_blocking_line(),
         )
     if alone.target in (
         SUBMISSION,
@@ -194,7 +195,7 @@ async def test_different_kinds_of_io_overlap(
                 "an outbound call at the upstream while a read waits for the table",
                 got,
                 [seen],
-                target.blocking_line(),
+                target.find_blocking_line(),
             )
 
 
@@ -246,7 +247,7 @@ async def test_overlap_is_not_capped_by_the_thread_pool(
 
 
 @pytest.mark.requirement("CONC-8")
-@pytest.mark.disturbs
+@pytest.mark.injects_fault
 async def test_a_stalled_broker_blocks_only_the_submission(
     client: Client, queue: Broker, target: Target
 ) -> None:
@@ -268,10 +269,11 @@ async def test_a_stalled_broker_blocks_only_the_submission(
 
 
 @pytest.mark.requirement("CONC-9")
-@pytest.mark.disturbs
+@pytest.mark.stage("NO_WORKER_ANY_MORE")
+@pytest.mark.injects_fault
 @pytest.mark.worker("stopped")
 async def test_an_unreachable_broker_blocks_only_the_submission(
-    client: Client, queue: Broker, target: Target, run: Run
+    client: Client, queue: Broker, target: Target, lifecycle: LifecycleObserver
 ) -> None:
     await answered_alone(client, SUBMISSION)
     before = await queue.refusals()
@@ -282,15 +284,18 @@ async def test_an_unreachable_broker_blocks_only_the_submission(
             submission.is_done or seen.data["refusals"] > before,
             "the service did not try to reach the broker that refuses it",
         )
-        meanwhile = await answered_meanwhile(send, submission)
+        meanwhile = await ask_meanwhile(send, submission)
         if meanwhile and not meanwhile.answered:
-            blocked(MEANWHILE, meanwhile.outcome, [meanwhile, fact, seen], target.blocking_line())
-    life = await run.life(BrokerlessLife)
-    no_evidence_unless(
-        life.submission is not None, "the service does not start without a broker (TASK-17)"
-    )
-    if life.meanwhile and life.submission and not life.meanwhile.answered:
-        blocked(MEANWHILE, life.meanwhile.outcome, [life.submission, life.meanwhile], life.stack)
+            blocked(
+                MEANWHILE, meanwhile.outcome, [meanwhile, fact, seen], target.find_blocking_line()
+            )
+    submission_alone = (await lifecycle.observe(BrokerUnreachable)).submission
+    if submission_alone is None:
+        raise NoEvidence("the service does not start without a broker (TASK-17)")
+    missed = submission_alone.meanwhile
+    if missed and not missed.answered:
+        evidence = [submission_alone.exchange, missed]
+        blocked(MEANWHILE, missed.outcome, evidence, submission_alone.stack)
 
 
 @pytest.mark.requirement("CONC-10")
@@ -317,26 +322,34 @@ async def test_clients_that_leave_cost_no_capacity(
 
 
 @pytest.mark.requirement("CONC-11")
-@pytest.mark.disturbs
+@pytest.mark.injects_fault
 @pytest.mark.worker("stopped")
 async def test_any_interleaving_answers_as_the_model_says(
-    client: Client, items: Database, queue: Broker, upstream: Upstream, run: Run
+    client: Client,
+    items: Database,
+    queue: Broker,
+    upstream: Upstream,
+    journal: Journal,
+    capabilities: Capabilities,
+    restart_target: Callable[[], None],
+    seed: int,
+    steps: str | None,
 ) -> None:
     async with client.in_flight() as send:
 
         def begin_program() -> ProgramRun:
-            return ProgramRun(client, send, items, queue, upstream, run.journal)
+            return ProgramRun(client, send, items, queue, upstream, journal)
 
-        async def violation_of(steps: Sequence[Step]) -> Violation | None:
-            await asyncio.to_thread(run.start_anew)
+        async def find_violation(program: Sequence[Step]) -> Violation | None:
+            await asyncio.to_thread(restart_target)
             try:
-                await begin_program().run_steps(steps)
+                await begin_program().run_steps(program)
             except Violation as violation:
                 return violation
             return None
 
-        if run.options.steps:
-            await begin_program().run_steps(parse_program(run.options.steps))
+        if steps:
+            await begin_program().run_steps(parse_program(steps))
             return
         try:
             await begin_program().run_steps(ONE_BY_ONE)
@@ -345,11 +358,11 @@ async def test_any_interleaving_answers_as_the_model_says(
                 f"it answers wrong even while nothing interleaves: {violation.got}"
             ) from violation
         search = Search(begin_program, asyncio.get_running_loop())
-        await asyncio.to_thread(search.run, run.options.seed)
+        await asyncio.to_thread(search.run, seed)
         if search.violation:
             raise (
-                await shorten_program(search.history, search.violation, violation_of)
-                if run.target.is_ours
+                await shorten_program(search.history, search.violation, find_violation)
+                if capabilities.stops_target
                 else search.violation
             )
 

@@ -19,11 +19,13 @@ from conformance.judging.assertions import (
     no_evidence_unless,
     require,
 )
-from conformance.scenarios.lifecycle import StoppedLife, goodbyes
+from conformance.scenarios.lifecycle.copies import is_clean_disconnect
+from conformance.scenarios.lifecycle.graceful_stop import GracefulStop
+from conformance.scenarios.lifecycle.observer import LifecycleObserver
 from conformance.scenarios.stateful import read_until_recovered
-from conformance.session.run import Run
 from conformance.spec import model, strategies
 from conformance.spec.strategies import AWKWARD_TEXT
+from conformance.target.capabilities import Capabilities
 from conformance.target.server import Target
 from conformance.testbed.postgres import Database
 
@@ -146,9 +148,9 @@ async def test_nothing_in_the_path_becomes_sql(client: Client, items: Database, 
 
 
 @pytest.mark.requirement("DB-7")
-async def test_connected_when_startup_has_finished(run: Run) -> None:
-    seen = (await run.life(StoppedLife)).sessions_at_first_answer
-    assert seen
+@pytest.mark.stage("SCENARIOS")
+async def test_connected_when_startup_has_finished(lifecycle: LifecycleObserver) -> None:
+    seen = (await lifecycle.observe(GracefulStop)).sessions_at_first_answer
     require(
         seen.data["sessions"] > 0,
         "a session on the database when the first answer comes, before any read",
@@ -158,23 +160,29 @@ async def test_connected_when_startup_has_finished(run: Run) -> None:
 
 
 @pytest.mark.requirement("DB-8")
-async def test_disconnected_at_shutdown(run: Run) -> None:
-    life = await run.life(StoppedLife)
-    seen = life.sessions_at_end
-    assert seen and life.ending and life.sessions_at_signal
+@pytest.mark.stage("SCENARIOS")
+async def test_disconnected_at_shutdown(lifecycle: LifecycleObserver) -> None:
+    observed = await lifecycle.observe(GracefulStop)
+    seen = observed.sessions_at_end
     no_evidence_unless(
-        life.sessions_at_signal.data["sessions"] > 0,
+        observed.sessions_at_signal.data["sessions"] > 0,
         "the service had no session to close when SIGTERM came",
     )
-    evidence = [life.sessions_at_signal, life.ending.signalled, seen]
+    evidence = [observed.sessions_at_signal, observed.ending.signalled, seen]
     require(
-        goodbyes(seen), "every session closed with a goodbye after SIGTERM", seen.text, evidence
+        is_clean_disconnect(seen),
+        "every session closed with a goodbye after SIGTERM",
+        seen.text,
+        evidence,
     )
 
 
 @pytest.mark.requirement("DB-9")
 async def test_a_read_changes_nothing(
-    client: Client, items: Database, target: Target, run: Run
+    client: Client,
+    items: Database,
+    capabilities: Capabilities,
+    lifecycle: LifecycleObserver,
 ) -> None:
     row = await items.add()
     before = await items.snapshot()
@@ -187,12 +195,12 @@ async def test_a_read_changes_nothing(
         after.text,
         [before, exchange, after],
     )
-    if target.is_ours:  # in that life the role may write, so an attempt to do so succeeds
-        life = await run.life(StoppedLife)
-        assert life.table_before and life.table_after
-        evidence = [life.table_before, *life.reads, life.table_after]
+    if capabilities.stops_target:
+        # In that scenario the role may write, so an attempt to do so succeeds.
+        observed = await lifecycle.observe(GracefulStop)
+        evidence = [observed.table_before, *observed.reads, observed.table_after]
         require(
-            life.table_before.data == life.table_after.data,
+            observed.table_before.data == observed.table_after.data,
             "no row changed or locked by a read",
             "rows with other versions after it",
             evidence,
@@ -235,7 +243,7 @@ async def test_connections_are_reused(client: Client, items: Database) -> None:
             break
     require(
         not new,
-        "no session in the 31st read that was not there after the first",
+        "no session that was not there after the first read",
         f"{len(new)} opened since",
         [before, waiting, after],
     )
@@ -250,14 +258,14 @@ async def expect_read_until_recovered(client: Client, items: Database, *facts: F
 
 
 @pytest.mark.requirement("DB-12")
-@pytest.mark.disturbs
+@pytest.mark.injects_fault
 async def test_lost_connections_are_replaced(client: Client, items: Database) -> None:
     await client.get_all(*[f"/items/{items.unused_id()}"] * 5)
     await expect_read_until_recovered(client, items, await items.terminate())
 
 
 @pytest.mark.requirement("DB-13")
-@pytest.mark.disturbs
+@pytest.mark.injects_fault
 async def test_a_read_killed_in_flight_fails_alone(client: Client, items: Database) -> None:
     rows = [await items.add() for _ in range(4)]
     async with client.in_flight() as send:
@@ -285,7 +293,7 @@ async def test_a_read_killed_in_flight_fails_alone(client: Client, items: Databa
 
 
 @pytest.mark.requirement("DB-14")
-@pytest.mark.disturbs
+@pytest.mark.injects_fault
 async def test_an_outage_is_survived(client: Client, items: Database, target: Target) -> None:
     row = await items.add()
     await client.get(f"/items/{row['id']}")  # which may be remembered, and must not be
@@ -301,7 +309,7 @@ async def test_an_outage_is_survived(client: Client, items: Database, target: Ta
     for other, answer in others:
         expect(other, answer, fact)
     await expect_read_until_recovered(client, items, fact)
-    if not target.alive:
+    if not target.is_alive:
         raise Violation("the same process after the outage", "it has ended", [fact, read])
 
 
@@ -320,7 +328,7 @@ async def test_no_transaction_is_left_open(client: Client, items: Database) -> N
 
 
 @pytest.mark.requirement("DB-16")
-@pytest.mark.disturbs
+@pytest.mark.injects_fault
 async def test_the_table_may_grow_a_column(client: Client, items: Database) -> None:
     row = await items.add()
     path = f"/items/{row['id']}"
@@ -333,7 +341,7 @@ async def test_the_table_may_grow_a_column(client: Client, items: Database) -> N
 
 
 @pytest.mark.requirement("DB-17")
-@pytest.mark.disturbs
+@pytest.mark.injects_fault
 async def test_error_answers_leak_nothing(client: Client, items: Database) -> None:
     async with items.refusing() as fact:
         exchange = await client.get(f"/items/{items.unused_id()}")

@@ -19,10 +19,11 @@ from conformance.judging.assertions import (
     no_evidence_unless,
     require,
 )
-from conformance.scenarios.lifecycle import PatientLife, unheard
-from conformance.session.run import Run
+from conformance.scenarios.lifecycle.observer import LifecycleObserver
+from conformance.scenarios.lifecycle.upstream_unresponsive import UpstreamUnresponsive, watch_calls
 from conformance.spec import model, strategies
 from conformance.spec.strategies import AWKWARD_TEXT
+from conformance.target.capabilities import Capabilities
 from conformance.testbed.upstream import TARGET, Reply, Upstream, compressed, document
 
 POSTS = [
@@ -69,9 +70,9 @@ async def test_json_survives_exactly(
 
 @pytest.mark.requirement("UP-3")
 async def test_each_request_makes_one_fresh_get_of_the_configured_url(
-    client: Client, upstream: Upstream, run: Run
+    client: Client, upstream: Upstream, early_upstream_requests: int
 ) -> None:
-    early = upstream.requests[: run.upstream_requests_at_ready]
+    early = upstream.requests[:early_upstream_requests]
     require(
         not early,
         "no request to the upstream before one was asked for",
@@ -196,36 +197,28 @@ async def test_an_unreachable_upstream_is_502_503_or_504(
 
 
 @pytest.mark.requirement("UP-6")
+@pytest.mark.stage("SCENARIOS")
 async def test_an_upstream_that_never_answers_is_a_timely_504(
-    client: Client, upstream: Upstream, run: Run
+    client: Client,
+    upstream: Upstream,
+    lifecycle: LifecycleObserver,
+    capabilities: Capabilities,
 ) -> None:
-    life = await (
-        unheard(PatientLife(), client, upstream)
-        if run.options.target_url
-        else run.life(PatientLife)
-    )
-    for hold in (life.unfinished, life.unanswered):
-        no_evidence_unless(
-            hold is not None and hold.arrived > 0, "no outbound call arrived at the upstream"
-        )
-    assert (
-        life.unfinished
-        and life.unanswered
-        and life.meanwhile
-        and life.answer_to_unfinished
-        and life.answer_to_unanswered
-    )
-    unfinished, unanswered = life.unfinished.requests[:1], life.unanswered.requests[:1]
+    if capabilities.starts_copies:
+        calls = await lifecycle.observe(UpstreamUnresponsive)
+    else:
+        calls = await watch_calls(client, upstream)
+    unfinished, unanswered = calls.unfinished, calls.unanswered
     wanted = f"502, 503 or 504 within {timeouts.GIVE_UP_DEADLINE:.0f} s where the upstream does not"
-    expect_status(life.answer_to_unanswered, GATEWAY, f"{wanted} answer", *unanswered)
+    expect_status(calls.answer_to_unanswered, GATEWAY, f"{wanted} answer", *unanswered)
     expect_status(
-        life.meanwhile,
+        calls.meanwhile,
         (200,),
         "200 of /async while outbound calls are outstanding",
         *unfinished,
         *unanswered,
     )
-    expect_status(life.answer_to_unfinished, GATEWAY, f"{wanted} end its answer", *unfinished)
+    expect_status(calls.answer_to_unfinished, GATEWAY, f"{wanted} end its answer", *unfinished)
 
 
 @pytest.mark.requirement("UP-7")

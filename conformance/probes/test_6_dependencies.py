@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from conformance.client.http import Client
 from conformance.judging.assertions import expect, expect_same, expect_status, require
-from conformance.session.run import Run
+from conformance.scenarios.lifecycle.observer import LifecycleObserver
 from conformance.spec import model, strategies
 from conformance.spec.strategies import AWKWARD_TEXT
 from conformance.testbed.postgres import Database
@@ -90,7 +90,7 @@ async def test_of_repeated_q_the_last_wins(client: Client, texts: tuple[str, ...
 
 
 @pytest.mark.requirement("DEP-8")
-@pytest.mark.disturbs
+@pytest.mark.injects_fault
 async def test_the_dependency_needs_neither_database_nor_broker(
     client: Client, items: Database, queue: Broker
 ) -> None:
@@ -106,8 +106,10 @@ async def test_the_dependency_needs_neither_database_nor_broker(
 
 
 @pytest.mark.requirement("DEP-9")
-async def test_the_dependency_is_a_coroutine_function_given_through_depends(run: Run) -> None:
-    seen = await run.routes()
+async def test_the_dependency_is_a_coroutine_function_given_through_depends(
+    lifecycle: LifecycleObserver,
+) -> None:
+    seen = await lifecycle.read_routes()
     given = [
         dependency
         for route in seen.data["routes"]

@@ -90,7 +90,7 @@ async def shorten_program(
             break
     else:
         evidence = [fact for fact in violation.evidence if not is_program(fact)]
-        return Violation(violation.expected, violation.got, evidence, violation.look_at)
+        return Violation(violation.expected, violation.got, evidence, violation.likely_cause)
     size = len(steps)
     while size := size // 2:
         start = 0

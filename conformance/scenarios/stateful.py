@@ -126,7 +126,10 @@ class ProgramRun:
         except Violation as violation:
             program = self.journal.observe(PROGRAM, format_program(self.done))
             raise Violation(
-                violation.expected, violation.got, (*violation.evidence, program), violation.look_at
+                violation.expected,
+                violation.got,
+                (*violation.evidence, program),
+                violation.likely_cause,
             ) from None
 
     async def run_steps(self, steps: Sequence[Step]) -> None:

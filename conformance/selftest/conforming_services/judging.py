@@ -18,6 +18,7 @@ def inexact(variant: Variant, judged: Judged) -> list[str]:
     for status, wanted in (
         ("FAIL", variant.missed),
         ("INCONCLUSIVE", set(variant.inconclusive)),
+        ("NOT_APPLICABLE", set(variant.not_applicable)),
         ("ERROR", set[str]()),
     ):
         found = judged.having(status)

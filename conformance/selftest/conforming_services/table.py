@@ -33,6 +33,7 @@ class Variant:
         Unclaimed, ...
     ] = ()  # of any level: what the specification asks of a service that is one process, where this is none
     inconclusive: tuple[str, ...] = ()
+    not_applicable: tuple[str, ...] = ()
 
     @property
     def command_line(self) -> tuple[str, ...]:
@@ -149,7 +150,7 @@ VARIANTS = (
             "--target-command={python} -m hypercorn --workers 0 --graceful-timeout 15 --bind {host}:{port} served.app:app",
             SERVED_WORKER,
         ),
-        inconclusive=ROUTES,
+        not_applicable=ROUTES,
     ),
     Variant(
         name="granian",
@@ -160,7 +161,7 @@ VARIANTS = (
             "--target-command={python} -m granian --interface asgi --host {host} --port {port} served.app:app",
             SERVED_WORKER,
         ),
-        inconclusive=ROUTES,
+        not_applicable=ROUTES,
     ),
     Variant(
         name="workers",
@@ -181,7 +182,7 @@ VARIANTS = (
             Unclaimed("LIFE-2", "the same"),
             Unclaimed("LIFE-5", "SIGINT ends it cleanly, with a line of each process"),
         ),
-        inconclusive=ROUTES,
+        not_applicable=ROUTES,
     ),
     Variant(
         name="node",
@@ -192,6 +193,6 @@ VARIANTS = (
             "--target-command={node} server.mjs",
             "--worker-app=worker:celery_app",
         ),
-        inconclusive=ROUTES,
+        not_applicable=ROUTES,
     ),
 )

@@ -172,7 +172,7 @@ def judged_figures(parts: Sequence[str], *, again: bool) -> dict[str, Figures]:
                 "name": row.name,
                 **row.beside,
                 "failed": sorted(judged.having("FAIL")),
-                "unseen": sorted(judged.having("INCONCLUSIVE")),
+                "unseen": sorted(judged.having("INCONCLUSIVE") | judged.having("NOT_APPLICABLE")),
                 "seconds": round(judged.seconds, 1),
                 "inexact": row.inexact(judged),
             }

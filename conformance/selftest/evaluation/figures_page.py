@@ -15,7 +15,10 @@ from conformance.spec.catalogue import Language, Level, catalogue
 
 HERE = Path(__file__).parent
 FIGURES, PAGE = HERE / "figures", HERE / "README.md"
-READMES = {Language.EN: PROJECT / "README.md", Language.ZH: PROJECT / "README.zh.md"}
+READMES = {  # the pages that show the table
+    Language.EN: PROJECT / "spec" / "guide" / "evaluation.md",
+    Language.ZH: PROJECT / "spec" / "zh" / "guide" / "evaluation.md",
+}
 WRITTEN = (FIGURES, PAGE, *READMES.values())  # by `conformance prove`
 BEGIN, END = "<!-- figures -->\n", "<!-- /figures -->\n"
 PARTS = ("matrix", "whole", "variants", "mutants", "peer", "repeat")
@@ -95,7 +98,9 @@ def _differs(part: str, row: Figures) -> Iterator[str]:
     failed, unseen = set(row["failed"]), set(row["unseen"])
     if part == "variants":
         variant = next(each for each in VARIANTS if each.name == row["name"])
-        wrong = sorted((failed ^ variant.missed) | (unseen ^ set(variant.inconclusive)))
+        wrong = sorted(
+            (failed ^ variant.missed) | (unseen ^ {*variant.inconclusive, *variant.not_applicable})
+        )
         yield from (f"{name} has another verdict" for name in wrong)
     else:
         miniature = next(each for each in MINIATURES if each.name == row["name"])

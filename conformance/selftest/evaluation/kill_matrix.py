@@ -17,8 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from conformance.report.record import lines_of
-from conformance.scenarios import lifecycle
+from conformance.report.record import read_lines
+from conformance.scenarios.lifecycle.catalogue import SCENARIOS
 from conformance.selftest.faulty_services.table import Miniature
 from conformance.selftest.support.suite import environment, servers
 from conformance.selftest.support.warm import Starter
@@ -96,7 +96,7 @@ class Bed:
         more = ["--maxfail=1"] if stop_at_first else []
         argv = [*urls, SEED, f"--record={record}", *more, *arguments]
         self.starter.run(argv, output, self.environment, RUN_DEADLINE, END_DEADLINE)
-        lines = lines_of(record)
+        lines = read_lines(record)
         seconds = sum(line["seconds"] for line in lines if line["type"] == "footer")
         verdicts = {line["requirement"]: line for line in lines if line["type"] == "verdict"}
         return Judged(verdicts, seconds, output.read_text("utf-8", "replace"))
@@ -165,7 +165,7 @@ def expect_empty(folder: Path) -> None:
 @cache
 def cheap() -> Mapping[int, Sequence[str]]:
     """The MUSTs that are cheap to look at, by section."""
-    long = LONG | {name for kind in lifecycle.LIVES for name in kind.looked_at_by}
+    long = LONG | {name for scenario in SCENARIOS for name in scenario.requirements}
     musts = [
         requirement
         for requirement in catalogue().values()

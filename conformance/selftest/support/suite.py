@@ -18,7 +18,7 @@ import certifi
 import psutil
 
 from conformance.core.evidence import Journal
-from conformance.report.record import lines_of
+from conformance.report.record import read_lines
 from conformance.selftest.support.warm import Starter
 from conformance.testbed import embedded
 from conformance.testbed.processes import is_running
@@ -94,7 +94,7 @@ def judge(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -
         PATIENCE,
         END_PATIENCE,
     )
-    return Finished(status, output.read_text("utf-8", "replace"), lines_of(record))
+    return Finished(status, output.read_text("utf-8", "replace"), read_lines(record))
 
 
 starter = cache(Starter)  # of the runs of this process's tests

@@ -41,7 +41,10 @@ MADE_UP: dict[str, Any] = {
     },
     "peer": {"rows": [row(each.name) for each in MINIATURES], "version": "1", **MADE_OF},
     "variants": {
-        "rows": [row(each.name, each.missed, each.inconclusive) for each in VARIANTS],
+        "rows": [
+            row(each.name, each.missed, {*each.inconclusive, *each.not_applicable})
+            for each in VARIANTS
+        ],
         **MADE_OF,
     },
     "mutants": {

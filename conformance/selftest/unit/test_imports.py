@@ -23,13 +23,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "spec": SPEC,
     "reference_impl": {"reference_impl"},
     "conformance/core": SPEC | LEAVES,
-    "conformance/config": SPEC | LEAVES | {"conformance.config"},
+    "conformance/config": SPEC | LEAVES | {"conformance.config", "conformance.judging"},
     "conformance/core/timeouts.py": set(),
     "conformance/testbed": TESTBED | {"conformance.pytest_plugin.interrupts"},
     "conformance/client": SPEC | LEAVES | {"conformance.client"},
     "conformance/target/external.py": TESTBED,
-    "conformance/judging": SPEC | LEAVES | {"conformance.judging"},
-    "conformance/report": SPEC | LEAVES | {"conformance.judging", "conformance.report"},
+    "conformance/judging": SPEC | {"conformance.core", "conformance.judging"},
+    "conformance/report": SPEC | {"conformance.core", "conformance.judging", "conformance.report"},
 }
 
 

@@ -111,7 +111,7 @@ async def test_a_failure_that_does_not_happen_again_is_reported_without_a_progra
         return None
 
     found = await shorten_program([PROGRAM_OF_EIGHT], violation_of(PROGRAM_OF_EIGHT), run)
-    assert (found.expected, found.got, found.look_at) == ("a row", "none", "the cache")
+    assert (found.expected, found.got, found.likely_cause) == ("a row", "none", "the cache")
     assert [fact.summary for fact in found.evidence] == ["items has no row 1 (row check 1)"]
 
 
