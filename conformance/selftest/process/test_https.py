@@ -12,7 +12,7 @@ import pytest
 from conformance.core.evidence import Exchange
 from conformance.core.urls import find_port, make_tls_context
 from conformance.selftest.support.suite import SERVICES, judge
-from conformance.testbed.embedded import free_port
+from conformance.testbed.ports import claim_port
 
 needs_openssl = pytest.mark.skipif(which("openssl") is None, reason="openssl makes the certificate")
 
@@ -23,7 +23,7 @@ def url(place: Path) -> Iterator[str]:
     key, certificate = place / "key.pem", place / "certificate.pem"
     making = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=elsewhere"]
     subprocess.run([*making, "-keyout", key, "-out", certificate], capture_output=True, check=True)
-    port = free_port()
+    port = claim_port()
     serving = [sys.executable, "-m", "uvicorn", f"{SERVICES}:blocks", "--port", str(port)]
     with subprocess.Popen(
         [*serving, "--ssl-keyfile", key, "--ssl-certfile", certificate],

@@ -130,6 +130,11 @@ class Service:
         self.reads_at_once = 0  # how many of the requests were made by `get_all`
 
     @property
+    def rows(self) -> dict[int, dict[str, Any]]:
+        """The rows of the table by id."""
+        return self.items.rows.stored
+
+    @property
     def active(self) -> list[str]:
         """Every lock, hold and fault that is active."""
         return [*self.items.active, *self.queue.active, *self.upstream.active]
@@ -147,7 +152,7 @@ class Service:
     def _read_row(self, item_id: int) -> Answer:
         if "refusing" in self.items.active:
             return 503, {"detail": "the database is not available"}
-        return 200, {"item": self.items.rows.stored.get(item_id)}
+        return 200, {"item": self.rows.get(item_id)}
 
     def _call_upstream(self) -> Answer:
         if self.upstream.reply.status != 200:
