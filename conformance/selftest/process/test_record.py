@@ -1,4 +1,4 @@
-"""The record: valid, complete, the same result when it is read back, and honest if it was killed."""
+"""The record: valid, complete, the same result when it is read back, and honest if killed."""
 
 import json
 from dataclasses import replace
