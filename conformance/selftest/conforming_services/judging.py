@@ -1,29 +1,29 @@
-"""A variant judged by the whole catalogue, and in what its verdicts differ from the table."""
+"""A conforming service judged by the whole catalogue, and where its verdicts differ from the table."""
 
-from conformance.selftest.conforming_services.table import Variant
-from conformance.selftest.evaluation.kill_matrix import Bed, Judged
+from conformance.selftest.conforming_services.table import ConformingService
+from conformance.selftest.evaluation.slots import RunResult, Slot
 from conformance.spec.catalogue import catalogue
 
 
-def judge(variant: Variant, bed: Bed) -> Judged:
-    """What the suite says of a variant."""
-    return bed.judge(*variant.command_line)
+def judge_conforming_service(service: ConformingService, slot: Slot) -> RunResult:
+    """Run the whole catalogue on a conforming service."""
+    return slot.judge(*service.command_line)
 
 
-def inexact(variant: Variant, judged: Judged) -> list[str]:
-    """In what the verdicts differ from the table: nothing, where they are exact."""
-    if judged.verdicts.keys() != catalogue().keys():
-        return [f"not every requirement was judged:\n{judged.printed}"]
-    said: list[str] = []
-    for status, wanted in (
-        ("FAIL", variant.missed),
-        ("INCONCLUSIVE", set(variant.inconclusive)),
-        ("ERROR", set[str]()),
-    ):
-        found = judged.having(status)
-        said += [
-            f"{name} is {status}, unexpectedly: {judged.finding(name)}"
-            for name in sorted(found - wanted)
-        ]
-        said += [f"{name} is not {status}" for name in sorted(wanted - found)]
-    return said
+def find_differences(service: ConformingService, result: RunResult) -> list[str]:
+    """Return a sentence for each verdict that is not as the table says."""
+    if result.verdicts.keys() != catalogue().keys():
+        return [f"not every requirement was judged:\n{result.printed}"]
+    expected = {
+        "FAIL": service.fails,
+        "INCONCLUSIVE": set(service.inconclusive),
+        "ERROR": set[str](),
+    }
+    sentences: list[str] = []
+    for status, names in expected.items():
+        found = result.ids_with(status)
+        for name in sorted(found - names):
+            finding = result.describe_finding(name)
+            sentences.append(f"{name} is {status}, unexpectedly: {finding}")
+        sentences += [f"{name} is not {status}" for name in sorted(names - found)]
+    return sentences

@@ -20,8 +20,8 @@ import yaml
 
 from conformance.config.options import PROJECT
 from conformance.core.errors import WrongUsage
-from conformance.selftest.evaluation.kill_matrix import judged_by
-from conformance.selftest.faulty_services.table import MINIATURES
+from conformance.selftest.evaluation.kill_matrix import list_options
+from conformance.selftest.faulty_services.table import load_faulty_services
 from conformance.selftest.process.test_persistent_testbed import CONTROLLED, kept
 from conformance.selftest.process.test_targets import (
     DOCUMENT,
@@ -170,14 +170,13 @@ def test_the_documents_own_code_misses_the_same_on_containers(place: Path) -> No
 
 
 @pytest.mark.parametrize("name", FAULTY)
-def test_a_miniature_fails_the_same_on_containers(place: Path, name: str) -> None:
-    (miniature,) = (miniature for miniature in MINIATURES if miniature.name == name)
-    target = ("--target-app", miniature.target_app, "--worker-app", miniature.worker_app)
-    arguments = (*target, "--seed=2026", "--only", *judged_by(miniature, whole=False))
+def test_a_faulty_service_fails_the_same_on_containers(place: Path, name: str) -> None:
+    (service,) = (each for each in load_faulty_services() if each.name == name)
+    arguments = ("--seed=2026", *list_options(service, whole=False))
     on_containers = judge(place, "--services", "containers", *arguments, env=NEWEST)
     embedded = judge(place, "--services", "embedded", *arguments)
     assert on_containers.verdicts == embedded.verdicts
-    assert on_containers.ids("FAIL") >= set(miniature.must_fail)
+    assert on_containers.ids("FAIL") >= set(service.fails)
 
 
 def test_a_target_in_a_container_is_judged_like_any_other(

@@ -12,10 +12,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import Field
 
-from conformance.selftest.faulty_services.service import Parameters, Service, miniature
+from conformance.selftest.faulty_services.service import Parameters, Service
+from conformance.selftest.faulty_services.table import faulty_service
 
 
-@miniature
+@faulty_service(fails=("HTTP-1",), because=r"the optional query parameter q of GET /items/")
 class q_is_left_out_of_the_openapi_document(Service):
     """The OpenAPI document does not show the parameter `q`."""
 
@@ -25,7 +26,7 @@ class q_is_left_out_of_the_openapi_document(Service):
         return await super().parameters(q)
 
 
-@miniature
+@faulty_service(fails=("HTTP-1",), because=r"a JSON body of POST /process-data/\nnull")
 class body_is_read_by_hand(Service):
     """The body of a submission is read and checked by hand, and the OpenAPI document knows nothing of it."""
 
@@ -41,7 +42,7 @@ class body_is_read_by_hand(Service):
         return await super().process_data(data)
 
 
-@miniature
+@faulty_service(fails=("HTTP-2",), because=r"application/problem\+json")
 class rejected_submission_is_problem_json(Service):
     """A body that is rejected is answered with the right errors under the media type `application/problem+json`."""
 
@@ -56,7 +57,7 @@ class rejected_submission_is_problem_json(Service):
         return answer
 
 
-@miniature
+@faulty_service(fails=("HTTP-2",), because=r"^415 ")
 class number_for_a_body_is_415(Service):
     """A body that is a number is answered 415, which the contract does not have; other bodies that are no object are not."""
 
@@ -70,7 +71,7 @@ class number_for_a_body_is_415(Service):
         return await request_validation_exception_handler(request, error)
 
 
-@miniature
+@faulty_service(fails=("HTTP-3",), because=r"503 ")
 class error_at_position_zero_is_503(Service):
     """A body that is no JSON from its first character on is answered 503, for the error's position zero is taken for none."""
 
@@ -84,7 +85,7 @@ class error_at_position_zero_is_503(Service):
         return await request_validation_exception_handler(request, error)
 
 
-@miniature
+@faulty_service(fails=("HTTP-3",), because=r"^500 ")
 class fraction_for_an_id_is_500(Service):
     """An id may be any number as far as its parameter knows, and a fraction raises an error in the endpoint."""
 
@@ -94,7 +95,7 @@ class fraction_for_an_id_is_500(Service):
         return await super().read_item(int(item_id))
 
 
-@miniature
+@faulty_service(fails=("HTTP-4", "HTTP-2"), because=r"422 with errors of loc, msg and type")
 class errors_have_no_type(Service):
     """Each error of a 422 has its place and its message, and no `type`."""
 
@@ -108,7 +109,7 @@ class errors_have_no_type(Service):
         )
 
 
-@miniature
+@faulty_service(fails=("HTTP-4",), because=r"\"loc\":\"body\.\d", consequences=("HTTP-2",))
 class place_of_broken_json_is_a_text(Service):
     """Where a body is no JSON, the error's `loc` is a text, its steps joined by points."""
 
@@ -134,7 +135,7 @@ class place_of_broken_json_is_a_text(Service):
         )
 
 
-@miniature
+@faulty_service(fails=("HTTP-5",), because=r"^404 ")
 class other_methods_are_404(Service):
     """A route that catches what no other takes says 404 also where only the method is wrong."""
 
@@ -150,7 +151,7 @@ class other_methods_are_404(Service):
         raise HTTPException(404, f"there is no {path}")
 
 
-@miniature
+@faulty_service(fails=("HTTP-5",), because=r"^405 with ''")
 class refused_method_loses_its_allow_header(Service):
     """A handler of its own for every HTTP error keeps status and detail, and forgets the headers."""
 
@@ -162,7 +163,7 @@ class refused_method_loses_its_allow_header(Service):
         return JSONResponse({"detail": error.detail}, error.status_code)
 
 
-@miniature
+@faulty_service(fails=("HTTP-1",), because=r"in vain")
 class openapi_document_refers_to_what_it_has_not(Service):
     """The OpenAPI document comes without its components, to which it refers."""
 
@@ -176,7 +177,7 @@ class openapi_document_refers_to_what_it_has_not(Service):
         return application
 
 
-@miniature
+@faulty_service(fails=("HTTP-1",), because=r"required path parameter item_id")
 class id_is_an_optional_parameter_in_the_openapi_document(Service):
     """The OpenAPI document declares the id in the path as one that may be left out."""
 

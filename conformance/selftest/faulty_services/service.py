@@ -1,4 +1,4 @@
-"""The service that every miniature gets wrong in one place: itself correct, and made of small methods to override."""
+"""The correct service, of small methods. Each faulty service overrides one of them."""
 
 import asyncio
 import json
@@ -250,11 +250,6 @@ class Service:
     async def parameters(self, q: str | None = None) -> Parameters:
         """Collect the parameters that listings share."""
         return {"q": q}
-
-
-def miniature(kind: type[Service]) -> Service:
-    """Make of a class the application that a server is given."""
-    return kind()
 
 
 correct = Service()

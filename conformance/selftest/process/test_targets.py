@@ -16,7 +16,10 @@ import redis
 
 from conformance.config.options import PROJECT
 from conformance.core import timeouts
-from conformance.selftest.conforming_services.table import VARIANTS, VARIANTS_FOLDER
+from conformance.selftest.conforming_services.table import (
+    CONFORMING_SERVICES,
+    CONFORMING_SERVICES_FOLDER,
+)
 from conformance.selftest.support.suite import environment, judge, left_behind, servers
 from conformance.spec.catalogue import Level, catalogue
 from conformance.testbed.embedded import free_port
@@ -24,12 +27,12 @@ from conformance.testbed.postgres import TABLE
 from conformance.testbed.processes import STACK_SIGNAL
 
 WORKER = "reference_impl.tasks:celery_app"
-DOCUMENT = VARIANTS_FOLDER
+DOCUMENT = CONFORMING_SERVICES_FOLDER
 
 
 # What the document's own code misses.
-(THE_DOCUMENT,) = (variant for variant in VARIANTS if variant.name == "document")
-MISSED_BY_THE_DOCUMENT = THE_DOCUMENT.missed
+(THE_DOCUMENT,) = (each for each in CONFORMING_SERVICES if each.name == "document")
+MISSED_BY_THE_DOCUMENT = THE_DOCUMENT.fails
 
 
 # What is seen by restricting the target's role in the database or its Redis user, which are somebody else's where they were given.

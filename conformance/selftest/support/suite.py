@@ -1,16 +1,18 @@
 """The suite, run as a user runs it: in a process of its own, with its own temporary folder, which must be empty afterwards.
 
-`judge` has its runs forked from a process that has imported everything (warm.py); `command` is what starts one from nothing.
+`judge` forks its runs from a process that has imported everything (fork_server.py). `command`
+is the command line of a run that starts from nothing.
 """
 
 import os
+import signal
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ import psutil
 
 from conformance.core.evidence import Journal
 from conformance.report.record import lines_of
-from conformance.selftest.support.warm import Starter
+from conformance.selftest.support.fork_server import fork_suite
 from conformance.testbed import embedded
 from conformance.testbed.processes import is_running
 
@@ -87,7 +89,7 @@ def environment(folder: Path) -> dict[str, str]:
 def judge(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> Finished:
     """Run the suite to its end."""
     record, output = folder / "record.jsonl", folder / "output.txt"
-    status = starter().run(
+    status = run_suite(
         [f"--record={record}", *arguments],
         output,
         {**environment(folder), **(env or {})},
@@ -97,7 +99,24 @@ def judge(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -
     return Finished(status, output.read_text("utf-8", "replace"), lines_of(record))
 
 
-starter = cache(Starter)  # of the runs of this process's tests
+def run_suite(
+    arguments: Sequence[str],
+    output: Path,
+    env: Mapping[str, str],
+    deadline: float,
+    end_deadline: float,
+) -> int:
+    """Run the suite to its end and return its exit status.
+
+    After `deadline` seconds it is asked to stop, and `end_deadline` seconds later it is killed.
+    """
+    process = fork_suite(arguments, env, output)
+    for seconds, number in ((deadline, signal.SIGTERM), (end_deadline, signal.SIGKILL)):
+        try:
+            return process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.send_signal(number)
+    return process.wait()
 
 
 def left_behind(folder: Path) -> list[str]:

@@ -1,12 +1,12 @@
-"""Warm starts: what is forked tries its properties as any other run does."""
+"""The fork server: what it forks is what a new process would be."""
 
 import subprocess
 import sys
 
 LOOK = """
 import importlib, pkgutil
-from conformance.selftest.support import warm
-warm._import_what_runs_import()
+from conformance.selftest.support import fork_server
+fork_server.preload_modules()
 for module in pkgutil.iter_modules(importlib.import_module("conformance.probes").__path__, "conformance.probes."):
     for name, value in vars(importlib.import_module(module.name)).items():
         if getattr(value, "is_hypothesis_test", False):
