@@ -12,9 +12,9 @@ from conformance.report import html, record_reader, views
 from conformance.report.markdown import LIMIT
 from conformance.report.record_reader import Judged, Report
 from conformance.selftest.faulty_services.table import load_faulty_services
-from conformance.selftest.process.test_targets import MISSED_BY_THE_DOCUMENT
 from conformance.selftest.support import samples
 from conformance.selftest.support.browser import MISSING, chromium, visited
+from conformance.selftest.support.targets import MISSED_BY_THE_DOCUMENT
 from conformance.spec.catalogue import Language, catalogue
 
 if MISSING and os.environ.get("CHROMIUM") == "required":

@@ -22,16 +22,23 @@ from conformance.config.options import PROJECT
 from conformance.core.errors import WrongUsage
 from conformance.selftest.evaluation.kill_matrix import list_options
 from conformance.selftest.faulty_services.table import load_faulty_services
-from conformance.selftest.process.test_persistent_testbed import CONTROLLED, kept
-from conformance.selftest.process.test_targets import (
+from conformance.selftest.support.suite import (
+    PATIENCE,
+    Finished,
+    command,
+    environment,
+    expect_usage,
+    judge,
+)
+from conformance.selftest.support.targets import (
     DOCUMENT,
     MISSED_BY_THE_DOCUMENT,
-    answering,
-    needing,
-    of_level,
+    WORKER,
+    ids_needing,
+    ids_of_level,
+    wait_until_answering,
 )
-from conformance.selftest.process.test_usage import expect_usage
-from conformance.selftest.support.suite import PATIENCE, Finished, command, environment, judge
+from conformance.selftest.support.testbed import CONTROLLED, run_testbed
 from conformance.spec.catalogue import Level, catalogue
 from conformance.testbed.containers import Engine, reached
 from conformance.testbed.embedded import free_port
@@ -46,7 +53,6 @@ OLDEST = {
     "CONFORMANCE_REDIS_IMAGE": "conformance-ci/redis:7",
 }
 SERVICE = "conformance-ci/service"
-WORKER = "reference_impl.tasks:celery_app"
 IMAGES = (
     "--postgres-image",
     NEWEST["CONFORMANCE_POSTGRES_IMAGE"],
@@ -128,8 +134,10 @@ def left(client: docker.DockerClient) -> list[Any]:
 
 def expect_the_reference_robust(finished: Finished) -> None:
     """Every MUST and SHOULD passed, and every MAY was observed, as on embedded servers (test_cleanup.test_after_success)."""
-    assert finished.ids("PASS") == of_level(Level.MUST) | of_level(Level.SHOULD), finished.output
-    assert finished.ids("OBSERVED") == of_level(Level.MAY)
+    assert finished.ids("PASS") == ids_of_level(Level.MUST) | ids_of_level(Level.SHOULD), (
+        finished.output
+    )
+    assert finished.ids("OBSERVED") == ids_of_level(Level.MAY)
     assert finished.status == 0
 
 
@@ -144,7 +152,7 @@ def test_the_services_are_administered_alike_in_older_releases(place: Path) -> N
     finished = judge(place, "--services", "containers", "--only", *ADMINISTERED, env=OLDEST)
     assert finished.ids("PASS") == {
         name for name in catalogue() if name.startswith(ADMINISTERED)
-    } - of_level(Level.MAY), finished.output
+    } - ids_of_level(Level.MAY), finished.output
 
 
 def test_the_documents_own_code_misses_the_same_on_containers(place: Path) -> None:
@@ -186,7 +194,7 @@ def test_a_target_in_a_container_is_judged_like_any_other(
         place, "--target-image", SERVICE, "--worker-app", WORKER, "--only", *CONTROLLED, env=NEWEST
     )
     assert finished.ids("FAIL") | finished.ids("ERROR") == set(), finished.output
-    assert finished.ids("INCONCLUSIVE") == needing("source") & finished.verdicts.keys(), (
+    assert finished.ids("INCONCLUSIVE") == ids_needing("source") & finished.verdicts.keys(), (
         finished.output
     )
     assert f"a container of {SERVICE}" in finished.output
@@ -196,7 +204,7 @@ def test_a_target_in_a_container_is_judged_like_any_other(
 def test_a_service_in_a_container_of_somebody_elses(
     place: Path, client: docker.DockerClient
 ) -> None:
-    with kept(place, "--services", "containers", "--format", "compose", *IMAGES) as testbed:
+    with run_testbed(place, "--services", "containers", "--format", "compose", *IMAGES) as testbed:
         printed = yaml.safe_load(testbed.printed)
         network = printed["networks"]["conformance"]["name"]
         port = free_port()
@@ -210,7 +218,7 @@ def test_a_service_in_a_container_of_somebody_elses(
             client.containers.run(
                 SERVICE, name=names[0], ports={"8000/tcp": ("127.0.0.1", port)}, **more
             )
-            url = answering(f"http://127.0.0.1:{port}")
+            url = wait_until_answering(f"http://127.0.0.1:{port}")
             finished = judge(
                 place, "--target-url", url, "--container", names[0], "--worker-container", names[1]
             )
@@ -220,7 +228,7 @@ def test_a_service_in_a_container_of_somebody_elses(
                 with suppress(docker.errors.NotFound):
                     client.containers.get(name).remove(force=True)
     assert finished.ids("FAIL") | finished.ids("ERROR") == set(), finished.output
-    assert finished.ids("INCONCLUSIVE") == needing("copy", "source"), finished.output
+    assert finished.ids("INCONCLUSIVE") == ids_needing("copy", "source"), finished.output
     assert finished.record[-1]["claim"] == "core"
     assert not left(client)
 

@@ -45,7 +45,7 @@ class Results(RedisBackend):  # type: ignore[misc]
 
 def celery_application(work: Callable[[Any], Any], **settings: Any) -> Celery:
     """Make a Celery application with one task; it finds broker and backend in CELERY_BROKER_URL and CELERY_RESULT_BACKEND."""
-    application = Celery("miniature", set_as_current=False)
+    application = Celery("faulty_services", set_as_current=False)
     application.loader.override_backends = {"redis": f"{__name__}:{Results.__name__}"}
     correct_settings = {
         "result_expires": 3600,

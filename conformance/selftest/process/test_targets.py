@@ -4,36 +4,28 @@ import asyncio
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
-import httpx
 import pytest
 import redis
 
 from conformance.config.options import PROJECT
 from conformance.core import timeouts
-from conformance.selftest.conforming_services.table import (
-    CONFORMING_SERVICES,
-    CONFORMING_SERVICES_FOLDER,
-)
 from conformance.selftest.support.suite import environment, judge, left_behind, servers
-from conformance.spec.catalogue import Level, catalogue
+from conformance.selftest.support.targets import (
+    DOCUMENT,
+    WORKER,
+    ids_needing,
+    ids_of_level,
+    wait_until_answering,
+)
+from conformance.spec.catalogue import Level
 from conformance.testbed.embedded import free_port
 from conformance.testbed.postgres import TABLE
 from conformance.testbed.processes import STACK_SIGNAL
-
-WORKER = "reference_impl.tasks:celery_app"
-DOCUMENT = CONFORMING_SERVICES_FOLDER
-
-
-# What the document's own code misses.
-(THE_DOCUMENT,) = (each for each in CONFORMING_SERVICES if each.name == "document")
-MISSED_BY_THE_DOCUMENT = THE_DOCUMENT.fails
-
 
 # What is seen by restricting the target's role in the database or its Redis user, which are somebody else's where they were given.
 RESTRICTING = {
@@ -46,20 +38,6 @@ RESTRICTING = {
     "TASK-13",
     *(f"DB-{number}" for number in (4, 11, 12, 13, 14, 15, 17, 18)),
 }
-
-
-def needing(*channels: str) -> set[str]:
-    """The requirements that need one of these channels."""
-    return {
-        name
-        for name, requirement in catalogue().items()
-        if set(channels) & set(requirement.channels)
-    }
-
-
-def of_level(level: Level) -> set[str]:
-    """The requirements of a level."""
-    return {name for name, requirement in catalogue().items() if requirement.level is level}
 
 
 @dataclass(frozen=True)
@@ -95,32 +73,22 @@ def standing(shared_place: Path) -> Iterator[Standing]:
         )
         try:
             yield Standing(
-                answering(f"http://127.0.0.1:{port}"), database_url, redis_url, upstream_port
+                wait_until_answering(f"http://127.0.0.1:{port}"),
+                database_url,
+                redis_url,
+                upstream_port,
             )
         finally:
             service.terminate()
             service.wait()
 
 
-def answering(url: str) -> str:
-    """The URL, once something answers there."""
-    while True:
-        try:
-            httpx.get(url + "/async", trust_env=False)
-        except (
-            httpx.TransportError
-        ):  # the published port of a container takes connections before anything listens inside
-            time.sleep(0.02)
-        else:
-            return url
-
-
 def test_a_url_alone_is_judged_by_what_http_can_tell(place: Path, standing: Standing) -> None:
     finished = judge(place, "--target-url", standing.url)
-    unseen = needing("postgres", "redis", "upstream", "process", "copy", "worker", "source")
+    unseen = ids_needing("postgres", "redis", "upstream", "process", "copy", "worker", "source")
     assert finished.ids("INCONCLUSIVE") == unseen
-    assert finished.ids("PASS") == needing("http") - unseen - of_level(Level.MAY)
-    assert finished.ids("OBSERVED") == of_level(Level.MAY) - unseen
+    assert finished.ids("PASS") == ids_needing("http") - unseen - ids_of_level(Level.MAY)
+    assert finished.ids("OBSERVED") == ids_of_level(Level.MAY) - unseen
     assert finished.status == 6
     assert (
         "to judge    pass --testbed FILE of a `conformance testbed`, or --database-url with"
@@ -145,7 +113,9 @@ def test_a_url_with_everything_is_judged_but_for_the_process(
         client.set("precious", "1")
         finished = judge(place, "--target-url", standing.url, *given, "--worker-app", WORKER)
         assert finished.ids("FAIL") | finished.ids("ERROR") == set()
-        assert finished.ids("INCONCLUSIVE") == needing("process", "copy", "source") | RESTRICTING
+        assert (
+            finished.ids("INCONCLUSIVE") == ids_needing("process", "copy", "source") | RESTRICTING
+        )
         # What Celery itself keeps (bindings of its queues) is the service's; of ours nothing is left.
         assert [key for key in client.scan_iter() if not key.startswith(b"_kombu.binding")] == [
             b"precious"

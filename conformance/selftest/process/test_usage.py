@@ -16,7 +16,12 @@ import redis
 
 from conformance.core.errors import WrongUsage
 from conformance.pytest_plugin.arguments import tie
-from conformance.selftest.support.suite import SERVICES, Finished, judge, left_behind, servers
+from conformance.selftest.support.suite import (
+    SERVICES,
+    expect_usage,
+    judge,
+    servers,
+)
 from conformance.testbed.embedded import explain_no_space
 
 
@@ -139,20 +144,6 @@ MISTAKES += [
         r"--worker-image goes with --target-image, whose network it shares",
     ),
 ]
-
-
-def expect_usage(finished: Finished, sentence: str, folder: Path) -> None:
-    """The run ended in this sentence, with status 4, and left nothing."""
-    errors = [
-        line.removeprefix("ERROR: ")
-        for line in finished.output.splitlines()
-        if line.startswith("ERROR: ")
-    ]
-    assert len(errors) == 1, finished.output
-    assert re.fullmatch(sentence, errors[0]), errors[0]
-    assert finished.status == 4
-    assert "Traceback" not in finished.output
-    assert not left_behind(folder)
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name.replace(" ", "-"))

@@ -1,4 +1,4 @@
-"""Small services for the suite's own tests that are no miniatures: they do not start, are none, or hang."""
+"""Small services for the self-tests that are no faulty services: they do not start, or hang."""
 
 import os
 from collections.abc import AsyncIterator

@@ -5,6 +5,7 @@ is the command line of a run that starts from nothing.
 """
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -130,6 +131,20 @@ def left_behind(folder: Path) -> list[str]:
             ):
                 found.append(f"{process.pid} {' '.join(process.cmdline())}")
     return found
+
+
+def expect_usage(finished: Finished, sentence: str, folder: Path) -> None:
+    """Fail unless the run ended with this sentence and status 4, and left nothing."""
+    errors = [
+        line.removeprefix("ERROR: ")
+        for line in finished.output.splitlines()
+        if line.startswith("ERROR: ")
+    ]
+    assert len(errors) == 1, finished.output
+    assert re.fullmatch(sentence, errors[0]), errors[0]
+    assert finished.status == 4
+    assert "Traceback" not in finished.output
+    assert not left_behind(folder)
 
 
 def abandoned_memory() -> set[str]:
