@@ -22,7 +22,7 @@ from conformance.judging.verdict import (
     wrong_entries,
 )
 from conformance.report import record_reader
-from conformance.selftest.process.test_record import expect_valid
+from conformance.selftest.support.record_schema import expect_valid
 from conformance.selftest.support.suite import SERVICES, Finished, judge
 from conformance.spec.catalogue import Level, Requirement, catalogue
 

@@ -8,16 +8,13 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
-from conformance.config.options import PROJECT
 from conformance.core.evidence import Exchange, Journal
 from conformance.report import junit as exported
 from conformance.report import record_reader, text
 from conformance.report.record import Record
+from conformance.selftest.support.record_schema import SCHEMA, expect_valid
 from conformance.selftest.support.suite import SERVICES, judge
 from conformance.spec.catalogue import Language
-
-SCHEMA = json.loads((PROJECT / "conformance" / "report" / "record.schema.json").read_text("utf-8"))
-VALIDATOR = jsonschema.Draft202012Validator(SCHEMA, format_checker=jsonschema.FormatChecker())
 
 ABOUT: dict[str, Any] = {
     "suite": "0",
@@ -39,13 +36,6 @@ GET: dict[str, Any] = {
     "headers": (),
     "ended": 1.0,
 }
-
-
-def expect_valid(lines: list[dict[str, Any]]) -> None:
-    """Every line is as the schema says."""
-    assert lines
-    for line in lines:
-        VALIDATOR.validate(line)
 
 
 def test_the_schema_is_one() -> None:

@@ -147,6 +147,7 @@ def main() -> None:
     while listener in select.select([listener, sys.stdin], [], [])[0]:
         accepted, _ = listener.accept()
         if os.fork() == 0:
+            listener.close()
             return _serve(Connection(accepted.detach()))
         accepted.close()
     return None
@@ -159,6 +160,7 @@ def _serve(line: Connection) -> None:
     outputs = recv_handle(line), recv_handle(line)
     pid = os.fork()
     if pid == 0:
+        line.close()
         _set_up(outputs, environment, folder)
         return _run_suite(server, argv) if argv[0] == SUITE else _run_module(argv, folder)
     with suppress(OSError):  # nobody may be left to tell
