@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from conformance.report.record_reader import Report
-from conformance.selftest.support import records, tiers
+from conformance.selftest import tiers
+from conformance.selftest.support import records
 from conformance.selftest.support.suite import work_in_memory
 
 os.environ["CONFORMANCE_SERVICES"] = "embedded"

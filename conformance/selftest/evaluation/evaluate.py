@@ -20,9 +20,15 @@ from queue import Queue
 from typing import Any
 
 from conformance.config.options import PROJECT
-from conformance.selftest.conforming_services import judging
 from conformance.selftest.conforming_services.table import CONFORMING_SERVICES
-from conformance.selftest.evaluation import comparison, figures_page, kill_matrix, mutants, slots
+from conformance.selftest.evaluation import (
+    comparison,
+    conforming,
+    figures_page,
+    kill_matrix,
+    mutants,
+    slots,
+)
 from conformance.selftest.evaluation.comparison import Testbed
 from conformance.selftest.evaluation.slots import RunResult, Slot
 from conformance.selftest.faulty_services.table import FaultyService, load_faulty_services
@@ -111,8 +117,8 @@ def _list_rows(part: str) -> list[_Row]:
             _Row(
                 part,
                 each.name,
-                partial(judging.judge_conforming_service, each),
-                partial(judging.find_differences, each),
+                partial(conforming.judge_conforming_service, each),
+                partial(conforming.find_differences, each),
                 {"habit": each.habit},
             )
             for each in CONFORMING_SERVICES

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from conformance.selftest.conforming_services import judging
 from conformance.selftest.conforming_services.table import CONFORMING_SERVICES, ConformingService
-from conformance.selftest.evaluation import slots
+from conformance.selftest.evaluation import conforming, slots
 from conformance.selftest.evaluation.slots import RunResult
-from conformance.selftest.support.tiers import mark_thorough
+from conformance.selftest.tiers import mark_thorough
 
 # The tutorial's own code, another driver and client, another language.
 QUICK = [
@@ -24,15 +23,15 @@ def results(
     list_values: Callable[[str], list[Any]],
 ) -> Iterator[dict[ConformingService, Future[RunResult]]]:
     """The results of all conforming services that this session asks for, started ahead."""
-    services = list_values("conforming")
-    works = [partial(judging.judge_conforming_service, each) for each in services]
+    services = list_values("service")
+    works = [partial(conforming.judge_conforming_service, each) for each in services]
     with slots.run_in_slots(slots.CORES, works) as futures:
         yield dict(zip(services, futures, strict=True))
 
 
-@pytest.mark.parametrize("conforming", mark_thorough(CONFORMING_SERVICES, but=QUICK))
+@pytest.mark.parametrize("service", mark_thorough(CONFORMING_SERVICES, but=QUICK))
 def test_a_conforming_service_fails_what_it_does_not_claim_and_nothing_else(
-    conforming: ConformingService, results: dict[ConformingService, Future[RunResult]]
+    service: ConformingService, results: dict[ConformingService, Future[RunResult]]
 ) -> None:
-    differences = judging.find_differences(conforming, results[conforming].result())
+    differences = conforming.find_differences(service, results[service].result())
     assert not differences, "\n".join(differences)

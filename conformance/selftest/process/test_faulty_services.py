@@ -14,7 +14,7 @@ import pytest
 from conformance.selftest.evaluation import figures_page, kill_matrix, slots
 from conformance.selftest.evaluation.slots import RunResult
 from conformance.selftest.faulty_services.table import FaultyService, load_faulty_services
-from conformance.selftest.support.tiers import mark_thorough
+from conformance.selftest.tiers import mark_thorough
 
 SECONDS = figures_page.read_seconds("matrix")
 LONGEST_FIRST = kill_matrix.sort_longest_first(load_faulty_services(), SECONDS)

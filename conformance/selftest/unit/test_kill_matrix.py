@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from conformance.selftest.conforming_services import judging
 from conformance.selftest.conforming_services.table import CONFORMING_SERVICES, ConformingService
-from conformance.selftest.evaluation import evaluate, figures_page, kill_matrix, slots
+from conformance.selftest.evaluation import conforming, evaluate, figures_page, kill_matrix, slots
 from conformance.selftest.evaluation.slots import RunResult
 from conformance.selftest.faulty_services.table import FaultyService, load_faulty_services
 from conformance.spec.catalogue import catalogue
@@ -178,7 +177,7 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(slots, "run_in_slots", run)
     monkeypatch.setattr(kill_matrix, "judge_faulty_service", judge)
-    monkeypatch.setattr(judging, "judge_conforming_service", judge)
+    monkeypatch.setattr(conforming, "judge_conforming_service", judge)
     return names
 
 

@@ -85,7 +85,6 @@ def test_every_folder_of_conforming_services_is_in_the_table() -> None:
     found = {path.name for path in CONFORMING_SERVICES_FOLDER.iterdir()} - {"__pycache__"}
     assert found == {each.folder for each in CONFORMING_SERVICES} | {
         "__init__.py",
-        "judging.py",
         "table.py",
     }
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from conformance.selftest import tiers
 from conformance.selftest.evaluation import figures_page, slots
-from conformance.selftest.support import tiers
-from conformance.selftest.support.tiers import SELFTEST, DurationsWriter, Shard, Unit
+from conformance.selftest.tiers import SELFTEST, DurationsWriter, Shard, Unit
 
 
 def make_item(file: str, name: str, *, thorough: bool = False) -> Any:

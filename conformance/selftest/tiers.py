@@ -17,7 +17,7 @@ import pytest
 from conformance.selftest.evaluation import figures_page, slots
 from conformance.selftest.evaluation.kill_matrix import Named
 
-SELFTEST = Path(__file__).parents[1]
+SELFTEST = Path(__file__).parent
 DURATIONS = SELFTEST / "durations.json"  # of each file; written with --write-durations
 TIERS = ("quick", "rest", "all")
 # Files of which each test judges a row of a part of the figures, which have its duration.
