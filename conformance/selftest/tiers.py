@@ -1,7 +1,7 @@
 """Tiers and shards: which tests run, in what order, and in which of several parts of a run.
 
-Tier `quick` is the README's second command. What is marked `thorough` is only in tier `rest`, and
-`all` is both. A shard is a part of a tier: `--shard=2/4` is the second of four. Shards are made
+Tier `quick` is the README's second command. What is marked `thorough`, and what needs containers or
+a browser, is only in tier `rest`. `all` is both. A shard is a part of a tier: `--shard=2/4` is the second of four. Shards are made
 equal by what their tests took when that was recorded.
 """
 
@@ -25,6 +25,8 @@ ROW_FILES = {
     "process/test_faulty_services.py": "matrix",
     "process/test_conforming_services.py": "conforming",
 }
+# Folders of which no test is in the tier `quick`.
+THOROUGH_FOLDERS = ("browser", "containers")
 UNKNOWN = 10.0  # seconds of a file or row whose duration was never recorded
 
 N = TypeVar("N", bound=Named)
@@ -65,7 +67,9 @@ def mark_thorough(rows: Iterable[N], *, but: Collection[N]) -> list[Any]:
 
 def is_in_tier(item: pytest.Item, tier: str) -> bool:
     """Tell whether a test belongs to a tier."""
-    is_thorough = item.get_closest_marker("thorough") is not None
+    is_thorough = (
+        item.get_closest_marker("thorough") is not None or item.path.parent.name in THOROUGH_FOLDERS
+    )
     return tier == "all" or is_thorough == (tier == "rest")
 
 

@@ -1,7 +1,7 @@
 """Containers: the same verdicts as on embedded servers, targets in containers, and nothing left behind.
 
-They run where a Docker daemon has the images that `.ci/engine` makes, and are skipped, with the reason, where none has.
-With CONTAINERS=awaited, somebody is making them: they are waited for, and it is a failure if they do not come.
+They run where a Docker daemon has the images that `.ci/engine` makes. Where none has, they are
+skipped, with the reason. With CONTAINERS=required, that is a failure.
 """
 
 import os
@@ -63,12 +63,11 @@ ADMINISTERED = (
     "DB",
     "TASK",
 )  # the sections whose faults are made by the administration of a service
-IMAGES_DEADLINE = 300.0  # seconds; they take 20 alone, and 70 with their base
 FAULTY = ("reads_share_one_connection", "row_is_cached", "work_is_done_by_the_web_process")
 
 
-def why_not() -> str | None:
-    """Why no containers can run here."""
+def find_obstacle() -> str | None:
+    """Return why no containers can run here, or None."""
     try:
         client = reached()  # which leaves nothing open where no daemon answers
     except WrongUsage as error:
@@ -76,26 +75,17 @@ def why_not() -> str | None:
     with_tags = {tag for image in client.images.list() for tag in image.tags}
     client.close()
     missing = {*NEWEST.values(), *OLDEST.values(), f"{SERVICE}:latest"} - with_tags
-    return (
-        f"the daemon has no {', '.join(sorted(missing))}; .ci/engine makes them"
-        if missing
-        else None
-    )
-
-
-AWAITED = os.environ.get("CONTAINERS") == "awaited"
-REASON = None if AWAITED else why_not()
-pytestmark = pytest.mark.skipif(REASON is not None, reason=f"containers: {REASON}")
+    if not missing:
+        return None
+    return f"the daemon has no {', '.join(sorted(missing))}; .ci/engine makes them"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def images() -> None:
-    """The images are there."""
-    deadline = time.monotonic() + IMAGES_DEADLINE
-    while AWAITED and (reason := why_not()):
-        if time.monotonic() > deadline:
-            pytest.fail(f"containers are awaited, and {reason}", pytrace=False)
-        time.sleep(1)
+def _images() -> None:
+    """Skip all tests, or fail, where there is no daemon that has the images."""
+    if obstacle := find_obstacle():
+        give_up = pytest.fail if os.environ.get("CONTAINERS") == "required" else pytest.skip
+        give_up(f"containers: {obstacle}")
 
 
 @pytest.fixture(scope="module")

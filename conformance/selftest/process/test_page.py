@@ -48,7 +48,7 @@ def normal(output: str) -> str:
     ("name", "arguments"),
     [
         ("passed", ("--only", "DB-2", "DEP-1", "HTTP-6")),
-        (
+        pytest.param(
             "failed",
             (
                 f"--target-app={SERVICES}:blocks",
@@ -62,6 +62,7 @@ def normal(output: str) -> str:
                 "DEP-1",
                 "TASK-5",
             ),
+            marks=pytest.mark.thorough,
         ),
         (
             "not-ready",
@@ -98,6 +99,7 @@ def test_the_page_word_for_word(
     assert not any(place.iterdir())
 
 
+@pytest.mark.thorough
 def test_a_target_that_hangs_on_nearly_everything_gets_every_verdict_in_bounded_time(
     place: Path,
 ) -> None:

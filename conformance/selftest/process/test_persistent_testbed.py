@@ -72,6 +72,7 @@ def test_a_service_started_by_hand_is_judged_but_for_what_the_page_names(
     )  # the keeper plays the upstream again
 
 
+@pytest.mark.thorough
 def test_with_a_command_that_starts_it_again_its_lives_are_judged_too(
     shared_place: Path, standing: RunningTestbed
 ) -> None:
@@ -105,6 +106,7 @@ def test_with_a_command_that_starts_it_again_its_lives_are_judged_too(
         os.kill(int(pid.read_text()), signal.SIGTERM)
 
 
+@pytest.mark.thorough
 def test_a_life_that_cannot_be_seen_to_its_end_leaves_the_service_running(
     shared_place: Path, standing: RunningTestbed
 ) -> None:
@@ -145,6 +147,7 @@ def test_a_life_that_cannot_be_seen_to_its_end_leaves_the_service_running(
         os.kill(int(pid.read_text()), signal.SIGTERM)
 
 
+@pytest.mark.thorough
 def test_a_service_that_stands_elsewhere_is_told_apart(
     shared_place: Path, standing: RunningTestbed
 ) -> None:
@@ -162,6 +165,7 @@ def test_a_service_that_stands_elsewhere_is_told_apart(
         )
 
 
+@pytest.mark.thorough
 def test_a_testbed_serves_one_run_at_a_time(shared_place: Path, standing: RunningTestbed) -> None:
     with started("reference_impl.app:app", standing.variables) as url:
         output = shared_place / "output.txt"
@@ -191,7 +195,13 @@ def test_a_testbed_serves_one_run_at_a_time(shared_place: Path, standing: Runnin
 
 
 @pytest.mark.parametrize(
-    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name
+    "number",
+    [
+        pytest.param(signal.SIGINT, marks=pytest.mark.thorough),
+        pytest.param(signal.SIGTERM, marks=pytest.mark.thorough),
+        signal.SIGKILL,
+    ],
+    ids=lambda number: number.name,
 )
 def test_it_leaves_nothing_behind(place: Path, number: signal.Signals) -> None:
     memory = abandoned_memory()
@@ -227,6 +237,7 @@ def test_a_mistake_gets_one_sentence(place: Path, name: str) -> None:
     expect_usage(judge(place, "--target-url", "http://127.0.0.1:9", *arguments), sentence, place)
 
 
+@pytest.mark.thorough
 def test_two_testbeds_do_not_share_a_file(place: Path) -> None:
     with run_testbed(place) as first:
         argv = [sys.executable, "-m", "conformance.cli.main", "testbed"]

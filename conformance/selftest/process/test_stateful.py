@@ -31,6 +31,7 @@ def test_a_step_that_is_none_is_said_with_those_that_are(step: str) -> None:
     )
 
 
+@pytest.mark.thorough
 def test_what_a_search_finds_is_printed_as_a_program_that_fails_again(place: Path) -> None:
     target = (f"--target-app={SERVICES}:forgets_after_a_failed_call",)
     found = judge(place, *target, "--only", "CONC-11", "--seed=7")

@@ -97,6 +97,7 @@ def test_a_url_alone_is_judged_by_what_http_can_tell(place: Path, standing: Stan
     assert judge(place, "--target-url", standing.url, "--allow-inconclusive").status == 0
 
 
+@pytest.mark.thorough
 def test_a_url_with_everything_is_judged_but_for_the_process(
     place: Path, standing: Standing
 ) -> None:
@@ -153,6 +154,7 @@ def test_a_command_is_judged_like_an_app_and_its_blocking_line_named(place: Path
     assert not left_behind(place)
 
 
+@pytest.mark.thorough
 def test_the_page_says_why_the_documents_own_code_misses_what_it_misses(place: Path) -> None:
     target = (
         "--target-app",
@@ -188,6 +190,7 @@ def test_nothing_in_a_request_tells_who_sends_it(place: Path) -> None:
     assert not re.search("pytest|conformance|hypothesis|httpx|python", heads.pop(), re.IGNORECASE)
 
 
+@pytest.mark.thorough
 def test_a_flood_of_output_ends_and_is_kept_in_part(place: Path) -> None:
     quiet = (
         timeouts.READY_DEADLINE - 4.0
