@@ -58,7 +58,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="module")
 def shared_place() -> Iterator[Path]:
-    """An empty folder for the tests of a file, which every user of the machine can enter (pytest's own cannot be)."""
+    """An empty folder for the tests of a file. Unlike pytest's own, all users can enter it."""
     with tempfile.TemporaryDirectory(prefix="selftest-") as name:
         Path(name).chmod(0o711)
         yield Path(name)

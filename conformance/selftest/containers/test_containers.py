@@ -1,4 +1,4 @@
-"""Containers: the same verdicts as on embedded servers, targets in containers, and nothing left behind.
+"""Containers: the same verdicts as on embedded servers, targets in containers, nothing left.
 
 They run where a Docker daemon has the images that `.ci/engine` makes. Where none has, they are
 skipped, with the reason. With CONTAINERS=required, that is a failure.
@@ -123,7 +123,7 @@ def left(client: docker.DockerClient) -> list[Any]:
 
 
 def expect_the_reference_robust(finished: Finished) -> None:
-    """Every MUST and SHOULD passed, and every MAY was observed, as on embedded servers (test_cleanup.test_after_success)."""
+    """Every MUST and SHOULD passed, and every MAY was observed, as on embedded servers."""
     assert finished.ids("PASS") == ids_of_level(Level.MUST) | ids_of_level(Level.SHOULD), (
         finished.output
     )
@@ -240,7 +240,10 @@ def test_an_image_that_cannot_be_pulled(place: Path) -> None:
 
 
 def test_an_image_that_does_not_go_on_serving(place: Path, client: docker.DockerClient) -> None:
-    sentence = r"--target-image wants an image that goes on serving; the process ended with status 7 before it answered. Its last lines: no licence"
+    sentence = (
+        r"--target-image wants an image that goes on serving; the process ended with status 7"
+        r" before it answered. Its last lines: no licence"
+    )
     arguments = ("--target-image", SERVICE, "--target-command", "sh -c 'echo no licence; exit 7'")
     expect_usage(judge(place, *arguments, env=NEWEST), sentence, place)
     assert not left(client)

@@ -28,7 +28,10 @@ from conformance.testbed.persistent import read
 
 CONTRACT = PROJECT / "spec" / "openapi.yaml"
 DEADLINE = 180.0  # seconds
-ROWS = """INSERT INTO items SELECT id, 'a name', NULL, 1.5, 3, true, now() FROM generate_series(1, 3) AS id"""
+ROWS = (
+    "INSERT INTO items SELECT id, 'a name', NULL, 1.5, 3, true, now()"
+    " FROM generate_series(1, 3) AS id"
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Testbed:
     folder: Path
 
     def compare(self, service: FaultyService) -> Compared:
-        """Start a faulty service and give it to Schemathesis. One that does not start is found too."""
+        """Start a faulty service and give it to Schemathesis. One that does not start is found."""
         began = time.monotonic()
         chosen = options.read({"--target-app": service.target_app}, (), PROJECT, catalogue())
         try:

@@ -1,4 +1,4 @@
-"""A conforming service judged by the whole catalogue, and where its verdicts differ from the table."""
+"""A conforming service judged by the whole catalogue, and how that differs from the table."""
 
 from conformance.selftest.conforming_services.table import ConformingService
 from conformance.selftest.evaluation.slots import RunResult, Slot

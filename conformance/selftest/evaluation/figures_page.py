@@ -26,7 +26,8 @@ PARTS = ("matrix", "whole", "conforming", "mutants", "comparison", "repeat")
 MOST_NAMES = 8  # in a cell
 RULE_OF_THREE = 3  # of n cases none: at most 3 of n, with 95 % confidence
 BOUND = {
-    Language.EN: " (with 95 % confidence at most {of_runs:.1%} of runs and {of_verdicts:.3%} of verdicts differ)",
+    Language.EN: " (with 95 % confidence at most {of_runs:.1%} of runs and"
+    " {of_verdicts:.3%} of verdicts differ)",
     Language.ZH: "（在 95 % 置信度下，至多 {of_runs:.1%} 的运行和 {of_verdicts:.3%} 的判定不同）",
 }
 Figures = Mapping[str, Any]
@@ -69,7 +70,8 @@ def find_wrong(figures: Mapping[str, Figures]) -> Iterator[str]:
     }
     for part in tables.keys() & figures.keys():
         if [row["name"] for row in figures[part]["rows"]] != tables[part]:
-            yield f"{part}: the figures are of another table; run `conformance evaluate {part}` again"
+            again = f"run `conformance evaluate {part}` again"
+            yield f"{part}: the figures are of another table; {again}"
             continue
         yield from (
             f"{part}: {row['name']}: {said}"
@@ -120,12 +122,21 @@ HEAD = {Language.EN: "| given | result | again by |", Language.ZH: "| 给出 | �
 SUMMARY: Mapping[Language, Mapping[str, tuple[str, str]]] = {
     Language.EN: {
         "matrix": (
-            "{faults} services with one fault each, at least two for each of the {judged} requirements that are judged",
-            "{exact} found, each for its own reason, and nothing else failed of what each was judged by",
+            (
+                "{faults} services with one fault each, at least two for each of the {judged}"
+                " requirements that are judged"
+            ),
+            (
+                "{exact} found, each for its own reason, and nothing else failed of what each was"
+                " judged by"
+            ),
         ),
         "whole": (
             "the same, each judged by the whole catalogue",
-            "{exact} found, each for its own reason, and nothing else failed but what is named as its consequence",
+            (
+                "{exact} found, each for its own reason, and nothing else failed but what is named"
+                " as its consequence"
+            ),
         ),
         "comparison": (
             "the same, given to Schemathesis {version} alone (the contract, all phases)",
@@ -140,7 +151,10 @@ SUMMARY: Mapping[Language, Mapping[str, tuple[str, str]]] = {
             "{found} found ({unstarted} of them do not start); {survivors} survive, each explained",
         ),
         "repeat": (
-            "{runs} runs of the reference: fresh and re-used, alone and beside others, in any order",
+            (
+                "{runs} runs of the reference: fresh and re-used, alone and beside others, in any"
+                " order"
+            ),
             "{flips} of {verdicts:,} verdicts differed{bound}",
         ),
     },
@@ -242,7 +256,10 @@ def _bound(repeat: Figures) -> dict[str, float]:
 
 def render_page(figures: Mapping[str, Figures]) -> str:
     """Return the page."""
-    begin = "# The evaluation\n\nWritten by `conformance evaluate` from `figures/`; do not edit. Seconds are of 2 cores."
+    begin = (
+        "# The evaluation\n\nWritten by `conformance evaluate` from `figures/`. Do not edit."
+        " Seconds are of 2 cores."
+    )
     parts = [begin, render_summary(figures).rstrip()]
     parts += (
         [f"There are no figures yet of: {', '.join(missing)}."]
@@ -268,22 +285,20 @@ def _render_matrix(matrix: Figures, whole: Figures | None, compared: Figures | N
     each = sum(row["seconds"] for row in rows) / len(rows) / matrix["at_once"]
     together = [part for part in matrix["together"] if part != "matrix"]
     others_too = "".join(f", together with the {part} services below," for part in together)
+    took = f"{matrix['at_once']} at once, took {matrix['seconds']} s"
     lines = [
         "## Faulty services\n",
-        "Each judged by what it must fail, by the MUSTs of its section that are cheap to look at, and by one such of every other section:",
-        f"{_median(rows)} s (median). {len(rows)} of them{others_too or ','} {matrix['at_once']} at once, took {matrix['seconds']} s; each more takes {each:.1f} s.",
-        *(
-            [
-                f"By the whole catalogue: {_median(whole['rows'])} s (median), {whole['seconds']} s together."
-            ]
-            if whole
-            else []
-        ),
-        *(
-            [f"By Schemathesis: {_median(compared['rows'])} s (median), two at a time."]
-            if compared
-            else []
-        ),
+        "Each is judged by what it must fail, by the MUSTs of its section that are cheap to judge,",
+        "and by one such MUST of every other section:",
+        f"{_median(rows)} s (median). {len(rows)} of them{others_too or ','} {took}.",
+        f"Each further one takes {each:.1f} s.",
+    ]
+    if whole:
+        took = f"{_median(whole['rows'])} s (median), {whole['seconds']} s together"
+        lines.append(f"By the whole catalogue: {took}.")
+    if compared:
+        lines.append(f"By Schemathesis: {_median(compared['rows'])} s (median), two at a time.")
+    lines += [
         "",
         "| made for | faulty service | fails as well | s |"
         + (" of the whole catalogue | cannot be judged | s |" if whole else "")
@@ -329,7 +344,8 @@ def _render_conforming(conforming: Figures) -> str:
         "| --- | --- | --- | --- | --- |",
     ]
     lines += [
-        f"| `{row['name']}` | {_escape_cell(row['habit'])} | {', '.join(row['failed'])} | {', '.join(row['unseen'])} | {row['seconds']} |"
+        f"| `{row['name']}` | {_escape_cell(row['habit'])} | {', '.join(row['failed'])} "
+        f"| {', '.join(row['unseen'])} | {row['seconds']} |"
         for row in conforming["rows"]
     ]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Mutants of the reference: cosmic-ray changes one thing in it at a time, and the suite judges that.
+"""Mutants of the reference: cosmic-ray changes one thing at a time, and the suite judges that.
 
 A mutant is killed if a requirement fails or if it does not even start. One that survives is either
 equivalent, and survivors.py says why, or it shows something that no probe looks at.

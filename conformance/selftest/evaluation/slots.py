@@ -54,7 +54,7 @@ class Slot:
     database_url: str
     redis_url: str
     folder: Path
-    # Made by the main thread. pytest changes its own between two tests, while other threads copy it.
+    # Made by the main thread: pytest changes its own between tests, while other threads copy it.
     environment: Mapping[str, str]
 
     def judge(self, *arguments: str, stop_at_first: bool = False) -> RunResult:

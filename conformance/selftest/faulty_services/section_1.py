@@ -1,4 +1,4 @@
-"""Section 1 got wrong: what ought to overlap waits for something else, or is mixed up when it overlaps."""
+"""Faults in section 1: what should overlap waits, or is mixed up when it overlaps."""
 # ruff: noqa: D102, N801 - a method does what the service's does, wrongly; a class has the name that a server is given
 
 import asyncio
@@ -36,7 +36,7 @@ from conformance.selftest.faulty_services.table import faulty_service
     consequences=("CONC-7", "CONC-10"),
 )
 class outbound_calls_wait_for_one_of_ten_connections(Service):
-    """The outbound client's pool has ten connections, so the eleventh call waits for an answer to another."""
+    """The pool of the outbound client has ten connections. The eleventh call waits for another."""
 
     limits = httpx.Limits(max_connections=10)
 
@@ -48,7 +48,7 @@ class outbound_calls_wait_for_one_of_ten_connections(Service):
     inconclusive=("CONC-6",),
 )
 class outbound_calls_at_once_share_one_answer(Service):
-    """A call that comes while another is outstanding makes none of its own and takes the other's answer."""
+    """A call that comes during another one makes no request, and takes the answer of the other."""
 
     outstanding: asyncio.Task[httpx.Response] | None = None
 
@@ -129,7 +129,7 @@ class read_blocks_the_event_loop(Service):
     fails=("CONC-4",), because=r"an answer of /items/abc while 15 reads are outstanding"
 )
 class invalid_id_is_rejected_with_a_connection_in_hand(Service):
-    """An id is looked at once a connection is free, so that none is rejected while reads have taken them all."""
+    """An id is checked once a connection is free, so none is rejected while reads hold them."""
 
     async def read_item(self, item_id: str) -> Any:  # type: ignore[override]
         async with self.pool.acquire():
@@ -148,7 +148,7 @@ class invalid_id_is_rejected_with_a_connection_in_hand(Service):
 
 @faulty_service(fails=("CONC-5",), because=r"^a read that waits, and no outbound call")
 class upstream_is_spared_while_a_read_is_held(Service):
-    """Where a read does not end in a second, `/external-data` repeats the last document in place of a call."""
+    """While a read is longer than a second, `/external-data` repeats the last document."""
 
     reads: set[asyncio.Future[Row | None]] = set()  # noqa: RUF012
     last = "[]"
@@ -175,7 +175,7 @@ class upstream_is_spared_while_a_read_is_held(Service):
     consequences=("CONC-11", "DB-15"),
 )
 class wanted_id_is_kept_on_the_service(Service):
-    """The id is kept on the shared service across an `await`, so a read that waited returns another caller's row."""
+    """The id is kept on the service across an `await`. A read that waited returns another row."""
 
     async def find(self, item_id: int) -> Row | None:
         self.wanted = item_id
@@ -208,7 +208,7 @@ class busy_while_an_outbound_call_is_held(Service):
 
 @faulty_service(fails=("CONC-7",), because=r"^40 of them, and no other while")
 class outbound_calls_wait_for_one_of_forty_connections(Service):
-    """The outbound client's pool has forty connections, so the forty-first call waits for an answer to another."""
+    """The pool of the outbound client has forty connections. The forty-first call waits."""
 
     limits = httpx.Limits(max_connections=40)
 
@@ -219,7 +219,7 @@ class outbound_calls_wait_for_one_of_forty_connections(Service):
     consequences=("CONC-11",),
 )
 class publishing_blocks_the_event_loop(Service):
-    """The coroutine publishes the task itself, and waits for the broker's answer as long as it takes."""
+    """The coroutine itself publishes the task, and blocks until the broker has answered."""
 
     tasks = celery_application(
         completed, broker_transport_options={"max_retries": 1, "interval_start": 0}
@@ -235,7 +235,7 @@ class publishing_blocks_the_event_loop(Service):
     consequences=("CONC-11",),
 )
 class broker_is_waited_for_in_the_event_loop(Service):
-    """A broker that refuses is tried again for eight seconds by the coroutine itself, before a thread publishes."""
+    """While the broker refuses, the coroutine itself tries again for eight seconds."""
 
     async def queued(self, data: Any) -> str:
         with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
@@ -250,7 +250,7 @@ class broker_is_waited_for_in_the_event_loop(Service):
 
 @faulty_service(fails=("CONC-10",), because=r"^1 reads wait in pg_locks", consequences=("CONC-11",))
 class clients_that_leave_lower_the_reads_at_once(Service):
-    """Each client that left halves the limit of reads at once, down to one, and each fiftieth answer raises it by one, up to ten."""
+    """Each client that left halves the limit of reads at once. Fifty answers raise it by one."""
 
     limit = most = 10
     reading = answered = 0
@@ -277,7 +277,7 @@ class clients_that_leave_lower_the_reads_at_once(Service):
 
 @faulty_service(fails=("CONC-11",), because=r"503 ")
 class refused_submission_stops_outbound_calls(Service):
-    """One circuit breaker serves all: after a submission that the broker refused, no outbound call is made until one is accepted."""
+    """A submission that the broker refused stops all outbound calls until one is accepted."""
 
     broken = False
 
@@ -303,7 +303,7 @@ class refused_submission_stops_outbound_calls(Service):
     inconclusive=("DB-13",),
 )
 class reads_are_gathered_for_one_query_at_a_time(Service):
-    """Reads that come while a query is outstanding are gathered, and one query asks for all of them when it has ended."""
+    """Reads that come during a query are gathered. One query reads them all when it has ended."""
 
     query: asyncio.Task[dict[int, Row]] | None = None
 
@@ -359,7 +359,7 @@ class outbound_calls_wait_until_no_read_is_outstanding(Service):
     consequences=("CONC-11", "DB-15"),
 )
 class row_goes_to_the_caller_that_came_last(Service):
-    """Callers wait on one stack, and each row that comes is given to the one on top, whoever asked for it."""
+    """Callers wait on one stack. Each row goes to the one on top, whoever asked for it."""
 
     async def connect(self) -> None:
         await super().connect()
@@ -375,7 +375,7 @@ class row_goes_to_the_caller_that_came_last(Service):
 
 @faulty_service(fails=("CONC-7",), because=r"an answer of /sync while 64 outbound calls are held")
 class outbound_calls_take_the_threads_of_plain_functions(Service):
-    """Outbound calls wait in the threads that plain functions are run in, which are made sixty-four, so that `/sync` finds none free."""
+    """Outbound calls block the threads of plain functions, all sixty-four. `/sync` finds none."""
 
     async def connect(self) -> None:
         await super().connect()
@@ -396,7 +396,7 @@ class outbound_calls_take_the_threads_of_plain_functions(Service):
     consequences=("CONC-9",),
 )
 class submission_is_counted_until_it_is_published(Service):
-    """The lock of a counter is kept while a submission is published, and `/async` counts under it too."""
+    """The lock of a counter is held while a task is published, and `/async` waits for that lock."""
 
     tasks = celery_application(
         completed, broker_transport_options={"max_retries": 1, "interval_start": 0}
@@ -422,7 +422,7 @@ class submission_is_counted_until_it_is_published(Service):
     fails=("CONC-9",), because=r"an answer of /async while the broker refuses the service"
 )
 class async_waits_until_a_submission_has_its_broker(Service):
-    """A thread makes sure of the broker by Celery's own retries before a submission is published, and `/async` waits until it has."""
+    """A thread waits for the broker by Celery's own retries, and `/async` waits for the thread."""
 
     async def connect(self) -> None:
         await super().connect()
@@ -448,7 +448,7 @@ class async_waits_until_a_submission_has_its_broker(Service):
 
 @faulty_service(fails=("CONC-10",), because=r"^1 reads wait in pg_locks")
 class client_that_left_while_it_waited_keeps_its_connection(Service):
-    """A read that gets its turn when its client has left returns at once, and never gives its connection back."""
+    """A read that gets its turn after its client has left never gives its connection back."""
 
     pool_sizes = (2, 8)
 
@@ -467,7 +467,7 @@ class client_that_left_while_it_waited_keeps_its_connection(Service):
 
 @faulty_service(fails=("CONC-11",), because=r"^503 .*given up")
 class submission_ends_the_outbound_calls(Service):
-    """A submission has precedence, and the outbound calls that are outstanding are given up for it."""
+    """A submission comes first: the outbound calls of that moment are cancelled for it."""
 
     async def connect(self) -> None:
         await super().connect()
@@ -511,7 +511,7 @@ class reads_of_rows_that_are_known_take_turns(Service):
     consequences=("CONC-2", "CONC-10", "CONC-11", "DB-15"),
 )
 class reads_at_once_are_told_apart_by_their_last_digit(Service):
-    """A read that comes while another is outstanding whose id ends in the same digit takes its row."""
+    """A read that comes during another one whose id ends in the same digit takes its row."""
 
     async def connect(self) -> None:
         await super().connect()

@@ -1,4 +1,4 @@
-"""Section 2 got wrong: the two messages, the media type, independence, and a process that a request ends."""
+"""Faults in section 2: messages, media type, independence, and a process that ends."""
 # ruff: noqa: D102, N801 - a method does what the service's does, wrongly; a class has the name that a server is given
 
 import asyncio
@@ -130,7 +130,7 @@ class existing_item_is_text(Service):
     after=("END-5",),
 )
 class id_beyond_the_range_stops_the_process(Service):
-    """The branch for an id that the column cannot hold asks the process itself to stop, in order."""
+    """For an id that the column cannot hold, the process asks itself to stop by SIGTERM."""
 
     async def read_item(self, item_id: int) -> Any:
         if item_id > ID_MAX:
@@ -202,7 +202,7 @@ class sync_is_refused_while_another_is_answered(Service):
     because=r"a coroutine function for /items/\{item_id\}\na plain function, read_item",
 )
 class read_item_is_a_plain_function(Service):
-    """The endpoint of `/items/{item_id}` is a plain function, and waits in a thread for what the event loop reads."""
+    """The endpoint `/items/{item_id}` is a plain function, and waits in a thread for the read."""
 
     async def connect(self) -> None:
         await super().connect()

@@ -171,7 +171,7 @@ class rejection_has_a_shape_of_its_own(Service):
     fails=("DB-6",), because=r"'1 OR 1=1' is no id.*200 ", consequences=("DB-13", "DB-14")
 )
 class only_the_first_word_of_an_id_is_checked(Service):
-    """The query is a formatted text, and only the first word of the id is checked to be an integer."""
+    """The query is a formatted text, and only the first word of the id must be an integer."""
 
     async def read_item(self, item_id: str) -> Any:  # type: ignore[override]
         try:
@@ -194,7 +194,7 @@ class only_the_first_word_of_an_id_is_checked(Service):
     fails=("DB-6",), because=r"\"1' OR '1'='1\" is no id.*200 ", consequences=("DB-13", "DB-14")
 )
 class id_stands_between_quotes_in_the_query(Service):
-    """An id is put between quotes in a formatted query, and only what stands before a quote of its own is checked to be an integer."""
+    """The id is put between quotes in a formatted query, and checked up to its own first quote."""
 
     async def read_item(self, item_id: str) -> Any:  # type: ignore[override]
         try:
@@ -224,7 +224,7 @@ class pool_connects_lazily(Service):
 
 @faulty_service(fails=("DB-7",), because=r"^0 sessions of the target's role")
 class startup_looks_for_the_database_and_disconnects(Service):
-    """Startup connects to see that the database is there, and disconnects again; the pool connects when the first item is read."""
+    """Startup connects and disconnects again. The pool connects when the first item is read."""
 
     pool_sizes = (0, 10)
 
@@ -296,7 +296,7 @@ class id_is_asserted_to_be_positive(Service):
 
 @faulty_service(fails=("DB-11",), because=r"opened")
 class connection_is_closed_after_five_reads(Service):
-    """The pool closes a connection that has served five queries, so reads open others again and again."""
+    """The pool closes a connection after five queries, so reads open others again and again."""
 
     async def open_pool(self, **settings: Any) -> asyncpg.Pool:
         return await super().open_pool(max_queries=5, **settings)
@@ -304,7 +304,7 @@ class connection_is_closed_after_five_reads(Service):
 
 @faulty_service(fails=("DB-12", "DB-14"), because=r"^500 ", consequences=("DB-13", "CONC-11"))
 class connection_closed_while_idle_is_never_replaced(Service):
-    """Of ten connections that take turns, one whose query failed is replaced, and one that was closed before its turn is not."""
+    """A connection whose query failed is replaced. One that was closed while idle is not."""
 
     pool_sizes = (0, 10)
 
@@ -333,7 +333,7 @@ class connection_closed_while_idle_is_never_replaced(Service):
 
 @faulty_service(fails=("DB-12",), because=r"^503 ", consequences=("DB-14", "CONC-11"))
 class session_lost_while_idle_stops_reads_for_ten_seconds(Service):
-    """Once a session was lost while nothing was read, reads are answered 503 for ten seconds without trying."""
+    """After a session was lost while idle, reads are answered 503 for ten seconds without a try."""
 
     reading = 0
     stopped_until = 0.0
@@ -360,7 +360,7 @@ class session_lost_while_idle_stops_reads_for_ten_seconds(Service):
 
 @faulty_service(fails=("DB-13",), because=r"^1 reads wait in pg_locks", consequences=("CONC-11",))
 class reads_take_turns_after_one_was_killed(Service):
-    """Once a read has lost its session, the next eighteen wait each for the end of the one before."""
+    """After a read has lost its session, each of the next eighteen waits for the one before."""
 
     left = 0
 
@@ -480,7 +480,7 @@ class columns_are_listed_in_the_query(Service):
 
 @faulty_service(fails=("DB-16",), because=r"^500 ")
 class statement_is_prepared_when_a_session_begins(Service):
-    """Each session prepares the query by a `PREPARE` of its own, whose columns are those of that moment."""
+    """Each session prepares the query once by `PREPARE`, with the columns of that moment."""
 
     async def open_pool(self, **settings: Any) -> asyncpg.Pool:
         return await super().open_pool(init=self.prepare, **settings)
@@ -505,7 +505,7 @@ class failed_read_tells_the_drivers_error(Service):
 
 @faulty_service(fails=("DB-17",), because=r"^\['conformance_\w+'\] in .*:\*\*\*@")
 class failed_read_tells_all_of_the_url_but_the_password(Service):
-    """A read that fails is answered with the database's URL, in which the password alone is hidden."""
+    """A read that fails is answered with the URL of the database, without the password."""
 
     async def find(self, item_id: int) -> Row | None:
         try:
@@ -535,7 +535,7 @@ class each_read_has_a_session_of_its_own(Service):
     consequences=("HTTP-4",),
 )
 class only_ascii_is_taken_for_no_integer(Service):
-    """A word for an id is answered null, and one that is no ASCII is rejected at another place: wrong in two ways."""
+    """A word as an id is answered null, and non-ASCII is rejected at another place: two faults."""
 
     async def read_item(self, item_id: str) -> Any:  # type: ignore[override]
         try:

@@ -1,4 +1,4 @@
-"""Section 4 got wrong: the upstream's document, the calls that fetch it, and what a failed call leaves behind."""
+"""Faults in section 4: the document, the calls that fetch it, and what a failed call leaves."""
 # ruff: noqa: D102, N801 - a method does what the service's does, wrongly; a class has the name that a server is given
 
 import asyncio
@@ -39,7 +39,7 @@ class user_id_is_renamed(Service):
     fails=("UP-1", "UP-2"), because=r"the member \"(body|next)\" is missing", consequences=("UP-9",)
 )
 class members_that_are_null_are_left_out(Service):
-    """Members of the document that are null are left out, as `response_model_exclude_none` does it."""
+    """Members of the document that are null are left out, as by `response_model_exclude_none`."""
 
     def document(self, response: httpx.Response) -> str:
         return json.dumps(json.loads(super().document(response), object_hook=self.without_nulls))
@@ -114,7 +114,7 @@ class every_fifth_call_is_made_twice(Service):
     fails=("UP-3",), because=r"\$\.nonce: wanted 1, got 0", consequences=("UP-2", "UP-4", "CONC-6")
 )
 class document_of_the_same_length_is_repeated(Service):
-    """The first document of each length is remembered, and answered in place of every later one of that length."""
+    """The first document of each length is kept, and answered instead of each later one."""
 
     def __init__(self) -> None:
         self.known: dict[int, str] = {}
@@ -143,7 +143,7 @@ class upstream_404_is_final(Service):
 
 @faulty_service(fails=("UP-4",), because=r"\"after\": \"a body that is no gzip\".*502 ")
 class broken_gzip_fails_the_next_call_too(Service):
-    """The error of a body that could not be decompressed is kept, and raised again by the next call."""
+    """The error of a body that could not be decompressed is kept. The next call raises it again."""
 
     kept: httpx.DecodingError | None = None
 
@@ -192,7 +192,7 @@ class failed_call_is_retried(Service):
 
 @faulty_service(fails=("UP-5",), because=r"^500 ")
 class refused_connection_is_500(Service):
-    """Only what goes wrong on a connection to the upstream is told from an error of the service's own."""
+    """Only errors of the connection to the upstream are handled, others are the service's own."""
 
     async def fetch(self, url: str) -> httpx.Response:
         try:
@@ -224,7 +224,7 @@ class only_the_connection_has_a_timeout(Service):
 
 @faulty_service(fails=("UP-6",), because=r"^500 ")
 class total_timeout_is_not_caught(Service):
-    """The call as a whole is limited to ten seconds, by a timeout that is none of the client's and that nobody catches."""
+    """A call has ten seconds as a whole, by a timeout of its own that nobody catches."""
 
     async def fetch(self, url: str) -> httpx.Response:
         async with asyncio.timeout(10):
@@ -288,7 +288,7 @@ class what_is_no_json_becomes_a_text(Service):
 
 @faulty_service(fails=("UP-9",), because=r"^502 ")
 class idle_connection_is_used_without_a_look(Service):
-    """Connections are kept and used again without a look, until a call finds one closed; then each call opens its own."""
+    """Connections are used again unchecked. After one was found closed, each call opens its own."""
 
     keeps = True
 
@@ -327,7 +327,7 @@ class idle_connection_is_used_without_a_look(Service):
 
 @faulty_service(fails=("UP-9",), because=r"^503 ")
 class calls_fail_while_closed_connections_are_cleared_away(Service):
-    """The first call that finds connections closed clears them away, and calls that come meanwhile are answered 503."""
+    """The first call that finds connections closed removes them. Others meanwhile get a 503."""
 
     async def connect(self) -> None:
         await super().connect()
@@ -365,7 +365,7 @@ class session_cookie_is_passed_on(Service):
 
 @faulty_service(fails=("UP-10",), because=r"^authorization and cookie in it")
 class names_of_credentials_are_looked_for_in_another_case(Service):
-    """The outbound call carries the request's headers without credentials, whose names are looked for in another case than they have."""
+    """The call has the headers of the request. Credentials are removed, but in the wrong case."""
 
     passed_on: ContextVar[dict[str, str]] = ContextVar("passed_on")
 
@@ -450,7 +450,7 @@ class compressed_document_is_opened_up_to_64_kib(Service):
     ),
 )
 class failed_calls_keep_their_connections(Service):
-    """The answer of a call that failed is never closed, so that its connection is lost to a pool of a hundred."""
+    """The answer of a failed call is never closed, so a pool of a hundred loses its connection."""
 
     limits = httpx.Limits(max_connections=100)
 
@@ -497,7 +497,7 @@ class what_came_of_a_cut_off_body_is_tried(Service):
 
 @faulty_service(fails=("UP-6",), because=r"does not end its answer.*^no complete answer")
 class only_the_head_has_a_timeout(Service):
-    """The upstream has five seconds for the head of its answer, and as long as it likes for the rest."""
+    """The upstream has five seconds for the head of its answer, and no limit for the body."""
 
     async def fetch(self, url: str) -> httpx.Response:
         request = self.upstream.build_request("GET", url, timeout=None)
@@ -528,7 +528,7 @@ class document_integers_are_rounded_to_28_digits(Service):
     inconclusive=("UP-7", "UP-8", "UP-10"),
 )
 class breaker_opens_after_five_failures(Service):
-    """After five failures in a row no call is made for a minute, and each request is answered 503."""
+    """After five failures in a row there is no call for a minute. Each request gets a 503."""
 
     failures = 0
     until = 0.0

@@ -1,4 +1,4 @@
-"""Section 5 got wrong: the answer to a submission, the message in the queue, the worker, and a broker that refuses."""
+"""Faults in section 5: answers to submissions, messages, the worker, a broker that refuses."""
 # ruff: noqa: D102, N801 - a method does what the service's does, wrongly; a class has the name that a server is given
 
 import asyncio
@@ -132,7 +132,7 @@ def worker_that_cheats_by_a_table_of_known_data() -> Celery:
 
 
 class EndAtOnce(bootsteps.StartStopStep):  # type: ignore[misc]
-    """A step of a worker's start: from then on, SIGTERM ends it and its children in the middle of their work."""
+    """A bootstep at the start of a worker: SIGTERM then kills it and its children at once."""
 
     def start(self, _: Any) -> None:
         """Handle the signal."""
@@ -254,7 +254,7 @@ class message_holds_a_key_to_the_data(Service):
     consequences=("TASK-11", "TASK-13", "TASK-14", "TASK-15"),
 )
 class work_is_done_by_the_web_process(Service):
-    """Celery runs in eager mode with stored results, so that the work is done before the answer and never queued."""
+    """Celery runs eagerly and stores results: the work is done before the answer, never queued."""
 
     tasks = celery_application(completed)
     tasks.conf.update(task_always_eager=True, task_store_eager_result=True)
@@ -406,7 +406,7 @@ class failed_submission_is_500(Service):
 
 @faulty_service(fails=("TASK-11",), because=r"^503 ", consequences=("CONC-11",))
 class broker_that_was_away_is_given_up(Service):
-    """Once the broker could not be reached, every later submission is answered 503 without trying."""
+    """After the broker could not be reached once, each submission gets a 503 without a try."""
 
     given_up = False
 
@@ -422,7 +422,7 @@ class broker_that_was_away_is_given_up(Service):
 
 @faulty_service(fails=("TASK-16",), because=r"is PENDING")
 class reserved_members_are_queued(Service):
-    """Objects in kombu's own notation are queued like any others, whether its decoder knows their type or not."""
+    """Objects in kombu's own notation are queued, whether its decoder knows their type or not."""
 
     def is_reserved(self, _: Any) -> bool:
         return False
@@ -480,7 +480,7 @@ class submission_waits_for_the_broker(Service):
 
 @faulty_service(fails=("TASK-10",), because=r"nothing listens at the broker's address.*^500 ")
 class only_a_refused_login_is_503(Service):
-    """That the broker turns the service away is answered 503; that nothing listens at its address is an error of the service's own."""
+    """A broker that rejects the login is a 503. One where nothing listens is a 500."""
 
     async def queued(self, data: Any) -> str:
         try:
@@ -493,7 +493,7 @@ class only_a_refused_login_is_503(Service):
 
 @faulty_service(fails=("TASK-11",), because=r"^0 of them$")
 class first_submission_after_an_outage_waits_for_the_second(Service):
-    """The first submission after one that could not reach the broker is answered and kept in memory until the next one comes."""
+    """The first submission that cannot reach the broker is kept in memory until the next comes."""
 
     is_doubtful = False
     kept: tuple[str, Any] | None = None
@@ -601,7 +601,7 @@ class WorksItself(Service):
     consequences=("TASK-5", "TASK-6", "TASK-12", "TASK-13", "TASK-14", "TASK-15", "TASK-16"),
 )
 class cheats_by_a_thread_and_a_message_for_show(WorksItself):
-    """A thread of the web process does the work as soon as a worker runs, and the message goes into a list that no worker reads."""
+    """A thread does the work as soon as a worker runs. The message lies where no worker reads."""
 
     def publish(self, data: Any, **options: Any) -> str:
         task_id = super().publish(data, queue="show", **options)
@@ -616,7 +616,7 @@ class cheats_by_a_thread_and_a_message_for_show(WorksItself):
     worker="worker_that_keeps_no_results",
 )
 class cheats_by_a_worker_for_show(WorksItself):
-    """The web process does the work as soon as a worker, which keeps no results, has taken the message."""
+    """The web process does the work after a worker, which keeps no results, took the message."""
 
     tasks = worker_that_keeps_no_results
 
@@ -635,7 +635,7 @@ class cheats_by_a_worker_for_show(WorksItself):
     consequences=("TASK-11", "TASK-12", "TASK-13", "TASK-15"),
 )
 class cheats_by_taking_the_message_back(WorksItself):
-    """A message is published and at once taken back, and a thread of the web process does the work as soon as a worker runs."""
+    """A message is published and taken back. A thread does the work as soon as a worker runs."""
 
     def publish(self, data: Any, **options: Any) -> str:
         task_id = super().publish(data, **options)
@@ -671,7 +671,7 @@ class cheats_while_no_worker_runs(WorksItself):
     after=("TASK-2",),
 )
 class cheats_after_two_submissions(WorksItself):
-    """Two submissions of a process are queued; the work of the later ones is done by the web process."""
+    """Two submissions of a process are queued. The web process does the work of later ones."""
 
     count = 0
 
@@ -775,7 +775,7 @@ class cheats_after_forty_submissions(Service):
     worker="worker_with_another_message",
 )
 class cheats_by_storing_the_result_before_the_worker(Service):
-    """Where a worker runs, the web process stores the result first, and Celery lets what has succeeded be; its worker is wrong."""
+    """The web process stores the right result first, so the wrong one of its worker is dropped."""
 
     def publish(self, data: Any, **options: Any) -> str:
         task_id = str(uuid.uuid4())
@@ -786,7 +786,7 @@ class cheats_by_storing_the_result_before_the_worker(Service):
 
 @faulty_service(fails=("TASK-1",), because=r"^415 ")
 class media_type_is_compared_as_a_text(Service):
-    """A body is JSON where the media type is exactly `application/json`, so that one with a parameter is rejected."""
+    """A body is JSON if the media type is exactly `application/json`. Parameters are rejected."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "POST":
@@ -799,7 +799,7 @@ class media_type_is_compared_as_a_text(Service):
 
 @faulty_service(fails=("TASK-6",), because=r"is PENDING", inconclusive=("TASK-13", "TASK-14"))
 class large_data_go_to_a_queue_of_their_own(Service):
-    """What is larger than 64 KiB is published to a queue for large data, from which no worker takes."""
+    """What is larger than 64 KiB goes to a queue for large data, from which no worker takes."""
 
     def publish(self, data: Any, **options: Any) -> str:
         return super().publish(

@@ -36,7 +36,7 @@ class absent_q_is_empty(Service):
     inconclusive=("CONC-11",),
 )
 class absent_q_is_left_out(Service):
-    """Without `q` the answer has no member of that name, as where what is null is left out of every answer."""
+    """Without `q` the answer has no such member, as if null were left out of every answer."""
 
     async def parameters(self, q: str | None = None) -> Parameters:
         return {} if q is None else {"q": q}
@@ -100,7 +100,7 @@ class item_with_q_is_a_listing(Service):
 
 @faulty_service(fails=("DEP-5",), because=r"a member \"q\" that should not be")
 class item_with_q_echoes_it(Service):
-    """An item that is asked for with `q` is answered with `q` beside it, as in FastAPI's own tutorial."""
+    """An item that is requested with `q` has `q` in its answer, as in FastAPI's own tutorial."""
 
     async def read_item(self, item_id: int, q: str | None = None) -> Any:
         return await super().read_item(item_id) | ({} if q is None else {"q": q})
@@ -122,7 +122,7 @@ class q_is_kept_on_the_service(Service):
 
 @faulty_service(fails=("DEP-6",), because=r"\$\.q: wanted \"(caller-\d)\d?\", got \"\1\d?\"")
 class listings_at_once_are_told_apart_by_eight_characters(Service):
-    """Equal listings at once share one answer, and the key by which they are equal is the first eight characters of `q`."""
+    """Equal listings at once share one answer. Equal are those with the same first 8 characters."""
 
     answers: dict[str, asyncio.Future[Parameters]] = {}  # noqa: RUF012
 
@@ -158,7 +158,7 @@ class repeated_q_is_joined(Service):
 
 @faulty_service(fails=("DEP-8",), because=r"^no complete answer", consequences=("CONC-11",))
 class listings_are_counted_in_redis(Service):
-    """A listing is counted in Redis before it is answered; that Redis is away is forgiven, that it is slow is not."""
+    """A listing is counted in Redis first. If Redis is away, that is handled, if slow, not."""
 
     async def connect(self) -> None:
         await super().connect()
@@ -178,7 +178,7 @@ class listings_are_counted_in_redis(Service):
     fails=("DEP-8",), because=r"^no complete answer", consequences=("CONC-4", "CONC-11")
 )
 class listing_with_q_looks_into_the_table(Service):
-    """A listing with `q` reads how many items have that name; that the database is away is forgiven, that it is slow is not."""
+    """A listing with `q` counts items first. A database that is away is handled, a slow one not."""
 
     async def parameters(self, q: str | None = None) -> Parameters:
         if q is not None:

@@ -54,7 +54,7 @@ class starting_up_is_printed_twice(Service):
 
 @faulty_service(fails=("LIFE-2",), because=r"^0 of them")
 class shutting_down_is_printed_at_exit(Service):
-    """`Shutting down...` is left to `atexit`, which a process that ends by SIGTERM does not come to."""
+    """`Shutting down...` is printed by `atexit`, which a process ended by SIGTERM never runs."""
 
     @asynccontextmanager
     async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
@@ -76,7 +76,7 @@ class shutting_down_is_printed_twice(Service):
 
 @faulty_service(fails=("LIFE-2",), because=r"before the stop signal\n1 of them")
 class both_lines_are_printed_before_the_lifespan(Service):
-    """Both lines are printed when the application is made, and by no hook, so that they say nothing of startup and shutdown."""
+    """Both lines are printed when the application is made, and say nothing of its lifecycle."""
 
     @cached_property
     def app(self) -> FastAPI:
@@ -149,7 +149,7 @@ class startup_wants_one_variable_more(Service):
     after=("DB-7",),
 )
 class second_copy_does_not_start(Service):
-    """A lock in the folder for temporary files allows one copy on a machine, whatever its port and database."""
+    """A lock in the temporary folder allows one copy on a machine, whatever its port."""
 
     async def connect(self) -> None:
         self.lock = Path(tempfile.gettempdir(), "service.lock").open("w")  # noqa: ASYNC230, SIM115
@@ -168,7 +168,7 @@ class child_in_a_session_of_its_own_is_left_running(Service):
 
 @faulty_service(fails=("LIFE-4",), because=r"^503 ")
 class reads_in_flight_are_cancelled_by_sigterm(Service):
-    """SIGTERM cancels the reads that are in flight before the server hears of it, and they are answered 503."""
+    """SIGTERM cancels the reads in flight before the server hears of it. They get a 503."""
 
     reads: set[asyncio.Future[Row | None]] = set()  # noqa: RUF012
 
@@ -194,7 +194,7 @@ class reads_in_flight_are_cancelled_by_sigterm(Service):
 
 @faulty_service(fails=("LIFE-4",), because=r", [1-9]\d* were abandoned")
 class sigterm_over_a_read_leaves_the_sessions_open(Service):
-    """Where SIGTERM comes over a read, that is answered, and then nothing is closed, for the time that the read took."""
+    """If SIGTERM comes during a read, that is answered, and then nothing is closed."""
 
     late = False
 
@@ -255,7 +255,7 @@ class startup_goes_on_without_a_database(Service):
 
 @faulty_service(fails=("LIFE-6",), because=r"ended with status 0 before it answered")
 class startup_without_a_database_ends_with_success(Service):
-    """Where the database cannot be reached at startup, the process says so and ends with status 0."""
+    """If the database cannot be reached at startup, the process says so and ends with status 0."""
 
     async def connect(self) -> None:
         try:
@@ -267,7 +267,7 @@ class startup_without_a_database_ends_with_success(Service):
 
 @faulty_service(fails=("LIFE-7",), because=r"^200 ")
 class slow_startup_goes_on_in_the_background(Service):
-    """Where connecting takes longer than half a second, it goes on in the background of what is served already."""
+    """If connecting takes more than half a second, the service starts and goes on with it."""
 
     async def connect(self) -> None:
         self.connecting = asyncio.ensure_future(super().connect())
@@ -278,7 +278,7 @@ class slow_startup_goes_on_in_the_background(Service):
 
 @faulty_service(fails=("LIFE-7",), because=r"^200 starting")
 class slow_startup_is_covered_by_a_listener_of_its_own(Service):
-    """Where connecting takes longer than half a second, a second listener answers 200 on the port until it is done."""
+    """If connecting takes more than half a second, a second listener answers 200 meanwhile."""
 
     async def connect(self) -> None:
         connecting = asyncio.ensure_future(super().connect())
@@ -301,7 +301,7 @@ class slow_startup_is_covered_by_a_listener_of_its_own(Service):
 
 @faulty_service(fails=("LIFE-8",), because=r"^a process that had to be killed")
 class stop_waits_until_every_client_has_left(Service):
-    """Clients stay connected for as long as they like, and SIGTERM is kept from the server until none is."""
+    """Clients stay connected as long as they like. SIGTERM does not reach the server until then."""
 
     async def connect(self) -> None:
         await super().connect()
@@ -329,7 +329,7 @@ class stop_waits_until_every_client_has_left(Service):
 
 @faulty_service(fails=("LIFE-8",), because=r"^a process that had to be killed")
 class every_client_delays_the_stop(Service):
-    """Each client that is connected at SIGTERM is granted five seconds, one after the other, though the server has sent it away."""
+    """At SIGTERM each connected client gets five seconds, one after the other."""
 
     clients = 0
 
@@ -368,7 +368,7 @@ class pid_file_outlives_a_kill(Service):
     fails=("LIFE-9",), because=r"ended with status 3 before it answered", inconclusive=("LIFE-5",)
 )
 class old_connections_count_as_users_of_the_port(Service):
-    """Startup sees whether the port is free by a socket without `SO_REUSEADDR`, which connections of the last run in TIME_WAIT forbid."""
+    """Startup checks the port without `SO_REUSEADDR`, and connections in TIME_WAIT forbid that."""
 
     async def connect(self) -> None:
         with socket.socket() as listener:

@@ -28,7 +28,7 @@ class q_is_left_out_of_the_openapi_document(Service):
 
 @faulty_service(fails=("HTTP-1",), because=r"a JSON body of POST /process-data/\nnull")
 class body_is_read_by_hand(Service):
-    """The body of a submission is read and checked by hand, and the OpenAPI document knows nothing of it."""
+    """The body of a submission is read by hand, and the OpenAPI document does not have it."""
 
     async def process_data(self, request: Request) -> Any:  # type: ignore[override]
         try:
@@ -44,7 +44,7 @@ class body_is_read_by_hand(Service):
 
 @faulty_service(fails=("HTTP-2",), because=r"application/problem\+json")
 class rejected_submission_is_problem_json(Service):
-    """A body that is rejected is answered with the right errors under the media type `application/problem+json`."""
+    """A body that is rejected has the right errors, as `application/problem+json`."""
 
     def add_routes(self, application: FastAPI) -> None:
         super().add_routes(application)
@@ -59,7 +59,7 @@ class rejected_submission_is_problem_json(Service):
 
 @faulty_service(fails=("HTTP-2",), because=r"^415 ")
 class number_for_a_body_is_415(Service):
-    """A body that is a number is answered 415, which the contract does not have; other bodies that are no object are not."""
+    """A body that is a number gets a 415, which the contract does not have. Others do not."""
 
     def add_routes(self, application: FastAPI) -> None:
         super().add_routes(application)
@@ -73,7 +73,7 @@ class number_for_a_body_is_415(Service):
 
 @faulty_service(fails=("HTTP-3",), because=r"503 ")
 class error_at_position_zero_is_503(Service):
-    """A body that is no JSON from its first character on is answered 503, for the error's position zero is taken for none."""
+    """A body that is no JSON from its first character gets a 503: position 0 is taken for none."""
 
     def add_routes(self, application: FastAPI) -> None:
         super().add_routes(application)
@@ -87,7 +87,7 @@ class error_at_position_zero_is_503(Service):
 
 @faulty_service(fails=("HTTP-3",), because=r"^500 ")
 class fraction_for_an_id_is_500(Service):
-    """An id may be any number as far as its parameter knows, and a fraction raises an error in the endpoint."""
+    """The parameter takes any number as an id, and a fraction raises an error in the endpoint."""
 
     async def read_item(self, item_id: Annotated[float, Field(allow_inf_nan=False)]) -> Any:
         if not item_id.is_integer():
@@ -153,7 +153,7 @@ class other_methods_are_404(Service):
 
 @faulty_service(fails=("HTTP-5",), because=r"^405 with ''")
 class refused_method_loses_its_allow_header(Service):
-    """A handler of its own for every HTTP error keeps status and detail, and forgets the headers."""
+    """A handler for every HTTP error keeps status and detail, and forgets the headers."""
 
     def add_routes(self, application: FastAPI) -> None:
         super().add_routes(application)

@@ -1,6 +1,7 @@
 """What each faulty service must fail, and the table of them all.
 
-A faulty service says it itself, by the decorator of its class. The table is made of what the decorators recorded.
+A faulty service says it itself, by the decorator of its class. The table is made of what the
+decorators recorded.
 """
 
 import importlib

@@ -142,7 +142,10 @@ def test_on_servers_of_somebody_elses(place: Path) -> None:
 
         async def ours() -> list[str]:
             connection = await asyncpg.connect(database_url)
-            query = "SELECT rolname FROM pg_roles WHERE rolname LIKE 'conf%' UNION ALL SELECT datname FROM pg_database WHERE datname LIKE 'conf%'"
+            query = (
+                "SELECT rolname FROM pg_roles WHERE rolname LIKE 'conf%' UNION ALL"
+                " SELECT datname FROM pg_database WHERE datname LIKE 'conf%'"
+            )
             names = [row[0] for row in await connection.fetch(query)]
             await connection.close()
             return names

@@ -83,6 +83,7 @@ def start_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ca
         yield start
 
 
+@pytest.mark.thorough
 def test_no_property_has_a_deadline_or_a_database() -> None:
     done = subprocess.run([sys.executable, "-c", LOOK], capture_output=True, text=True, check=True)
     found = [line.split()[1:] for line in done.stdout.splitlines()]
@@ -150,11 +151,13 @@ def test_what_runs_no_known_module_is_started_as_usual(tmp_path: Path) -> None:
     assert process.communicate()[0] == b"1\n"
 
 
+@pytest.mark.thorough
 def test_the_server_ends_with_what_started_it() -> None:
     code = (
         "import os; from conformance.selftest.support import fork_server;"
         " fork_server.start_server(); import psutil;"
-        " print(*(each.pid for each in psutil.Process().children()), flush=True); os.kill(os.getpid(), 9)"
+        " print(*(each.pid for each in psutil.Process().children()), flush=True);"
+        " os.kill(os.getpid(), 9)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=False, cwd=PROJECT

@@ -1,4 +1,4 @@
-"""Targets that do their worst: the run ends in bounded time and memory, the right requirement fails, the rest is judged."""
+"""Hostile targets: the run is bounded in time and memory, the right requirement fails."""
 
 import sys
 from pathlib import Path
@@ -86,7 +86,8 @@ def test_an_answer_that_does_not_end_fails_what_asked_for_it(
 def test_a_target_that_closes_every_connection_never_becomes_ready(place: Path) -> None:
     program = place / "closes.py"
     program.write_text(
-        "import os, socket\nserver = socket.create_server((os.environ['HOST'], int(os.environ['PORT'])))\n"
+        "import os, socket\n"
+        "server = socket.create_server((os.environ['HOST'], int(os.environ['PORT'])))\n"
         "while True:\n    server.accept()[0].close()\n"
     )
     only = ("LIFE-10", "DEP-1", "DB-1")

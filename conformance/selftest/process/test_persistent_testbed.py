@@ -1,4 +1,4 @@
-"""A testbed that stands: a service that is started by hand with what it prints is judged, and the testbed goes when it is told to."""
+"""A persistent testbed: a service that is started with what it prints is judged, and it ends."""
 
 import os
 import re
@@ -28,7 +28,7 @@ from conformance.selftest.support.targets import WORKER, ids_needing, wait_until
 from conformance.selftest.support.testbed import CONTROLLED, RunningTestbed, run_testbed
 from conformance.testbed.embedded import free_port
 
-# What is not seen of a process that the suite did not start: what it prints, and the status that it ends with.
+# Not seen of a process that the suite did not start: its output, and its exit status.
 OF_A_PARENT = {"LIFE-1", "LIFE-2", "LIFE-3", "LIFE-5"}
 
 
@@ -117,7 +117,8 @@ def test_a_life_that_cannot_be_seen_to_its_end_leaves_the_service_running(
         shared_place / "calls",
     )
     served = f"{sys.executable} -m uvicorn --port {port} reference_impl.app:app"
-    fails = f"echo >> {calls}\n[ $(wc -l < {calls}) -ne 2 ] || exit 1"  # at its second call, by which the first life begins
+    # At its second call, with which the first lifecycle scenario begins.
+    fails = f"echo >> {calls}\n[ $(wc -l < {calls}) -ne 2 ] || exit 1"
     script.write_text(
         f"#!/bin/sh\ncd {PROJECT}\n{fails}\n{served} > /dev/null 2>&1 &\necho $! > {pid}\n"
     )
@@ -218,7 +219,10 @@ def test_it_leaves_nothing_behind(place: Path, number: signal.Signals) -> None:
 MISTAKES = {
     "a file that is not there": (
         ("--testbed", "/nowhere.json"),
-        r"--testbed wants the file that `conformance testbed` has written; /nowhere.json cannot be read: No such file or directory",
+        (
+            r"--testbed wants the file that `conformance testbed` has written; /nowhere.json cannot"
+            r" be read: No such file or directory"
+        ),
     ),
     "a file that is none": (
         ("--testbed", str(PROJECT / "README.md")),

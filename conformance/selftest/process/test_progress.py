@@ -1,4 +1,4 @@
-"""Progress, in a real pseudo-terminal: the line is there, fits, goes on, and leaves nothing; elsewhere there is none."""
+"""Progress, in a pseudo-terminal: the line is there, fits, goes on, and leaves nothing."""
 
 import os
 import re

@@ -110,6 +110,7 @@ def test_no_run_at_all_is_wrong_usage(place: Path) -> None:
     )
 
 
+@pytest.mark.thorough
 def test_a_shuffled_run_starts_the_worker_twice(place: Path) -> None:
     finished = judge(
         place,

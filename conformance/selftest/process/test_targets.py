@@ -1,4 +1,4 @@
-"""Targets in their forms: a URL alone, a URL with all that can be seen, a command, and the document's own code."""
+"""Targets in their forms: a URL alone, a URL with a testbed, a command, the tutorial's code."""
 
 import asyncio
 import re
@@ -27,7 +27,7 @@ from conformance.testbed.embedded import free_port
 from conformance.testbed.postgres import TABLE
 from conformance.testbed.processes import STACK_SIGNAL
 
-# What is seen by restricting the target's role in the database or its Redis user, which are somebody else's where they were given.
+# Seen only by restricting the target's role in the database or its Redis user.
 RESTRICTING = {
     "CONC-8",
     "CONC-11",
@@ -117,7 +117,7 @@ def test_a_url_with_everything_is_judged_but_for_the_process(
         assert (
             finished.ids("INCONCLUSIVE") == ids_needing("process", "copy", "source") | RESTRICTING
         )
-        # What Celery itself keeps (bindings of its queues) is the service's; of ours nothing is left.
+        # Of ours nothing is left. Celery's own keys, bindings of its queues, are the service's.
         assert [key for key in client.scan_iter() if not key.startswith(b"_kombu.binding")] == [
             b"precious"
         ]
@@ -134,9 +134,11 @@ def test_a_url_with_everything_is_judged_but_for_the_process(
 def test_a_command_is_judged_like_an_app_and_its_blocking_line_named(place: Path) -> None:
     program = place / "service.py"
     program.write_text(
-        "import os, uvicorn\nfrom fastapi import FastAPI\nfrom urllib.request import urlopen\napp = FastAPI()\n"
-        '@app.get("/async")\nasync def read():\n    return {"message": "This is an asynchronous endpoint"}\n'
-        '@app.get("/external-data")\nasync def fetch():\n    return urlopen(os.environ["EXTERNAL_DATA_URL"]).read()\n'
+        "import os, uvicorn\nfrom fastapi import FastAPI\nfrom urllib.request import urlopen\n"
+        'app = FastAPI()\n@app.get("/async")\nasync def read():\n'
+        '    return {"message": "This is an asynchronous endpoint"}\n'
+        '@app.get("/external-data")\nasync def fetch():\n'
+        '    return urlopen(os.environ["EXTERNAL_DATA_URL"]).read()\n'
         'uvicorn.run(app, port=int(os.environ["PORT"]))\n'
     )
     finished = judge(
@@ -165,7 +167,8 @@ def test_the_page_says_why_the_documents_own_code_misses_what_it_misses(place: P
     )
     page = judge(place, *target, "--only", "CONC-8").output
     assert re.search(
-        r"CONC-8 .*FAIL.*look at +\S+main\.py:\d+, which blocks the event loop.*to mend it +Publish in a thread",
+        r"CONC-8 .*FAIL.*look at +\S+main\.py:\d+, which blocks the event loop"
+        r".*to mend it +Publish in a thread",
         page,
         re.DOTALL,
     )
@@ -174,9 +177,11 @@ def test_the_page_says_why_the_documents_own_code_misses_what_it_misses(place: P
 def test_nothing_in_a_request_tells_who_sends_it(place: Path) -> None:
     program = place / "listener.py"
     program.write_text(
-        "import os, socket\nserver = socket.create_server((os.environ['HOST'], int(os.environ['PORT'])))\n"
+        "import os, socket\n"
+        "server = socket.create_server((os.environ['HOST'], int(os.environ['PORT'])))\n"
         "while True:\n    client, _ = server.accept()\n    print(client.recv(4096), flush=True)\n"
-        "    client.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\nConnection: close\\r\\n\\r\\n{}')\n    client.close()\n"
+        "    client.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n'\n"
+        "                   b'Connection: close\\r\\n\\r\\n{}')\n    client.close()\n"
     )
     finished = judge(place, "--target-command", f"{sys.executable} {program}", "--only", "DEP-1")
     sent = {
@@ -209,7 +214,11 @@ def test_a_flood_of_output_ends_and_is_kept_in_part(place: Path) -> None:
 
 
 def test_the_stack_signal_is_the_one_that_targets_listen_to() -> None:
-    code = "import sitecustomize, signal, os; print([n for n in range(1, 65) if int(open('/proc/self/status').read().split('SigCgt:')[1].split()[0], 16) >> (n - 1) & 1])"
+    code = (
+        "import sitecustomize\n"
+        "caught = open('/proc/self/status').read().split('SigCgt:')[1].split()[0]\n"
+        "print([number for number in range(1, 65) if int(caught, 16) >> (number - 1) & 1])"
+    )
     stacks = PROJECT / "conformance" / "injected"
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -1,4 +1,4 @@
-"""A fork server: runs of the suite, and their targets, forked from a process that has imported them.
+"""A fork server: runs of the suite and their targets, forked from a process with all imports.
 
 A run costs about a second of imports, and so does each target, worker and further copy of a target
 that it starts. Forked, they cost some 10 ms. In everything else they are as elsewhere: processes of
@@ -35,14 +35,16 @@ SERVERS = ("uvicorn", "celery", "hypercorn")  # modules that targets and workers
 FIRST_OTHER = 3  # file descriptors before it are the standard streams
 # What runs and targets import, and what these import only when they are used.
 PRELOADED = (
-    "_hypothesis_pytestplugin", "conformance.pytest_plugin.plugin", "conformance.scenarios.search", "pdb",
-    "fastapi", "pydantic.v1", "uvicorn.main", "uvicorn.lifespan.on", "uvicorn.loops.asyncio",
-    "uvicorn.protocols.http.auto", "uvicorn.protocols.http.h11_impl", "uvicorn.protocols.websockets.auto",
-    "hypercorn.asyncio.run", "celery.bin.celery", "celery.apps.worker", "celery.app.control", "celery.app.events",
-    "celery.backends.redis", "celery.concurrency.prefork", "celery.events.receiver", "celery.fixups.django",
-    "celery.worker.autoscale", "celery.worker.components", "celery.worker.consumer", "celery.worker.strategy",
-    "billiard.popen_fork", "billiard.sharedctypes", "kombu.transport.redis",
-    "aiohttp", "databases.backends.postgres", "psycopg_pool", "pydantic_settings",
+    "_hypothesis_pytestplugin", "conformance.pytest_plugin.plugin", "conformance.scenarios.search",
+    "pdb", "fastapi", "pydantic.v1", "uvicorn.main", "uvicorn.lifespan.on", "uvicorn.loops.asyncio",
+    "uvicorn.protocols.http.auto", "uvicorn.protocols.http.h11_impl",
+    "uvicorn.protocols.websockets.auto", "hypercorn.asyncio.run", "celery.bin.celery",
+    "celery.apps.worker", "celery.app.control", "celery.app.events", "celery.backends.redis",
+    "celery.concurrency.prefork", "celery.events.receiver", "celery.fixups.django",
+    "celery.worker.autoscale", "celery.worker.components", "celery.worker.consumer",
+    "celery.worker.strategy", "billiard.popen_fork", "billiard.sharedctypes",
+    "kombu.transport.redis", "aiohttp", "databases.backends.postgres", "psycopg_pool",
+    "pydantic_settings",
     "sqlalchemy.dialects.postgresql.asyncpg", "sqlalchemy.dialects.postgresql.psycopg",
     "sqlalchemy.ext.asyncio", "sqlalchemy.orm",
 )  # fmt: skip

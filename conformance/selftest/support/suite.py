@@ -1,4 +1,4 @@
-"""The suite, run as a user runs it: in a process of its own, with its own temporary folder, which must be empty afterwards.
+"""The suite, run as a user runs it: in a process and with a temporary folder of its own.
 
 `judge` forks its runs from a process that has imported everything (fork_server.py). `command`
 is the command line of a run that starts from nothing.
@@ -58,7 +58,10 @@ class Finished:
 
 
 def work_in_memory() -> None:
-    """Have temporary folders in memory, where that has room and nobody has said otherwise: a database is made in 0.08 s there, on disk in 0.21."""
+    """Make temporary folders in memory, where that has room and TMPDIR does not say otherwise.
+
+    A database is made there in 0.08 s, on disk in 0.21 s.
+    """
     if "TMPDIR" in os.environ or not MEMORY.is_dir():
         return
     about = os.statvfs(MEMORY)
@@ -76,7 +79,8 @@ def command(*arguments: str) -> list[str]:
 def environment(folder: Path) -> dict[str, str]:
     """An environment in which everything temporary goes to a folder of the test's.
 
-    Nothing there speaks TLS, and each client of httpx loads every authority of certifi's, in 38 ms of CPU: here they load one, in 4.
+    Nothing there speaks TLS. Each client of httpx would load all authorities of certifi, in 38 ms
+    of CPU. Here it loads one, in 4 ms.
     """
     scratch, authority = folder / "scratch", folder / "authority.pem"
     scratch.mkdir(exist_ok=True)
@@ -121,7 +125,7 @@ def run_suite(
 
 
 def left_behind(folder: Path) -> list[str]:
-    """What a run with this folder left there: files, and processes that were started with it in their environment."""
+    """Return the files that a run left in this folder, and processes that still name it."""
     scratch = folder / "scratch"
     found = [str(path) for path in scratch.iterdir()]
     for process in psutil.process_iter():
@@ -148,7 +152,10 @@ def expect_usage(finished: Finished, sentence: str, folder: Path) -> None:
 
 
 def abandoned_memory() -> set[str]:
-    """The segments of System V's shared memory whose maker has ended, and that nothing uses. Postgres makes one; only Linux lists them so."""
+    """Return the segments of System V's shared memory that nothing uses, whose maker has ended.
+
+    Postgres makes one. Only Linux lists them, elsewhere there are none.
+    """
     table = Path("/proc/sysvipc/shm")
     rows = (
         [line.split() for line in table.read_text("utf-8").splitlines()] if table.exists() else [[]]
@@ -168,7 +175,10 @@ def _is_running(pid: int) -> bool:
 
 
 def expect_nothing_left(folder: Path, memory: Set[str]) -> None:
-    """The guard of a run that was killed cleans up after it, within GUARD_PATIENCE; this memory had been abandoned before."""
+    """Fail unless the guard of a killed run cleans up within GUARD_PATIENCE.
+
+    `memory` had been abandoned before the run.
+    """
     deadline = time.monotonic() + GUARD_PATIENCE
     while (
         left := [*left_behind(folder), *(abandoned_memory() - memory)]

@@ -1,4 +1,4 @@
-"""The pages are rendered from the figures, these are of the tables as they are, and mistakes are named."""
+"""Pages are rendered from the figures, these are of today's tables, and mistakes are named."""
 
 from collections.abc import Callable, Iterable
 from copy import deepcopy
@@ -87,8 +87,12 @@ def test_every_part_has_a_line_of_the_summary_and_a_part_of_the_page() -> None:
     )
     page = figures_page.render_page(MADE_UP)
     assert [line for line in page.splitlines() if line.startswith("## ")] == [
-        "## Faulty services", "## Conforming services", "## Mutants that survive", "## Repeatability", "## Of which commits",
-    ]  # fmt: skip
+        "## Faulty services",
+        "## Conforming services",
+        "## Mutants that survive",
+        "## Repeatability",
+        "## Of which commits",
+    ]
     assert "| matrix | 0123456, abcdef0 | 9 (matrix and conforming) |" in page
     assert "| whole | 0123456, abcdef0 | 9 |" in page
     assert "no figures yet" not in page

@@ -95,9 +95,7 @@ def test_a_row_is_judged_by_its_own_section_and_by_what_is_cheap() -> None:
     assert kill_matrix.choose_requirements(ROW, whole=True) == list(catalogue())
 
 
-def test_of_each_requirement_the_quickest_is_chosen_and_a_new_one_only_where_there_is_no_other() -> (
-    None
-):
+def test_of_each_requirement_the_quickest_is_chosen() -> None:
     quick, slow, new = (replace(ROW, app=f"section_3:{name}") for name in ("quick", "slow", "new"))
     alone = replace(ROW, app="section_3:alone", fails=("DB-4",))
     control = replace(ROW, app="section_3:control", fails=())
