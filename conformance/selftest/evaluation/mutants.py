@@ -17,6 +17,7 @@ from cosmic_ray.plugins import get_operator
 from cosmic_ray.work_db import WorkDB
 
 from conformance.config.options import PROJECT, REFERENCE_APP, REFERENCE_WORKER
+from conformance.judging.verdict import Exit
 from conformance.selftest.evaluation.slots import RunResult, Slot
 from conformance.selftest.evaluation.survivors import FAILED, NOT_STARTED
 
@@ -104,7 +105,7 @@ def find_killer(result: RunResult) -> str | None:
     """
     if failed := result.ids_with("FAIL"):
         return min(failed)
-    if not result.verdicts and "wants" in result.printed:
+    if not result.verdicts and result.status == Exit.WRONG_USAGE:
         return NOT_STARTED
     if result.ids_with("ERROR") or not result.verdicts:
         return FAILED

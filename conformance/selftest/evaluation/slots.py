@@ -36,6 +36,7 @@ class RunResult:
     verdicts: dict[str, dict[str, Any]]
     seconds: float
     printed: str
+    status: int = 0  # the exit status
 
     def ids_with(self, status: str) -> set[str]:
         """Return the requirements with this status."""
@@ -64,11 +65,11 @@ class Slot:
         urls = [f"--database-url={self.database_url}", f"--redis-url={self.redis_url}"]
         more = ["--maxfail=1"] if stop_at_first else []
         argv = [*urls, SEED, f"--record={record}", *more, *arguments]
-        run_suite(argv, output, self.environment, RUN_DEADLINE, END_DEADLINE)
+        status = run_suite(argv, output, self.environment, RUN_DEADLINE, END_DEADLINE)
         lines = lines_of(record)
         seconds = sum(line["seconds"] for line in lines if line["type"] == "footer")
         verdicts = {line["requirement"]: line for line in lines if line["type"] == "verdict"}
-        return RunResult(verdicts, seconds, output.read_text("utf-8", "replace"))
+        return RunResult(verdicts, seconds, output.read_text("utf-8", "replace"), status)
 
 
 @contextmanager
