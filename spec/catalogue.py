@@ -9,7 +9,6 @@ from itertools import pairwise, product
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent  # the checkout has a link to it beside the other packages
-CHANNELS = ("http", "postgres", "redis", "upstream", "process", "copy", "worker", "source")
 PREFIXES = {"CONC": 1, "END": 2, "DB": 3, "UP": 4, "TASK": 5, "DEP": 6, "LIFE": 7, "HTTP": 8}
 
 _HEADING = re.compile(r"### (?P<id>\S+) (?P<sentence>.+)")
@@ -19,7 +18,7 @@ _FACTS = re.compile(
 # What a paragraph begins with, in each language that the documents are written in.
 WHY = ("Why it matters.", "为何重要。")
 USUAL_CAUSE = ("Usual cause.", "常见原因。")
-MEND = ("To mend it.", "如何修复。")
+MEND = ("How to fix.", "如何修复。")
 _ID = re.compile(r"(?P<prefix>[A-Z]+)-[1-9]\d*")
 
 
@@ -29,6 +28,19 @@ class Level(StrEnum):
     MUST = "MUST"
     SHOULD = "SHOULD"
     MAY = "MAY"
+
+
+class Channel(StrEnum):
+    """A way in which the suite can observe a service; a requirement lists those that it needs."""
+
+    HTTP = "http"
+    POSTGRES = "postgres"
+    REDIS = "redis"
+    UPSTREAM = "upstream"
+    PROCESS = "process"  # the service can be stopped and started
+    COPY = "copy"  # further copies of the service can be started
+    WORKER = "worker"
+    SOURCE = "source"  # the application's routes can be read
 
 
 class Language(StrEnum):
@@ -50,11 +62,11 @@ class Requirement:
     sentence: str
     level: Level
     source: str  # "§3.2", or several
-    channels: tuple[str, ...]
+    channels: tuple[Channel, ...]
     text: str
     why: str
     usual_cause: str
-    mend: str  # how to mend it in a sentence; empty but for a SHOULD
+    mend: str  # how to fix it; empty unless the level is SHOULD
     document: str  # file name in this folder
     line: int
 
@@ -145,17 +157,17 @@ def _requirement(document: str, line: int, block: list[str]) -> Requirement:
         raise CatalogueError(
             f"{where}: wanted 'LEVEL · §section · channels' under {heading['id']}, got {paragraphs[0]!r}"
         )
-    channels = tuple(facts["channels"].split(", "))
-    if unknown := set(channels) - set(CHANNELS):
+    names = facts["channels"].split(", ")
+    if unknown := set(names) - set(Channel):
         raise CatalogueError(
-            f"{where}: no channel {', '.join(sorted(unknown))}; there are {', '.join(CHANNELS)}"
+            f"{where}: no channel {', '.join(sorted(unknown))}; there are {', '.join(Channel)}"
         )
     return Requirement(
         id=heading["id"],
         sentence=heading["sentence"],
         level=Level(facts["level"]),
         source=facts["source"],
-        channels=channels,
+        channels=tuple(map(Channel, names)),
         text="\n\n".join(part for part in paragraphs[1:] if not part.startswith("**")),
         why=_labelled(paragraphs, WHY, where),
         usual_cause=_labelled(paragraphs, USUAL_CAUSE, where),

@@ -6,13 +6,15 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-# What UTF-8 can carry: every code point but the surrogates.
+# What UTF-8 can encode: every code point except the surrogates.
 unicode_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
-# Postgres text holds every code point but U+0000.
-AWKWARD = ("'", '"', "\\", "\u2028", "\x01", "\x7f", "😀", "e\u0301", "é", "\ufeff", "<b>", "%s", "{}", "\r\n", "\t", " ",
-           "\u200b", "\u200d", "\u202e", "\u2066", "\xad", "\x85", "\ufffe", "\ue000")  # fmt: skip
-# All of them in one text, for an example that every run begins with: what is drawn may miss any of them.
+# The text of Postgres can have every code point except U+0000.
+AWKWARD = (
+    "'", '"', "\\", "\u2028", "\x01", "\x7f", "😀", "e\u0301", "é", "\ufeff", "<b>", "%s", "{}",
+    "\r\n", "\t", " ", "\u200b", "\u200d", "\u202e", "\u2066", "\xad", "\x85", "\ufffe", "\ue000",
+)  # fmt: skip
+# All of them in one text, with which every run begins: a random example may miss any of them.
 AWKWARD_TEXT = "".join(AWKWARD)
 stored_text = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=40),
@@ -23,10 +25,11 @@ int8 = st.one_of(
     st.integers(-(2**63), 2**63 - 1),
     st.sampled_from([2**53 + 1, -(2**53) - 1, 2**63 - 1, -(2**63), 0]),
 )
-# Those that RFC 3339 can write (its years have four digits) in whatever zone, so but for the first and the last day.
-instants = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC))  # noqa: DTZ001 - Hypothesis wants naive bounds
+# Those that RFC 3339 can write in any zone. Its years have four digits, so the first and the last
+# day are excluded. Hypothesis requires bounds without a zone.
+instants = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC))  # noqa: DTZ001
 
-# A row's values without its id, in the types of schema.sql.
+# The values of a row except its id, in the types of schema.sql.
 row_values = st.fixed_dictionaries(
     {
         "name": stored_text,
@@ -50,7 +53,8 @@ scalars = (
     | unicode_text
 )
 
-# Celery's own JSON decoder gives meaning to objects with this member (kombu.utils.json), so no plain data has it.
+# The JSON decoder of Celery (kombu.utils.json) gives objects with this member a meaning of its own,
+# so plain data does not have it.
 RESERVED_MEMBER = "__type__"
 member_names = unicode_text.filter(lambda name: name != RESERVED_MEMBER)
 
@@ -62,12 +66,16 @@ def _nested(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 json_values = st.recursive(scalars, _nested, max_leaves=12)
 json_objects = st.dictionaries(member_names, json_values, max_size=5)
 
-# Spellings whose meaning as integers is the implementation's choice: digits of any script with signs, points, underscores, space.
+# Spellings whose meaning as integers is the implementation's choice: digits of any script with
+# signs, points, underscores and space.
 _ARGUABLE = re.compile(r"[\s\d+\-._]*[eE]?[\s\d+\-._]*")
 
 
 def is_no_integer(text: str) -> bool:
-    """Whether a path segment is beyond argument no integer, and is one segment to every client and server."""
+    """Whether a text is certainly not an integer.
+
+    It is also one path segment to every client and server.
+    """
     return bool(text) and "/" not in text and _ARGUABLE.fullmatch(text) is None
 
 
@@ -91,9 +99,7 @@ no_integers = st.one_of(
             "😀",
         ]
     ),
-).filter(
-    lambda text: is_no_integer(text) and "\n" not in text
-)  # by which routers of regular expressions end a path
+).filter(lambda text: is_no_integer(text) and "\n" not in text)  # `$` in a router ends a path there
 
 query_texts = st.one_of(
     unicode_text,

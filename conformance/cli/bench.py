@@ -71,15 +71,16 @@ def _print_examples() -> None:
     run = Run(
         options.read({}, ["DEP-2"], PROJECT, catalogue()), catalogue(), datetime.now(UTC).date()
     )
-    run.begin()
+    run.open()
     try:
-        run.opened()
+        run.wait_until_open()
+        client = run.opened.environment.client
         rows = [
-            ("a bare httpx loop, connection kept", _bare(run.target.url, keep=True)),
-            ("a bare httpx loop, connection each", _bare(run.target.url, keep=False)),
+            ("a bare httpx loop, connection kept", _bare(client.url, keep=True)),
+            ("a bare httpx loop, connection each", _bare(client.url, keep=False)),
         ]
         with asyncio.Runner() as runner:
-            rows.append(("this suite's examples", _property(run.client, runner)))
+            rows.append(("this suite's examples", _property(client, runner)))
     finally:
         run.close()
     for name, seconds in rows:
@@ -107,7 +108,6 @@ def _property(client: Client, runner: asyncio.Runner) -> float:
     def each(number: int) -> None:
         runner.run(client.get(f"{ENDPOINT}{number}"))
 
-    runner.run(client.open())
     began = time.monotonic()
     each()
     took = time.monotonic() - began

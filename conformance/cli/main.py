@@ -12,10 +12,11 @@ from conformance import __version__
 from conformance.config.options import COMMAND, FLAGS, PROJECT, read
 from conformance.core.errors import BrokenTestbed, WrongUsage
 from conformance.pytest_plugin.interrupts import SIGNALS
-from conformance.report import diff_views, record_reader, views
-from conformance.report.diff import WORSE, compare
-from conformance.report.translations import said
-from conformance.report.wrapping import filled
+from conformance.report import diff_views, views
+from conformance.report.diff import WORSE, compare_runs
+from conformance.report.record_reader import read_record
+from conformance.report.translations import translate
+from conformance.report.wrapping import wrap_text
 from conformance.spec.catalogue import (
     FOLDER,
     Language,
@@ -171,7 +172,7 @@ def _add_reports(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         metavar="RECORD",
         help="what --record has written; several are compared",
     )
-    for form, what in views.FORMS.items():
+    for form, what in views.FORMATS.items():
         reporting.add_argument(
             f"--{form}", metavar="FILE", help=f"write {what.help} (- for the standard output)"
         )
@@ -183,7 +184,7 @@ def _add_reports(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     for name, which in (("old", "older"), ("new", "newer")):
         comparing.add_argument(name, type=Path, metavar=name.upper(), help=f"the {which} record")
-    for form, (help_text, _) in diff_views.FORMS.items():
+    for form, (help_text, _) in diff_views.FORMATS.items():
         comparing.add_argument(
             f"--{form}", metavar="FILE", help=f"write {help_text} (- for the standard output)"
         )
@@ -210,10 +211,10 @@ def run(arguments: Sequence[str]) -> NoReturn:
 
 def report(chosen: argparse.Namespace) -> int:
     """Show records; the exit status."""
-    wanted = {form: getattr(chosen, form) for form in views.FORMS if getattr(chosen, form)}
+    wanted = {form: getattr(chosen, form) for form in views.FORMATS if getattr(chosen, form)}
     try:
-        views.write(
-            [record_reader.read(path) for path in chosen.record],
+        views.write_views(
+            [read_record(path) for path in chosen.record],
             wanted or {views.DEFAULT: "-"},
             chosen.lang,
         )
@@ -225,17 +226,17 @@ def report(chosen: argparse.Namespace) -> int:
 
 def diff(chosen: argparse.Namespace) -> int:
     """Say what changed from one record to another; 1 where it got worse."""
-    wanted = {form: getattr(chosen, form) for form in diff_views.FORMS if getattr(chosen, form)}
+    wanted = {form: getattr(chosen, form) for form in diff_views.FORMATS if getattr(chosen, form)}
     try:
-        found = compare(record_reader.read(chosen.old), record_reader.read(chosen.new))
+        found = compare_runs(read_record(chosen.old), read_record(chosen.new))
         for form, file in wanted.items():
-            views.put(form, file, diff_views.FORMS[form][1](found, chosen.lang))
+            views.write_file(form, file, diff_views.FORMATS[form][1](found, chosen.lang))
     except WrongUsage as error:
         print(f"conformance diff: {error}", file=sys.stderr)
         return 4
     if "-" not in wanted.values():
-        print(diff_views.text(found, chosen.lang), end="")
-    return int(found.worse)
+        print(diff_views.render_text(found, chosen.lang), end="")
+    return int(found.is_worse)
 
 
 def keep_testbed(chosen: argparse.Namespace) -> int:
@@ -304,16 +305,20 @@ def explained(requirement: Requirement, language: Language = Language.EN) -> str
     )
     paragraphs = [
         requirement.text,
-        said("Why it matters: {}", language).format(requirement.why),
-        said("Usual cause of failing: {}", language).format(requirement.usual_cause),
-        *([said("To mend it: {}", language).format(requirement.mend)] if requirement.mend else []),
-        said("Seen through: {}. Written in {}.", language).format(
+        translate("Why it matters: {}", language).format(requirement.why),
+        translate("Usual cause of failing: {}", language).format(requirement.usual_cause),
+        *(
+            [translate("How to fix: {}", language).format(requirement.mend)]
+            if requirement.mend
+            else []
+        ),
+        translate("Seen through: {}. Written in {}.", language).format(
             ", ".join(requirement.channels), where
         ),
-        said("Check it alone: {}", language).format(f"pytest --only {requirement.id}"),
+        translate("Check it alone: {}", language).format(f"pytest --only {requirement.id}"),
     ]
     title = f"{requirement.id}  {requirement.level}  {requirement.sentence}  {requirement.source}"
-    return "\n\n".join([title, *(filled(paragraph, WIDTH) for paragraph in paragraphs)])
+    return "\n\n".join([title, *(wrap_text(paragraph, WIDTH) for paragraph in paragraphs)])
 
 
 if __name__ == "__main__":

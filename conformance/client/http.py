@@ -1,133 +1,152 @@
-"""The client: requests out, exchanges back. It asserts nothing, and nothing in its requests tells who sends them."""
+"""The client: sends requests and records exchanges. It asserts nothing.
+
+Nothing in a request shows that a conformance suite sends it.
+"""
 
 import asyncio
 import json
-import sys
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 import httpx
 
 from conformance.core import timeouts
-from conformance.core.evidence import OVERDUE, Exchange, Journal
+from conformance.core.evidence import Exchange, FailureKind, Journal
 
 JSON = "application/json"
-TAKING_A_BODY = ("POST", "PUT", "PATCH")
-if find_spec("sniffio") is None:
-    sys.modules["sniffio"] = None  # type: ignore[assignment] # said once; else httpcore searches for it anew at each lock: a fifth of our CPU
-HEADERS = {"User-Agent": "curl/8.14.1", "Accept": "*/*"}  # what half the world sends
+METHODS_WITH_BODY = ("POST", "PUT", "PATCH")
+HEADERS = {"User-Agent": "curl/8.14.1", "Accept": "*/*"}  # as curl sends them
+
+# httpx's errors of a connection, and what they mean. It raises RemoteProtocolError both where the
+# connection is closed early and where the bytes are not HTTP.
+CONNECTION_ERRORS: dict[type[Exception], tuple[FailureKind, str]] = {
+    httpx.ConnectError: (FailureKind.REFUSED, "the connection was refused"),
+    httpx.ReadError: (FailureKind.RESET, "the connection was reset"),
+    httpx.RemoteProtocolError: (
+        FailureKind.CLOSED_OR_NOT_HTTP,
+        "the connection was closed or carried no HTTP",
+    ),
+}
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """A request as it is to go on the wire."""
+class RequestSpec:
+    """A request as it is to be sent: `path` is the request target, with its query, percent-encoded.
+
+    `headers` are added to those that every request has, and replace them by name.
+    """
 
     method: str
     path: str
     content: bytes = b""
     content_type: str | None = None
-    headers: tuple[tuple[str, str], ...] = ()  # beside those that every request has
+    headers: tuple[tuple[str, str], ...] = ()
 
     @property
     def endpoint(self) -> str:
-        """What it asks for, without its parameters."""
+        """The method and the first segment of the path, such as `GET /items`."""
         return f"{self.method} " + "/".join(self.path.partition("?")[0].split("/")[:2])
 
 
-class Pending:
-    """A request that was sent and has not been waited for."""
+class PendingRequest:
+    """A request that was sent, whose answer nobody has waited for yet."""
 
-    def __init__(self, client: "Client", wanted: "Wanted") -> None:
+    def __init__(self, client: "Client", spec: RequestSpec) -> None:
         self._client = client
-        self._wanted = wanted
+        self._spec = spec
         self._timeout = asyncio.timeout(None)
-        self._entered = asyncio.Event()
-        self.task = asyncio.create_task(client.exchange(wanted, self._timeout, self._entered))
-        self.task.add_done_callback(
-            lambda _: self._entered.set()
-        )  # also where it is cancelled before
+        self._is_timed = asyncio.Event()  # from then on `_timeout` may be rescheduled
+        self.task = asyncio.create_task(
+            client.perform_exchange(spec, self._timeout, self._is_timed)
+        )
+        # A task that is cancelled before it runs never sets the event itself.
+        self.task.add_done_callback(lambda _: self._is_timed.set())
 
     @property
-    def ended(self) -> bool:
-        """Whether the answer came, or the connection went."""
+    def is_done(self) -> bool:
+        """Whether the answer came, or the connection was lost."""
         return self.task.done()
 
-    async def answer(self, deadline: float | None = None) -> Exchange:
-        """Wait for the answer; an exchange without one if the deadline (by default that of any request) passes from now."""
-        await self._entered.wait()
+    async def wait_for_answer(self, seconds: float | None = None) -> Exchange:
+        """Wait so many seconds from now, by default as long as for any request.
+
+        Returns an exchange that timed out if no answer came. Raises CancelledError if the
+        connection was dropped.
+        """
+        await self._is_timed.wait()
         if not self.task.done():
-            seconds = self._client.deadline_of(self._wanted) if deadline is None else deadline
-            self._timeout.reschedule(asyncio.get_running_loop().time() + seconds)
+            limit = self._client.time_limit_for(self._spec) if seconds is None else seconds
+            self._timeout.reschedule(asyncio.get_running_loop().time() + limit)
         exchange = await self.task
-        if deadline is None:
-            self._client.note(self._wanted, exchange)
+        if seconds is None:
+            self._client.note_timeout(self._spec, exchange)
         return exchange
 
-    async def leave(self) -> None:
-        """Drop the connection without waiting for the answer."""
+    async def drop_connection(self) -> None:
+        """Close the connection without waiting for the answer."""
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
 
 
-class InFlight:
-    """Requests that are sent at once and not waited for."""
+class InFlightRequests:
+    """Sends requests and does not wait for their answers."""
 
     def __init__(self, client: "Client") -> None:
         self._client = client
-        self.pending: list[Pending] = []
+        self.pending: list[PendingRequest] = []
 
-    def __call__(self, *paths: str) -> list[Pending]:
-        """GET each path."""
-        return [self.send(Wanted("GET", path)) for path in paths]
+    def __call__(self, *paths: str) -> list[PendingRequest]:
+        """GET each path, all at once."""
+        return [self.send(RequestSpec("GET", path)) for path in paths]
 
-    def post(self, path: str, data: Any) -> Pending:
+    def post(self, path: str, data: Any) -> PendingRequest:
         """POST a JSON value."""
-        return self.send(Wanted("POST", path, json.dumps(data).encode(), JSON))
+        return self.send(RequestSpec("POST", path, json.dumps(data).encode(), JSON))
 
-    def send(self, wanted: Wanted) -> Pending:
+    def send(self, spec: RequestSpec) -> PendingRequest:
         """Send any request."""
-        self.pending.append(Pending(self._client, wanted))
+        self.pending.append(PendingRequest(self._client, spec))
         return self.pending[-1]
 
 
 class Client:
-    """Sends requests to one target, each on a connection of its own, so that no answer depends on another's connection."""
+    """Sends requests to one target, each on its own connection.
+
+    So no answer depends on the connection of another. `url` is `http://host:port`.
+    """
 
     def __init__(self, url: str, journal: Journal) -> None:
         self.url = url
         self._base = httpx.URL(url)
         self._journal = journal
-        self._mute: set[str] = (
-            set()
-        )  # endpoints that have let a whole deadline pass, and have not answered since
-        self._overdue: Exchange | None = None
+        self._http = _make_transport(keep_alive=0)
+        self._unresponsive: set[str] = set()  # endpoints that timed out and did not answer since
+        self._timed_out: Exchange | None = None  # of the present requirement
         self._requirement = ""
 
-    async def open(self) -> None:
-        """Make ready to send."""
-        self._http = _http(keep_alive=0)
-
     async def close(self) -> None:
-        """Drop every connection."""
+        """Close every connection."""
         await self._http.aclose()
 
-    def turn_to(self, url: str) -> None:
-        """Send to another address from now on: the target was started again, so what was overdue of the former decides no more."""
+    def switch_to(self, url: str) -> None:
+        """Send to another address from now on, and forget what timed out at the former one."""
         self.url = url
-        self._overdue = None
+        self._timed_out = None
         self._base = httpx.URL(url)
 
     def begin_probe(self, requirement: str) -> None:
-        """Begin a probe. An answer that is overdue decides its requirement, so nothing more is sent for that one."""
+        """Begin a probe of a requirement.
+
+        An answer that timed out decides its requirement: `send` sends nothing more for it.
+        """
         if requirement != self._requirement:
-            self._requirement, self._overdue = requirement, None
+            self._requirement, self._timed_out = requirement, None
 
     async def get(self, path: str, headers: tuple[tuple[str, str], ...] = ()) -> Exchange:
-        """GET a request target, written as it goes on the wire."""
-        return await self.send(Wanted("GET", path, headers=headers))
+        """GET a request target, which is sent as it is written."""
+        return await self.send(RequestSpec("GET", path, headers=headers))
 
     async def post(self, path: str, data: Any) -> Exchange:
         """POST a JSON value."""
@@ -137,146 +156,185 @@ class Client:
         self, path: str, content: bytes, content_type: str | None = JSON
     ) -> Exchange:
         """POST bytes as they are."""
-        return await self.send(Wanted("POST", path, content, content_type))
+        return await self.send(RequestSpec("POST", path, content, content_type))
 
-    async def all(self, *paths: str) -> list[Exchange]:
-        """GET several at once; their exchanges in the order of the paths."""
+    async def get_all(self, *paths: str) -> list[Exchange]:
+        """GET several paths at once. Returns the exchanges in the order of the paths."""
         return await asyncio.gather(*(self.get(path) for path in paths))
 
-    async def in_turn(self, paths: Iterable[str]) -> list[Exchange]:
-        """GET one after the other, over one connection as far as the target keeps it open."""
-        async with _http(keep_alive=1) as http:
-            return [await self.send(Wanted("GET", path), http) for path in paths]
+    async def get_in_turn(self, paths: Iterable[str]) -> list[Exchange]:
+        """GET one path after the other, on one connection as long as the target keeps it open."""
+        async with _make_transport(keep_alive=1) as http:
+            return [await self.send(RequestSpec("GET", path), http) for path in paths]
 
     @asynccontextmanager
     async def idle(self, count: int) -> AsyncIterator[None]:
-        """Keep this many connections open, each of which had its answer and sends nothing more."""
-        async with _http(keep_alive=count) as http:
-            await asyncio.gather(*(self.send(Wanted("GET", "/async"), http) for _ in range(count)))
+        """Keep so many connections open, each of which got an answer and sends nothing more."""
+        async with _make_transport(keep_alive=count) as http:
+            spec = RequestSpec("GET", "/async")
+            await asyncio.gather(*(self.send(spec, http) for _ in range(count)))
             yield
 
     @asynccontextmanager
-    async def in_flight(self) -> AsyncIterator[InFlight]:
-        """Yield what sends requests at once and goes on without their answers.
+    async def in_flight(self) -> AsyncIterator[InFlightRequests]:
+        """Yield an object that sends requests without waiting for their answers.
 
-        Their answers are waited for when the block ends, in an exception too, so whatever holds them belongs inside of it. A target
-        that is stuck in one of them after the other has them behind it when the next probe begins.
+        When the block ends, also by an exception, the answers are waited for: a target that is
+        stuck in a request must be done with it before the next probe begins. So whatever holds
+        the requests (a lock, a stub that does not answer) must end inside the block.
         """
-        sent = InFlight(self)
+        sent = InFlightRequests(self)
         try:
             yield sent
         finally:
-            await asyncio.gather(
-                *(request.answer() for request in sent.pending), return_exceptions=True
-            )
+            answers = (request.wait_for_answer() for request in sent.pending)
+            await asyncio.gather(*answers, return_exceptions=True)
 
-    def deadline_of(self, wanted: Wanted) -> float:
-        """How long an answer may take: shorter of an endpoint that is mute."""
-        return (
-            timeouts.DEADLINE_AFTER_A_MISSED_ONE
-            if wanted.endpoint in self._mute
-            else timeouts.ANSWER_DEADLINE
-        )
+    def time_limit_for(self, spec: RequestSpec) -> float:
+        """Seconds that an answer may take: fewer for an unresponsive endpoint."""
+        if spec.endpoint in self._unresponsive:
+            return timeouts.DEADLINE_AFTER_A_MISSED_ONE
+        return timeouts.ANSWER_DEADLINE
 
-    async def send(self, wanted: Wanted, http: httpx.AsyncHTTPTransport | None = None) -> Exchange:
-        """Send a request and wait for its answer; an exchange without one if the deadline passes."""
-        if self._overdue:
-            return self._overdue
-        exchange = await self.exchange(
-            wanted, asyncio.timeout(self.deadline_of(wanted)), asyncio.Event(), http
-        )
-        if self.note(wanted, exchange):
-            self._overdue = exchange
+    async def send(
+        self, spec: RequestSpec, http: httpx.AsyncHTTPTransport | None = None
+    ) -> Exchange:
+        """Send a request and wait for its answer.
+
+        Returns an exchange that timed out if no answer came; later calls for the same requirement
+        return that one without sending anything.
+        """
+        if self._timed_out:
+            return self._timed_out
+        limit = asyncio.timeout(self.time_limit_for(spec))
+        exchange = await self.perform_exchange(spec, limit, asyncio.Event(), http)
+        if self.note_timeout(spec, exchange):
+            self._timed_out = exchange
         return exchange
 
-    def note(self, wanted: Wanted, exchange: Exchange) -> bool:
-        """Keep in mind whether an endpoint is mute, and say so."""
-        is_mute = exchange.failure is not None and exchange.failure.startswith(OVERDUE)
-        (self._mute.add if is_mute else self._mute.discard)(wanted.endpoint)
-        return is_mute
+    def note_timeout(self, spec: RequestSpec, exchange: Exchange) -> bool:
+        """Remember whether an endpoint is unresponsive. Returns whether the exchange timed out."""
+        if exchange.failure_kind is FailureKind.TIMED_OUT:
+            self._unresponsive.add(spec.endpoint)
+            return True
+        self._unresponsive.discard(spec.endpoint)
+        return False
 
-    async def exchange(
+    async def perform_exchange(
         self,
-        wanted: Wanted,
+        spec: RequestSpec,
         limit: asyncio.Timeout,
-        entered: asyncio.Event,
+        is_timed: asyncio.Event,
         http: httpx.AsyncHTTPTransport | None = None,
     ) -> Exchange:
-        """Send one request and record what comes of it until the limit, which may be moved; `entered` tells when it may."""
+        """Send one request and record what comes of it until `limit`.
+
+        The limit may be rescheduled once `is_timed` is set. Raises CancelledError, after which the
+        connection is closed and nothing is recorded.
+        """
         began = self._journal.now()
-        status, answered, body, failure = None, [], b"", None
-        request = self._request(wanted)
-        entering = asyncio.get_running_loop().time()
-        try:
-            async with limit:
-                entered.set()
-                response = await (http or self._http).handle_async_request(request)
-                status, answered = response.status_code, response.headers.multi_items()
-                try:
-                    body, failure = await _read(response)
-                finally:
-                    await response.aclose()
-        except TimeoutError:
-            waited = (limit.when() or entering) - entering
-            failure = (
-                f"{OVERDUE} {waited:.0f} s"
-                if status is None
-                else f"{OVERDUE} {waited:.0f} s: the body does not end"
-            )
-        except httpx.HTTPError as error:
-            failure = (
-                f"no answer: {_said(error)}"
-                if status is None
-                else f"the answer broke off: {_said(error)}"
-            )
+        received = await self._receive(spec, limit, is_timed, http or self._http)
         return self._journal.record(
             Exchange,
             at=began,
-            method=wanted.method,
+            method=spec.method,
             url=self.url,
-            target=wanted.path,
-            sent=wanted.content,
-            sent_type=wanted.content_type,
-            sent_headers=wanted.headers,
-            status=status,
-            headers=tuple((name.lower(), value) for name, value in answered),
-            body=body,
-            failure=failure,
+            target=spec.path,
+            sent=spec.content,
+            sent_type=spec.content_type,
+            sent_headers=spec.headers,
+            status=received.status,
+            headers=received.headers,
+            body=received.body,
+            failure=received.failure,
+            failure_kind=received.failure_kind,
             ended=self._journal.now(),
         )
 
-    def _request(self, wanted: Wanted) -> httpx.Request:
-        content_type = {"Content-Type": wanted.content_type} if wanted.content_type else {}
-        url = self._base.copy_with(raw_path=wanted.path.encode("ascii"))
-        headers = {**HEADERS, **content_type, **dict(wanted.headers)}
-        request = httpx.Request(wanted.method, url, headers=headers, content=wanted.content or None)
-        if wanted.method in TAKING_A_BODY and not wanted.content:
+    async def _receive(
+        self,
+        spec: RequestSpec,
+        limit: asyncio.Timeout,
+        is_timed: asyncio.Event,
+        http: httpx.AsyncHTTPTransport,
+    ) -> "_Received":
+        received = _Received()
+        request = self._make_request(spec)
+        began = asyncio.get_running_loop().time()
+        try:
+            async with limit:
+                is_timed.set()
+                response = await http.handle_async_request(request)
+                received.read_head(response)
+                try:
+                    await received.read_body(response)
+                finally:
+                    await response.aclose()
+        except TimeoutError:
+            received.fail_by_timeout((limit.when() or began) - began)
+        except httpx.HTTPError as error:
+            received.fail_by_error(error)
+        return received
+
+    def _make_request(self, spec: RequestSpec) -> httpx.Request:
+        content_type = {"Content-Type": spec.content_type} if spec.content_type else {}
+        url = self._base.copy_with(raw_path=spec.path.encode("ascii"))
+        headers = {**HEADERS, **content_type, **dict(spec.headers)}
+        request = httpx.Request(spec.method, url, headers=headers, content=spec.content or None)
+        if spec.method in METHODS_WITH_BODY and not spec.content:
             request.headers["Content-Length"] = "0"
         return request
 
 
-def _http(keep_alive: int) -> httpx.AsyncHTTPTransport:
-    """What sends. There is no client around it: cookies and redirects are not followed, and deadlines are ours, so that they can be moved."""
+@dataclass
+class _Received:
+    """What was received of one answer so far, and why it is not complete."""
+
+    status: int | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    failure: str | None = None
+    failure_kind: FailureKind | None = None
+
+    def read_head(self, response: httpx.Response) -> None:
+        """Take over the status and the headers, their names in lower case."""
+        self.status = response.status_code
+        self.headers = tuple(
+            (name.lower(), value) for name, value in response.headers.multi_items()
+        )
+
+    async def read_body(self, response: httpx.Response) -> None:
+        """Read the body to its end, or to BODY_LIMIT bytes."""
+        chunks: list[bytes] = []
+        size = 0
+        async for chunk in response.aiter_bytes():
+            size += len(chunk)
+            if size > timeouts.BODY_LIMIT:
+                self.failure_kind = FailureKind.TOO_LARGE
+                self.failure = f"the body goes on after {timeouts.BODY_LIMIT // 2**20} MiB"
+                break
+            chunks.append(chunk)
+        self.body = b"".join(chunks)
+
+    def fail_by_timeout(self, seconds: float) -> None:
+        """Note that the answer was not complete after so many seconds."""
+        self.failure_kind = FailureKind.TIMED_OUT
+        self.failure = f"no complete answer within {seconds:.0f} s"
+        if self.status is not None:
+            self.failure += ": the body does not end"
+
+    def fail_by_error(self, error: httpx.HTTPError) -> None:
+        """Note that the connection failed."""
+        reason = (FailureKind.OTHER, str(error) or type(error).__name__)
+        self.failure_kind, text = CONNECTION_ERRORS.get(type(error), reason)
+        self.failure = f"{'no answer' if self.status is None else 'the answer broke off'}: {text}"
+
+
+def _make_transport(keep_alive: int) -> httpx.AsyncHTTPTransport:
+    """Make a transport that keeps so many idle connections open.
+
+    It is used without httpx's client: cookies are not kept, redirects are not followed, and the
+    time limits are our own, because they must be movable. No certificate is verified.
+    """
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=keep_alive)
-    return httpx.AsyncHTTPTransport(
-        verify=False, trust_env=False, limits=limits
-    )  # no TLS here, so no context for it
-
-
-async def _read(response: httpx.Response) -> tuple[bytes, str | None]:
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in response.aiter_bytes():
-        size += len(chunk)
-        if size > timeouts.BODY_LIMIT:
-            return b"".join(chunks), f"the body goes on after {timeouts.BODY_LIMIT // 2**20} MiB"
-        chunks.append(chunk)
-    return b"".join(chunks), None
-
-
-def _said(error: Exception) -> str:
-    return {
-        "ConnectError": "the connection was refused",
-        "ReadError": "the connection was reset",
-        "RemoteProtocolError": "the connection was closed or carried no HTTP",
-    }.get(type(error).__name__, str(error) or type(error).__name__)
+    return httpx.AsyncHTTPTransport(verify=False, trust_env=False, limits=limits)

@@ -1,11 +1,16 @@
-"""The wire contract by Schemathesis: it generates the requests and checks the answers, and our own client sends them.
+"""Requests that Schemathesis generates from the wire contract, and its checks of the answers.
 
-So nothing in a request tells that a schema tester made it: of what it would send, only method, target, body and content type
-are taken. What it generates from is spec/openapi.yaml, never a document of the target's.
+Our own client sends the requests. Only the method, the target, the body and the content type are
+taken from Schemathesis, so nothing in a request shows that a schema tester made it. The contract is
+spec/openapi.yaml, never a document of the target.
+
+Two things of Schemathesis are used that are not in its public names (`schemathesis.__all__`), both
+in this module: its registry of checks by name (`checks.CHECKS`, `checks.load_all_checks`), because
+only it shows that a new release has a check that no requirement judges; and the attribute
+`generation.codec` of a configuration, which has no other access.
 """
 
 import re
-from collections.abc import Sequence
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -16,14 +21,13 @@ import schemathesis
 from hypothesis.strategies import SearchStrategy
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
-from schemathesis.config import SchemathesisConfig
-from schemathesis.core.failures import FailureGroup
+from schemathesis.errors import FailureGroup
 
-from conformance.client.http import Wanted
+from conformance.client.http import RequestSpec
 from conformance.core.evidence import Exchange
 from conformance.spec.catalogue import FOLDER
 
-# Every check of Schemathesis's, by name: which requirement it judges, or why it is off.
+# Every check of Schemathesis by name: the requirement that it judges, or why it is off.
 JUDGED_BY = {
     "status_code_conformance": "HTTP-2",
     "content_type_conformance": "HTTP-2",
@@ -33,62 +37,62 @@ JUDGED_BY = {
     "not_a_server_error": "HTTP-3",
 }
 OFF = {
-    "negative_data_rejection": "DB-5 and TASK-8 say what is rejected; spellings of integers such as 1.0 are the implementation's choice",
+    "negative_data_rejection": (
+        "DB-5 and TASK-8 say what is rejected. "
+        "Spellings of integers such as 1.0 are the implementation's choice."
+    ),
     "missing_required_header": "the contract requires no header",
     "unsupported_method": "HTTP-5 judges other methods",
     "allow_header_conformance": "HTTP-5 judges the Allow header",
     "use_after_free": "the contract deletes nothing",
     "ensure_resource_availability": "the contract creates nothing that can be read again",
-    "ignored_auth": "the contract knows no authentication",
-    "object_level_authorization": "the contract knows no owners",
+    "ignored_auth": "the contract has no authentication",
+    "object_level_authorization": "the contract has no owners",
 }
 
-TAKING_INPUT = (
-    "/items/",
-    "/items/{item_id}",
-    "/process-data/",
-)  # what takes none has no invalid request
-_OWN_ENCODING = (
-    "content-encoding",
-    "transfer-encoding",
-    "content-length",
-)  # our client has undone these
-_INTEGER = re.compile(r"/items/[+-]?[\d_]{9,}")
+# The paths that take input. The others have no invalid request.
+PATHS_WITH_INPUT = ("/items/", "/items/{item_id}", "/process-data/")
+
+# What our client has undone when an exchange is recorded.
+_ENCODING_HEADERS = ("content-encoding", "transfer-encoding", "content-length")
+_LARGE_INTEGER = re.compile(r"/items/[+-]?[\d_]{9,}")
+_LONGEST_LINE = 300  # characters of what one check says
 
 
 @cache
-def operations() -> dict[str, Any]:
-    """The operations of the contract by path."""
-    config = SchemathesisConfig()
-    config.projects.default.generation.codec = (
-        None  # all that UTF-8 can carry, without a table of it that takes 2 s and 200 MB to make
-    )
+def load_operations() -> dict[str, Any]:
+    """The operations of the contract by path, as Schemathesis has them.
+
+    An explicit configuration is passed. Without one, Schemathesis reads `schemathesis.toml` from
+    the folder of the caller, and a file there would decide a verdict.
+    """
+    config = schemathesis.Config()
+    # None allows all that UTF-8 can carry. A codec needs a table that takes 2 s and 200 MB to make.
+    config.projects.default.generation.codec = None
     schema = schemathesis.openapi.from_path(FOLDER / "openapi.yaml", config=config)
     found: list[Any] = [result.ok() for result in schema.get_all_operations()]  # type: ignore[union-attr]
     return {operation.path: operation for operation in found}
 
 
 @cache
-def cases(path: str) -> SearchStrategy[Case[Any]]:
-    """Requests of one operation: valid ones, and invalid ones where there can be any."""
-    operation = operations()[path]
-    valid: SearchStrategy[Case[Any]] = operation.as_strategy(
+def generate_cases(path: str) -> SearchStrategy[Case[Any]]:
+    """A strategy for requests of one operation: valid ones, and invalid ones if it takes input."""
+    operation = load_operations()[path]
+    strategy: SearchStrategy[Case[Any]] = operation.as_strategy(
         generation_mode=GenerationMode.POSITIVE
     )
-    return (
-        valid | operation.as_strategy(generation_mode=GenerationMode.NEGATIVE)
-        if path in TAKING_INPUT
-        else valid
-    )
+    if path in PATHS_WITH_INPUT:
+        strategy |= operation.as_strategy(generation_mode=GenerationMode.NEGATIVE)
+    return strategy
 
 
-def wanted(case: Case[Any]) -> Wanted:
-    """The request that a case stands for, without the marks of who made it."""
-    words = case.as_transport_kwargs(base_url="http://target")
-    prepared = requests.Request(**words).prepare()
+def make_request(case: Case[Any]) -> RequestSpec:
+    """The request of a case, without what Schemathesis adds to name itself."""
+    arguments = case.as_transport_kwargs(base_url="http://target")
+    prepared = requests.Request(**arguments).prepare()
     body: Any = prepared.body or b""
     content_type: Any = prepared.headers.get("Content-Type")
-    return Wanted(
+    return RequestSpec(
         str(prepared.method),
         str(prepared.path_url),
         body.encode() if isinstance(body, str) else bytes(body),
@@ -96,26 +100,28 @@ def wanted(case: Case[Any]) -> Wanted:
     )
 
 
-def is_judged_elsewhere(request: Wanted) -> bool:
-    """Whether the request is another requirement's own: an id beyond the column's type (DB-10), kombu's notation (TASK-16)."""
-    return bool(_INTEGER.fullmatch(request.path)) or b"__type__" in request.content
+def is_judged_elsewhere(request: RequestSpec) -> bool:
+    """Whether another requirement judges the request.
+
+    These are an id beyond the type of the column (DB-10) and the notation of kombu (TASK-16).
+    """
+    return bool(_LARGE_INTEGER.fullmatch(request.path)) or b"__type__" in request.content
 
 
-def disagreement(case: Case[Any], exchange: Exchange, requirement: str) -> str | None:
-    """What the checks of a requirement say against an answer, in a line; None where they say nothing."""
+def find_disagreement(case: Case[Any], exchange: Exchange, requirement: str) -> str | None:
+    """What the checks of a requirement find wrong with an answer, in one line; None if nothing."""
     load_all_checks()
-    checks: list[Any] = [
-        CHECKS.get_one(name) for name, judged_by in JUDGED_BY.items() if judged_by == requirement
-    ]
+    names = (name for name, judged_by in JUDGED_BY.items() if judged_by == requirement)
+    checks: list[Any] = [CHECKS.get_one(name) for name in names]
     try:
-        case.validate_response(_response(exchange), checks=checks)
+        case.validate_response(_make_response(exchange), checks=checks)
     except FailureGroup as found:
-        return "; ".join(_said(failure) for failure in found.exceptions)
+        return "; ".join(_format_failure(failure) for failure in found.exceptions)
     return None
 
 
-def _response(exchange: Exchange) -> httpx.Response:
-    headers = [(name, value) for name, value in exchange.headers if name not in _OWN_ENCODING]
+def _make_response(exchange: Exchange) -> httpx.Response:
+    headers = [(name, value) for name, value in exchange.headers if name not in _ENCODING_HEADERS]
     request = httpx.Request(exchange.method, exchange.url + exchange.target)
     response = httpx.Response(
         exchange.status or 0, headers=headers, content=exchange.body, request=request
@@ -124,8 +130,6 @@ def _response(exchange: Exchange) -> httpx.Response:
     return response
 
 
-def _said(failure: Any) -> str:
-    lines: Sequence[str] = [
-        line.strip() for line in str(failure.message).splitlines() if line.strip()
-    ]
-    return f"{failure.title}: {' '.join(lines)}"[:300]
+def _format_failure(failure: Any) -> str:
+    lines = (line.strip() for line in str(failure.message).splitlines())
+    return f"{failure.title}: {' '.join(filter(None, lines))}"[:_LONGEST_LINE]

@@ -2,36 +2,18 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 from conformance.core.errors import WrongUsage
+from conformance.judging.result import KnownFailure
 from conformance.spec.catalogue import Level, Requirement
 
 KEY = "known-failures"
 KEYS = ("id", "reason", "expires", "fingerprint")
 
 
-@dataclass(frozen=True)
-class Known:
-    """An entry of the list: a requirement that is expected to fail, and why; until when and in which way, where that is said."""
-
-    id: str
-    reason: str
-    expires: date | None = None  # the last day on which it holds
-    fingerprint: str | None = None
-
-    def has_expired(self, today: date) -> bool:
-        """Whether its last day is over."""
-        return self.expires is not None and today > self.expires
-
-    def means(self, fingerprint: str | None) -> bool:
-        """Whether it is a failure with this fingerprint that it speaks of."""
-        return self.fingerprint in (None, fingerprint)
-
-
-def entries(listed: Any, catalogue: Mapping[str, Requirement]) -> tuple[Known, ...]:
+def entries(listed: Any, catalogue: Mapping[str, Requirement]) -> tuple[KnownFailure, ...]:
     """The entries of a list as TOML has it. Raises WrongUsage, in one sentence, for a mistake in one of them."""
     if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
         raise WrongUsage(f"{KEY} wants tables, each of which begins with [[{KEY}]]; got {listed!r}")
@@ -44,13 +26,13 @@ def entries(listed: Any, catalogue: Mapping[str, Requirement]) -> tuple[Known, .
     return found
 
 
-def _entry(table: Mapping[str, Any], catalogue: Mapping[str, Requirement]) -> Known:
+def _entry(table: Mapping[str, Any], catalogue: Mapping[str, Requirement]) -> KnownFailure:
     if unknown := [key for key in table if key not in KEYS]:
         raise WrongUsage(
             f"{KEY} has no use for {', '.join(unknown)}; an entry may say {', '.join(KEYS)}"
         )
     name = _id(table.get("id"), catalogue)
-    return Known(
+    return KnownFailure(
         name,
         _reason(name, table.get("reason")),
         _date(name, table.get("expires")),

@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from conformance.config import settings_file
-from conformance.config.known_failures import Known
 from conformance.core.errors import WrongUsage
+from conformance.judging.result import KnownFailure
 from conformance.spec.catalogue import PREFIXES, Level, Requirement
 
 REFERENCE_APP = "reference_impl.app:app"
@@ -160,7 +160,7 @@ class Options:
     record: Path | None
     html: Path | None
     steps: str | None  # CONC-11's program, in place of a search
-    known_failures: tuple[Known, ...]
+    known_failures: tuple[KnownFailure, ...]
     flags: tuple[str, ...]  # the command line that gives the same target again
 
     @property

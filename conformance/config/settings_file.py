@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from conformance.config import known_failures
-from conformance.config.known_failures import Known
 from conformance.core.errors import WrongUsage
+from conformance.judging.result import KnownFailure
 from conformance.spec.catalogue import Requirement
 
 
@@ -17,7 +17,7 @@ class Settings:
     """What a file says: values in place of flags, and the failures that are known."""
 
     values: Mapping[str, str]  # by the name of the flag
-    known_failures: tuple[Known, ...] = ()
+    known_failures: tuple[KnownFailure, ...] = ()
 
 
 def read(folder: Path, flags: Mapping[str, str], catalogue: Mapping[str, Requirement]) -> Settings:

@@ -1,42 +1,67 @@
-"""The families of blame, told along a run's lifecycle: who may raise what, and what becomes of it.
+"""The kinds of failure: who is to blame, who may raise what, and which verdict it becomes.
 
-====================  ==============================  =====================================  ==========================
-family                means                           raised by                              becomes
-====================  ==============================  =====================================  ==========================
-`WrongUsage`          the caller is wrong             options, and the first start of all    exit status 4, no verdicts
-`BrokenTestbed`       the testbed or our own code is  testbed, client, probes                ERROR
-`Violation`           the target is wrong             expectations and probes, on evidence   FAIL
-`NoEvidence`          nobody is; it cannot be seen    probes, for want of a channel          INCONCLUSIVE
-====================  ==============================  =====================================  ==========================
+===============  =============================  ================================  ==============
+exception        meaning                        raised by                         becomes
+===============  =============================  ================================  ==============
+`WrongUsage`     the caller made a mistake      options, the first start of all   exit status 4
+`BrokenTestbed`  the testbed or our code broke  testbed, client, probes           ERROR
+`Violation`      the target is wrong            assertions, probes, on evidence   FAIL
+`NoEvidence`     it could not be observed       probes, checks of channels        INCONCLUSIVE
+`NotApplicable`  the target has no such thing   checks of channels, reading code  NOT_APPLICABLE
+===============  =============================  ================================  ==============
 
-Anything else that a probe raises is our own defect, and an ERROR.
+Any other exception that a probe raises is a defect of the suite, and an ERROR.
+
+`NoEvidence` and `NotApplicable` differ in whether another run could judge the requirement. What
+another option, or another attempt, would show is `NoEvidence`. What this target does not have, in
+whatever way it is judged, is `NotApplicable`.
 """
 
 from collections.abc import Sequence
 
 from conformance.core.evidence import Fact
+from conformance.spec.catalogue import Channel
 
 
 class WrongUsage(Exception):
-    """The caller asked for what cannot be: one sentence that says what was wanted and what to do."""
+    """The caller asked for something impossible. One sentence: what was expected, what to do."""
 
 
 class BrokenTestbed(Exception):
-    """Postgres, Redis, the upstream stub or our own code failed; the target is not to blame."""
+    """Postgres, Redis, the upstream stub or our own code failed. The target is not to blame."""
 
 
 class NoEvidence(Exception):
-    """A situation that could not be produced or seen; the message says what to pass to get it."""
+    """A situation could not be produced or observed.
+
+    `missing` are the channels that this run does not have. Where there are any, the message says
+    which options would provide them.
+    """
+
+    def __init__(self, message: str, missing: Sequence[Channel] = ()) -> None:
+        super().__init__(message)
+        self.missing = tuple(missing)
+
+
+class NotApplicable(Exception):
+    """The requirement is about something that this target does not have. The message says what."""
 
 
 class Violation(Exception):
-    """The target does not do what a requirement says, shown by evidence."""
+    """The target does not do what a requirement says, as the evidence shows.
+
+    `likely_cause` says where to look. Without one, reports show the requirement's usual cause.
+    """
 
     def __init__(
-        self, expected: str, got: str, evidence: Sequence[Fact] = (), look_at: str | None = None
+        self,
+        expected: str,
+        got: str,
+        evidence: Sequence[Fact] = (),
+        likely_cause: str | None = None,
     ) -> None:
         super().__init__(f"expected {expected}, got {got}")
         self.expected = expected
         self.got = got
         self.evidence = tuple(evidence)
-        self.look_at = look_at
+        self.likely_cause = likely_cause

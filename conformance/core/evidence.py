@@ -6,12 +6,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from enum import StrEnum, auto
 from typing import Any, TypeVar
 
-from conformance.spec.model import shown
+from conformance.spec.model import format_value
 
-OVERDUE = "no complete answer within"  # how the failure of an exchange begins that was given up waiting for
 SHOWN = 200  # characters of a body in a one-line summary
+NOT_RECORDED = {"recorded": False}  # metadata of a field that a live run alone has
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +28,24 @@ class Fact:
         raise NotImplementedError
 
 
+class FailureKind(StrEnum):
+    """Why an exchange has no complete answer."""
+
+    TIMED_OUT = auto()
+    REFUSED = auto()  # nothing accepted the connection
+    RESET = auto()
+    CLOSED_OR_NOT_HTTP = auto()  # one error of httpx stands for both
+    TOO_LARGE = auto()  # the body is longer than BODY_LIMIT
+    OTHER = auto()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Exchange(Fact):
-    """A request to the target and what came of it; `status` is None where no answer came, and `failure` says why."""
+    """A request to the target and what came of it.
+
+    `status` is None where no answer came. `failure` says in words why there is no complete answer,
+    and is what a record keeps. `failure_kind` is None in an exchange that was read from a record.
+    """
 
     method: str
     url: str  # http://host:port
@@ -42,6 +58,7 @@ class Exchange(Fact):
     failure: str | None
     ended: float
     sent_headers: tuple[tuple[str, str], ...] = ()  # beside those that every request has
+    failure_kind: FailureKind | None = field(default=None, metadata=NOT_RECORDED)
 
     @property
     def answered(self) -> bool:
@@ -49,9 +66,9 @@ class Exchange(Fact):
         return self.status is not None and self.failure is None
 
     @property
-    def hung_up(self) -> bool:
-        """Whether the connection was refused or went away, as it does when the process ends."""
-        return self.failure is not None and not self.failure.startswith(OVERDUE)
+    def is_broken_off(self) -> bool:
+        """Whether it failed before its time limit, as it does when the process ends."""
+        return self.failure_kind not in (None, FailureKind.TIMED_OUT)
 
     @property
     def media_type(self) -> str:
@@ -109,7 +126,7 @@ class LogLine(Fact):
 
     @property
     def summary(self) -> str:
-        return f"{self.process} printed {shown(self.text)} (line {self.number})"
+        return f"{self.process} printed {format_value(self.text)} (line {self.number})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +152,7 @@ class QueuedMessage(Fact):
 
     @property
     def summary(self) -> str:
-        return f"list {self.key!r} holds task {self.task_id} with {shown(self.arguments)} (message {self.number})"
+        return f"list {self.key!r} holds task {self.task_id} with {format_value(self.arguments)} (message {self.number})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,11 +210,12 @@ class Journal:
 
 
 def as_plain(fact: Fact) -> dict[str, Any]:
-    """A fact as plain data: its kind in snake case and its fields."""
+    """A fact as plain data: its kind in snake case and its fields, except those NOT_RECORDED."""
     kind = "".join(
         f"_{letter.lower()}" if letter.isupper() else letter for letter in type(fact).__name__
     ).lstrip("_")
-    return {"kind": kind, **{item.name: getattr(fact, item.name) for item in fields(fact)}}
+    recorded = (item.name for item in fields(fact) if item.metadata.get("recorded", True))
+    return {"kind": kind, **{name: getattr(fact, name) for name in recorded}}
 
 
 def _text(body: bytes) -> str:

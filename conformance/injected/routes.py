@@ -13,6 +13,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+NO_ROUTES = 4  # exit status: the application is none that has routes
+
 
 def is_coroutine(call: Any) -> bool:
     """Whether a call of this is awaited, as Starlette tells: through partials, and by `__call__`."""
@@ -29,7 +31,7 @@ def routed(application: Any) -> Any:
         if hasattr(application, "routes"):
             return application
         application = getattr(application, "app", None)
-    raise SystemExit
+    raise SystemExit(NO_ROUTES)
 
 
 def dependencies(dependant: Any) -> Iterator[dict[str, Any]]:

@@ -1,1 +1,1 @@
-"""From evidence to verdicts, claims and an exit status. It opens nothing."""
+"""From evidence to verdicts, claims and an exit status. Nothing here does any I/O."""

@@ -1,4 +1,4 @@
-"""Expectations: functions of evidence that raise a Violation where a fact is not what the specification says."""
+"""Assertions: functions of evidence that raise a Violation if a fact is not as specified."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -6,14 +6,14 @@ from typing import Any, NoReturn
 
 from conformance.core.errors import NoEvidence, Violation
 from conformance.core.evidence import Exchange, Fact, Observation
-from conformance.spec.model import Answer, difference, shown
+from conformance.spec.model import Answer, find_difference, format_value
 
 
 def expect(exchange: Exchange, answer: Answer, *also: Fact) -> None:
     """The exchange is this answer, in status and in the meaning of its JSON body."""
-    wanted = f"{answer.status} {shown(answer.body, 300)}"
+    wanted = f"{answer.status} {format_value(answer.body, 300)}"
     expect_status(exchange, (answer.status,), wanted, *also)
-    if found := difference(answer.body, body_of(exchange, wanted, *also)):
+    if found := find_difference(answer.body, body_of(exchange, wanted, *also)):
         raise Violation(wanted, f"{exchange.outcome} — {found}", (exchange, *also))
 
 
@@ -35,7 +35,10 @@ def expect_same(exchange: Exchange, other: Exchange) -> None:
 
 
 def body_of(exchange: Exchange, wanted: str, *also: Fact) -> Any:
-    """The JSON value of a body; RFC 8259 leaves no room for NaN, Infinity and other encodings than UTF-8."""
+    """The JSON value of a body. Raises Violation if it is not JSON.
+
+    RFC 8259 allows no NaN, no Infinity and no encoding but UTF-8.
+    """
     try:
         return json.loads(exchange.body.decode("utf-8"), parse_constant=_reject)
     except (ValueError, RecursionError) as error:
@@ -45,32 +48,39 @@ def body_of(exchange: Exchange, wanted: str, *also: Fact) -> Any:
 
 
 def require(
-    condition: bool, expected: str, got: str, evidence: Sequence[Fact], look_at: str | None = None
+    condition: bool,
+    expected: str,
+    got: str,
+    evidence: Sequence[Fact],
+    likely_cause: str | None = None,
 ) -> None:
-    """The condition holds of the evidence."""
+    """The condition holds, as the evidence shows. Raises Violation if not."""
     if not condition:
-        raise Violation(expected, got, evidence, look_at)
+        raise Violation(expected, got, evidence, likely_cause)
 
 
 def blocked(
     expected: str, got: str, evidence: Sequence[Fact], stack: Observation | None
 ) -> NoReturn:
-    """A held situation was not as required; where the event loop is stuck in a line of the target's, say so."""
+    """Raise the Violation that something was held up, with the line that blocks the event loop.
+
+    `stack` shows that line. It is None if the loop is not blocked.
+    """
     if stack is None:
         raise Violation(expected, got, evidence)
     raise Violation(
         expected,
         got,
         (*evidence, stack),
-        look_at=f"{stack.data['line']}, which blocks the event loop",
+        likely_cause=f"{stack.data['line']}, which blocks the event loop",
     )
 
 
 def no_evidence_unless(condition: bool, why: str) -> None:
-    """The situation that a probe needs could be produced."""
+    """The situation that a probe needs could be produced. Raises NoEvidence if not."""
     if not condition:
         raise NoEvidence(why)
 
 
 def _reject(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON value")
+    raise ValueError(f"{constant} is not a JSON value")

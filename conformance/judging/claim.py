@@ -1,15 +1,17 @@
-"""The claim: the highest that the verdicts establish, as data and as a sentence in any language. Pure functions.
+"""The claim: the highest that the verdicts establish, as data and as a sentence. Pure functions.
 
-A known failure is a failure to a claim. What would be established but for those, its exceptions, stands beside it.
+A known failure is a failure to a claim. What would be established if the known failures had
+passed is said beside it. What is not applicable counts neither for nor against.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from conformance.judging.verdict import Status, Verdict
+from conformance.judging.result import RequirementResult
+from conformance.judging.verdict import Status
 from conformance.spec.catalogue import Level, Requirement
 
-LISTED = 5  # names that a claim lists before it says "…"
+LISTED = 5  # ids that a claim lists before it says "…"
 
 
 @dataclass(frozen=True)
@@ -20,28 +22,34 @@ class Tally:
     total: int
     failed: tuple[str, ...] = ()
     unjudged: tuple[str, ...] = ()
-    known: tuple[str, ...] = ()  # failed as they are listed
+    known: tuple[str, ...] = ()  # failed, and are listed as known
+    not_applicable: tuple[str, ...] = ()
 
     @property
-    def passed_but_for_known(self) -> bool:
-        """Whether all did that are not known to fail."""
+    def applicable(self) -> int:
+        """How many of them apply to the target."""
+        return self.total - len(self.not_applicable)
+
+    @property
+    def passed_except_known(self) -> bool:
+        """Whether all passed that apply and are not known to fail."""
         return not self.failed and not self.unjudged
 
     @property
     def passed(self) -> bool:
-        """Whether all of them did."""
-        return self.passed_but_for_known and not self.known
+        """Whether all passed that apply."""
+        return self.passed_except_known and not self.known
 
 
 @dataclass(frozen=True)
 class Phrases:
-    """What the sentence of a claim is made of, in one language: in English, where nothing else is said."""
+    """What the sentence of a claim is made of, in one language. The defaults are English."""
 
     broken: str = "no claim: the suite or its testbed failed, so this run says nothing"
     partial: str = "no claim: {selected} of {catalogued} requirements were selected"
     not_counted: str = "{known} not counted"
     established: str = "{claim} is established: {passed} passed"
-    but_for: str = "{claim} is established but for {known}: {passed} passed"
+    except_known: str = "{claim} is established except for {known}: {passed} passed"
     every: str = "all {total} {level}"
     others: str = "the other {total} {level}"
     one_known: str = "1 known failure ({names})"
@@ -51,6 +59,10 @@ class Phrases:
     failed: str = "{count} ({names}) failed"
     unjudged: str = "{count} ({names}) could not be judged"
     as_known: str = "{count} ({names}) failed as known"
+    level: str = "{level}"
+    applicable_level: str = "{level} that apply"
+    one_not_applicable: str = ", {count} is not applicable"
+    many_not_applicable: str = ", {count} are not applicable"
     together: str = " and "
     then: str = "; "
     comma: str = ", "
@@ -62,7 +74,11 @@ ENGLISH = Phrases()
 
 @dataclass(frozen=True)
 class Claim:
-    """What a run establishes. Without a tally of the MUSTs nothing: it broke, or not all were selected; one of the SHOULDs may lack."""
+    """What a run establishes.
+
+    Without a tally of the MUSTs it establishes nothing: it broke, or did not select them all. The
+    tally of the SHOULDs is None if they were not all selected.
+    """
 
     selected: int
     catalogued: int
@@ -79,50 +95,62 @@ class Claim:
         return "robust" if self.shoulds and self.shoulds.passed else "core"
 
     @property
-    def but_for_exceptions(self) -> str | None:
-        """The same, if the known failures had passed."""
-        if self.musts is None or not self.musts.passed_but_for_known:
+    def name_with_exceptions(self) -> str | None:
+        """The name if the known failures had passed."""
+        if self.musts is None or not self.musts.passed_except_known:
             return None
-        return "robust" if self.shoulds and self.shoulds.passed_but_for_known else "core"
+        return "robust" if self.shoulds and self.shoulds.passed_except_known else "core"
 
     @property
     def sentence(self) -> str:
         """The claim and why, in one English sentence."""
-        return self.said(ENGLISH)
+        return self.phrase(ENGLISH)
 
-    def said(self, phrases: Phrases) -> str:
+    def phrase(self, phrases: Phrases) -> str:
         """The claim and why, in one sentence of these phrases."""
         if self.broken:
             return phrases.broken
         if self.musts is None:
-            partial = phrases.partial.format(selected=self.selected, catalogued=self.catalogued)
-            not_counted = phrases.then + phrases.not_counted.format(
-                known=_known(phrases, self.exceptions)
-            )
-            return partial + (not_counted if self.exceptions else "")
-        core = _part(phrases, "core", self.musts, self.musts.known, phrases.no_core)
-        if self.shoulds is None or not self.musts.passed_but_for_known:
+            return self._phrase_partial(phrases)
+        core = _phrase_level(phrases, "core", self.musts, self.musts.known)
+        if self.shoulds is None or not self.musts.passed_except_known:
             return core
-        return (
-            core
-            + phrases.then
-            + _part(phrases, "robust", self.shoulds, self.exceptions, phrases.no_robust)
-        )
+        robust = _phrase_level(phrases, "robust", self.shoulds, self.exceptions)
+        return core + phrases.then + robust
+
+    def _phrase_partial(self, phrases: Phrases) -> str:
+        partial = phrases.partial.format(selected=self.selected, catalogued=self.catalogued)
+        if not self.exceptions:
+            return partial
+        known = _phrase_known(phrases, self.exceptions)
+        return partial + phrases.then + phrases.not_counted.format(known=known)
 
 
-def _part(phrases: Phrases, claim: str, tally: Tally, known: Sequence[str], otherwise: str) -> str:
-    """Whether the claim of a level is established by its own requirements, but for what is known to fail."""
-    if not tally.passed_but_for_known:
-        return otherwise.format(
-            total=tally.total, level=tally.level, missed=_missed(phrases, tally)
-        )
-    which = phrases.others if tally.known else phrases.every
-    passed = which.format(total=tally.total - len(tally.known), level=tally.level)
-    template = phrases.but_for if known else phrases.established
-    return template.format(claim=claim, passed=passed, known=_known(phrases, known))
+def _phrase_level(phrases: Phrases, claim: str, tally: Tally, known: Sequence[str]) -> str:
+    """Whether the requirements of a level establish a claim, and what is missing if not."""
+    level = (phrases.applicable_level if tally.not_applicable else phrases.level).format(
+        level=tally.level
+    )
+    if tally.passed_except_known:
+        which = phrases.others if tally.known else phrases.every
+        passed = which.format(total=tally.applicable - len(tally.known), level=level)
+        template = phrases.except_known if known else phrases.established
+        sentence = template.format(claim=claim, passed=passed, known=_phrase_known(phrases, known))
+    else:
+        template = phrases.no_core if claim == "core" else phrases.no_robust
+        missed = _phrase_missed(phrases, tally)
+        sentence = template.format(total=tally.applicable, level=level, missed=missed)
+    return sentence + _phrase_not_applicable(phrases, len(tally.not_applicable))
 
 
-def _missed(phrases: Phrases, tally: Tally) -> str:
+def _phrase_not_applicable(phrases: Phrases, count: int) -> str:
+    if not count:
+        return ""
+    template = phrases.one_not_applicable if count == 1 else phrases.many_not_applicable
+    return template.format(count=count)
+
+
+def _phrase_missed(phrases: Phrases, tally: Tally) -> str:
     """How many of a level failed, could not be judged, and are known to fail."""
     kinds = (
         (phrases.failed, tally.failed),
@@ -130,64 +158,60 @@ def _missed(phrases: Phrases, tally: Tally) -> str:
         (phrases.as_known, tally.known),
     )
     return phrases.together.join(
-        kind.format(count=len(names), names=_listed(phrases, names))
+        kind.format(count=len(names), names=_list_names(phrases, names))
         for kind, names in kinds
         if names
     )
 
 
-def _known(phrases: Phrases, names: Sequence[str]) -> str:
-    return (phrases.one_known if len(names) == 1 else phrases.many_known).format(
-        count=len(names), names=_listed(phrases, names)
-    )
+def _phrase_known(phrases: Phrases, names: Sequence[str]) -> str:
+    template = phrases.one_known if len(names) == 1 else phrases.many_known
+    return template.format(count=len(names), names=_list_names(phrases, names))
 
 
-def _listed(phrases: Phrases, names: Sequence[str]) -> str:
+def _list_names(phrases: Phrases, names: Sequence[str]) -> str:
     return phrases.comma.join(names[:LISTED]) + (phrases.more if len(names) > LISTED else "")
 
 
-def claim(verdicts: Sequence[Verdict], catalogue: Mapping[str, Requirement]) -> Claim:
-    """The highest claim that the verdicts establish; a run that leaves out a MUST establishes none, one without the SHOULDs no more than core."""
-    known = [verdict.requirement.id for verdict in verdicts if verdict.known]
-    return claimed(
-        {verdict.requirement.id: verdict.status for verdict in verdicts}, known, catalogue
-    )
+def make_claim(results: Iterable[RequirementResult], catalogue: Mapping[str, Requirement]) -> Claim:
+    """The highest claim that the results establish.
 
-
-def claimed(
-    statuses: Mapping[str, Status], known: Collection[str], catalogue: Mapping[str, Requirement]
-) -> Claim:
-    """The same of statuses by id and of the known failures among them, as a record has them."""
-    broken = Status.ERROR in statuses.values()
+    A run that leaves out a MUST establishes nothing. One that leaves out a SHOULD establishes no
+    more than core. Results without a status are ignored.
+    """
+    judged = {each.id: each for each in results if each.status}
+    broken = any(each.status is Status.ERROR for each in judged.values())
     musts, shoulds = (
-        None if broken else _tally(level, statuses, known, catalogue)
-        for level in (Level.MUST, Level.SHOULD)
+        None if broken else _tally(level, judged, catalogue) for level in (Level.MUST, Level.SHOULD)
     )
     return Claim(
-        len(statuses),
+        len(judged),
         len(catalogue),
         broken,
         musts,
         shoulds if shoulds and shoulds.total else None,
-        tuple(known),
+        tuple(name for name, each in judged.items() if each.known),
     )
 
 
 def _tally(
     level: Level,
-    statuses: Mapping[str, Status],
-    known: Collection[str],
+    judged: Mapping[str, RequirementResult],
     catalogue: Mapping[str, Requirement],
 ) -> Tally | None:
-    """The tally of a level; None where not all of it was selected."""
+    """The tally of a level. None if not all of it was selected."""
     names = [name for name, requirement in catalogue.items() if requirement.level is level]
-    if not statuses.keys() >= set(names):
+    if not judged.keys() >= set(names):
         return None
-    failed, unjudged = (
-        [name for name in names if statuses[name] is status]
-        for status in (Status.FAIL, Status.INCONCLUSIVE)
+    failed, unjudged, not_applicable = (
+        [name for name in names if judged[name].status is status]
+        for status in (Status.FAIL, Status.INCONCLUSIVE, Status.NOT_APPLICABLE)
     )
-    news, listed = (
-        [name for name in failed if (name in known) is wanted] for wanted in (False, True)
+    return Tally(
+        level,
+        len(names),
+        tuple(name for name in failed if not judged[name].known),
+        tuple(unjudged),
+        tuple(name for name in failed if judged[name].known),
+        tuple(not_applicable),
     )
-    return Tally(level, len(names), tuple(news), tuple(unjudged), tuple(listed))

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from conformance.client.http import Client, InFlight, Pending
+from conformance.client.http import Client, InFlightRequests, PendingRequest
 from conformance.core import timeouts
 from conformance.core.errors import NoEvidence, Violation
-from conformance.core.evidence import Exchange, Fact
+from conformance.core.evidence import Exchange, Fact, Journal
 from conformance.judging.assertions import (
     blocked,
     body_of,
@@ -18,11 +18,13 @@ from conformance.judging.assertions import (
     no_evidence_unless,
     require,
 )
-from conformance.scenarios.lifecycle import BrokerlessLife, answered_meanwhile
-from conformance.scenarios.search import Search, shortened
-from conformance.scenarios.stateful import ALONE, Play, parse
-from conformance.session.run import Run
+from conformance.scenarios.lifecycle.broker_unreachable import BrokerUnreachable, ask_meanwhile
+from conformance.scenarios.lifecycle.observer import LifecycleObserver
+from conformance.scenarios.program import ONE_BY_ONE, Step, parse_program
+from conformance.scenarios.search import Search, shorten_program
+from conformance.scenarios.stateful import ProgramRun
 from conformance.spec import model
+from conformance.target.capabilities import Capabilities
 from conformance.target.server import Target
 from conformance.testbed.postgres import Database
 from conformance.testbed.redis import Broker
@@ -44,7 +46,7 @@ async def test_outbound_calls_overlap(client: Client, upstream: Upstream, target
 
 
 async def expect_held(
-    count: int, send: InFlight, hold: Hold, upstream: Upstream, target: Target
+    count: int, send: InFlightRequests, hold: Hold, upstream: Upstream, target: Target
 ) -> None:
     """So many outbound calls are at the upstream at once; where the event loop is stuck instead, the line is named."""
     calling = asyncio.create_task(call(count, send, hold, upstream))
@@ -54,14 +56,14 @@ async def expect_held(
         await asyncio.wait([calling], timeout=timeouts.STUCK_AFTER)
         is_stuck = hold.most < count and (calling.done() or hold.most == before)
         if is_stuck and not stack:  # later, a client's own timeout may have let the loop go
-            stack = await asyncio.to_thread(target.blocking_line)
+            stack = await asyncio.to_thread(target.find_blocking_line)
     arrived = await calling
     if arrived < count:
         got = f"{arrived} of them, and no other while these were unanswered"
         blocked(f"{count} outbound calls at the upstream at once", got, hold.requests[-3:], stack)
 
 
-async def call(count: int, send: InFlight, hold: Hold, upstream: Upstream) -> int:
+async def call(count: int, send: InFlightRequests, hold: Hold, upstream: Upstream) -> int:
     """Have so many outbound calls made, a few at a time as long as they arrive; how many are held. Raises NoEvidence where none is."""
     arrived = sent = 0
     while sent < count and arrived == sent:
@@ -76,7 +78,7 @@ async def call(count: int, send: InFlight, hold: Hold, upstream: Upstream) -> in
 @pytest.mark.requirement("CONC-2")
 async def test_database_reads_overlap(client: Client, items: Database, target: Target) -> None:
     paths = [f"/items/{(await items.add())['id']}" for _ in range(5)]
-    for exchange in await client.in_turn(
+    for exchange in await client.get_in_turn(
         paths * 5
     ):  # so that they are known, and many reads were made
         no_evidence_unless(
@@ -91,14 +93,14 @@ async def test_database_reads_overlap(client: Client, items: Database, target: T
                 "at least 2 reads waiting for the table at once",
                 seen.text,
                 [seen],
-                target.blocking_line(),
+                target.find_blocking_line(),
             )
 
 
-async def held(count: int, what: str, requests: list[Pending]) -> None:
+async def held(count: int, what: str, requests: list[PendingRequest]) -> None:
     """At least one of the requests is held. Raises NoEvidence, with what became of the first of them, where none is."""
     if count == 0:
-        became = (await requests[0].answer(timeouts.DEADLINE_AFTER_A_MISSED_ONE)).summary
+        became = (await requests[0].wait_for_answer(timeouts.DEADLINE_AFTER_A_MISSED_ONE)).summary
         raise NoEvidence(f"no {what} could be held: {became}")
 
 
@@ -131,7 +133,7 @@ async def test_held_reads_delay_no_endpoint_that_needs_no_table(
                 exchange, f"while {READS} reads are outstanding", seen, client, target
             )
         no_evidence_unless(
-            not any(read.ended for read in requests),
+            not any(read.is_done for read in requests),
             "a read of the locked table ended before it was let go",
         )
 
@@ -161,7 +163,7 @@ async def expect_same_meanwhile(
             f"an answer of {alone.target} {situation}",
             exchange.outcome,
             [exchange, fact],
-            target.blocking_line(),
+            target.find_blocking_line(),
         )
     if alone.target in (
         SUBMISSION,
@@ -193,7 +195,7 @@ async def test_different_kinds_of_io_overlap(
                 "an outbound call at the upstream while a read waits for the table",
                 got,
                 [seen],
-                target.blocking_line(),
+                target.find_blocking_line(),
             )
 
 
@@ -206,7 +208,7 @@ async def test_every_held_request_ends_with_its_own_answer(client: Client, items
             seen = await items.waiting(2)
             await held(seen.data["waiting"], "read", requests)
         for read, row in zip(requests, rows, strict=True):
-            expect(await read.answer(), model.item(row), seen)
+            expect(await read.wait_for_answer(), model.item_answer(row), seen)
 
 
 @pytest.mark.requirement("CONC-6")
@@ -224,9 +226,9 @@ async def test_every_held_call_ends_with_an_answer_of_its_own(
                     arrived == len(nonces),
                     f"{arrived} of {len(nonces)} outbound calls arrived, which is CONC-1's to say",
                 )
-            exchanges = [await request.answer() for request in requests]
+            exchanges = [await request.wait_for_answer() for request in requests]
     for exchange in exchanges:
-        wanted = f"200 and an upstream's answer that no other request was given, of {model.shown(nonces)}"
+        wanted = f"200 and an upstream's answer that no other request was given, of {model.format_value(nonces)}"
         expect_status(exchange, (200,), wanted, *hold.requests[:1])
         require(body_of(exchange, wanted) in nonces, wanted, exchange.outcome, exchanges)
         nonces.remove(body_of(exchange, wanted))
@@ -245,7 +247,7 @@ async def test_overlap_is_not_capped_by_the_thread_pool(
 
 
 @pytest.mark.requirement("CONC-8")
-@pytest.mark.disturbs
+@pytest.mark.injects_fault
 async def test_a_stalled_broker_blocks_only_the_submission(
     client: Client, queue: Broker, target: Target
 ) -> None:
@@ -254,7 +256,7 @@ async def test_a_stalled_broker_blocks_only_the_submission(
         submission = send.post(SUBMISSION, {"stalled": True})
         seen = await queue.writes_waiting()
         no_evidence_unless(
-            seen.data["waiting"] > 0 and not submission.ended,
+            seen.data["waiting"] > 0 and not submission.is_done,
             "no command of the service's waited for the stalled broker",
         )
         await expect_same_meanwhile(
@@ -267,29 +269,33 @@ async def test_a_stalled_broker_blocks_only_the_submission(
 
 
 @pytest.mark.requirement("CONC-9")
-@pytest.mark.disturbs
+@pytest.mark.stage("NO_WORKER_ANY_MORE")
+@pytest.mark.injects_fault
 @pytest.mark.worker("stopped")
 async def test_an_unreachable_broker_blocks_only_the_submission(
-    client: Client, queue: Broker, target: Target, run: Run
+    client: Client, queue: Broker, target: Target, lifecycle: LifecycleObserver
 ) -> None:
     await answered_alone(client, SUBMISSION)
     before = await queue.refusals()
     async with client.in_flight() as send, queue.refusing() as fact:
         submission = send.post(SUBMISSION, {"refused": True})
-        seen = await queue.turned_away(before + 1, until=lambda: submission.ended)
+        seen = await queue.turned_away(before + 1, until=lambda: submission.is_done)
         no_evidence_unless(
-            submission.ended or seen.data["refusals"] > before,
+            submission.is_done or seen.data["refusals"] > before,
             "the service did not try to reach the broker that refuses it",
         )
-        meanwhile = await answered_meanwhile(send, submission)
+        meanwhile = await ask_meanwhile(send, submission)
         if meanwhile and not meanwhile.answered:
-            blocked(MEANWHILE, meanwhile.outcome, [meanwhile, fact, seen], target.blocking_line())
-    life = await run.life(BrokerlessLife)
-    no_evidence_unless(
-        life.submission is not None, "the service does not start without a broker (TASK-17)"
-    )
-    if life.meanwhile and life.submission and not life.meanwhile.answered:
-        blocked(MEANWHILE, life.meanwhile.outcome, [life.submission, life.meanwhile], life.stack)
+            blocked(
+                MEANWHILE, meanwhile.outcome, [meanwhile, fact, seen], target.find_blocking_line()
+            )
+    submission_alone = (await lifecycle.observe(BrokerUnreachable)).submission
+    if submission_alone is None:
+        raise NoEvidence("the service does not start without a broker (TASK-17)")
+    missed = submission_alone.meanwhile
+    if missed and not missed.answered:
+        evidence = [submission_alone.exchange, missed]
+        blocked(MEANWHILE, missed.outcome, evidence, submission_alone.stack)
 
 
 @pytest.mark.requirement("CONC-10")
@@ -300,12 +306,12 @@ async def test_clients_that_leave_cost_no_capacity(
         async with client.in_flight() as send, upstream.holding() as hold:
             await call(OUTBOUND, send, hold, upstream)
             for request in send.pending:
-                await request.leave()
+                await request.drop_connection()
     async with client.in_flight() as send, items.locked():
         requests = send(*(f"/items/{items.unused_id()}" for _ in range(READS)))
         await held((await items.waiting(2)).data["waiting"], "read", requests)
         for request in requests:
-            await request.leave()
+            await request.drop_connection()
     try:
         await test_outbound_calls_overlap(client, upstream, target)
         await test_database_reads_overlap(client, items, target)
@@ -316,40 +322,48 @@ async def test_clients_that_leave_cost_no_capacity(
 
 
 @pytest.mark.requirement("CONC-11")
-@pytest.mark.disturbs
+@pytest.mark.injects_fault
 @pytest.mark.worker("stopped")
 async def test_any_interleaving_answers_as_the_model_says(
-    client: Client, items: Database, queue: Broker, upstream: Upstream, run: Run
+    client: Client,
+    items: Database,
+    queue: Broker,
+    upstream: Upstream,
+    journal: Journal,
+    capabilities: Capabilities,
+    restart_target: Callable[[], None],
+    seed: int,
+    steps: str | None,
 ) -> None:
     async with client.in_flight() as send:
 
-        def play() -> Play:
-            return Play(client, send, items, queue, upstream, run.journal)
+        def begin_program() -> ProgramRun:
+            return ProgramRun(client, send, items, queue, upstream, journal)
 
-        async def violation_of(steps: Sequence[str]) -> Violation | None:
-            await asyncio.to_thread(run.start_anew)
+        async def find_violation(program: Sequence[Step]) -> Violation | None:
+            await asyncio.to_thread(restart_target)
             try:
-                await play().whole(steps)
+                await begin_program().run_steps(program)
             except Violation as violation:
                 return violation
             return None
 
-        if run.options.steps:
-            await play().whole(parse(run.options.steps))
+        if steps:
+            await begin_program().run_steps(parse_program(steps))
             return
         try:
-            await play().whole(ALONE)
+            await begin_program().run_steps(ONE_BY_ONE)
         except Violation as violation:
             raise NoEvidence(
                 f"it answers wrong even while nothing interleaves: {violation.got}"
             ) from violation
-        search = Search(play, asyncio.get_running_loop())
-        await asyncio.to_thread(search.run, run.options.seed)
-        if search.found:
+        search = Search(begin_program, asyncio.get_running_loop())
+        await asyncio.to_thread(search.run, seed)
+        if search.violation:
             raise (
-                await shortened(search.history, search.found, violation_of)
-                if run.target.is_ours
-                else search.found
+                await shorten_program(search.history, search.violation, find_violation)
+                if capabilities.stops_target
+                else search.violation
             )
 
 
@@ -360,7 +374,7 @@ async def test_work_of_a_client_that_left(
     async with client.in_flight() as send, upstream.holding() as hold:
         (request,) = send("/external-data")
         await held(await upstream.arrived(hold, 1), "outbound call", [request])
-        await request.leave()
+        await request.drop_connection()
         later = [await client.get("/async") for _ in range(20)]
         became = "had been given up" if hold.given_up else "was outstanding still"
         answered = sum(exchange.answered for exchange in later)

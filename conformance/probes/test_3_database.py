@@ -19,11 +19,13 @@ from conformance.judging.assertions import (
     no_evidence_unless,
     require,
 )
-from conformance.scenarios.lifecycle import StoppedLife, goodbyes
-from conformance.scenarios.stateful import reads_again
-from conformance.session.run import Run
+from conformance.scenarios.lifecycle.copies import is_clean_disconnect
+from conformance.scenarios.lifecycle.graceful_stop import GracefulStop
+from conformance.scenarios.lifecycle.observer import LifecycleObserver
+from conformance.scenarios.stateful import read_until_recovered
 from conformance.spec import model, strategies
 from conformance.spec.strategies import AWKWARD_TEXT
+from conformance.target.capabilities import Capabilities
 from conformance.target.server import Target
 from conformance.testbed.postgres import Database
 
@@ -46,7 +48,7 @@ async def test_an_existing_item_is_its_row(client: Client, items: Database) -> N
         name="Chair", description="of oak", price=49.5, quantity=3, available=False
     )
     check = await items.check_row(row["id"])
-    expect(await client.get(f"/items/{row['id']}"), model.item(row), check)
+    expect(await client.get(f"/items/{row['id']}"), model.item_answer(row), check)
 
 
 @pytest.mark.requirement("DB-1")
@@ -55,14 +57,18 @@ async def test_an_item_may_have_any_id_of_the_columns_type(
     client: Client, items: Database, item_id: int
 ) -> None:
     row = await items.add_unless_there(item_id)
-    expect(await client.get(f"/items/{item_id}"), model.item(row), await items.check_row(item_id))
+    expect(
+        await client.get(f"/items/{item_id}"),
+        model.item_answer(row),
+        await items.check_row(item_id),
+    )
 
 
 @pytest.mark.requirement("DB-2")
 async def test_an_absent_item_is_null(client: Client, items: Database) -> None:
     absent = items.unused_id()
     exchange = await client.get(f"/items/{absent}")
-    expect(exchange, model.item(None), await items.check_row(absent))
+    expect(exchange, model.item_answer(None), await items.check_row(absent))
 
 
 @pytest.mark.requirement("DB-3")
@@ -84,21 +90,21 @@ async def test_values_survive_exactly(
 ) -> None:
     row = await items.add(**values)
     exchange = await client.get(f"/items/{row['id']}")
-    expect(exchange, model.item(row))
+    expect(exchange, model.item_answer(row))
 
 
 @pytest.mark.requirement("DB-4")
 async def test_each_read_sees_the_table_as_it_is(client: Client, items: Database) -> None:
     item_id = items.unused_id()
     path = f"/items/{item_id}"
-    expect(await client.get(path), model.item(None), await items.check_row(item_id))
+    expect(await client.get(path), model.item_answer(None), await items.check_row(item_id))
     row = await items.add(id=item_id)
-    expect(await client.get(path), model.item(row), await items.check_row(item_id))
+    expect(await client.get(path), model.item_answer(row), await items.check_row(item_id))
     for price in (1.5, 2.5):
         row = await items.change(item_id, price=price, name=f"costs {price}")
-        expect(await client.get(path), model.item(row), await items.check_row(item_id))
+        expect(await client.get(path), model.item_answer(row), await items.check_row(item_id))
     await items.delete(item_id)
-    expect(await client.get(path), model.item(None), await items.check_row(item_id))
+    expect(await client.get(path), model.item_answer(None), await items.check_row(item_id))
 
 
 @pytest.mark.requirement("DB-4")
@@ -114,9 +120,9 @@ async def test_a_read_shares_nothing_with_one_that_began_before_a_change(
             changed = await items.change(row["id"], name="changed since")
             (late,) = send(path)
             await items.waiting(2, at_most=timeouts.SECOND_READ_WATCHED)
-        answer = await late.answer()
+        answer = await late.wait_for_answer()
     no_evidence_unless(seen.data["waiting"] > 0, "no read was held that began before the change")
-    expect(answer, model.item(changed), seen, await items.check_row(row["id"]))
+    expect(answer, model.item_answer(changed), seen, await items.check_row(row["id"]))
 
 
 @pytest.mark.requirement("DB-5")
@@ -125,7 +131,9 @@ async def test_an_id_that_is_no_integer_is_rejected(client: Client, text: str) -
     exchange = await client.get("/items/" + quote(text, safe=""))
     wanted = '422 with an error located at ["path", "item_id"]'
     expect_status(exchange, (422,), wanted)
-    require(model.names_item_id(body_of(exchange, wanted)), wanted, exchange.outcome, [exchange])
+    require(
+        model.has_item_id_error(body_of(exchange, wanted)), wanted, exchange.outcome, [exchange]
+    )
 
 
 @pytest.mark.requirement("DB-6")
@@ -140,9 +148,9 @@ async def test_nothing_in_the_path_becomes_sql(client: Client, items: Database, 
 
 
 @pytest.mark.requirement("DB-7")
-async def test_connected_when_startup_has_finished(run: Run) -> None:
-    seen = (await run.life(StoppedLife)).sessions_at_first_answer
-    assert seen
+@pytest.mark.stage("SCENARIOS")
+async def test_connected_when_startup_has_finished(lifecycle: LifecycleObserver) -> None:
+    seen = (await lifecycle.observe(GracefulStop)).sessions_at_first_answer
     require(
         seen.data["sessions"] > 0,
         "a session on the database when the first answer comes, before any read",
@@ -152,41 +160,47 @@ async def test_connected_when_startup_has_finished(run: Run) -> None:
 
 
 @pytest.mark.requirement("DB-8")
-async def test_disconnected_at_shutdown(run: Run) -> None:
-    life = await run.life(StoppedLife)
-    seen = life.sessions_at_end
-    assert seen and life.ending and life.sessions_at_signal
+@pytest.mark.stage("SCENARIOS")
+async def test_disconnected_at_shutdown(lifecycle: LifecycleObserver) -> None:
+    observed = await lifecycle.observe(GracefulStop)
+    seen = observed.sessions_at_end
     no_evidence_unless(
-        life.sessions_at_signal.data["sessions"] > 0,
+        observed.sessions_at_signal.data["sessions"] > 0,
         "the service had no session to close when SIGTERM came",
     )
-    evidence = [life.sessions_at_signal, life.ending.signalled, seen]
+    evidence = [observed.sessions_at_signal, observed.ending.signalled, seen]
     require(
-        goodbyes(seen), "every session closed with a goodbye after SIGTERM", seen.text, evidence
+        is_clean_disconnect(seen),
+        "every session closed with a goodbye after SIGTERM",
+        seen.text,
+        evidence,
     )
 
 
 @pytest.mark.requirement("DB-9")
 async def test_a_read_changes_nothing(
-    client: Client, items: Database, target: Target, run: Run
+    client: Client,
+    items: Database,
+    capabilities: Capabilities,
+    lifecycle: LifecycleObserver,
 ) -> None:
     row = await items.add()
     before = await items.snapshot()
     exchange = await client.get(f"/items/{row['id']}")
     after = await items.snapshot()
-    expect(exchange, model.item(row))
+    expect(exchange, model.item_answer(row))
     require(
         before.data == after.data,
         "no row changed or locked by a read",
         after.text,
         [before, exchange, after],
     )
-    if target.is_ours:  # in that life the role may write, so an attempt to do so succeeds
-        life = await run.life(StoppedLife)
-        assert life.table_before and life.table_after
-        evidence = [life.table_before, *life.reads, life.table_after]
+    if capabilities.stops_target:
+        # In that scenario the role may write, so an attempt to do so succeeds.
+        observed = await lifecycle.observe(GracefulStop)
+        evidence = [observed.table_before, *observed.reads, observed.table_after]
         require(
-            life.table_before.data == life.table_after.data,
+            observed.table_before.data == observed.table_after.data,
             "no row changed or locked by a read",
             "rows with other versions after it",
             evidence,
@@ -216,7 +230,7 @@ async def test_connections_are_reused(client: Client, items: Database) -> None:
         no_evidence_unless(
             bool(before.data["identities"]), "the service has no session between two reads"
         )
-        await client.in_turn([path] * 30)
+        await client.get_in_turn([path] * 30)
         async with (
             client.in_flight() as send,
             items.locked(),
@@ -229,27 +243,29 @@ async def test_connections_are_reused(client: Client, items: Database) -> None:
             break
     require(
         not new,
-        "no session in the 31st read that was not there after the first",
+        "no session that was not there after the first read",
         f"{len(new)} opened since",
         [before, waiting, after],
     )
 
 
-async def expect_reads_again(client: Client, items: Database, *facts: Fact) -> None:
+async def expect_read_until_recovered(client: Client, items: Database, *facts: Fact) -> None:
     """Reads succeed, within the rounds that a pool of ordinary size needs to find out what is broken."""
     row = await items.add()
-    expect(await reads_again(client, f"/items/{row['id']}"), model.item(row), *facts)
+    expect(
+        await read_until_recovered(client, f"/items/{row['id']}"), model.item_answer(row), *facts
+    )
 
 
 @pytest.mark.requirement("DB-12")
-@pytest.mark.disturbs
+@pytest.mark.injects_fault
 async def test_lost_connections_are_replaced(client: Client, items: Database) -> None:
-    await client.all(*[f"/items/{items.unused_id()}"] * 5)
-    await expect_reads_again(client, items, await items.terminate())
+    await client.get_all(*[f"/items/{items.unused_id()}"] * 5)
+    await expect_read_until_recovered(client, items, await items.terminate())
 
 
 @pytest.mark.requirement("DB-13")
-@pytest.mark.disturbs
+@pytest.mark.injects_fault
 async def test_a_read_killed_in_flight_fails_alone(client: Client, items: Database) -> None:
     rows = [await items.add() for _ in range(4)]
     async with client.in_flight() as send:
@@ -266,10 +282,10 @@ async def test_a_read_killed_in_flight_fails_alone(client: Client, items: Databa
                 "no session of a read that waited was there to be terminated",
             )
         for read, row in zip(reads, rows, strict=True):
-            answer = await read.answer()
+            answer = await read.wait_for_answer()
             if answer.status not in range(500, 600):
-                expect(answer, model.item(row), killed)
-    await expect_reads_again(client, items, killed)
+                expect(answer, model.item_answer(row), killed)
+    await expect_read_until_recovered(client, items, killed)
     async with client.in_flight() as send, items.locked():
         send(*(f"/items/{row['id']}" for row in rows))
         again = await items.waiting(2)
@@ -277,32 +293,32 @@ async def test_a_read_killed_in_flight_fails_alone(client: Client, items: Databa
 
 
 @pytest.mark.requirement("DB-14")
-@pytest.mark.disturbs
+@pytest.mark.injects_fault
 async def test_an_outage_is_survived(client: Client, items: Database, target: Target) -> None:
     row = await items.add()
     await client.get(f"/items/{row['id']}")  # which may be remembered, and must not be
     async with items.refusing() as fact:
         read = await client.get(f"/items/{row['id']}")
         others = [
-            (await client.get("/async"), model.async_message()),
-            (await client.get("/items/?q=x"), model.listing("x")),
+            (await client.get("/async"), model.async_answer()),
+            (await client.get("/items/?q=x"), model.listing_answer("x")),
         ]
     expect_status(
         read, range(500, 600), "5xx of a read while the database refuses the service", fact
     )
     for other, answer in others:
         expect(other, answer, fact)
-    await expect_reads_again(client, items, fact)
-    if not target.alive:
+    await expect_read_until_recovered(client, items, fact)
+    if not target.is_alive:
         raise Violation("the same process after the outage", "it has ended", [fact, read])
 
 
 @pytest.mark.requirement("DB-15")
 async def test_no_transaction_is_left_open(client: Client, items: Database) -> None:
     row = await items.add()
-    reads = await client.all(*[f"/items/{row['id']}"] * 5, f"/items/{items.unused_id()}")
+    reads = await client.get_all(*[f"/items/{row['id']}"] * 5, f"/items/{items.unused_id()}")
     seen = await items.sessions_by_identity()
-    expect(reads[0], model.item(row))
+    expect(reads[0], model.item_answer(row))
     require(
         not seen.data["idle_in_transaction"],
         "no session idle in a transaction after an answer",
@@ -312,20 +328,20 @@ async def test_no_transaction_is_left_open(client: Client, items: Database) -> N
 
 
 @pytest.mark.requirement("DB-16")
-@pytest.mark.disturbs
+@pytest.mark.injects_fault
 async def test_the_table_may_grow_a_column(client: Client, items: Database) -> None:
     row = await items.add()
     path = f"/items/{row['id']}"
-    before = await client.all(*[path] * 10)
+    before = await client.get_all(*[path] * 10)
     async with items.with_another_column() as fact:
-        exchanges = await client.all(*[path] * 10)
-    expect(before[0], model.item(row))
+        exchanges = await client.get_all(*[path] * 10)
+    expect(before[0], model.item_answer(row))
     for exchange in exchanges:
-        expect(exchange, model.item({**row, "colour": "oak"}), fact)
+        expect(exchange, model.item_answer({**row, "colour": "oak"}), fact)
 
 
 @pytest.mark.requirement("DB-17")
-@pytest.mark.disturbs
+@pytest.mark.injects_fault
 async def test_error_answers_leak_nothing(client: Client, items: Database) -> None:
     async with items.refusing() as fact:
         exchange = await client.get(f"/items/{items.unused_id()}")
@@ -354,6 +370,6 @@ async def test_values_that_are_no_numbers(
 async def test_the_size_of_the_pool(
     client: Client, items: Database, observe: Callable[..., None]
 ) -> None:
-    await client.all(*[f"/items/{items.unused_id()}"] * 30)
+    await client.get_all(*[f"/items/{items.unused_id()}"] * 30)
     seen = await items.sessions_by_identity()
     observe(f"after 30 reads at once {len(seen.data['identities'])} sessions are open", seen)

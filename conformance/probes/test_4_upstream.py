@@ -19,10 +19,11 @@ from conformance.judging.assertions import (
     no_evidence_unless,
     require,
 )
-from conformance.scenarios.lifecycle import PatientLife, unheard
-from conformance.session.run import Run
+from conformance.scenarios.lifecycle.observer import LifecycleObserver
+from conformance.scenarios.lifecycle.upstream_unresponsive import UpstreamUnresponsive, watch_calls
 from conformance.spec import model, strategies
 from conformance.spec.strategies import AWKWARD_TEXT
+from conformance.target.capabilities import Capabilities
 from conformance.testbed.upstream import TARGET, Reply, Upstream, compressed, document
 
 POSTS = [
@@ -38,7 +39,7 @@ async def test_the_answer_is_the_upstreams_json(
 ) -> None:
     with upstream.answering(document(value)):
         exchange = await client.get("/external-data")
-    expect(exchange, model.external_data(value), *upstream.requests[-1:])
+    expect(exchange, model.external_answer(value), *upstream.requests[-1:])
 
 
 @pytest.mark.requirement("UP-2")
@@ -64,14 +65,14 @@ async def test_json_survives_exactly(
     reply = document(value)
     with upstream.answering(compressed(reply) if gzip else reply):
         exchange = await client.get("/external-data")
-    expect(exchange, model.external_data(json.loads(reply.body)), *upstream.requests[-1:])
+    expect(exchange, model.external_answer(json.loads(reply.body)), *upstream.requests[-1:])
 
 
 @pytest.mark.requirement("UP-3")
 async def test_each_request_makes_one_fresh_get_of_the_configured_url(
-    client: Client, upstream: Upstream, run: Run
+    client: Client, upstream: Upstream, early_upstream_requests: int
 ) -> None:
-    early = upstream.requests[: run.upstream_requests_at_ready]
+    early = upstream.requests[:early_upstream_requests]
     require(
         not early,
         "no request to the upstream before one was asked for",
@@ -81,7 +82,7 @@ async def test_each_request_makes_one_fresh_get_of_the_configured_url(
     before = len(upstream.requests)
     count = 5
     with upstream.answering(*(document({"nonce": number}) for number in range(count))):
-        exchanges = await client.in_turn(["/external-data"] * count)
+        exchanges = await client.get_in_turn(["/external-data"] * count)
     made = upstream.requests[before:]
     require(
         len(made) == count,
@@ -90,7 +91,7 @@ async def test_each_request_makes_one_fresh_get_of_the_configured_url(
         [*exchanges, *made],
     )
     for number, (exchange, request) in enumerate(zip(exchanges, made, strict=True)):
-        expect(exchange, model.external_data({"nonce": number}), request)
+        expect(exchange, model.external_answer({"nonce": number}), request)
         got = f"{request.method} {request.target}"
         require(got == f"GET {TARGET}", f"GET {TARGET}", got, [exchange, request])
 
@@ -162,7 +163,7 @@ async def test_a_failed_call_harms_no_later_one(
         failed = await client.get("/external-data")
     with upstream.answering(document({"after": fault.name})):
         exchange = await client.get("/external-data")
-    expect(exchange, model.external_data({"after": fault.name}), failed)
+    expect(exchange, model.external_answer({"after": fault.name}), failed)
 
 
 @pytest.mark.requirement("UP-4")
@@ -178,7 +179,7 @@ async def test_many_failed_calls_harm_no_later_one(
         failed = [await client.get("/external-data") for _ in range(timeouts.FAILED_CALLS)]
     with upstream.answering(document({"after": len(failed)})):
         exchange = await client.get("/external-data")
-    expect(exchange, model.external_data({"after": len(failed)}), *failed[-1:])
+    expect(exchange, model.external_answer({"after": len(failed)}), *failed[-1:])
 
 
 GATEWAY = (502, 503, 504)
@@ -196,36 +197,28 @@ async def test_an_unreachable_upstream_is_502_503_or_504(
 
 
 @pytest.mark.requirement("UP-6")
+@pytest.mark.stage("SCENARIOS")
 async def test_an_upstream_that_never_answers_is_a_timely_504(
-    client: Client, upstream: Upstream, run: Run
+    client: Client,
+    upstream: Upstream,
+    lifecycle: LifecycleObserver,
+    capabilities: Capabilities,
 ) -> None:
-    life = await (
-        unheard(PatientLife(), client, upstream)
-        if run.options.target_url
-        else run.life(PatientLife)
-    )
-    for hold in (life.unfinished, life.unanswered):
-        no_evidence_unless(
-            hold is not None and hold.arrived > 0, "no outbound call arrived at the upstream"
-        )
-    assert (
-        life.unfinished
-        and life.unanswered
-        and life.meanwhile
-        and life.answer_to_unfinished
-        and life.answer_to_unanswered
-    )
-    unfinished, unanswered = life.unfinished.requests[:1], life.unanswered.requests[:1]
+    if capabilities.starts_copies:
+        calls = await lifecycle.observe(UpstreamUnresponsive)
+    else:
+        calls = await watch_calls(client, upstream)
+    unfinished, unanswered = calls.unfinished, calls.unanswered
     wanted = f"502, 503 or 504 within {timeouts.GIVE_UP_DEADLINE:.0f} s where the upstream does not"
-    expect_status(life.answer_to_unanswered, GATEWAY, f"{wanted} answer", *unanswered)
+    expect_status(calls.answer_to_unanswered, GATEWAY, f"{wanted} answer", *unanswered)
     expect_status(
-        life.meanwhile,
+        calls.meanwhile,
         (200,),
         "200 of /async while outbound calls are outstanding",
         *unfinished,
         *unanswered,
     )
-    expect_status(life.answer_to_unfinished, GATEWAY, f"{wanted} end its answer", *unfinished)
+    expect_status(calls.answer_to_unfinished, GATEWAY, f"{wanted} end its answer", *unfinished)
 
 
 @pytest.mark.requirement("UP-7")
@@ -274,11 +267,11 @@ async def test_a_silently_closed_kept_alive_connection_is_survived(
 ) -> None:
     paths = ["/external-data"] * 5
     with upstream.keeping_alive(), upstream.answering(document(POSTS)):
-        await client.all(*paths)
+        await client.get_all(*paths)
         closed = upstream.close_idle()
-        exchanges = await client.all(*paths)
+        exchanges = await client.get_all(*paths)
     for exchange in exchanges:
-        expect(exchange, model.external_data(POSTS), closed)
+        expect(exchange, model.external_answer(POSTS), closed)
 
 
 @pytest.mark.requirement("UP-10")
@@ -323,7 +316,7 @@ async def test_connections_that_are_used_again(
 ) -> None:
     before = len(upstream.requests)
     with upstream.keeping_alive():
-        await client.in_turn(["/external-data"] * 3)
+        await client.get_in_turn(["/external-data"] * 3)
     made = upstream.requests[before:]
     observe(
         f"{len(made)} outbound calls in turn took {len({request.connection for request in made})} connections",

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -20,10 +20,13 @@ from conformance.judging.assertions import (
     no_evidence_unless,
     require,
 )
-from conformance.scenarios.lifecycle import BrokerlessLife, KilledLife, StoppedLife
-from conformance.session.run import Run
+from conformance.scenarios.lifecycle.broker_unreachable import BrokerUnreachable
+from conformance.scenarios.lifecycle.crash_after_submit import CrashAfterSubmit
+from conformance.scenarios.lifecycle.graceful_stop import GracefulStop
+from conformance.scenarios.lifecycle.observer import LifecycleObserver
 from conformance.spec import model, strategies
 from conformance.spec.strategies import AWKWARD_TEXT
+from conformance.target.capabilities import Capabilities
 from conformance.target.server import Target
 from conformance.target.worker import Worker
 from conformance.testbed.redis import Broker
@@ -97,18 +100,25 @@ def expect_submitted(exchange: Exchange) -> None:
     body = body_of(exchange, wanted)
     task_id = body.get("task_id") if isinstance(body, dict) else None
     require(isinstance(task_id, str) and bool(task_id), wanted, exchange.outcome, [exchange])
-    expect(exchange, model.submitted(str(task_id)))
+    expect(exchange, model.submission_answer(str(task_id)))
 
 
 @pytest.mark.requirement("TASK-2")
-async def test_every_submission_has_its_own_id(client: Client, target: Target, run: Run) -> None:
+async def test_every_submission_has_its_own_id(
+    client: Client,
+    capabilities: Capabilities,
+    lifecycle: LifecycleObserver,
+    submissions: Mapping[str, list[Exchange]],
+) -> None:
     exchanges = await asyncio.gather(*(client.post(PATH, {"same": True}) for _ in range(20)))
     exchanges += [await client.post(PATH, {"same": True}) for _ in range(3)]
     task_ids = [task_id_of(exchange) for exchange in exchanges]
-    if target.is_ours:
-        await run.life(KilledLife)  # another process of the same service, which has submitted too
-    for task_id in (*task_ids, *run.submissions):
-        with_it = run.submissions[task_id]
+    if capabilities.stops_target:
+        await lifecycle.observe(
+            CrashAfterSubmit
+        )  # another process of the same service, which has submitted too
+    for task_id in (*task_ids, *submissions):
+        with_it = submissions[task_id]
         require(
             len(with_it) == 1,
             "an id that no other submission has",
@@ -129,7 +139,7 @@ async def test_the_task_is_in_the_queue_under_that_id_with_that_data(
 
 @pytest.mark.requirement("TASK-3")
 @pytest.mark.worker("stopped")
-@pytest.mark.late
+@pytest.mark.stage("NO_WORKER_ANY_MORE")
 async def test_it_is_there_for_the_last_of_many_as_for_the_first(
     client: Client, queue: Broker
 ) -> None:
@@ -149,8 +159,8 @@ def expect_argument(data: Any, exchange: Exchange, message: QueuedMessage) -> No
         f"the message's content type is {message.content_type}, which the suite does not open",
     )
     given = _arguments(message.arguments)
-    require(any(model.difference(data, argument) is None for argument in given), f"the data among the task's arguments: {model.shown(data)}",
-            model.shown(given), [exchange, message])  # fmt: skip
+    require(any(model.find_difference(data, argument) is None for argument in given), f"the data among the task's arguments: {model.format_value(data)}",
+            model.format_value(given), [exchange, message])  # fmt: skip
 
 
 def _arguments(body: Any) -> list[Any]:
@@ -183,24 +193,25 @@ async def test_the_answer_does_not_wait_for_the_work(client: Client, queue: Brok
 @pytest.mark.requirement("TASK-5")
 @pytest.mark.worker("running")
 async def test_the_workers_result_is_the_completion_message_with_the_data(
-    client: Client, queue: Broker, worker: Worker, target: Target, run: Run
+    client: Client,
+    queue: Broker,
+    worker: Worker,
+    capabilities: Capabilities,
+    lifecycle: LifecycleObserver,
 ) -> None:
     data = {"order": 8, "rush": True}
     expect_value(
-        model.completed(data), *await completed(await client.post(PATH, data), queue, worker)
+        model.task_result(data), *await completed(await client.post(PATH, data), queue, worker)
     )
-    if not target.is_ours:
+    if not capabilities.stops_target:
         return
     with suppress(NoEvidence):  # a copy that does not start is no matter of the worker's
-        life = await run.life(KilledLife)
-        assert life.submission
-        value, seen = await queue.result(task_id_of(life.submission), worker.deadline)
+        submission = await lifecycle.observe(CrashAfterSubmit)
+        value, seen = await queue.result(task_id_of(submission), worker.deadline)
         if (
             seen.data["state"] == "SUCCESS"
         ):  # of a submission that came while no worker ran, so that nobody else has stored it
-            expect_value(
-                model.completed(json.loads(life.submission.sent)), value, life.submission, seen
-            )
+            expect_value(model.task_result(json.loads(submission.sent)), value, submission, seen)
 
 
 @pytest.mark.requirement("TASK-6")
@@ -230,34 +241,36 @@ async def test_data_survives_exactly(
 
 @pytest.mark.requirement("TASK-7")
 @pytest.mark.worker("running")
-async def test_the_queue_outlives_the_web_process(run: Run, queue: Broker, worker: Worker) -> None:
-    life = await run.life(KilledLife)
-    assert life.submission
-    await completed(life.submission, queue, worker)
+async def test_the_queue_outlives_the_web_process(
+    lifecycle: LifecycleObserver, queue: Broker, worker: Worker
+) -> None:
+    await completed(await lifecycle.observe(CrashAfterSubmit), queue, worker)
 
 
 async def completed(
     exchange: Exchange, queue: Broker, worker: Worker, deadline: float | None = None
 ) -> tuple[Any, Exchange, Observation]:
     """The result of a submission's task, with its evidence. Raises Violation where it does not succeed in time."""
-    if worker.overdue:
-        raise worker.overdue
+    if worker.timed_out:
+        raise worker.timed_out
     value, seen = await queue.result(task_id_of(exchange), deadline or worker.deadline)
     if seen.data["state"] == "SUCCESS":
-        worker.did_its_work()
+        worker.note_result()
         return value, exchange, seen
     failure = Violation(
-        "the task's result from the worker", seen.text, [exchange, seen, *worker.last_lines()]
+        "the task's result from the worker", seen.text, [exchange, seen, *worker.read_last_lines()]
     )
     if seen.data["state"] != "FAILURE":
-        worker.overdue = failure
+        worker.timed_out = failure
     raise failure
 
 
 def expect_value(wanted: Any, value: Any, exchange: Exchange, seen: Observation) -> None:
     """A value of a result is what was wanted."""
-    if found := model.difference(wanted, value):
-        raise Violation(model.shown(wanted), f"{model.shown(value)} — {found}", [exchange, seen])
+    if found := model.find_difference(wanted, value):
+        raise Violation(
+            model.format_value(wanted), f"{model.format_value(value)} — {found}", [exchange, seen]
+        )
 
 
 @pytest.mark.requirement("TASK-8")
@@ -332,20 +345,21 @@ HOSTILE = {
 
 
 @pytest.mark.requirement("TASK-10")
-@pytest.mark.disturbs
+@pytest.mark.stage("NO_WORKER_ANY_MORE")
+@pytest.mark.injects_fault
 async def test_an_unreachable_broker_is_503_in_bounded_time(
-    client: Client, queue: Broker, run: Run
+    client: Client, queue: Broker, lifecycle: LifecycleObserver
 ) -> None:
     await taken(client)
     async with client.in_flight() as send, queue.refusing() as fact:
-        exchange = await send.post(PATH, {"reached": False}).answer(timeouts.REFUSAL_DEADLINE)
+        exchange = await send.post(PATH, {"reached": False}).wait_for_answer(
+            timeouts.REFUSAL_DEADLINE
+        )
     expect_unavailable(exchange, "while the broker refuses the service", fact)
-    submission = (await run.life(BrokerlessLife)).submission
-    no_evidence_unless(
-        submission is not None, "the service does not start without a broker (TASK-17)"
-    )
-    assert submission
-    expect_unavailable(submission, "while nothing listens at the broker's address")
+    submission = (await lifecycle.observe(BrokerUnreachable)).submission
+    if submission is None:
+        raise NoEvidence("the service does not start without a broker (TASK-17)")
+    expect_unavailable(submission.exchange, "while nothing listens at the broker's address")
 
 
 def expect_unavailable(exchange: Exchange, when: str, *also: Fact) -> None:
@@ -365,7 +379,7 @@ async def taken(client: Client) -> None:
 
 
 @pytest.mark.requirement("TASK-11")
-@pytest.mark.disturbs
+@pytest.mark.injects_fault
 @pytest.mark.worker("stopped")
 async def test_submissions_resume_after_a_broker_outage(
     client: Client, queue: Broker, target: Target
@@ -375,8 +389,8 @@ async def test_submissions_resume_after_a_broker_outage(
     async with client.in_flight() as send:
         async with queue.refusing() as fact:
             submission = send.post(PATH, {"reached": False})
-            await queue.turned_away(before + 1, until=lambda: submission.ended)
-        refused = await submission.answer(timeouts.REFUSAL_DEADLINE)
+            await queue.turned_away(before + 1, until=lambda: submission.is_done)
+        refused = await submission.wait_for_answer(timeouts.REFUSAL_DEADLINE)
     for number in range(3):
         exchange = await client.post(PATH, {"again": number})
         expect_status(
@@ -387,12 +401,13 @@ async def test_submissions_resume_after_a_broker_outage(
             refused,
         )
         await message_of(queue, exchange, task_id_of(exchange))
-    if not target.alive:
+    if not target.is_alive:
         raise Violation("the same process after the outage", "it has ended", [fact, refused])
 
 
 @pytest.mark.requirement("TASK-12")
-@pytest.mark.disturbs
+@pytest.mark.stage("WORKER_RECONNECTS")
+@pytest.mark.injects_fault
 @pytest.mark.worker("running")
 async def test_the_worker_resumes_after_a_broker_outage(
     client: Client, queue: Broker, worker: Worker
@@ -433,13 +448,14 @@ async def works(client: Client, queue: Broker, worker: Worker) -> None:
         await completed(exchange, queue, worker)
         await queue.acknowledged(task_id_of(exchange))
     except Violation as violation:
-        worker.overdue = None
+        worker.timed_out = None
         raise NoEvidence(
             f"the worker does not do its work even so (TASK-5): {violation.got}"
         ) from violation
 
 
 @pytest.mark.requirement("TASK-13")
+@pytest.mark.stage("WORKER_RESTARTS")
 @pytest.mark.worker("running")
 async def test_a_stopping_worker_loses_nothing(
     client: Client, queue: Broker, worker: Worker
@@ -460,7 +476,7 @@ async def test_a_stopping_worker_loses_nothing(
         worker.start()
         long, next_one = (task_id_of(exchange) for exchange in exchanges[-WAITING - 1 :][:2])
         seen = await in_hand(queue, long, next_one)
-        worker.did_its_work()
+        worker.note_result()
         asked = (
             [] if seen[0].data["done"] else await asked_to_stop_while_it_stores(queue, worker, long)
         )
@@ -522,6 +538,7 @@ async def in_hand(queue: Broker, long: str, next_one: str) -> list[Observation]:
 
 
 @pytest.mark.requirement("TASK-14")
+@pytest.mark.stage("WORKER_DIES")
 @pytest.mark.worker("running")
 async def test_a_task_in_execution_survives_its_worker(
     client: Client, queue: Broker, worker: Worker
@@ -607,7 +624,7 @@ async def test_results_expire(client: Client, queue: Broker, worker: Worker) -> 
 
 
 @pytest.mark.requirement("TASK-16")
-@pytest.mark.disturbs
+@pytest.mark.injects_fault
 @pytest.mark.worker("running")
 @pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE.keys())
 async def test_hostile_data_neither_kills_the_worker_nor_vanishes(
@@ -627,7 +644,7 @@ async def test_hostile_data_neither_kills_the_worker_nor_vanishes(
             result.data["state"] == "SUCCESS",
             "a worker that goes on",
             result.text,
-            [exchange, after, result, *worker.last_lines()],
+            [exchange, after, result, *worker.read_last_lines()],
         )
 
 
@@ -645,13 +662,16 @@ async def without_leftovers(
 
 
 @pytest.mark.requirement("TASK-17")
-async def test_the_web_process_starts_without_a_broker(run: Run) -> None:
-    life = await run.life(BrokerlessLife)
-    if life.refused:
-        await run.life(StoppedLife)  # a copy that has its broker starts
-        raise life.refused
-    assert life.answer
-    expect_status(life.answer, (200,), "200 of /async of a service whose broker refuses it")
+@pytest.mark.stage("SCENARIOS")
+async def test_the_web_process_starts_without_a_broker(
+    lifecycle: LifecycleObserver,
+) -> None:
+    observed = await lifecycle.observe(BrokerUnreachable)
+    if observed.failure:
+        await lifecycle.observe(GracefulStop)  # a copy that has its broker starts
+        raise observed.failure
+    assert observed.answer
+    expect_status(observed.answer, (200,), "200 of /async of a service whose broker refuses it")
 
 
 @pytest.mark.requirement("TASK-18")
@@ -669,7 +689,7 @@ async def test_bodies_that_json_leaves_open(
     exchange = await client.post_bytes(PATH, bodies[name])
     queued = [message for message in await queue.messages() if message.task_id not in before]
     what = (
-        f", and {model.shown(_arguments(queued[0].arguments), 60)} is queued"
+        f", and {model.format_value(_arguments(queued[0].arguments), 60)} is queued"
         if queued
         else ", and nothing is queued"
     )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from conformance.client.http import Client
 from conformance.judging.assertions import expect, expect_same, expect_status, require
-from conformance.session.run import Run
+from conformance.scenarios.lifecycle.observer import LifecycleObserver
 from conformance.spec import model, strategies
 from conformance.spec.strategies import AWKWARD_TEXT
 from conformance.testbed.postgres import Database
@@ -19,7 +19,7 @@ READS = 15  # held meanwhile, more than a pool of 10
 
 @pytest.mark.requirement("DEP-1")
 async def test_without_q_the_answer_is_null(client: Client) -> None:
-    expect(await client.get("/items/"), model.listing(None))
+    expect(await client.get("/items/"), model.listing_answer(None))
 
 
 @pytest.mark.requirement("DEP-2")
@@ -31,13 +31,13 @@ async def test_without_q_the_answer_is_null(client: Client) -> None:
 async def test_q_is_echoed_exactly(client: Client, q: str, plus: bool) -> None:
     assume(q)  # what becomes of an empty one is DEP-3's to say
     encoded = quote_plus(q, safe="") if plus else quote(q, safe="")
-    expect(await client.get(f"/items/?q={encoded}"), model.listing(q))
+    expect(await client.get(f"/items/?q={encoded}"), model.listing_answer(q))
 
 
 @pytest.mark.requirement("DEP-3")
 @pytest.mark.parametrize("query", ["q=", "q"])
 async def test_an_empty_q_is_the_empty_string(client: Client, query: str) -> None:
-    expect(await client.get(f"/items/?{query}"), model.listing(""))
+    expect(await client.get(f"/items/?{query}"), model.listing_answer(""))
 
 
 @pytest.mark.requirement("DEP-4")
@@ -45,7 +45,7 @@ async def test_an_empty_q_is_the_empty_string(client: Client, query: str) -> Non
     "text", ["null", "None", "1", "1.0", "01", "true", "false", "[]", "{}", "NaN", '"q"']
 )
 async def test_q_is_never_coerced(client: Client, text: str) -> None:
-    expect(await client.get(f"/items/?q={quote(text)}"), model.listing(text))
+    expect(await client.get(f"/items/?q={quote(text)}"), model.listing_answer(text))
 
 
 @pytest.mark.requirement("DEP-4")
@@ -61,21 +61,21 @@ async def test_other_parameters_are_ignored(client: Client, query: str, same: st
 async def test_the_two_paths_do_not_shadow_each_other(
     client: Client, items: Database | None
 ) -> None:
-    expect(await client.get("/items/?q=x"), model.listing("x"))
+    expect(await client.get("/items/?q=x"), model.listing_answer("x"))
     expect_status(await client.get("/items/abc?q=x"), (422,), "422, for 'abc' is no id of an item")
     if items:  # else no id is known to have a row
         row = await items.add()
         for query in ("q=x", f"item_id={row['id'] + 1}", f"id={row['id'] + 1}"):
-            expect(await client.get(f"/items/{row['id']}?{query}"), model.item(row))
+            expect(await client.get(f"/items/{row['id']}?{query}"), model.item_answer(row))
 
 
 @pytest.mark.requirement("DEP-6")
 async def test_requests_at_once_do_not_see_each_others_q(client: Client) -> None:
     texts = [f"caller-{number}" for number in range(50)]
     for text, exchange in zip(
-        texts, await client.all(*(f"/items/?q={text}" for text in texts)), strict=True
+        texts, await client.get_all(*(f"/items/?q={text}" for text in texts)), strict=True
     ):
-        expect(exchange, model.listing(text))
+        expect(exchange, model.listing_answer(text))
 
 
 @pytest.mark.requirement("DEP-7")
@@ -85,12 +85,12 @@ async def test_requests_at_once_do_not_see_each_others_q(client: Client) -> None
 async def test_of_repeated_q_the_last_wins(client: Client, texts: tuple[str, ...]) -> None:
     expect(
         await client.get("/items/?" + "&".join(f"q={text}" for text in texts)),
-        model.listing(texts[-1]),
+        model.listing_answer(texts[-1]),
     )
 
 
 @pytest.mark.requirement("DEP-8")
-@pytest.mark.disturbs
+@pytest.mark.injects_fault
 async def test_the_dependency_needs_neither_database_nor_broker(
     client: Client, items: Database, queue: Broker
 ) -> None:
@@ -102,12 +102,14 @@ async def test_the_dependency_needs_neither_database_nor_broker(
             (await client.get("/items/?q=alone"), "alone"),
         ]
     for exchange, q in exchanges:
-        expect(exchange, model.listing(q), fact)
+        expect(exchange, model.listing_answer(q), fact)
 
 
 @pytest.mark.requirement("DEP-9")
-async def test_the_dependency_is_a_coroutine_function_given_through_depends(run: Run) -> None:
-    seen = await run.routes()
+async def test_the_dependency_is_a_coroutine_function_given_through_depends(
+    lifecycle: LifecycleObserver,
+) -> None:
+    seen = await lifecycle.read_routes()
     given = [
         dependency
         for route in seen.data["routes"]

@@ -6,22 +6,18 @@ from collections.abc import Sequence
 import pytest
 
 from conformance.client.http import Client
-from conformance.core.errors import Violation
+from conformance.core.errors import NoEvidence, Violation
 from conformance.core.evidence import LogLine, Observation
 from conformance.judging.assertions import expect, expect_status, no_evidence_unless, require
-from conformance.scenarios.lifecycle import (
-    STARTING,
-    STOPPING,
-    Ending,
-    RefusedLife,
-    RestartedLife,
-    StoppedLife,
-    UnansweredLife,
-    goodbyes,
-)
-from conformance.session.run import Run
+from conformance.scenarios.lifecycle.copies import STARTING, STOPPING, Ending, is_clean_disconnect
+from conformance.scenarios.lifecycle.database_unreachable import DatabaseUnreachable
+from conformance.scenarios.lifecycle.database_unresponsive import DatabaseUnresponsive
+from conformance.scenarios.lifecycle.graceful_stop import GracefulStop
+from conformance.scenarios.lifecycle.observer import LifecycleObserver
+from conformance.scenarios.lifecycle.restart import Restart
 from conformance.spec import model
-from conformance.target.external import UNSEEN
+from conformance.target.capabilities import Capabilities
+from conformance.target.external import UNSEEN_STATUS
 
 CLEAN = (0, -signal.SIGTERM, 128 + signal.SIGTERM)
 UNHEARD = "what the service prints goes to somebody else: let the suite start it, or give --container NAME"
@@ -34,20 +30,22 @@ def saying(text: str, lines: Sequence[LogLine]) -> list[LogLine]:
 
 
 @pytest.mark.requirement("LIFE-1")
-async def test_starting_up_is_printed_once_before_the_first_answer(run: Run) -> None:
-    no_evidence_unless(run.target.process.is_heard, UNHEARD)
-    life = await run.life(StoppedLife)
-    assert life.ending
+@pytest.mark.stage("SCENARIOS")
+async def test_starting_up_is_printed_once_before_the_first_answer(
+    lifecycle: LifecycleObserver, capabilities: Capabilities
+) -> None:
+    no_evidence_unless(capabilities.reads_output, UNHEARD)
+    observed = await lifecycle.observe(GracefulStop)
     early, all_lines = (
-        saying(STARTING, life.lines_at_first_answer),
-        saying(STARTING, life.ending.lines),
+        saying(STARTING, observed.lines_at_first_answer),
+        saying(STARTING, observed.ending.lines),
     )
     wanted = f"one line {STARTING!r}"
     require(
         len(early) == 1,
         f"{wanted} when the first answer comes",
         f"{len(early)} of them",
-        early or life.lines_at_first_answer[-4:],
+        early or observed.lines_at_first_answer[-4:],
     )
     require(
         len(all_lines) == 1,
@@ -58,18 +56,20 @@ async def test_starting_up_is_printed_once_before_the_first_answer(run: Run) -> 
 
 
 @pytest.mark.requirement("LIFE-2")
-async def test_shutting_down_is_printed_once_only_after_the_stop_signal(run: Run) -> None:
-    no_evidence_unless(run.target.process.is_heard, UNHEARD)
-    life = await run.life(StoppedLife)
-    assert life.ending
-    early = saying(STOPPING, life.ending.lines_at_signal)
+@pytest.mark.stage("SCENARIOS")
+async def test_shutting_down_is_printed_once_only_after_the_stop_signal(
+    lifecycle: LifecycleObserver, capabilities: Capabilities
+) -> None:
+    no_evidence_unless(capabilities.reads_output, UNHEARD)
+    observed = await lifecycle.observe(GracefulStop)
+    early = saying(STOPPING, observed.ending.lines_at_signal)
     require(
         not early,
         f"no line {STOPPING!r} before the stop signal",
         f"{len(early)} of them",
-        [*early, life.ending.signalled],
+        [*early, observed.ending.signalled],
     )
-    expect_stopping_once(life.ending, "SIGTERM")
+    expect_stopping_once(observed.ending, "SIGTERM")
 
 
 def expect_stopping_once(ending: Ending, signal_name: str) -> None:
@@ -85,17 +85,17 @@ def expect_stopping_once(ending: Ending, signal_name: str) -> None:
 
 
 @pytest.mark.requirement("LIFE-3")
-async def test_sigterm_ends_the_process_cleanly(run: Run) -> None:
-    life = await run.life(StoppedLife)
-    assert life.ending
-    expect_clean(life.ending, "SIGTERM", CLEAN)
+@pytest.mark.stage("SCENARIOS")
+async def test_sigterm_ends_the_process_cleanly(lifecycle: LifecycleObserver) -> None:
+    observed = await lifecycle.observe(GracefulStop)
+    expect_clean(observed.ending, "SIGTERM", CLEAN)
 
 
 def expect_clean(ending: Ending, signal_name: str, statuses: Sequence[int]) -> None:
     """The process ended by itself, with one of these statuses, and left nothing."""
-    unseen = ending.status == UNSEEN and UNSEEN not in statuses
+    unseen = ending.status == UNSEEN_STATUS and UNSEEN_STATUS not in statuses
     got = "a process that had to be killed" if ending.status is None else f"status {ending.status}"
-    wanted = f"an end by itself after {signal_name}, with status {' or '.join(str(int(status)) for status in statuses if status != UNSEEN)}"
+    wanted = f"an end by itself after {signal_name}, with status {' or '.join(str(int(status)) for status in statuses if status != UNSEEN_STATUS)}"
     require(
         ending.status in statuses or unseen, wanted, got, [ending.signalled, *ending.lines[-4:]]
     )
@@ -114,79 +114,93 @@ def expect_clean(ending: Ending, signal_name: str, statuses: Sequence[int]) -> N
 
 
 @pytest.mark.requirement("LIFE-4")
-async def test_a_request_in_flight_at_sigterm_is_answered(run: Run) -> None:
-    life = await run.life(RestartedLife)
-    assert life.waiting and life.in_flight and life.terminated and life.sessions_at_end
+@pytest.mark.stage("SCENARIOS")
+async def test_a_request_in_flight_at_sigterm_is_answered(lifecycle: LifecycleObserver) -> None:
+    observed = await lifecycle.observe(Restart)
+    stopped = observed.stopped
     no_evidence_unless(
-        life.waiting.data["waiting"] > 0,
+        stopped.waiting.data["waiting"] > 0,
         "no read waited for the locked table, so none was in flight",
     )
-    expect(life.in_flight, model.item(life.row), life.waiting, life.terminated.signalled)
-    expect_goodbyes(life.sessions_at_end, life.terminated)
+    answer = model.item_answer(stopped.row)
+    expect(stopped.in_flight, answer, stopped.waiting, stopped.ending.signalled)
+    expect_goodbyes(stopped.sessions_at_end, stopped.ending)
 
 
 def expect_goodbyes(seen: Observation, ending: Ending) -> None:
     """Every session was closed with a goodbye."""
     require(
-        goodbyes(seen), "every session closed with a goodbye", seen.text, [ending.signalled, seen]
+        is_clean_disconnect(seen),
+        "every session closed with a goodbye",
+        seen.text,
+        [ending.signalled, seen],
     )
 
 
 @pytest.mark.requirement("LIFE-5")
-async def test_sigint_does_the_same(run: Run) -> None:
-    life = await run.life(RestartedLife)
-    no_evidence_unless(
-        life.interrupted is not None, "the copy that was to be interrupted did not start (LIFE-9)"
-    )
-    assert life.interrupted and life.sessions_after_interrupt
-    expect_clean(life.interrupted, "SIGINT", INTERRUPTED)
-    expect_stopping_once(life.interrupted, "SIGINT")
-    expect_goodbyes(life.sessions_after_interrupt, life.interrupted)
+@pytest.mark.stage("SCENARIOS")
+async def test_sigint_does_the_same(lifecycle: LifecycleObserver) -> None:
+    observed = await lifecycle.observe(Restart)
+    interruption = observed.interruption
+    if interruption is None:
+        raise NoEvidence("the copy that was to be interrupted did not start (LIFE-9)")
+    expect_clean(interruption.ending, "SIGINT", INTERRUPTED)
+    expect_stopping_once(interruption.ending, "SIGINT")
+    expect_goodbyes(interruption.sessions_at_end, interruption.ending)
 
 
 @pytest.mark.requirement("LIFE-6")
-async def test_without_a_database_the_service_does_not_start(run: Run) -> None:
-    life = await run.life(RefusedLife)
+@pytest.mark.stage("SCENARIOS")
+async def test_without_a_database_the_service_does_not_start(lifecycle: LifecycleObserver) -> None:
+    observed = await lifecycle.observe(DatabaseUnreachable)
     wanted = "no answer, and an end with a status other than 0, of a service at whose database's address nothing listens"
-    if life.answer:
-        raise Violation(wanted, life.answer.outcome, [life.answer, *life.lines[-4:]])
-    await run.life(StoppedLife)  # a copy that has its database starts
-    assert life.refused
-    require(life.refused.status not in (0, None), wanted, life.refused.got, life.lines[-4:])
+    if observed.answer:
+        raise Violation(wanted, observed.answer.outcome, [observed.answer, *observed.lines[-4:]])
+    await lifecycle.observe(GracefulStop)  # a copy that has its database starts
+    assert observed.failure
+    has_failed = observed.failure.status not in (0, None)
+    require(has_failed, wanted, observed.failure.got, observed.lines[-4:])
 
 
 @pytest.mark.requirement("LIFE-7")
-async def test_it_is_not_ready_before_startup_has_finished(run: Run) -> None:
-    life = await run.life(UnansweredLife)
-    if life.answer:
+@pytest.mark.stage("SCENARIOS")
+async def test_it_is_not_ready_before_startup_has_finished(lifecycle: LifecycleObserver) -> None:
+    observed = await lifecycle.observe(DatabaseUnresponsive)
+    if observed.answer:
         raise Violation(
             "no answer while the database has taken the connection and not answered",
-            life.answer.outcome,
-            [life.answer],
+            observed.answer.outcome,
+            [observed.answer],
         )
     no_evidence_unless(
-        life.connected, "the service did not connect to its database while it started"
+        observed.is_connected, "the service did not connect to its database while it started"
     )
 
 
 @pytest.mark.requirement("LIFE-8")
-async def test_idle_kept_alive_clients_do_not_hold_up_a_stop(run: Run) -> None:
-    life = await run.life(RestartedLife)
-    assert life.terminated
-    expect_clean(life.terminated, "SIGTERM", (*CLEAN, UNSEEN))  # here it is the time that counts
+@pytest.mark.stage("SCENARIOS")
+async def test_idle_kept_alive_clients_do_not_hold_up_a_stop(lifecycle: LifecycleObserver) -> None:
+    observed = await lifecycle.observe(Restart)
+    expect_clean(
+        observed.stopped.ending, "SIGTERM", (*CLEAN, UNSEEN_STATUS)
+    )  # here it is the time that counts
 
 
 @pytest.mark.requirement("LIFE-9")
-async def test_it_starts_again_after_a_stop_and_after_a_kill(run: Run) -> None:
-    life = await run.life(RestartedLife)
-    for failure in (life.after_stop, life.after_kill):
+@pytest.mark.stage("SCENARIOS")
+async def test_it_starts_again_after_a_stop_and_after_a_kill(lifecycle: LifecycleObserver) -> None:
+    observed = await lifecycle.observe(Restart)
+    for failure in (observed.after_stop, observed.after_kill):
         if failure:
             raise failure
 
 
 @pytest.mark.requirement("LIFE-10")
-async def test_the_service_starts_and_answers(client: Client, run: Run) -> None:
+@pytest.mark.stage("READINESS")
+async def test_the_service_starts_and_answers(
+    client: Client, lifecycle: LifecycleObserver, deaths: list[Violation]
+) -> None:
     expect_status(await client.get("/async"), (200,), "200 of /async")
-    if run.deaths:
-        raise run.deaths[0]
-    await run.check_lives()
+    if deaths:
+        raise deaths[0]
+    await lifecycle.expect_all_started()

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from conformance.client import schema_cases
-from conformance.client.http import Client, Wanted
+from conformance.client.http import Client, RequestSpec
 from conformance.core import timeouts
 from conformance.core.errors import Violation
 from conformance.core.evidence import Exchange
@@ -28,11 +28,11 @@ OPERATIONS = [
 VERSION = re.compile(r"3\.\d+\.\d+")
 PATHS = [path for path, _ in OPERATIONS]
 OBSERVED = [
-    Wanted("GET", "/sync/"),
-    Wanted("GET", "/items"),
-    Wanted("POST", "/process-data"),
-    Wanted("HEAD", "/async"),
-    Wanted("OPTIONS", "/async"),
+    RequestSpec("GET", "/sync/"),
+    RequestSpec("GET", "/items"),
+    RequestSpec("POST", "/process-data"),
+    RequestSpec("HEAD", "/async"),
+    RequestSpec("OPTIONS", "/async"),
 ]
 
 
@@ -139,15 +139,15 @@ generated = settings(
 @generated
 @given(data=st.data())
 async def test_answers_keep_to_the_contract(client: Client, path: str, data: st.DataObject) -> None:
-    case = data.draw(schema_cases.cases(path))
-    request = schema_cases.wanted(case)
+    case = data.draw(schema_cases.generate_cases(path))
+    request = schema_cases.make_request(case)
     assume(not schema_cases.is_judged_elsewhere(request))
     exchange = await client.send(request)
     if exchange.status is not None and exchange.status >= 500:
         return  # HTTP-3's to judge
     wanted = f"an answer as spec/openapi.yaml declares it for {case.method} {path}"
     expect_status(exchange, range(200, 500), wanted)
-    if said := schema_cases.disagreement(case, exchange, "HTTP-2"):
+    if said := schema_cases.find_disagreement(case, exchange, "HTTP-2"):
         raise Violation(wanted, f"{exchange.outcome} — {said}", [exchange])
 
 
@@ -160,13 +160,13 @@ async def test_no_generated_request_gets_a_5xx(
 ) -> None:
     if path == "/external-data" and not upstream:
         return  # whether its upstream answers is not the service's own
-    case = data.draw(schema_cases.cases(path))
-    request = schema_cases.wanted(case)
+    case = data.draw(schema_cases.generate_cases(path))
+    request = schema_cases.make_request(case)
     assume(not schema_cases.is_judged_elsewhere(request))
     exchange = await client.send(request)
     wanted = f"an answer of {case.method} {path} with a status below 500"
     expect_status(exchange, range(100, 600), wanted)
-    if said := schema_cases.disagreement(case, exchange, "HTTP-3"):
+    if said := schema_cases.find_disagreement(case, exchange, "HTTP-3"):
         raise Violation(wanted, f"{exchange.outcome} — {said}", [exchange])
 
 
@@ -216,7 +216,7 @@ async def test_unknown_paths_are_404(client: Client, path: str) -> None:
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 @pytest.mark.parametrize("path", ["/sync", "/async", "/items/", "/items/1", "/external-data"])
 async def test_other_methods_are_405_with_allow(client: Client, method: str, path: str) -> None:
-    expect_not_allowed(await client.send(Wanted(method, path)), "GET")
+    expect_not_allowed(await client.send(RequestSpec(method, path)), "GET")
 
 
 @pytest.mark.requirement("HTTP-5")
@@ -224,7 +224,7 @@ async def test_other_methods_are_405_with_allow(client: Client, method: str, pat
 async def test_other_methods_of_the_submission_are_405_with_allow(
     client: Client, method: str
 ) -> None:
-    expect_not_allowed(await client.send(Wanted(method, "/process-data/")), "POST")
+    expect_not_allowed(await client.send(RequestSpec(method, "/process-data/")), "POST")
 
 
 def expect_not_allowed(exchange: Exchange, allowed: str) -> None:
@@ -243,7 +243,7 @@ def expect_not_allowed(exchange: Exchange, allowed: str) -> None:
 @pytest.mark.requirement("HTTP-6")
 @pytest.mark.parametrize("wanted", OBSERVED, ids=lambda wanted: f"{wanted.method}-{wanted.path}")
 async def test_slashes_head_and_options(
-    client: Client, observe: Callable[..., None], wanted: Wanted
+    client: Client, observe: Callable[..., None], wanted: RequestSpec
 ) -> None:
     exchange = await client.send(wanted)
     place = dict(exchange.headers).get("location")

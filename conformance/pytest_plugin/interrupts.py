@@ -12,17 +12,21 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def leave_out_frames_of_no_line(excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-    """Make an interrupt one that pytest can show: it wants a line of each frame, and a signal may come at an instruction of none."""
+    """Make an interrupt one that pytest can show.
+
+    pytest needs a line of each frame, and a signal may come at an instruction that has none.
+    """
     excinfo.value.__suppress_context__ = True
     excinfo.traceback = excinfo.traceback.filter(_has_line)
 
 
 class Interrupts:
-    """What becomes of the signals that end a run: noted at first, raised while probes run, ignored while it is cleaned up.
+    """Handles the signals that end a run: noted at first, raised while probes run, then ignored.
 
-    They are never raised in the middle of an import: the interpreter would keep the module's lock, and whichever thread
-    imports the same module next would wait for ever. Nor are they raised while an event loop runs: the task that happens to be
-    at work would keep the exception and raise it a second time, where nobody expects it. Its tasks are cancelled instead.
+    They are never raised in the middle of an import. The interpreter would keep the module's lock,
+    and whichever thread imports the same module next would wait for ever. Nor are they raised while
+    an event loop runs. The task at work would keep the exception and raise it a second time, where
+    nobody expects it. The loop's tasks are cancelled instead.
     """
 
     def __init__(self) -> None:
@@ -31,50 +35,57 @@ class Interrupts:
         self._session: pytest.Session | None = None
         self._before = {number: signal.getsignal(number) for number in SIGNALS}
 
-    def note(self, session: pytest.Session) -> None:
-        """From now on a signal is noted, and ends the session at its next step."""
+    def note_signals(self, session: pytest.Session) -> None:
+        """Note a signal from now on, which ends the session at its next step."""
         self._session = session
         for number in SIGNALS:
             signal.signal(number, self._receive)
 
-    def check(self) -> None:
+    def raise_noted(self) -> None:
         """Raise KeyboardInterrupt where a signal was noted."""
         if self._received:
             raise KeyboardInterrupt(f"ended by {self._received.name}")
 
     def raise_at_once(self) -> None:
-        """From now on a signal ends what it arrives in. Raises KeyboardInterrupt where one was noted before."""
-        self._raising = True
-        self.check()
+        """From now on a signal ends what it arrives in.
 
-    def ignore(self) -> None:
-        """From now on signals are ignored: cleaning up is bounded in time, and a second Ctrl-C must not cut it short."""
+        Raises KeyboardInterrupt where one was noted before.
+        """
+        self._raising = True
+        self.raise_noted()
+
+    def ignore_signals(self) -> None:
+        """Ignore signals from now on.
+
+        The cleanup is bounded in time, and a second Ctrl-C must not cut it short.
+        """
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
 
-    def restore(self) -> None:
-        """Do as before."""
+    def restore_handlers(self) -> None:
+        """Handle signals as before."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         self._received = signal.Signals(number)
-        sys.unraisablehook = _be_silent  # what is cut short cannot close what it had opened, and pytest would make that an error
+        # What is cut short cannot close what it had opened, and pytest would make that an error.
+        sys.unraisablehook = _ignore_unraisable
         if self._session:
             self._session.shouldstop = (
                 f"ended by {self._received.name}"  # should somebody swallow the exception
             )
-        if not self._raising or _imports(frame):
+        if not self._raising or _is_importing(frame):
             return
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            self.check()
+            self.raise_noted()
         else:
             loop.call_soon_threadsafe(_cancel_all, loop)
 
 
-def _be_silent(_: object) -> None:
+def _ignore_unraisable(_: object) -> None:
     """Report nothing."""
 
 
@@ -83,7 +94,7 @@ def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
         task.cancel()
 
 
-def _imports(frame: FrameType | None) -> bool:
+def _is_importing(frame: FrameType | None) -> bool:
     while frame:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
             return True

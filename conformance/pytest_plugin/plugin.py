@@ -1,60 +1,40 @@
-"""The pytest plugin: hooks and the few fixtures; nothing else. Loaded by the root conftest and by `conformance run`."""
+"""The plugin: the hooks of a session that runs probes. Loaded by the root conftest and the CLI."""
 
-import random
 import sys
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from collections.abc import Generator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
-import pytest_asyncio
 from _pytest.junitxml import xml_key
 from hypothesis import Phase
 from hypothesis.configuration import set_hypothesis_home_dir
 
-from conformance.client.http import Client
 from conformance.config import options
-from conformance.core import timeouts
-from conformance.core.errors import BrokenTestbed, NoEvidence, Violation, WrongUsage
-from conformance.core.evidence import Fact
-from conformance.judging.verdict import Finding, Outcome, Status, observed
-from conformance.pytest_plugin import progress
+from conformance.core import preload, timeouts
+from conformance.core.errors import BrokenTestbed, WrongUsage
+from conformance.judging.result import RunResult
+from conformance.judging.verdict import Status
+from conformance.pytest_plugin import fixtures, progress
 from conformance.pytest_plugin.interrupts import Interrupts, leave_out_frames_of_no_line
-from conformance.report.terminal import KNOWN, Summary, page
-from conformance.scenarios import lifecycle, stateful
-from conformance.session.run import READINESS, Run
-from conformance.spec.catalogue import Level, Requirement, catalogue
-from conformance.target.server import Target
-from conformance.target.worker import Worker
-from conformance.testbed import postgres, redis
-from conformance.testbed.upstream import Upstream
+from conformance.pytest_plugin.keys import MARKERS, OBSERVED, RUN, STARTED
+from conformance.pytest_plugin.ordering import (
+    describe_probe,
+    find_requirement,
+    is_last_without_worker,
+    order_probes,
+    shuffle_probes,
+)
+from conformance.pytest_plugin.outcomes import find_violation
+from conformance.report.terminal import KNOWN, summarize_run
+from conformance.scenarios import program
+from conformance.session.probe import Probe, WorkerState
+from conformance.session.run import Run
+from conformance.spec.catalogue import Requirement, catalogue
 
 PROBES = Path(__file__).parents[1] / "probes"
-RUN = pytest.StashKey[Run]()
-STARTED = pytest.StashKey[float]()
-
-# For speed alone: probes that want no worker run early, in stage 1, and those that want one in stage 5, so that it starts
-# beside others. TASK-13 starts it twice; while TASK-12 waits for it to find its broker, the lives go on; TASK-14 kills it, so
-# that an outage of the broker after it costs no reconnection.
-LOOKING_ELSEWHERE_TOO = {"DB-9", "TASK-2", "TASK-5", "TASK-7", "CONC-9", "TASK-10"}
-LIVED = (
-    frozenset[str]().union(*(kind.looked_at_by for kind in lifecycle.LIVES)) - LOOKING_ELSEWHERE_TOO
-)
-STAGES = {
-    "TASK-12": 3,
-    "TASK-13": 6,
-    "TASK-14": 7,
-    "CONC-9": 8,
-    "TASK-10": 8,
-    **dict.fromkeys(LIVED, 9),
-    READINESS: 10,
-}
-
-LATE = 8  # when no worker runs any more
-
-SEEN = pytest.StashKey[list[tuple[str, tuple[Fact, ...]]]]()
 LETTERS = {
     Status.PASS: ".",
     Status.FAIL: "F",
@@ -62,6 +42,7 @@ LETTERS = {
     Status.INCONCLUSIVE: "?",
     Status.ERROR: "E",
     Status.OBSERVED: "o",
+    Status.NOT_APPLICABLE: "n",
 }
 COLOURS = {
     Status.PASS: "green",
@@ -69,10 +50,8 @@ COLOURS = {
     Status.INCONCLUSIVE: "yellow",
     Status.ERROR: "red",
     Status.OBSERVED: "cyan",
+    Status.NOT_APPLICABLE: "blue",
 }
-
-
-# Options and the run
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -112,19 +91,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers", "requirement(id): the requirement of the specification that a probe checks"
-    )
-    config.addinivalue_line(
-        "markers", "worker(state): whether the worker is 'running' or 'stopped' while a probe runs"
-    )
-    config.addinivalue_line("markers", "late: the probe looks at what comes after much else")
-    config.addinivalue_line(
-        "markers",
-        "disturbs: the probe holds a fault that a target may not recover from; then it is started anew",
-    )
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
     if not _wants_probes(config):
         return
+    preload.settle_imports()
     set_examples()
     try:
         run = Run(_options(config), catalogue(), datetime.now(UTC).date())
@@ -132,6 +103,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
     config.option.tbstyle = "native"  # a traceback is printed for a defect of our own alone
     config.stash[RUN] = run
+    config.pluginmanager.register(fixtures, "conformance-fixtures")
     config.pluginmanager.register(RunHooks(run), "conformance-run")
     if progress.is_wanted(config, sys.stdout):
         config.pluginmanager.register(progress.Progress(run), "conformance-progress")
@@ -164,7 +136,7 @@ def _options(config: pytest.Config) -> options.Options:
     }
     given |= {"--steps": config.getoption("steps"), "--html": config.getoption("html")}
     if given["--steps"] is not None:
-        stateful.parse(given["--steps"])
+        program.parse_program(given["--steps"])
     return options.read(given, config.getoption("only"), config.invocation_params.dir, catalogue())
 
 
@@ -193,63 +165,66 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 class RunHooks:
-    """The hooks of a session that runs probes."""
+    """The hooks of a session that runs probes. They call the run, and judge nothing themselves."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
         self._interrupts = Interrupts()
         self._opened = False
-        self._summary: Summary | None = None
+        self._result: RunResult | None = None
         self._page: str | None = None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
-        self._interrupts.note(session)
+        self._interrupts.note_signals(session)
         try:
-            self.run.begin()
+            self.run.open()
         except WrongUsage as error:
             raise pytest.UsageError(str(error)) from None
-        set_hypothesis_home_dir(
-            self.run.folder / "hypothesis"
-        )  # it keeps tables of characters somewhere
+        # Hypothesis keeps tables of characters somewhere.
+        set_hypothesis_home_dir(self.run.folder / "hypothesis")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makeitem(self, obj: object) -> list[pytest.Item] | None:
         """For speed alone: make no items of probes that are not selected."""
-        names = {
-            mark.args[0] for mark in getattr(obj, "pytestmark", ()) if mark.name == "requirement"
-        }
-        return (
-            [] if names and names <= self.run.catalogue.keys() - self.run.collected.keys() else None
+        marks = getattr(obj, "pytestmark", ())
+        names = {mark.args[0] for mark in marks if mark.name == "requirement"}
+        is_wanted = names - self.run.catalogue.keys() or any(
+            map(self.run.results.is_selected, names)
         )
+        return [] if names and not is_wanted else None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
-        probes = [item for item in items if item.get_closest_marker("requirement")]
-        for item in probes:
-            name = item.get_closest_marker("requirement").args[0]  # type: ignore[union-attr]
-            if name not in self.run.catalogue:
-                raise pytest.UsageError(
-                    f"{item.nodeid} checks {name}, which the specification does not have"
-                )
-            if name in self.run.collected:
-                self.run.collected[name].append(item.nodeid)
-        items[:] = sorted(
-            (item for item in probes if _requirement(self.run, item) in self.run.selected),
-            key=lambda item: _order(self.run, item),
-        )
+        selected = [item for item in items if self._collect(item)]
+        seed = self.run.options.seed
         if config.getoption("shuffle"):
-            items[:] = _shuffled(items, self.run.options.seed)
+            ordered = shuffle_probes(order_probes(selected, self.run.catalogue), seed)
+        else:
+            ordered = order_probes(selected, self.run.catalogue)
+        items[:] = ordered
         for item in items:
-            if getattr(item, "obj", None) and hypothesis.is_hypothesis_test(item.obj):  # type: ignore[attr-defined]
-                hypothesis.seed(self.run.options.seed)(item.obj)  # type: ignore[attr-defined]
+            function = getattr(item, "obj", None)
+            if function and hypothesis.is_hypothesis_test(function):
+                hypothesis.seed(seed)(function)
+
+    def _collect(self, item: pytest.Item) -> bool:
+        """Note a probe that is to be run."""
+        name = find_requirement(item)
+        if name is None:
+            return False
+        if name not in self.run.catalogue:
+            lack = "which the specification does not have"
+            raise pytest.UsageError(f"{item.nodeid} checks {name}, {lack}")
+        self.run.results.expect_probe(name, item.nodeid)
+        return self.run.results.is_selected(name)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self) -> None:
         try:
-            self.run.opened(self._interrupts.check)
+            self.run.wait_until_open(self._interrupts.raise_noted)
         except WrongUsage as error:
             raise pytest.UsageError(str(error)) from None
         self._opened = True
@@ -258,16 +233,14 @@ class RunHooks:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         item.stash[STARTED] = self.run.journal.now()
-        disturbs = item.get_closest_marker("disturbs") is not None
-        self.run.prepare(_requirement(self.run, item), _worker(item), disturbs=disturbs)
+        self.run.prepare(describe_probe(item, self.run.catalogue))
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_teardown(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
-        """Once the last probe for now that wants no worker is done, let one that others want start beside the next ones."""
-        if _worker(item) != "stopped" or nextitem is None or _worker(nextitem) == "stopped":
-            return
-        later = item.session.items[item.session.items.index(nextitem) :]
-        if next(filter(None, map(_worker, later)), None) == "running":
+        """Start a worker that others want once the last probe for now that wants none is done."""
+        probe = describe_probe(item, self.run.catalogue)
+        stopped = probe.worker is WorkerState.STOPPED
+        if stopped and is_last_without_worker(item.session.items, nextitem):
             self.run.start_worker_ahead()
 
     @pytest.hookimpl(wrapper=True)
@@ -275,42 +248,48 @@ class RunHooks:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
-        requirement = _requirement(self.run, item)
-        _name_case(item, requirement)
+        probe = describe_probe(item, self.run.catalogue)
+        _name_case(item, probe.requirement)
         if call.excinfo is None:
-            status, finding = _passed(item) if call.when == "call" else (Status.PASS, None)
-            if call.when == "call":
-                self._note(item, requirement, status, finding)
-            report.status = status  # type: ignore[attr-defined]
+            is_call = call.when == "call"
+            report.status = self._report_pass(item, probe) if is_call else Status.PASS  # type: ignore[attr-defined]
             return report
-        error = _violation_in(call.excinfo.value)
-        if isinstance(error, KeyboardInterrupt | pytest.exit.Exception):
-            return report
-        status, finding = _found(
-            self.run.blame(requirement, error) if isinstance(error, Violation) else error
-        )
-        if requirement.level is Level.MAY and status is Status.FAIL:
-            status = Status.OBSERVED
-        # A later phase's outcome replaces an earlier one of the same probe: a teardown that breaks is an ERROR.
-        self._note(item, requirement, status, finding)
-        report.status = status  # type: ignore[attr-defined]
-        if status is not Status.ERROR or isinstance(error, BrokenTestbed):
-            report.longrepr = f"{requirement.id} {status}: {requirement.sentence}\nexpected  {finding.expected}\ngot       {finding.got}"
-        if status is Status.INCONCLUSIVE and self.run.options.allow_inconclusive:
-            _leave_out(report, item, f"INCONCLUSIVE: {finding.got}")
-        if status is Status.FAIL and (known := self.run.known(requirement)):
-            report.status = KNOWN  # type: ignore[attr-defined]
-            _leave_out(report, item, f"{KNOWN}: {known.reason}")
+        error = find_violation(call.excinfo.value)
+        if not isinstance(error, KeyboardInterrupt | pytest.exit.Exception):
+            self._report_error(item, report, probe, error)
         return report
 
-    def _note(
-        self, item: pytest.Item, requirement: Requirement, status: Status, finding: Finding | None
+    def _report_pass(self, item: pytest.Item, probe: Probe) -> Status:
+        results, requirement, span = self.run.results, probe.requirement, self._span(item)
+        if OBSERVED in item.stash:
+            observations = item.stash[OBSERVED]
+            return results.add_observations(requirement, item.nodeid, span, observations)
+        results.add_pass(requirement, item.nodeid, span)
+        return Status.PASS
+
+    def _report_error(
+        self, item: pytest.Item, report: pytest.TestReport, probe: Probe, error: BaseException
     ) -> None:
+        requirement = probe.requirement
+        status, finding = self.run.report_error(probe, self._span(item), error)
+        report.status = status  # type: ignore[attr-defined]
+        if status is not Status.ERROR or isinstance(error, BrokenTestbed):
+            title = f"{requirement.id} {status.label}: {requirement.sentence}"
+            sides = f"expected  {finding.expected}\ngot       {finding.got}"
+            report.longrepr = f"{title}\n{sides}"
+        is_allowed = status is Status.INCONCLUSIVE and self.run.options.allow_inconclusive
+        if is_allowed or status is Status.NOT_APPLICABLE:
+            _leave_out(report, item, f"{status.label}: {finding.got}")
+        is_failed = status is Status.FAIL
+        known = self.run.results.find_known_failure(requirement) if is_failed else None
+        if known:
+            report.status = KNOWN  # type: ignore[attr-defined]
+            _leave_out(report, item, f"{KNOWN}: {known.reason}")
+
+    def _span(self, item: pytest.Item) -> tuple[float, float]:
+        """When a probe began, and the time now."""
         ended = self.run.journal.now()
-        began = item.stash.get(STARTED, ended)
-        self.run.outcomes.append(
-            Outcome(requirement.id, item.nodeid, status, finding, ended - began, (began, ended))
-        )
+        return item.stash.get(STARTED, ended), ended
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
@@ -319,117 +298,41 @@ class RunHooks:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         self._close()
-        if self._opened and exitstatus not in (
-            pytest.ExitCode.INTERRUPTED,
-            pytest.ExitCode.USAGE_ERROR,
-        ):
-            self._summary = self.run.summary()
-            self.run.write_result(self._summary)
-            session.exitstatus = self._summary.status
+        cut_short = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.USAGE_ERROR)
+        if self._opened and exitstatus not in cut_short:
+            self._result = self.run.finish()
+            session.exitstatus = self._result.exit_status
         if self._opened:
-            self._page = self.run.write_page()
+            self._page = self.run.results.write_page()
 
     def pytest_unconfigure(self) -> None:
         self._close()  # a session that ends while it starts is never finished
-        self.run.record.close()
+        self.run.results.close()
 
     def _close(self) -> None:
-        self._interrupts.ignore()
+        self._interrupts.ignore_signals()
         self.run.close()
-        self._interrupts.restore()
+        self._interrupts.restore_handlers()
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
         status = getattr(report, "status", None)
-        if status is None or (report.when != "call" and status in (Status.PASS, Status.OBSERVED)):
+        passed = status in (Status.PASS, Status.OBSERVED)
+        if status is None or (report.when != "call" and passed):
             return None
-        if status in (Status.PASS, Status.OBSERVED):
+        if passed:
             return "passed", LETTERS[status], status
         own_defect = status is Status.ERROR and not isinstance(report.longrepr, str)
-        return "error" if own_defect else str(status), LETTERS[status], str(status)
+        label = getattr(status, "label", status)
+        return "error" if own_defect else label, LETTERS[status], label
 
     def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int) -> None:
-        if self._summary:
+        if self._result:
             terminalreporter.section("conformance", sep="=")
-            for line in page(self._summary):
-                terminalreporter.write_line(
-                    line.text, **({COLOURS[line.tone]: True} if line.tone else {})
-                )
+            for line in summarize_run(self._result):
+                colour = {COLOURS[line.tone]: True} if line.tone else {}
+                terminalreporter.write_line(line.text, **colour)
         if self._page:
             terminalreporter.write_line(self._page)
-
-
-def _requirement(run: Run, item: pytest.Item) -> Requirement:
-    marker = item.get_closest_marker("requirement")
-    assert marker
-    return run.catalogue[marker.args[0]]
-
-
-def _worker(item: pytest.Item) -> str | None:
-    marker = item.get_closest_marker("worker")
-    return marker.args[0] if marker else None
-
-
-def _order(run: Run, item: pytest.Item) -> tuple[int, bool]:
-    """For speed alone: the stage of a probe, and whether it disturbs the target, which comes last of each."""
-    requirement = _requirement(run, item)
-    if item.get_closest_marker("late"):
-        return LATE, False
-    stage = (
-        STAGES.get(requirement.id)
-        or {"stopped": 1, "running": 5, None: 0 if requirement.section in (1, 2) else 4}[
-            _worker(item)
-        ]
-    )
-    return stage, item.get_closest_marker("disturbs") is not None
-
-
-def _shuffled(items: Sequence[pytest.Item], seed: int) -> list[pytest.Item]:
-    """Probes in an order that is drawn, but for the worker, whose every start costs seconds: twice it is stopped, and twice it runs."""
-    drawn = random.Random(seed)  # noqa: S311 - an order, no secret
-    phases = {"stopped": (0, 2), "running": (1, 3), None: (0, 1, 2, 3)}
-    return sorted(
-        drawn.sample(items, len(items)), key=lambda item: drawn.choice(phases[_worker(item)])
-    )
-
-
-def _passed(item: pytest.Item) -> tuple[Status, Finding | None]:
-    """A pass; or what was seen, where the probe says what it observed, which it may not forget to."""
-    if SEEN not in item.stash:
-        return Status.PASS, None
-    if not (seen := item.stash[SEEN]):
-        return Status.ERROR, Finding(
-            "the probe to say what it observed",
-            "nothing",
-            look_at="the suite, not the target; please report it",
-        )
-    return Status.OBSERVED, observed(
-        (text for text, _ in seen), (fact for _, evidence in seen for fact in evidence)
-    )
-
-
-def _violation_in(error: BaseException) -> BaseException:
-    """The violation that Hypothesis saw and could not bring about again, which it reports in a group; else the error itself."""
-    if isinstance(error, BaseExceptionGroup) and (seen := error.subgroup(Violation)):
-        return next(each for each in _leaves(seen) if isinstance(each, Violation))
-    return error
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    for each in group.exceptions:
-        yield from _leaves(each) if isinstance(each, BaseExceptionGroup) else (each,)
-
-
-def _found(error: BaseException) -> tuple[Status, Finding]:
-    if isinstance(error, Violation):
-        return Status.FAIL, Finding(error.expected, error.got, error.evidence, error.look_at)
-    if isinstance(error, NoEvidence):
-        return Status.INCONCLUSIVE, Finding("evidence", str(error))
-    where = "the testbed" if isinstance(error, BrokenTestbed) else "the suite"
-    return Status.ERROR, Finding(
-        f"{where} to work",
-        f"{type(error).__name__}: {error}".split("\n")[0],
-        look_at=f"{where}, not the target; please report it",
-    )
 
 
 def _leave_out(report: pytest.TestReport, item: pytest.Item, reason: str) -> None:
@@ -442,71 +345,8 @@ def _name_case(item: pytest.Item, requirement: Requirement) -> None:
     """Name the probe's case in a JUnit report by its requirement."""
     if xml := item.config.stash.get(xml_key, None):
         reporter = xml.node_reporter(item.nodeid)
-        reporter.add_attribute("classname", f"spec.{requirement.document.removesuffix('.md')}")
+        classname = f"spec.{requirement.document.removesuffix('.md')}"
+        reporter.add_attribute("classname", classname)
         detail = item.name.partition("[")[2].removesuffix("]")
-        reporter.add_attribute(
-            "name", f"{requirement.id} {requirement.sentence}" + (f" [{detail}]" if detail else "")
-        )
-
-
-# Fixtures: each hands over an object
-
-
-@pytest.fixture(scope="session")
-def run(request: pytest.FixtureRequest) -> Run:
-    """The run."""
-    return request.config.stash[RUN]
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def connections(run: Run) -> AsyncIterator[None]:
-    """The suite's own connections, which belong to the event loop of the probes."""
-    ours = [part for part in (run.client, run.database, run.queue) if part]
-    for part in ours:
-        await part.open()
-    yield
-    for part in ours:
-        await part.close()
-
-
-@pytest.fixture(scope="session")
-def client(run: Run, connections: None) -> Client:
-    """Sends requests to the target."""
-    return run.client
-
-
-@pytest.fixture
-def target(run: Run) -> Target:
-    """The running target."""
-    return run.target
-
-
-@pytest.fixture(scope="session")
-def items(run: Run, connections: None) -> postgres.Database | None:
-    """The table, seen from the server."""
-    return run.database
-
-
-@pytest.fixture(scope="session")
-def queue(run: Run, connections: None) -> redis.Broker | None:
-    """The broker and result backend, seen from the server."""
-    return run.queue
-
-
-@pytest.fixture(scope="session")
-def upstream(run: Run) -> Upstream | None:
-    """The server that the target fetches from."""
-    return run.upstream
-
-
-@pytest.fixture(scope="session")
-def worker(run: Run) -> Worker:
-    """The implementation's worker."""
-    return run.worker
-
-
-@pytest.fixture
-def observe(request: pytest.FixtureRequest) -> Callable[..., None]:
-    """Reports what was seen of a MAY: a text and its evidence."""
-    seen = request.node.stash[SEEN] = []
-    return lambda text, *evidence: seen.append((text, evidence))
+        parameters = f" [{detail}]" if detail else ""
+        reporter.add_attribute("name", f"{requirement.id} {requirement.sentence}{parameters}")

@@ -1,4 +1,7 @@
-"""Progress: in a terminal one line that tells where a run is, written again in place, and above it each failure as soon as it is found."""
+"""Progress: one line of a terminal that says where a run is, and each failure above it.
+
+The line is written again in place. A failure appears as soon as it is found.
+"""
 
 import os
 import shutil
@@ -13,8 +16,9 @@ import pytest
 from conformance.judging.verdict import Status
 from conformance.session.run import Run
 from conformance.spec.catalogue import Requirement, sections
+from conformance.target.capabilities import Capabilities
 
-INTERVAL = 0.1  # seconds between two tellings, whose last digit are tenths
+INTERVAL = 0.1  # seconds between two updates, which show tenths
 ERASE = "\r\x1b[K"  # to the line's beginning, and all of it away
 OPENING = "opening Postgres, Redis and the target"
 REACHING = "reaching the target"
@@ -22,7 +26,10 @@ CLOSING = "stopping what was started"
 
 
 def is_wanted(config: pytest.Config, stream: TextIO) -> bool:
-    """Whether pytest's own letters are to give way: in a terminal that can erase, with nobody else writing to it, and as pytest is by default or with -q."""
+    """Whether the line replaces pytest's own letters.
+
+    It does in a terminal that can erase, where nobody else writes, by default and with -q.
+    """
     others = (
         config.getoption("capture") == "no"
         or config.getoption("usepdb", default=False)
@@ -35,8 +42,11 @@ def is_wanted(config: pytest.Config, stream: TextIO) -> bool:
     return is_usual and not others and os.environ.get("TERM", "dumb") != "dumb" and stream.isatty()
 
 
-def told(where: str, done: str, width: int) -> str:
-    """Where the run is and how much is done, in one line that is narrower than the terminal: the former gives way."""
+def format_line(where: str, done: str, width: int) -> str:
+    """Where the run is and how much is done, in one line narrower than the terminal.
+
+    Where there is no room for both, the former is cut.
+    """
     room = (
         width - 1 - len(done) - 2
     )  # a letter in the last column would move some terminals to the next line
@@ -45,21 +55,24 @@ def told(where: str, done: str, width: int) -> str:
     return f"{where if len(where) <= room else where[: room - 1] + '…'}  {done}"
 
 
-def place(requirement: Requirement) -> str:
+def describe_place(requirement: Requirement) -> str:
     """Where a run is that checks a requirement: its section, its id and its sentence."""
     title = next(section.title for section in sections() if section.number == requirement.section)
     return f"{requirement.section} {title}  {requirement.id} {requirement.sentence}"
 
 
-def news(status: str | None, requirement: Requirement) -> str | None:
-    """What a status tells of, once: each failure; of errors, which come in crowds, the first; nothing of what passed or is known."""
+def find_news(status: str | None, requirement: Requirement) -> str | None:
+    """What to announce of a status: each failure, and of many errors the first.
+
+    None for what passed or is known.
+    """
     if status == Status.FAIL:
         return requirement.id
     return "the suite" if status == Status.ERROR else None
 
 
 class Line:
-    """The last line of a terminal. A thread of its own writes it, so that its seconds go on while a probe waits."""
+    """The last line of a terminal. A thread writes it, so its seconds go on while a probe waits."""
 
     def __init__(self, stream: TextIO, now: Callable[[], float]) -> None:
         self._terminal = os.dup(
@@ -71,7 +84,7 @@ class Line:
         self._ended = threading.Event()
         self._where: str | None = None  # nothing is shown
         self._done = ""
-        self._thread = threading.Thread(target=self._go_on, name="progress", daemon=True)
+        self._thread = threading.Thread(target=self._repeat, name="progress", daemon=True)
         self._thread.start()
 
     def show(self, where: str | None, done: str = "") -> None:
@@ -81,10 +94,10 @@ class Line:
             self._write()
 
     @contextmanager
-    def aside(self) -> Iterator[None]:
-        """The line is away, so that something else may be written in its place, which stays above it."""
+    def stand_aside(self) -> Iterator[None]:
+        """Take the line away while something else is written, which then stays above it."""
         with self._lock:
-            self._put(ERASE)
+            self._write_text(ERASE)
             yield
             self._write()
 
@@ -102,7 +115,7 @@ class Line:
         self._thread.join()
         os.close(self._terminal)
 
-    def _go_on(self) -> None:
+    def _repeat(self) -> None:
         while not self._ended.wait(INTERVAL):
             with self._lock:
                 if self._where is not None:
@@ -110,20 +123,16 @@ class Line:
 
     def _write(self) -> None:
         if self._where is None:
-            return self._put(ERASE)
+            return self._write_text(ERASE)
         seconds = f"{self._now():.1f} s"
-        return self._put(
-            ERASE
-            + told(
-                self._where, f"{self._done}  {seconds}" if self._done else seconds, self._width()
-            )
-        )
+        done = f"{self._done}  {seconds}" if self._done else seconds
+        return self._write_text(ERASE + format_line(self._where, done, self._find_width()))
 
-    def _put(self, text: str) -> None:
+    def _write_text(self, text: str) -> None:
         with suppress(OSError):  # a terminal that has gone away is nobody's failure
             os.write(self._terminal, text.encode(self._encoding, "replace"))
 
-    def _width(self) -> int:
+    def _find_width(self) -> int:
         with suppress(OSError):
             if columns := os.get_terminal_size(self._terminal).columns:
                 return columns
@@ -139,7 +148,7 @@ class Progress:
         self._done = 0
         self._all = 0
         self._current: Requirement | None = None
-        self._told: set[str] = set()  # what stands above the line
+        self._announced: set[str] = set()  # shown above the line
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
@@ -153,7 +162,8 @@ class Progress:
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         """While the testbed opens, say so."""
         self._all = len(session.items)
-        self._line.show(REACHING if self._run.options.target_url else OPENING)
+        starts_target = Capabilities.of(self._run.options).starts_target
+        self._line.show(OPENING if starts_target else REACHING)
         return (yield)
 
     @pytest.hookimpl(tryfirst=True)
@@ -162,19 +172,19 @@ class Progress:
         marker = item.get_closest_marker("requirement")
         assert marker
         self._current = self._run.catalogue[marker.args[0]]
-        self._line.show(place(self._current), f"{self._done}/{self._all}")
+        self._line.show(describe_place(self._current), f"{self._done}/{self._all}")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Tell of a failure at once."""
         status, requirement = getattr(report, "status", None), self._current
         if (
             requirement is None
-            or not (subject := news(status, requirement))
-            or subject in self._told
+            or not (subject := find_news(status, requirement))
+            or subject in self._announced
         ):
             return
-        self._told.add(subject)
-        with self._line.aside():
+        self._announced.add(subject)
+        with self._line.stand_aside():
             self._reporter.write_line(
                 f"{status}  {requirement.id}  {requirement.sentence}", red=True
             )
@@ -186,13 +196,16 @@ class Progress:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_report_teststatus(self) -> Generator[None, Any, Any]:
-        """Count as ever, and show no letter while the line is there; what is told at the end has its words."""
+        """Count as pytest does, and show no letter while the line is there."""
         status = yield
         return status if self._line.has_ended else (status[0], "", "")
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self) -> Generator[None, object, object]:
-        """While the testbed closes, say so; then leave the terminal to pytest, whose own hook encloses this one."""
+        """Say that the testbed closes, then leave the terminal to pytest.
+
+        pytest's own hook encloses this one.
+        """
         if self._all:
             self._line.show(CLOSING)
         try:

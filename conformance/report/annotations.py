@@ -1,4 +1,4 @@
-"""Annotations: what GitHub shows beside the code and on the page of a job, as commands that a step prints for it.
+"""Annotations: commands that a step prints so that GitHub shows them at the code and the job.
 
 https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
 """
@@ -6,66 +6,79 @@ https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-comm
 import re
 from collections.abc import Iterator, Sequence
 
+from conformance.judging.result import RequirementResult, RunResult
 from conformance.judging.verdict import Status
 from conformance.report import joins
-from conformance.report.record_reader import Judged, Report
-from conformance.report.terminal import one_line
-from conformance.report.translations import said
-from conformance.spec.catalogue import Language, Level
+from conformance.report.translations import translate
+from conformance.report.wrapping import escape_unprintable
+from conformance.spec.catalogue import Language
 
 SHOWN = 10  # errors of one step, and as many warnings; GitHub leaves out the rest
 LONGEST = 2000  # characters of one message
-_PLACE = re.compile(
-    r"^(?P<file>[^\s:]+\.py):(?P<line>\d+)\b"
-)  # how a finding names a line of the target's
+# How a likely cause names a line of the target's code.
+_PLACE = re.compile(r"^(?P<file>[^\s:]+\.py):(?P<line>\d+)\b")
 
 
-def render(reports: Sequence[Report], language: Language) -> str:
-    """A command for each failure, a MUST's first, and one that says how many more there are; nothing where nothing failed."""
-    return "".join(f"{command}\n" for report in reports for command in _commands(report, language))
+def render_annotations(runs: Sequence[RunResult], language: Language) -> str:
+    """Commands for what failed, could not be judged or is not applicable. Empty if nothing.
+
+    Of each kind a MUST comes first, and a last command says how many more there are.
+    """
+    return "".join(f"{command}\n" for run in runs for command in _commands(run, language))
 
 
-def _commands(report: Report, language: Language) -> Iterator[str]:
-    if not report.is_complete:
-        yield _command("error", report.target, report.sentence_in(language))
+def _commands(run: RunResult, language: Language) -> Iterator[str]:
+    if not run.is_complete:
+        yield _command("error", run.target, joins.describe_claim(run, language))
     for kind, statuses in (
         ("error", (Status.FAIL, Status.ERROR)),
         ("warning", (Status.INCONCLUSIVE,)),
     ):
-        failed = [each for each in report.judged if each.status in statuses and not each.known]
-        chosen = sorted(failed, key=lambda each: each.level is not Level.MUST)
-        shown = chosen if len(chosen) <= SHOWN else chosen[: SHOWN - 1]
-        for each in shown:
-            yield _annotation(kind, each, language)
-        if len(shown) < len(chosen):
-            names = [each.id for each in chosen[len(shown) :]]
-            yield _command(
-                kind, said("{count} more", language).format(count=len(names)), ", ".join(names)
-            )
+        chosen = [each for each in run.results if each.status in statuses and not each.known]
+        yield from _annotate_first(kind, sorted(chosen, key=_is_lesser), language)
+    excluded = joins.select_status(run.results, Status.NOT_APPLICABLE)
+    for reason, group in joins.group_by_reason(excluded).items():
+        title = f"{', '.join(each.id for each in group)} {Status.NOT_APPLICABLE.label}"
+        yield _command("notice", title, reason)
 
 
-def _annotation(kind: str, judged: Judged, language: Language) -> str:
-    title = f"{judged.id} {joins.of(judged, language).sentence}"
-    if judged.found is None:
-        return _command(kind, title, str(judged.status))
+def _is_lesser(result: RequirementResult) -> bool:
+    return not joins.is_must(result)
+
+
+def _annotate_first(
+    kind: str, results: Sequence[RequirementResult], language: Language
+) -> Iterator[str]:
+    shown = results if len(results) <= SHOWN else results[: SHOWN - 1]
+    for each in shown:
+        yield _annotate(kind, each, language)
+    if rest := results[len(shown) :]:
+        title = translate("{count} more", language).format(count=len(rest))
+        yield _command(kind, title, ", ".join(each.id for each in rest))
+
+
+def _annotate(kind: str, result: RequirementResult, language: Language) -> str:
+    title = f"{result.id} {joins.describe_requirement(result, language).sentence}"
+    if (finding := result.finding) is None:
+        return _command(kind, title, str(result.status))
     labelled = {
-        "expected": judged.found.expected,
-        "got": judged.found.got,
-        "look at": judged.found.look_at,
+        "expected": finding.expected,
+        "got": finding.got,
+        "likely cause": joins.describe_likely_cause(result, language),
     }
-    place = _PLACE.match(judged.found.look_at)
-    message = "\n".join(f"{said(label, language)}: {text}" for label, text in labelled.items())
+    message = "\n".join(f"{translate(label, language)}: {text}" for label, text in labelled.items())
+    place = _PLACE.match(finding.likely_cause)
     return _command(kind, title, message, **(place.groupdict() if place else {}))
 
 
 def _command(kind: str, title: str, message: str, **more: str) -> str:
     properties = ",".join(
-        f"{name}={_escaped(value, ':,')}" for name, value in {"title": title, **more}.items()
+        f"{name}={_escape(value, ':,')}" for name, value in {"title": title, **more}.items()
     )
-    return f"::{kind} {properties}::{_escaped(message[:LONGEST])}"
+    return f"::{kind} {properties}::{_escape(message[:LONGEST])}"
 
 
-def _escaped(text: str, also: str = "") -> str:
+def _escape(text: str, also: str = "") -> str:
     """A text that cannot end a command, or begin another, and has no control characters."""
-    text = "\n".join(one_line(line) for line in text.split("\n"))
+    text = "\n".join(escape_unprintable(line) for line in text.split("\n"))
     return "".join(f"%{ord(letter):02X}" if letter in "%\r\n" + also else letter for letter in text)

@@ -1,10 +1,11 @@
-"""Badge: the claim of a record as a small SVG image, in the usual flat style."""
+"""Badge: the claim of a run as a small SVG image, in the usual flat style."""
 
 from collections.abc import Sequence
 from html import escape
 
-from conformance.report.record_reader import Report
-from conformance.report.translations import said
+from conformance.judging.result import RunResult
+from conformance.judging.verdict import Status
+from conformance.report.translations import translate
 from conformance.spec.catalogue import Language
 
 LABEL = "conformance"
@@ -17,36 +18,45 @@ COLOURS = {
 }  # white on each: 4.5:1 or more
 PADDING = 6
 
-# Widths in pixels of letters in Verdana 11, by which such badges are laid out; `textLength` holds other fonts to them.
+# Widths in pixels of letters in Verdana 11, in which such badges are laid out. `textLength` makes
+# other fonts as wide.
 _NARROW, _WIDE = dict.fromkeys("ijl", 3.0) | dict.fromkeys("ft r", 4.3), dict.fromkeys("mw", 9.9)
 _USUAL, _CHINESE = 6.8, 11.0
 
 
-def render(reports: Sequence[Report], language: Language) -> str:
-    """The image."""
-    (report,) = reports
-    value = message(report)
-    return _drawn(said(LABEL, language), said(value, language), COLOURS[value])
+def render_badge(runs: Sequence[RunResult], language: Language) -> str:
+    """The image. Its title also says how many requirements are not applicable."""
+    (run,) = runs
+    value = choose_message(run)
+    title = translate(value, language)
+    if count := run.counts[Status.NOT_APPLICABLE]:
+        title += translate(" ({count} not applicable)", language).format(count=count)
+    return _draw(translate(LABEL, language), translate(value, language), title, COLOURS[value])
 
 
-def message(report: Report) -> str:
-    """What the badge says of a record."""
-    return "incomplete" if not report.is_complete else report.claim or "not established"
+def choose_message(run: RunResult) -> str:
+    """What the badge says of a run."""
+    return "incomplete" if not run.is_complete else run.claim or "not established"
 
 
-def _drawn(name: str, value: str, colour: str) -> str:
-    first, second = (_width(text) + 2 * PADDING for text in (name, value))
-    whole, title = first + second, escape(f"{name}: {value}")
-    return f"""<svg xmlns="http://www.w3.org/2000/svg" width="{whole}" height="20" role="img" aria-label="{title}">
-<title>{title}</title>
-<linearGradient id="shade" x2="0" y2="100%"><stop offset="0" stop-color="#bbb" stop-opacity=".1"/><stop offset="1" stop-opacity=".1"/></linearGradient>
+def _draw(name: str, value: str, title: str, colour: str) -> str:
+    first, second = (_measure(text) + 2 * PADDING for text in (name, value))
+    whole, label = first + second, escape(f"{name}: {title}")
+    return f"""\
+<svg xmlns="http://www.w3.org/2000/svg" width="{whole}" height="20" role="img"\
+ aria-label="{label}">
+<title>{label}</title>
+<linearGradient id="shade" x2="0" y2="100%">
+<stop offset="0" stop-color="#bbb" stop-opacity=".1"/><stop offset="1" stop-opacity=".1"/>
+</linearGradient>
 <clipPath id="round"><rect width="{whole}" height="20" rx="3"/></clipPath>
 <g clip-path="url(#round)">
 <rect width="{first}" height="20" fill="{NAME_COLOUR}"/>
 <rect x="{first}" width="{second}" height="20" fill="{colour}"/>
 <rect width="{whole}" height="20" fill="url(#shade)"/>
 </g>
-<g fill="#fff" text-anchor="middle" font-family="Verdana,Geneva,DejaVu Sans,sans-serif" font-size="11">
+<g fill="#fff" text-anchor="middle" font-size="11"\
+ font-family="Verdana,Geneva,DejaVu Sans,sans-serif">
 <text x="{first / 2:g}" y="14" textLength="{first - 2 * PADDING}">{escape(name)}</text>
 <text x="{first + second / 2:g}" y="14" textLength="{second - 2 * PADDING}">{escape(value)}</text>
 </g>
@@ -54,7 +64,7 @@ def _drawn(name: str, value: str, colour: str) -> str:
 """
 
 
-def _width(text: str) -> int:
+def _measure(text: str) -> int:
     widths = _NARROW | _WIDE
     return round(
         sum(widths.get(letter, _USUAL if letter.isascii() else _CHINESE) for letter in text)

@@ -1,112 +1,120 @@
-"""CTRF, the Common Test Report Format (ctrf.io), from a record: a test for each requirement, with its id, level and section as labels."""
+"""CTRF, the Common Test Report Format (ctrf.io): a test for each requirement.
+
+Its id, level and section are labels.
+"""
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
+from conformance.judging.result import RequirementResult, RunResult
 from conformance.judging.verdict import Status
 from conformance.report import joins
-from conformance.report.record_reader import Judged, Report
+from conformance.report.record import encode_header
 from conformance.spec.catalogue import Language
 
-SPECIFICATION = (
-    "0.0.0"  # the version of CTRF whose schema this was validated against (npm: ctrf 0.3.0)
-)
+# The version of CTRF whose schema this was validated against (npm: ctrf 0.3.0).
+SPECIFICATION = "0.0.0"
+SKIPPED = "skipped"
+UNKNOWN = "other"  # neither passed nor failed: it could not be judged, or was not
 STATUSES = {
     Status.PASS: "passed",
     Status.OBSERVED: "passed",
     Status.FAIL: "failed",
     Status.ERROR: "failed",
+    Status.INCONCLUSIVE: UNKNOWN,
+    Status.NOT_APPLICABLE: SKIPPED,
+    None: UNKNOWN,
 }
-UNKNOWN = "other"  # neither passed nor failed: not to be judged, or not come to
-COUNTED = ("passed", "failed", "skipped", "pending", UNKNOWN)
+COUNTED = ("passed", "failed", SKIPPED, "pending", UNKNOWN)
 
 
-def render(reports: Sequence[Report], language: Language) -> str:  # noqa: ARG001 - names of tests are the same in each
-    """The document, in English: programs tell tests by their names."""
-    (report,) = reports
-    began = _milliseconds(datetime.fromisoformat(report.header["began"]).timestamp())
-    suites = {
-        each.id: title for title, judged in joins.by_section(report, Language.EN) for each in judged
+def render_ctrf(runs: Sequence[RunResult], language: Language) -> str:  # noqa: ARG001 - names of tests are the same in each
+    """The document, in English: programs identify tests by their names."""
+    (run,) = runs
+    began = _milliseconds(run.header.began.timestamp())
+    sections = {
+        each.id: title
+        for title, results in joins.group_by_section(run, Language.EN)
+        for each in results
     }
-    tests = [_test(each, began, suites[each.id]) for each in report.judged]
-    counts = {status: sum(test["status"] == status for test in tests) for status in COUNTED}
-    duration = _milliseconds(report.seconds)
+    tests = [_encode_test(each, began, sections[each.id]) for each in run.results]
     results = {
-        "tool": {"name": "async-service-conformance", "version": report.header["suite"]},
-        "summary": {
-            "tests": len(tests),
-            **counts,
-            "suites": len(set(suites.values())),
-            "start": began,
-            "stop": began + duration,
-            "duration": duration,
-            "extra": {
-                "claim": report.claim,
-                "sentence": report.sentence,
-                "complete": report.is_complete,
-            },
-        },
+        "tool": {"name": "async-service-conformance", "version": run.header.suite},
+        "summary": _summarize(run, tests, began, len(set(sections.values()))),
         "tests": tests,
-        "environment": _environment(report),
+        "environment": _encode_environment(run),
     }
-    return (
-        json.dumps(
-            {"reportFormat": "CTRF", "specVersion": SPECIFICATION, "results": results}, indent=1
-        )
-        + "\n"
-    )
+    document = {"reportFormat": "CTRF", "specVersion": SPECIFICATION, "results": results}
+    return json.dumps(document, indent=1) + "\n"
 
 
-def _environment(report: Report) -> dict[str, Any]:
-    header = report.header
+def _summarize(
+    run: RunResult, tests: Sequence[dict[str, Any]], began: int, suites: int
+) -> dict[str, Any]:
+    duration = _milliseconds(run.seconds)
+    return {
+        "tests": len(tests),
+        **{status: sum(test["status"] == status for test in tests) for status in COUNTED},
+        "suites": suites,
+        "start": began,
+        "stop": began + duration,
+        "duration": duration,
+        "extra": {
+            "claim": run.claim,
+            "sentence": joins.describe_claim(run, Language.EN),
+            "complete": run.is_complete,
+        },
+    }
+
+
+def _encode_environment(run: RunResult) -> dict[str, Any]:
+    header = encode_header(run.header)
     about = {name: header[name] for name in ("url", "services", "seed", "level")}
-    healthy = report.is_complete and not report.counts[Status.ERROR]
-    return {"appName": report.target, "healthy": healthy, "extra": about}
+    healthy = run.is_complete and not run.counts[Status.ERROR]
+    return {"appName": run.target, "healthy": healthy, "extra": about}
 
 
-def _test(judged: Judged, began: int, suite: str) -> dict[str, Any]:
-    requirement, found = joins.of(judged, Language.EN), judged.found
-    labels = {
-        "requirement": judged.id,
-        "level": requirement.level,
-        "section": judged.section,
-        "source": requirement.source,
-    }
+def _encode_test(result: RequirementResult, began: int, section: str) -> dict[str, Any]:
+    requirement = joins.describe_requirement(result, Language.EN)
     test: dict[str, Any] = {
-        "testId": judged.id,
-        "name": f"{judged.id} {requirement.sentence}",
-        "status": _status(judged),
-        "rawStatus": judged.status or "NOT_JUDGED",
-        "duration": _milliseconds(judged.seconds),
-        "suite": [suite],
-        "tags": [judged.id, requirement.level],
-        "labels": labels | ({"fingerprint": found.fingerprint} if found else {}),
+        "testId": result.id,
+        "name": f"{result.id} {requirement.sentence}",
+        "status": SKIPPED if result.known else STATUSES[result.status],  # as in JUnit
+        "rawStatus": result.status or "NOT_JUDGED",
+        "duration": _milliseconds(result.seconds),
+        "suite": [section],
+        "tags": [result.id, requirement.level],
+        "labels": {
+            "requirement": result.id,
+            "level": requirement.level,
+            "section": result.section,
+            "source": requirement.source,
+        },
         "type": "conformance",
     }
     if requirement.line:
         test |= {"filePath": f"spec/{requirement.document}", "line": requirement.line}
-    if judged.span:
-        test |= {
-            "start": began + _milliseconds(judged.span[0]),
-            "stop": began + _milliseconds(judged.span[1]),
-        }
-    if found:
-        test |= {
-            "message": f"expected {found.expected}\ngot {found.got}",
-            "trace": "\n".join(found.summaries),
-        }
-        test["extra"] = {"look_at": found.look_at, "reproduce": list(found.reproduce)}
-    if judged.known:
-        test["message"] = f"known: {judged.known.reason}"
+    if result.span:
+        start, stop = (began + _milliseconds(seconds) for seconds in result.span)
+        test |= {"start": start, "stop": stop}
+    _add_finding(test, result)
     return test
 
 
-def _status(judged: Judged) -> str:
-    if judged.known:
-        return "skipped"  # as in JUnit: it does not count
-    return STATUSES.get(judged.status, UNKNOWN) if judged.status else UNKNOWN
+def _add_finding(test: dict[str, Any], result: RequirementResult) -> None:
+    if finding := result.finding:
+        test["labels"]["fingerprint"] = finding.fingerprint
+        test["message"] = f"expected {finding.expected}\ngot {finding.got}"
+        test["trace"] = "\n".join(reference.summary for reference in finding.evidence)
+        test["extra"] = {
+            "likely_cause": finding.likely_cause,
+            "reproduce": list(finding.reproduce),
+        }
+    if result.status is Status.NOT_APPLICABLE and result.finding:
+        test["message"] = f"not applicable: {result.finding.got}"
+    if result.known:
+        test["message"] = f"known: {result.known.reason}"
 
 
 def _milliseconds(seconds: float) -> int:

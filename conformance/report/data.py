@@ -1,98 +1,100 @@
-"""Data: records as one JSON document for programs, described by report.schema.json."""
+"""Data: results as one JSON document for programs, which report.schema.json describes."""
 
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from conformance.judging.result import Finding, RequirementResult, RunResult
 from conformance.judging.verdict import Status
 from conformance.report import joins
-from conformance.report.record_reader import Found, Judged, Report
+from conformance.report.record import encode_footer, encode_header, encode_wrong_entry
 from conformance.spec.catalogue import Language
 
-VERSION = 1
-HEADER = ("suite", "began", "target", "url", "services", "seed", "level")
+VERSION = 2
 UNJUDGED = "NOT_JUDGED"  # what counts call those that a killed run did not come to
 
 
-def render(reports: Sequence[Report], language: Language) -> str:
+def render_json(runs: Sequence[RunResult], language: Language) -> str:
     """The document."""
-    return (
-        json.dumps(
-            {"version": VERSION, "records": [_record(report, language) for report in reports]},
-            indent=1,
-        )
-        + "\n"
-    )
+    records = [_encode_run(run, language) for run in runs]
+    return json.dumps({"version": VERSION, "records": records}, indent=1) + "\n"
 
 
-def header(report: Report) -> dict[str, Any]:
-    """What ran, on what."""
-    return {name: report.header[name] for name in HEADER}
+def encode_about(run: RunResult) -> dict[str, Any]:
+    """The record's file, and what ran on what."""
+    header = encode_header(run.header)
+    del header["requirements"]
+    path = None if run.path is None else str(run.path)
+    return {"file": path, **header, "began": run.header.began.isoformat()}
 
 
-def _record(report: Report, language: Language) -> dict[str, Any]:
-    footer = report.footer or {}
+def encode_finding(finding: Finding) -> dict[str, Any]:
+    """What a verdict is based on."""
     return {
-        "file": str(report.path),
-        **header(report),
-        "complete": report.is_complete,
-        "claim": report.claim,
-        "sentence": report.sentence,
-        "exceptions": list(report.exceptions),
-        "claim_but_for_exceptions": report.claim_but_for_exceptions,
-        "wrong_entries": list(report.wrong_entries),
-        "exit_status": footer.get("exit_status"),
-        "seconds": report.seconds,
-        "timings": footer.get("timings", {}),
-        "memory_mb": footer.get("memory_mb"),
-        "counts": _counts(report.judged),
-        "sections": [
-            {"section": title, "counts": _counts(judged)}
-            for title, judged in joins.by_section(report, language)
+        "expected": finding.expected,
+        "got": finding.got,
+        "evidence": [
+            {"kind": each.series, "number": each.number, "summary": each.summary}
+            for each in finding.evidence
         ],
-        "requirements": [_requirement(each, language) for each in report.judged],
+        "likely_cause": finding.likely_cause,
+        "reproduce": list(finding.reproduce),
+        "missing": list(finding.missing),
+        "observations": list(finding.observations),
+        "fingerprint": finding.fingerprint,
     }
 
 
-def _counts(judged: Sequence[Judged]) -> Mapping[str, int]:
+def _encode_run(run: RunResult, language: Language) -> dict[str, Any]:
     return {
-        status or UNJUDGED: sum(each.status is status for each in judged)
+        **encode_about(run),
+        "complete": run.is_complete,
+        "claim": run.claim,
+        "sentence": joins.describe_claim(run, Language.EN),
+        **_encode_conclusion(run),
+        "counts": _count(run.results),
+        "sections": [
+            {"section": title, "counts": _count(results)}
+            for title, results in joins.group_by_section(run, language)
+        ],
+        "requirements": [_encode_requirement(each, language) for each in run.results],
+    }
+
+
+def _encode_conclusion(run: RunResult) -> dict[str, Any]:
+    footer = encode_footer(run.footer) if run.footer else {}
+    return {
+        "exceptions": list(run.exceptions),
+        "claim_with_exceptions": footer.get("claim_with_exceptions"),
+        "wrong_entries": [encode_wrong_entry(entry) for entry in run.wrong_entries],
+        "exit_status": footer.get("exit_status"),
+        "seconds": run.seconds,
+        "timings": footer.get("timings", {}),
+        "memory_mb": footer.get("memory_mb"),
+    }
+
+
+def _count(results: Sequence[RequirementResult]) -> Mapping[str, int]:
+    return {
+        status or UNJUDGED: sum(each.status is status for each in results)
         for status in (*Status, None)
     }
 
 
-def _requirement(judged: Judged, language: Language) -> dict[str, Any]:
-    requirement = joins.of(judged, language)
+def _encode_requirement(result: RequirementResult, language: Language) -> dict[str, Any]:
+    requirement = joins.describe_requirement(result, language)
+    known = result.known
     return {
-        "id": judged.id,
-        "section": judged.section,
+        "id": result.id,
+        "section": result.section,
         "source": requirement.source,
         "level": requirement.level,
         "sentence": requirement.sentence,
-        "status": judged.status,
-        "seconds": judged.seconds,
-        "probes": judged.probes,
-        "span": judged.span,
-        "known": judged.known
-        and {
-            "reason": judged.known.reason,
-            "expires": judged.known.expires and str(judged.known.expires),
-        },
-        "finding": judged.found and finding(judged.found),
-    }
-
-
-def finding(found: Found) -> dict[str, Any]:
-    """What a verdict is built on."""
-    evidence = [
-        {"kind": kind, "number": number, "summary": summary}
-        for (kind, number), summary in zip(found.keys, found.summaries, strict=True)
-    ]
-    return {
-        "expected": found.expected,
-        "got": found.got,
-        "evidence": evidence,
-        "look_at": found.look_at,
-        "reproduce": list(found.reproduce),
-        "fingerprint": found.fingerprint,
+        "status": result.status,
+        "seconds": result.seconds,
+        "probes": result.probes,
+        "span": result.span,
+        "known": known
+        and {"reason": known.reason, "expires": known.expires and str(known.expires)},
+        "finding": result.finding and encode_finding(result.finding),
     }

@@ -1,118 +1,121 @@
-"""Diff: what became of each requirement from one record to another, and whether anything got worse. Pure functions."""
+"""Diff: what changed for each requirement between two results, and whether it got worse."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from conformance.judging.result import RequirementResult, RunResult
 from conformance.judging.verdict import Status
-from conformance.report import joins
-from conformance.report.record_reader import Judged, Report
-from conformance.spec.catalogue import Language, Level
+from conformance.report.record_reader import CLAIMS
+from conformance.spec.catalogue import Level
 
-# What `worse` below computes.
+# What `Diff.is_worse` computes.
 WORSE = (
-    "It got worse where a requirement fails that did not fail before, where one was judged and is not any more, "
-    "or where a claim is lost; a MAY never makes it worse."
+    "It got worse if a requirement fails that did not fail before, if one was judged and is not"
+    " any more, or if a claim is lost. A MAY never makes it worse, nor does a requirement that"
+    " is not applicable."
 )
 
 
-class Kind(StrEnum):
-    """What became of a requirement, the most urgent first; of one that passes still, or is still not judged, nothing is said."""
+class ChangeKind(StrEnum):
+    """What changed for a requirement, the most urgent first.
+
+    A requirement that still passes, or is still not judged, has not changed.
+    """
 
     NEWLY_FAILING = "newly failing"
     NO_LONGER_JUDGED = "no longer judged"
     FAILING_DIFFERENTLY = "still failing differently"
     STILL_FAILING = "still failing"
+    NOT_APPLICABLE = "now not applicable"
     FIXED = "fixed"
     NEWLY_JUDGED = "newly judged"
 
 
-WORSENING = (Kind.NEWLY_FAILING, Kind.NO_LONGER_JUDGED)
-CLAIMS = (None, "core", "robust")
+WORSENING = (ChangeKind.NEWLY_FAILING, ChangeKind.NO_LONGER_JUDGED)
 
 
 @dataclass(frozen=True)
 class Change:
-    """A requirement in both records; None in one that does not have it."""
+    """What changed for a requirement. A result is None if its run did not select it."""
 
-    kind: Kind
-    old: Judged | None
-    new: Judged | None
+    kind: ChangeKind
+    old: RequirementResult | None
+    new: RequirementResult | None
 
     @property
-    def judged(self) -> Judged:
-        """The requirement as the newer record has it, or as the older one has what the newer did not come to."""
-        told = [each for each in (self.new, self.old) if each]
-        return next((each for each in told if each.status), told[0])
+    def result(self) -> RequirementResult:
+        """The newer result, or the older one if the newer run did not judge it."""
+        results = [each for each in (self.new, self.old) if each]
+        return next((each for each in results if each.status), results[0])
 
 
 @dataclass(frozen=True)
 class Diff:
-    """What became of everything from an older record to a newer one."""
+    """What changed from an older result to a newer one."""
 
-    old: Report
-    new: Report
+    old: RunResult
+    new: RunResult
     changes: tuple[Change, ...]
 
-    def of(self, kind: Kind) -> list[Change]:
+    def select(self, kind: ChangeKind) -> list[Change]:
         """The changes of one kind."""
         return [change for change in self.changes if change.kind is kind]
 
     @property
-    def lost_claim(self) -> bool:
-        """Whether the newer record claims less."""
+    def counts(self) -> dict[ChangeKind, int]:
+        """How many changes there are of each kind."""
+        return {kind: len(self.select(kind)) for kind in ChangeKind}
+
+    @property
+    def has_lost_claim(self) -> bool:
+        """Whether the newer run claims less."""
         return CLAIMS.index(self.new.claim) < CLAIMS.index(self.old.claim)
 
     @property
-    def worse(self) -> bool:
-        """Whether anything got worse, as WORSE says."""
-        return self.lost_claim or any(change.kind in WORSENING for change in self.changes)
+    def is_worse(self) -> bool:
+        """Whether it got worse, as WORSE says."""
+        return self.has_lost_claim or any(change.kind in WORSENING for change in self.changes)
 
 
-def compare(old: Report, new: Report) -> Diff:
-    """Compare two records, requirement by requirement. A MAY is never judged, so nothing becomes of it."""
-    names = [
-        name
-        for name in dict.fromkeys([*new.by_id, *old.by_id])
-        if _level(old.by_id.get(name), new.by_id.get(name)) is not Level.MAY
-    ]
+def compare_runs(old: RunResult, new: RunResult) -> Diff:
+    """Compare two results, requirement by requirement. A MAY is left out: it is never judged."""
+    names = dict.fromkeys([*new.by_id, *old.by_id])
     pairs = [(old.by_id.get(name), new.by_id.get(name)) for name in names]
-    return Diff(old, new, tuple(Change(kind, *pair) for pair in pairs if (kind := _kind(*pair))))
+    changes = (
+        Change(kind, *pair)
+        for pair in pairs
+        if _level(*pair) is not Level.MAY and (kind := _find_kind(*pair))
+    )
+    return Diff(old, new, tuple(changes))
 
 
-def _kind(old: Judged | None, new: Judged | None) -> Kind | None:
-    was, now = _failed(old), _failed(new)
-    if was and now:
-        return (
-            Kind.STILL_FAILING
-            if _fingerprint(old) == _fingerprint(new)
-            else Kind.FAILING_DIFFERENTLY
-        )
-    if now:
-        return Kind.NEWLY_FAILING
-    if not _known(new):
-        return Kind.NO_LONGER_JUDGED if _known(old) else None
-    if not _known(old):
-        return Kind.NEWLY_JUDGED
-    return Kind.FIXED if was else None
+def _find_kind(old: RequirementResult | None, new: RequirementResult | None) -> ChangeKind | None:
+    before, now = _status(old), _status(new)
+    if now is Status.FAIL:
+        return _find_failing_kind(old, new)
+    if now is Status.NOT_APPLICABLE:
+        return None if before is now or old is None else ChangeKind.NOT_APPLICABLE
+    if now is not Status.PASS:
+        return ChangeKind.NO_LONGER_JUDGED if before in (Status.PASS, Status.FAIL) else None
+    if before is Status.FAIL:
+        return ChangeKind.FIXED
+    return None if before is Status.PASS else ChangeKind.NEWLY_JUDGED
 
 
-def _level(*both: Judged | None) -> Level:
-    return next((joins.of(each, Language.EN).level for each in reversed(both) if each), Level.MUST)
+def _find_failing_kind(old: RequirementResult | None, new: RequirementResult | None) -> ChangeKind:
+    if _status(old) is not Status.FAIL:
+        return ChangeKind.NEWLY_FAILING
+    is_the_same = _fingerprint(old) == _fingerprint(new)
+    return ChangeKind.STILL_FAILING if is_the_same else ChangeKind.FAILING_DIFFERENTLY
 
 
-def _failed(judged: Judged | None) -> bool:
-    return judged is not None and judged.status is Status.FAIL
+def _level(*results: RequirementResult | None) -> Level:
+    return next(each.level for each in reversed(results) if each)
 
 
-def _known(judged: Judged | None) -> bool:
-    return judged is not None and judged.status in (Status.PASS, Status.FAIL)
+def _status(result: RequirementResult | None) -> Status | None:
+    return result.status if result else None
 
 
-def _fingerprint(judged: Judged | None) -> str | None:
-    return judged.found.fingerprint if judged and judged.found else None
-
-
-def counted(changes: Sequence[Change]) -> dict[Kind, int]:
-    """How many changes there are of each kind."""
-    return {kind: sum(change.kind is kind for change in changes) for kind in Kind}
+def _fingerprint(result: RequirementResult | None) -> str | None:
+    return result.finding.fingerprint if result and result.finding else None

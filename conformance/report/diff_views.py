@@ -1,148 +1,152 @@
-"""Views of a diff: a short page for a terminal, Markdown, and data for programs (diff.schema.json)."""
+"""Views of a diff: a short page for a terminal, Markdown, and data (diff.schema.json)."""
 
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from conformance.report import data, joins
-from conformance.report.diff import Change, Diff, Kind, counted
-from conformance.report.markdown import LIMIT, RESERVED, Piece, failure, fitting, title
-from conformance.report.markup import code, shown
-from conformance.report.record_reader import Judged, Report
-from conformance.report.terminal import one_line, padded
-from conformance.report.translations import said
+from conformance.judging.result import RequirementResult, RunResult
+from conformance.report import data
+from conformance.report.diff import Change, ChangeKind, Diff
+from conformance.report.joins import describe_requirement
+from conformance.report.markdown import LIMIT, RESERVED, Piece, fit_pieces, title, write_failure
+from conformance.report.markup import quote_code, quote_inline
+from conformance.report.translations import translate
+from conformance.report.wrapping import escape_unprintable, pad
 from conformance.spec.catalogue import Language
 
-VERSION = 1
+VERSION = 2
 NOTHING = "Nothing of what was judged has changed."
-SHOWING = (
-    Kind.NEWLY_FAILING,
-    Kind.FAILING_DIFFERENTLY,
-)  # the kinds of which the newer failure is shown
+# The kinds of which the newer failure is shown, and those of which the newer reason is.
+WITH_FAILURE = (ChangeKind.NEWLY_FAILING, ChangeKind.FAILING_DIFFERENTLY)
+WITH_REASON = (ChangeKind.NO_LONGER_JUDGED, ChangeKind.NOT_APPLICABLE)
 
 
-def text(diff: Diff, language: Language) -> str:
+def render_text(diff: Diff, language: Language) -> str:
     """The page for a terminal."""
     lines = [_about("old", diff.old, language), _about("new", diff.new, language)]
-    for kind in Kind:
-        if changes := diff.of(kind):
-            lines += ["", f"{said(kind, language)} ({len(changes)})"]
-            lines += [one_line(line) for change in changes for line in _lines(change, language)]
-    return "\n".join([*lines, "", outcome(diff, language)]) + "\n"
+    for kind in ChangeKind:
+        if changes := diff.select(kind):
+            lines += ["", f"{translate(kind, language)} ({len(changes)})"]
+            lines += [
+                escape_unprintable(line) for change in changes for line in _lines(change, language)
+            ]
+    return "\n".join([*lines, "", conclude(diff, language)]) + "\n"
 
 
-def markdown(diff: Diff, language: Language) -> str:
+def render_markdown(diff: Diff, language: Language) -> str:
     """The page for a comment."""
-    head = f"## {said('Conformance', language)}: {outcome(diff, language)}\n\n"
+    head = f"## {translate('Conformance', language)}: {conclude(diff, language)}\n\n"
     head += "".join(
-        f"- {said(name, language)}: {code(report.target)}, {shown(_standing(report, language))}\n"
-        for name, report in (("old", diff.old), ("new", diff.new))
+        f"- {translate(name, language)}: {quote_code(run.target)},"
+        f" {quote_inline(_claim(run, language))}\n"
+        for name, run in (("old", diff.old), ("new", diff.new))
     )
-    page, told = fitting(_pieces(diff, language), LIMIT - RESERVED - len(head))
-    command = code(f"conformance diff {diff.old.path} {diff.new.path}")
-    cut = said(
-        "{left} more are left out here, for want of room; {command} shows them all.", language
-    )
-    left = len(diff.changes) - told
-    return head + page + (f"\n{cut.format(left=left, command=command)}\n" if left else "")
+    page, shown = fit_pieces(_pieces(diff, language), LIMIT - RESERVED - len(head))
+    left = len(diff.changes) - shown
+    return head + page + (_left_out(diff, left, language) if left else "")
 
 
-def document(diff: Diff, language: Language) -> str:
+def render_json(diff: Diff, language: Language) -> str:
     """The data."""
-    whole = {
+    document = {
         "version": VERSION,
-        "worse": diff.worse,
-        "lost_claim": diff.lost_claim,
-        "old": _record(diff.old),
-        "new": _record(diff.new),
-        "counts": counted(diff.changes),
-        "changes": [_change(change, language) for change in diff.changes],
+        "worse": diff.is_worse,
+        "lost_claim": diff.has_lost_claim,
+        "old": _encode_run(diff.old),
+        "new": _encode_run(diff.new),
+        "counts": diff.counts,
+        "changes": [_encode_change(change, language) for change in diff.changes],
     }
-    return json.dumps(whole, indent=1) + "\n"
+    return json.dumps(document, indent=1) + "\n"
 
 
-FORMS: dict[str, tuple[str, Callable[[Diff, Language], str]]] = {
-    "markdown": ("the same in Markdown, for a comment", markdown),
-    "json": ("the same as data (diff.schema.json)", document),
+FORMATS: dict[str, tuple[str, Callable[[Diff, Language], str]]] = {
+    "markdown": ("the same in Markdown, for a comment", render_markdown),
+    "json": ("the same as data (diff.schema.json)", render_json),
 }
 
 
-def outcome(diff: Diff, language: Language) -> str:
-    """Whether anything got worse, and what changed, in a sentence."""
-    counts = [
-        f"{count} {said(kind, language)}" for kind, count in counted(diff.changes).items() if count
+def conclude(diff: Diff, language: Language) -> str:
+    """Whether it got worse, and what changed, in a sentence."""
+    parts = []
+    if diff.has_lost_claim:
+        new = diff.new.claim or translate("none", language)
+        parts.append(f"{translate('a claim is lost', language)} ({diff.old.claim} → {new})")
+    parts += [
+        f"{count} {translate(kind, language)}" for kind, count in diff.counts.items() if count
     ]
-    lost = (
-        [
-            f"{said('a claim is lost', language)} ({diff.old.claim} → {diff.new.claim or said('none', language)})"
-        ]
-        if diff.lost_claim
-        else []
-    )
-    return f"{said('worse' if diff.worse else 'not worse', language)}: {', '.join([*lost, *counts]) or said(NOTHING, language)}"
+    verdict = translate("worse" if diff.is_worse else "not worse", language)
+    return f"{verdict}: {', '.join(parts) or translate(NOTHING, language)}"
 
 
-def _about(name: str, report: Report, language: Language) -> str:
-    return padded(said(name, language), 12) + one_line(
-        f"{report.target}, {report.header['began']}: {_standing(report, language)}"
-    )
+def _left_out(diff: Diff, left: int, language: Language) -> str:
+    command = quote_code(f"conformance diff {diff.old.path} {diff.new.path}")
+    text = translate("{left} more are not shown here; {command} shows all of them.", language)
+    return f"\n{text.format(left=left, command=command)}\n"
 
 
-def _standing(report: Report, language: Language) -> str:
-    if not report.is_complete:
-        return said("incomplete", language)
-    return said(report.claim or "no claim", language)
+def _about(name: str, run: RunResult, language: Language) -> str:
+    began = run.header.began.isoformat()
+    text = f"{run.target}, {began}: {_claim(run, language)}"
+    return pad(translate(name, language), 12) + escape_unprintable(text)
+
+
+def _claim(run: RunResult, language: Language) -> str:
+    if not run.is_complete:
+        return translate("incomplete", language)
+    return translate(run.claim or "no claim", language)
 
 
 def _lines(change: Change, language: Language) -> Iterator[str]:
-    requirement = joins.of(change.judged, language)
+    requirement = describe_requirement(change.result, language)
     moved = f"{_status(change.old, language)} → {_status(change.new, language)}"
     yield f"  {requirement.id:<8}{requirement.level:<8}{requirement.sentence} ({moved})"
-    if change.kind in SHOWING and (found := change.judged.found):
-        yield "  " + padded(said("expected", language), 10) + found.expected
-        yield "  " + padded(said("got", language), 10) + found.got
-    elif change.kind is Kind.NO_LONGER_JUDGED and change.new and change.new.found:
-        yield "  " + padded(said("because", language), 10) + change.new.found.got
+    if change.kind in WITH_FAILURE and (finding := change.result.finding):
+        yield "  " + pad(translate("expected", language), 10) + finding.expected
+        yield "  " + pad(translate("got", language), 10) + finding.got
+    elif change.kind in WITH_REASON and change.new and change.new.finding:
+        yield "  " + pad(translate("because", language), 10) + change.new.finding.got
 
 
 def _pieces(diff: Diff, language: Language) -> Iterator[Piece]:
-    for kind in Kind:
-        for number, change in enumerate(changes := diff.of(kind)):
-            heading = f"\n### {said(kind, language)} ({len(changes)})\n\n" if number == 0 else ""
-            moved = f"{_status(change.old, language)} → {_status(change.new, language)}"
-            item = f"- {title(joins.of(change.judged, language), language)} ({moved})\n"
-            yield heading + (failure(change.judged, language) if kind in SHOWING else item), 1
+    for kind in ChangeKind:
+        changes = diff.select(kind)
+        for number, change in enumerate(changes):
+            heading = f"\n### {translate(kind, language)} ({len(changes)})\n\n"
+            yield (heading if number == 0 else "") + _item(change, language), 1
 
 
-def _status(judged: Judged | None, language: Language) -> str:
-    if judged is None:
-        return said("not selected", language)
-    return str(judged.status or said("not judged", language))
+def _item(change: Change, language: Language) -> str:
+    if change.kind in WITH_FAILURE:
+        return write_failure(change.result, language)
+    moved = f"{_status(change.old, language)} → {_status(change.new, language)}"
+    return f"- {title(describe_requirement(change.result, language), language)} ({moved})\n"
 
 
-def _record(report: Report) -> dict[str, Any]:
+def _status(result: RequirementResult | None, language: Language) -> str:
+    if result is None:
+        return translate("not selected", language)
+    return result.status.label if result.status else translate("not judged", language)
+
+
+def _encode_run(run: RunResult) -> dict[str, Any]:
+    return {**data.encode_about(run), "complete": run.is_complete, "claim": run.claim}
+
+
+def _encode_change(change: Change, language: Language) -> dict[str, Any]:
+    requirement = describe_requirement(change.result, language)
     return {
-        "file": str(report.path),
-        **data.header(report),
-        "complete": report.is_complete,
-        "claim": report.claim,
-    }
-
-
-def _change(change: Change, language: Language) -> dict[str, Any]:
-    requirement = joins.of(change.judged, language)
-    about = {
         "id": requirement.id,
         "level": requirement.level,
         "sentence": requirement.sentence,
         "kind": change.kind,
+        "old": _encode_side(change.old),
+        "new": _encode_side(change.new),
     }
-    return {**about, "old": _side(change.old), "new": _side(change.new)}
 
 
-def _side(judged: Judged | None) -> dict[str, Any] | None:
-    return (
-        {"status": judged.status, "finding": judged.found and data.finding(judged.found)}
-        if judged
-        else None
-    )
+def _encode_side(result: RequirementResult | None) -> dict[str, Any] | None:
+    if result is None:
+        return None
+    finding = result.finding and data.encode_finding(result.finding)
+    return {"status": result.status, "finding": finding}

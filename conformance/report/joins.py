@@ -1,57 +1,116 @@
-"""Requirements as a report shows them: what the specification says, in a language, of what a record has judged."""
+"""Results joined with the specification: what reports say of them, in a language."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from conformance.judging.claim import make_claim
+from conformance.judging.result import RequirementResult, RunResult
 from conformance.judging.verdict import Status
-from conformance.report.record_reader import Judged, Report
-from conformance.report.translations import said
+from conformance.report.translations import CLAIMS, INCOMPLETE, translate
 from conformance.spec.catalogue import Language, Level, Requirement, catalogue, sections
 
 
-def known(name: str, language: Language) -> Requirement | None:
-    """What the specification says of an id; None for one that it does not have."""
+def find_requirement(name: str, language: Language) -> Requirement | None:
+    """What the specification says of an id. None if it does not have it."""
     return catalogue(language).get(name)
 
 
-def of(judged: Judged, language: Language) -> Requirement:
-    """The requirement that was judged: with the record's level and, in English, the record's sentence."""
-    spec = known(judged.id, language)
+def describe_requirement(result: RequirementResult, language: Language) -> Requirement:
+    """The requirement of a result: with its level and, in English, with its sentence."""
+    spec = find_requirement(result.id, language)
     if spec is None:
-        level = judged.level or Level.MUST
+        document = f"{result.section}-.md"
         return Requirement(
-            judged.id, judged.sentence, level, "", (), "", "", "", "", f"{judged.section}-.md", 0
+            result.id, result.sentence, result.level, "", (), "", "", "", "", document, 0
         )
-    sentence = judged.sentence if judged.sentence and language is Language.EN else spec.sentence
-    return replace(spec, sentence=sentence, level=judged.level or spec.level)
+    is_own = result.sentence and language is Language.EN
+    sentence = result.sentence if is_own else spec.sentence
+    return replace(spec, sentence=sentence, level=result.level)
 
 
-def by_section(report: Report, language: Language) -> list[tuple[str, list[Judged]]]:
-    """What was judged under each section's number and title, in order; last what this specification does not have."""
+def has_usual_cause(result: RequirementResult) -> bool:
+    """Whether the finding's likely cause is the usual one, which a result has in English."""
+    spec = catalogue().get(result.id)
+    return bool(spec and result.finding and result.finding.likely_cause == spec.usual_cause)
+
+
+def describe_likely_cause(result: RequirementResult, language: Language) -> str:
+    """Where to look, in a language if the specification has it. Empty without a finding."""
+    spec = find_requirement(result.id, language)
+    if spec and has_usual_cause(result):
+        return spec.usual_cause
+    return result.finding.likely_cause if result.finding else ""
+
+
+def describe_claim(run: RunResult, language: Language) -> str:
+    """The claim in a sentence.
+
+    It is made from the verdicts, unless this catalogue makes another sentence from them in English
+    than the run did. Then it is the run's own.
+    """
+    if run.footer is None:
+        return translate(INCOMPLETE, language)
+    made = make_claim(run.results, catalogue())
+    is_the_same = made.sentence == run.footer.sentence
+    return made.phrase(CLAIMS[language]) if is_the_same else run.footer.sentence
+
+
+def group_by_section(
+    run: RunResult, language: Language
+) -> list[tuple[str, list[RequirementResult]]]:
+    """Results under each section's number and title. Last those of no section, as "other"."""
     titles = {
         section.number: f"{section.number} {section.title}" for section in sections(language)
-    } | {0: said("other", language)}
+    } | {0: translate("other", language)}
     grouped = (
-        (title, [each for each in report.judged if each.section == number])
+        (title, [each for each in run.results if each.section == number])
         for number, title in titles.items()
     )
-    return [(title, judged) for title, judged in grouped if judged]
+    return [(title, results) for title, results in grouped if results]
 
 
-def differing(reports: Sequence[Report]) -> list[tuple[str, list[Judged | None]]]:
-    """The requirements whose verdict is not the same in each record, or whose failure is not; None where a record has not asked."""
-    names = dict.fromkeys(each.id for report in reports for each in report.judged)
-    rows = ((name, [report.by_id.get(name) for report in reports]) for name in names)
+def group_by_reason(
+    results: Iterable[RequirementResult],
+) -> dict[str, list[RequirementResult]]:
+    """Results that were not judged, by the reason why."""
+    grouped: dict[str, list[RequirementResult]] = {}
+    for each in results:
+        grouped.setdefault(each.finding.got if each.finding else "", []).append(each)
+    return grouped
+
+
+def find_differences(
+    runs: Sequence[RunResult],
+) -> list[tuple[str, list[RequirementResult | None]]]:
+    """The requirements whose verdict or failure differs between runs, by id.
+
+    In a run that did not select it, the result is None.
+    """
+    names = dict.fromkeys(each.id for run in runs for each in run.results)
+    rows = ((name, [run.by_id.get(name) for run in runs]) for name in names)
     return [
-        (name, row) for name, row in rows if len({verdict(each, Language.EN) for each in row}) > 1
+        (name, row)
+        for name, row in rows
+        if len({describe_verdict(each, Language.EN) for each in row}) > 1
     ]
 
 
-def verdict(judged: Judged | None, language: Language) -> str:
+def describe_verdict(result: RequirementResult | None, language: Language) -> str:
     """A verdict in a cell of a comparison: its status, and of a failure the fingerprint."""
-    if judged is None:
-        return said("not selected", language)
-    if judged.status is None:
-        return said("not judged", language)
-    failed = judged.status is Status.FAIL and judged.found
-    return f"{judged.status} {failed.fingerprint}" if failed else str(judged.status)
+    if result is None:
+        return translate("not selected", language)
+    if result.status is None:
+        return translate("not judged", language)
+    if result.status is Status.FAIL and result.finding:
+        return f"{result.status.label} {result.finding.fingerprint}"
+    return result.status.label
+
+
+def select_status(results: Iterable[RequirementResult], status: Status) -> list[RequirementResult]:
+    """The results with this status."""
+    return [each for each in results if each.status is status]
+
+
+def is_must(result: RequirementResult) -> bool:
+    """Whether the requirement is a MUST."""
+    return result.level is Level.MUST

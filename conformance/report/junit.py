@@ -1,97 +1,103 @@
-"""JUnit XML from a record: a suite for each section, a case for each requirement, named as the run's own --junitxml names them."""
+"""JUnit XML: a suite for each section, a case for each requirement.
+
+Cases are named as the run's own --junitxml names them.
+"""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from conformance.judging.result import RequirementResult, RunResult
 from conformance.judging.verdict import Exit, Status
 from conformance.report import joins
-from conformance.report.record_reader import Judged, Report
-from conformance.report.terminal import one_line
+from conformance.report.wrapping import escape_unprintable
 from conformance.spec.catalogue import Language
 
 NEVER_JUDGED = "the run ended before this was judged"
+SKIPPED = "skipped"
 OUTCOMES = {
     Status.FAIL: "failure",
     Status.ERROR: "error",
     Status.INCONCLUSIVE: "error",
+    Status.NOT_APPLICABLE: SKIPPED,
     None: "error",
 }
-ACCEPTED = "skipped"  # a known failure; and what could not be judged in a run that passed: allowed, or of a level that it did not depend on
+LABEL = 14  # columns
 
 
-def render(reports: Sequence[Report], language: Language) -> str:  # noqa: ARG001 - names of cases are the same in each
-    """The document, in English: programs tell cases by their names."""
-    (report,) = reports
-    root = Element(
-        "testsuites", {"name": one_line(report.target), **_figures(report, report.judged)}
-    )
-    for title, judged in joins.by_section(report, Language.EN):
-        suite = SubElement(
-            root,
-            "testsuite",
-            {"name": title, "timestamp": _began(report), **_figures(report, judged)},
-        )
-        suite.set("skipped", str(sum(_outcome(report, each) == ACCEPTED for each in judged)))
-        suite.extend(_case(report, each) for each in judged)
+def render_junit(runs: Sequence[RunResult], language: Language) -> str:  # noqa: ARG001 - names of cases are the same in each
+    """The document, in English: programs identify cases by their names."""
+    (run,) = runs
+    attributes = {"name": escape_unprintable(run.target), **_figures(run, run.results)}
+    root = Element("testsuites", attributes)
+    for title, results in joins.group_by_section(run, Language.EN):
+        figures = _figures(run, results)
+        suite = SubElement(root, "testsuite", {"name": title, "timestamp": _began(run), **figures})
+        suite.set("skipped", str(sum(_outcome(run, each) == SKIPPED for each in results)))
+        suite.extend(_case(run, each) for each in results)
     indent(root)
     return tostring(root, encoding="unicode", xml_declaration=False) + "\n"
 
 
-def _figures(report: Report, judged: Sequence[Judged]) -> dict[str, str]:
-    outcomes = [_outcome(report, each) for each in judged]
-    counts = {name: str(outcomes.count(name.removesuffix("s"))) for name in ("failures", "errors")}
+def _figures(run: RunResult, results: Sequence[RequirementResult]) -> dict[str, str]:
+    outcomes = [_outcome(run, each) for each in results]
     return {
-        "tests": str(len(judged)),
-        **counts,
-        "time": _seconds(sum(each.seconds for each in judged)),
+        "tests": str(len(results)),
+        "failures": str(outcomes.count("failure")),
+        "errors": str(outcomes.count("error")),
+        "time": _format_seconds(sum(each.seconds for each in results)),
     }
 
 
-def _outcome(report: Report, judged: Judged) -> str | None:
-    passed = report.footer is not None and report.footer["exit_status"] == Exit.PASSED
-    accepted = judged.known is not None or (judged.status is Status.INCONCLUSIVE and passed)
-    return ACCEPTED if accepted else OUTCOMES.get(judged.status)
+def _outcome(run: RunResult, result: RequirementResult) -> str | None:
+    """The element of a case that did not simply pass.
+
+    Known failures are skipped. So is, in a run that passed, what could not be judged: that was
+    allowed, or of a level that the run did not depend on.
+    """
+    is_allowed = result.status is Status.INCONCLUSIVE and run.exit_status is Exit.PASSED
+    return SKIPPED if result.known or is_allowed else OUTCOMES.get(result.status)
 
 
-def _case(report: Report, judged: Judged) -> Element:
-    requirement, found = joins.of(judged, Language.EN), judged.found
-    place = f"spec.{requirement.document.removesuffix('.md')}"
+def _case(run: RunResult, result: RequirementResult) -> Element:
+    requirement = joins.describe_requirement(result, Language.EN)
     case = Element(
         "testcase",
-        classname=place,
-        name=one_line(f"{judged.id} {requirement.sentence}"),
-        time=_seconds(judged.seconds),
+        classname=f"spec.{requirement.document.removesuffix('.md')}",
+        name=escape_unprintable(f"{result.id} {requirement.sentence}"),
+        time=_format_seconds(result.seconds),
     )
-    if outcome := _outcome(report, judged):
-        message = one_line(found.got) if found else NEVER_JUDGED
-        message = one_line(f"known: {judged.known.reason}") if judged.known else message
-        SubElement(
-            case, outcome, type=str(judged.status or "NOT_JUDGED"), message=message
-        ).text = _told(judged)
-    elif found:
-        SubElement(case, "system-out").text = one_line(found.got)
+    if outcome := _outcome(run, result):
+        status = result.status or "NOT_JUDGED"
+        SubElement(case, outcome, type=status, message=_message(result)).text = _details(result)
+    elif result.finding:
+        SubElement(case, "system-out").text = escape_unprintable(result.finding.got)
     return case
 
 
-def _told(judged: Judged) -> str:
-    if (found := judged.found) is None:
+def _message(result: RequirementResult) -> str:
+    if result.known:
+        return escape_unprintable(f"known: {result.known.reason}")
+    return escape_unprintable(result.finding.got) if result.finding else NEVER_JUDGED
+
+
+def _details(result: RequirementResult) -> str:
+    if (finding := result.finding) is None:
         return NEVER_JUDGED
-    lines = [f"expected  {found.expected}", f"got       {found.got}"]
-    lines += [f"evidence  {text}" for text in found.summaries]
-    lines += [f"reproduce {text}" for text in found.reproduce]
-    return "\n".join(one_line(line) for line in [*lines, f"look at   {found.look_at}"])
+    lines = [
+        ("expected", finding.expected),
+        ("got", finding.got),
+        *(("evidence", reference.summary) for reference in finding.evidence),
+        *(("reproduce", command) for command in finding.reproduce),
+        ("likely cause", finding.likely_cause),
+    ]
+    return "\n".join(escape_unprintable(f"{label:<{LABEL}}{text}") for label, text in lines)
 
 
-def _began(report: Report) -> str:
-    """When the run began, in UTC without its offset, as readers of JUnit XML want it."""
-    return (
-        datetime.fromisoformat(report.header["began"])
-        .astimezone(UTC)
-        .replace(tzinfo=None)
-        .isoformat(timespec="seconds")
-    )
+def _began(run: RunResult) -> str:
+    """When the run began, in UTC without its offset, as readers of JUnit XML expect it."""
+    return run.header.began.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
 
 
-def _seconds(seconds: float) -> str:
+def _format_seconds(seconds: float) -> str:
     return f"{seconds:.3f}"

@@ -1,238 +1,241 @@
-"""Markdown: a page for a pull request's comment or a step's summary, which is cut where it would not fit."""
+"""Markdown: a page for a pull request's comment or a step's summary, cut if it would not fit."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from conformance.judging.result import RequirementResult, RunResult
 from conformance.judging.verdict import Status
 from conformance.report import joins
-from conformance.report.markup import block, cell, code, html, shown, some
-from conformance.report.record_reader import Judged, Report
-from conformance.report.terminal import KNOWN, labelled
-from conformance.report.translations import said
+from conformance.report.markup import (
+    quote_block,
+    quote_cell,
+    quote_code,
+    quote_html,
+    quote_inline,
+    shorten_list,
+)
+from conformance.report.terminal import KNOWN, SERVICES, label_lines
+from conformance.report.translations import translate
 from conformance.spec.catalogue import Language, Requirement
 
-LIMIT = 65_536  # characters of a comment on GitHub; a step's summary may have 1 MiB, which these are less than in any language
+# Characters of a comment on GitHub. A step's summary may have 1 MiB.
+LIMIT = 65_536
 RESERVED = 1_500  # of them, for what says that something is left out and where to see it
 COLUMNS = (*Status, None)
 
-
-Piece = tuple[
-    str, int
-]  # a part of a page that is shown whole or left out, and of how many requirements (or records) it tells
+# A part of a page, which is shown whole or left out, and how many requirements or runs it shows.
+Piece = tuple[str, int]
 
 
-def render(reports: Sequence[Report], language: Language) -> str:
+def render_markdown(runs: Sequence[RunResult], language: Language) -> str:
     """The page."""
-    page = _compared(reports, language) if len(reports) > 1 else ""
-    for told, report in enumerate(reports):
-        one = _one(report, language, (LIMIT - RESERVED - len(page)) // (len(reports) - told))
+    page = _compare(runs, language) if len(runs) > 1 else ""
+    for shown, run in enumerate(runs):
+        one = _write_run(run, language, (LIMIT - RESERVED - len(page)) // (len(runs) - shown))
         if len(page) + len(one) > LIMIT - RESERVED:
-            return page + _more_records(len(reports) - told, language)
+            return page + _more_runs(len(runs) - shown, language)
         page += one
     return page
 
 
-def fitting(pieces: Iterable[Piece], room: int) -> tuple[str, int]:
-    """As many pieces from the first as there is room for, and of how many requirements they tell."""
-    text, told = "", 0
+def fit_pieces(pieces: Iterable[Piece], room: int) -> tuple[str, int]:
+    """As many pieces from the first as there is room for, and how many they show."""
+    text, shown = "", 0
     for piece, count in pieces:
         if len(text) + len(piece) > room:
             break
-        text, told = text + piece, told + count
-    return text, told
+        text, shown = text + piece, shown + count
+    return text, shown
 
 
 def title(requirement: Requirement, language: Language) -> str:
-    """A requirement in a sentence of Markdown: a record's own words, where it has some that the specification has not, as code."""
-    ours = _is_ours(requirement, language)
-    return f"**{shown(requirement.id)}** {requirement.level} {requirement.sentence if ours else code(requirement.sentence)}"
+    """A requirement in a sentence of Markdown. What the specification does not say is code."""
+    is_ours = _is_ours(requirement, language)
+    sentence = requirement.sentence if is_ours else quote_code(requirement.sentence)
+    return f"**{quote_inline(requirement.id)}** {requirement.level} {sentence}"
 
 
-def summary(requirement: Requirement, language: Language) -> str:
-    """The same in HTML."""
-    ours = _is_ours(requirement, language)
-    name, sentence = (
-        text if ours else "`" + text.replace("`", "'") + "`"
-        for text in (requirement.id, requirement.sentence)
-    )
-    return f"<summary><b>{html(name)}</b> {requirement.level} {html(sentence)} <i>{requirement.source}</i></summary>"
-
-
-def _is_ours(requirement: Requirement, language: Language) -> bool:
-    spec = joins.known(requirement.id, language)
-    return spec is not None and requirement.sentence == spec.sentence
-
-
-def failure(judged: Judged, language: Language) -> str:
-    """A requirement that failed, closed, with what was expected and seen inside."""
-    requirement, found = joins.of(judged, language), judged.found
-    parts = [f"<details>{summary(requirement, language)}"]
-    parts += [f"**{said('known', language)}** {shown(judged.known.reason)}"] if judged.known else []
-    if found:
-        seen = {
-            "expected": [found.expected],
-            "got": [found.got],
-            "evidence": found.summaries,
-            "look at": [found.look_at],
-        }
-        parts.append(
-            block(
-                *(
-                    line.text
-                    for label, texts in seen.items()
-                    for line in labelled(said(label, language), *some(texts))
-                )
-            )
-        )
-        parts += [block(*some(found.reproduce), language="sh")] if found.reproduce else []
-    told = {"why": requirement.why, "to mend it": requirement.mend}
-    parts += [f"**{said(label, language)}** {text}" for label, text in told.items() if text]
+def write_failure(result: RequirementResult, language: Language) -> str:
+    """A requirement that failed, folded, with what was expected and seen inside."""
+    requirement = joins.describe_requirement(result, language)
+    parts = [f"<details>{_summary(requirement, language)}"]
+    if result.known:
+        known = translate("known", language)
+        parts.append(f"**{known}** {quote_inline(result.known.reason)}")
+    if result.finding:
+        parts.append(_finding_block(result, language))
+        if reproduce := result.finding.reproduce:
+            parts.append(quote_block(*shorten_list(reproduce), language="sh"))
+    advice = {"why": requirement.why, "how to fix": requirement.mend}
+    parts += [f"**{translate(label, language)}** {text}" for label, text in advice.items() if text]
     return "\n\n".join([*parts, "</details>"]) + "\n\n"
 
 
-def _one(report: Report, language: Language, room: int) -> str:
-    head = _head(report, language)
-    foot = _foot(report, language)
-    text, told = fitting(_pieces(report, language), room - RESERVED - len(head) - len(foot))
-    left = sum(each.status not in (Status.PASS, None) for each in report.judged) - told
-    return head + text + (_left_out(report, left, language) if left else "") + foot
-
-
-def _head(report: Report, language: Language) -> str:
-    claim = said(f"{report.claim} is established" if report.claim else "no claim", language)
-    title_line = f"## {said('Conformance', language)}: {claim}"
-    return (
-        "\n\n".join(
-            [
-                title_line,
-                f"{code(report.target)}: {shown(said_of(report, language))}",
-                _counts(report, language),
-            ]
-        )
-        + "\n\n"
+def _summary(requirement: Requirement, language: Language) -> str:
+    is_ours = _is_ours(requirement, language)
+    name, sentence = (
+        quote_html(text if is_ours else "`" + text.replace("`", "'") + "`")
+        for text in (requirement.id, requirement.sentence)
     )
+    level, source = requirement.level, requirement.source
+    return f"<summary><b>{name}</b> {level} {sentence} <i>{source}</i></summary>"
 
 
-def said_of(report: Report, language: Language) -> str:
-    """The claim's sentence: the run's own, or ours where it came to none."""
-    return report.sentence_in(language)
+def _is_ours(requirement: Requirement, language: Language) -> bool:
+    spec = joins.find_requirement(requirement.id, language)
+    return spec is not None and requirement.sentence == spec.sentence
 
 
-def _counts(report: Report, language: Language) -> str:
-    shown_columns = [status for status in COLUMNS if report.counts[status]]
-    names = [str(status) if status else said("not judged", language) for status in shown_columns]
+def _finding_block(result: RequirementResult, language: Language) -> str:
+    finding = result.finding
+    assert finding
+    labelled = {
+        "expected": [finding.expected],
+        "got": [finding.got],
+        "evidence": [reference.summary for reference in finding.evidence],
+        "likely cause": [joins.describe_likely_cause(result, language)],
+    }
+    lines = (
+        line.text
+        for label, texts in labelled.items()
+        for line in label_lines(translate(label, language), *shorten_list(texts))
+    )
+    return quote_block(*lines)
+
+
+def _write_run(run: RunResult, language: Language, room: int) -> str:
+    head = _head(run, language)
+    foot = _foot(run, language)
+    text, shown = fit_pieces(_pieces(run, language), room - RESERVED - len(head) - len(foot))
+    left = sum(each.status not in (Status.PASS, None) for each in run.results) - shown
+    return head + text + (_left_out(run, left, language) if left else "") + foot
+
+
+def _head(run: RunResult, language: Language) -> str:
+    claim = translate(f"{run.claim} is established" if run.claim else "no claim", language)
+    sentence = quote_inline(joins.describe_claim(run, language))
+    parts = [
+        f"## {translate('Conformance', language)}: {claim}",
+        f"{quote_code(run.target)}: {sentence}",
+        _counts(run, language),
+    ]
+    return "\n\n".join(parts) + "\n\n"
+
+
+def _counts(run: RunResult, language: Language) -> str:
+    columns = [status for status in COLUMNS if run.counts[status]]
+    names = [status.label if status else translate("not judged", language) for status in columns]
     lines = [
-        f"| {said('section', language)} | {' | '.join(names)} |",
+        f"| {translate('section', language)} | {' | '.join(names)} |",
         f"| --- |{' ---: |' * len(names)}",
     ]
-    for heading, judged in joins.by_section(report, language):
-        counts = [sum(each.status is status for each in judged) for status in shown_columns]
+    for heading, results in joins.group_by_section(run, language):
+        counts = [sum(each.status is status for each in results) for status in columns]
         lines.append(f"| {heading} | {' | '.join(str(count or '') for count in counts)} |")
     return "\n".join(lines)
 
 
-def _pieces(report: Report, language: Language) -> Iterator[Piece]:
-    """What is told of single requirements, the most urgent first."""
-    by_status = {
-        status: [each for each in report.judged if each.status is status] for status in COLUMNS
-    }
-    news, known = (
-        [each for each in by_status[Status.FAIL] if bool(each.known) is wanted]
-        for wanted in (False, True)
-    )
+def _pieces(run: RunResult, language: Language) -> Iterator[Piece]:
+    """What is said of single requirements, the most urgent first."""
+    failed = joins.select_status(run.results, Status.FAIL)
     for name, group in (
-        (str(Status.FAIL), news),
-        (str(Status.ERROR), by_status[Status.ERROR]),
-        (KNOWN, known),
+        (Status.FAIL.label, [each for each in failed if not each.known]),
+        (Status.ERROR.label, joins.select_status(run.results, Status.ERROR)),
+        (KNOWN, [each for each in failed if each.known]),
     ):
         for number, each in enumerate(group):
-            heading = f"### {name} ({len(group)})\n\n" if number == 0 else ""
-            yield heading + failure(each, language), 1
-    yield from _reasons(by_status[Status.INCONCLUSIVE])
-    for number, each in enumerate(by_status[Status.OBSERVED]):
-        heading = f"### OBSERVED ({len(by_status[Status.OBSERVED])})\n\n" if number == 0 else ""
-        yield (
-            f"{heading}- {title(joins.of(each, language), language)}: {shown(each.found.got) if each.found else ''}\n",
-            1,
-        )
+            yield _heading(name, group, number) + write_failure(each, language), 1
+    for status in (Status.INCONCLUSIVE, Status.NOT_APPLICABLE):
+        yield from _reasons(joins.select_status(run.results, status), status)
+    observed = joins.select_status(run.results, Status.OBSERVED)
+    for number, each in enumerate(observed):
+        heading = _heading(Status.OBSERVED.label, observed, number)
+        yield f"{heading}- {_observation(each, language)}\n", 1
 
 
-def _reasons(judged: Sequence[Judged]) -> Iterator[Piece]:
-    """What could not be judged, those with the same reason together."""
-    reasons = dict.fromkeys(each.found.got if each.found else "" for each in judged)
-    for number, reason in enumerate(reasons):
-        names = [
-            shown(each.id) for each in judged if (each.found.got if each.found else "") == reason
-        ]
-        heading = f"### INCONCLUSIVE ({len(judged)})\n\n" if number == 0 else ""
-        yield f"{heading}- {shown(reason)}: {', '.join(names)}\n", len(names)
-    yield "\n" if judged else "", 0
+def _heading(name: str, group: Sequence[RequirementResult], number: int = 0) -> str:
+    """The heading of a group, before its first member."""
+    return f"### {name} ({len(group)})\n\n" if number == 0 else ""
 
 
-def _left_out(report: Report, left: int, language: Language) -> str:
-    text = said(
-        "{left} more are left out here, for want of room; {command} shows them all.", language
-    )
-    return "\n" + text.format(left=left, command=code(f"conformance report {report.path}")) + "\n"
+def _observation(result: RequirementResult, language: Language) -> str:
+    requirement = title(joins.describe_requirement(result, language), language)
+    return f"{requirement}: {quote_inline(result.finding.got) if result.finding else ''}"
 
 
-def _more_records(left: int, language: Language) -> str:
-    return (
-        "\n"
-        + said("{left} more records are left out here, for want of room.", language).format(
-            left=left
-        )
-        + "\n"
-    )
+def _reasons(results: Sequence[RequirementResult], status: Status) -> Iterator[Piece]:
+    """Requirements without a verdict, those with the same reason together."""
+    for number, (reason, group) in enumerate(joins.group_by_reason(results).items()):
+        names = ", ".join(quote_inline(each.id) for each in group)
+        heading = _heading(status.label, results, number)
+        yield f"{heading}- {quote_inline(reason)}: {names}\n", len(group)
+    yield "\n" if results else "", 0
 
 
-def _foot(report: Report, language: Language) -> str:
-    header = report.header
-    services = [
-        header["services"][name]
-        for name in ("postgres", "redis", "upstream")
-        if name in header["services"]
-    ]
+def _left_out(run: RunResult, left: int, language: Language) -> str:
+    text = translate("{left} more are not shown here; {command} shows all of them.", language)
+    command = quote_code(f"conformance report {run.path}")
+    return f"\n{text.format(left=left, command=command)}\n"
+
+
+def _more_runs(left: int, language: Language) -> str:
+    return f"\n{translate('{left} more records are not shown here.', language).format(left=left)}\n"
+
+
+def _foot(run: RunResult, language: Language) -> str:
+    header = run.header
+    services = [header.services[name] for name in SERVICES if name in header.services]
     about = {
         "services": ", ".join(services),
-        "seed": str(header["seed"]),
-        "suite": header["suite"],
-        "took": f"{report.seconds:.1f} s",
+        "seed": str(header.seed),
+        "suite": header.suite,
+        "took": f"{run.seconds:.1f} s",
     }
-    return (
-        "\n"
-        + " · ".join(
-            f"{said(name, language)} {shown(text)}" for name, text in about.items() if text
-        )
-        + "\n\n"
+    parts = (
+        f"{translate(name, language)} {quote_inline(text)}" for name, text in about.items() if text
     )
+    return "\n" + " · ".join(parts) + "\n\n"
 
 
-def _compared(reports: Sequence[Report], language: Language) -> str:
-    """Several records beside each other: what each establishes, and what differs."""
+def _compare(runs: Sequence[RunResult], language: Language) -> str:
+    """Several runs side by side: what each establishes, and what differs."""
+    heading = f"{translate('Conformance', language)}: {len(runs)} {translate('records', language)}"
     legend = [
-        (f"{number}. {code(report.target)}: {shown(said_of(report, language))}\n", 1)
-        for number, report in enumerate(reports, 1)
-    ]
-    lines = [
-        f"## {said('Conformance', language)}: {len(reports)} {said('records', language)}",
-        "",
-        fitting(legend, LIMIT // 4)[0],
-    ]
-    rows = joins.differing(reports)
-    if not rows:
-        return "\n".join(
-            [*lines, "", said("Every requirement has the same verdict in each.", language), "", ""]
-        )
-    head = f"\n| {said('what differs', language)} |{''.join(f' {number} |' for number in range(1, len(reports) + 1))}\n"
-    head += f"| --- |{' --- |' * len(reports)}\n"
-    cells = [
         (
-            f"| {cell(name)} | {' | '.join(cell(joins.verdict(each, language)) for each in row)} |\n",
+            (
+                f"{number}. {quote_code(run.target)}:"
+                f" {quote_inline(joins.describe_claim(run, language))}\n"
+            ),
+            1,
+        )
+        for number, run in enumerate(runs, 1)
+    ]
+    top = f"## {heading}\n\n{fit_pieces(legend, LIMIT // 4)[0]}\n"
+    rows = joins.find_differences(runs)
+    if not rows:
+        return f"{top}{translate('Every requirement has the same verdict in each.', language)}\n\n"
+    return top + _difference_table(rows, len(runs), LIMIT // 2 - len(top), language)
+
+
+def _difference_table(
+    rows: Sequence[tuple[str, Sequence[RequirementResult | None]]],
+    columns: int,
+    room: int,
+    language: Language,
+) -> str:
+    numbers = "".join(f" {number} |" for number in range(1, columns + 1))
+    head = f"| {translate('what differs', language)} |{numbers}\n"
+    head += f"| --- |{' --- |' * columns}\n"
+    lines = [
+        (
+            f"| {quote_cell(name)} |"
+            + "".join(f" {quote_cell(joins.describe_verdict(each, language))} |" for each in row)
+            + "\n",
             1,
         )
         for name, row in rows
     ]
-    text = "\n".join(lines) + "\n" + head
-    table, told = fitting(cells, LIMIT // 2 - len(text))
-    more = said("{left} more rows are left out here.", language).format(left=len(rows) - told)
-    return text + table + (f"\n{more}\n" if told < len(rows) else "") + "\n"
+    table, shown = fit_pieces(lines, room - len(head))
+    if shown == len(rows):
+        return head + table + "\n"
+    more = translate("{left} more rows are not shown here.", language)
+    return f"{head}{table}\n{more.format(left=len(rows) - shown)}\n\n"

@@ -1,124 +1,73 @@
-"""The record: a run as JSON Lines (header, evidence as it is seen, verdicts, footer), described by record.schema.json."""
+"""The record of a run: JSON Lines, written as things become known. record.schema.json describes it.
+
+A line is a header, a piece of evidence, a verdict or the footer. `record_reader` reads it back.
+"""
 
 import json
-import resource
-import sys
 import threading
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import asdict
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
 from conformance.core.errors import WrongUsage
 from conformance.core.evidence import Fact, as_plain
-from conformance.judging.claim import Claim
-from conformance.judging.verdict import Exit, Verdict, WrongEntry
+from conformance.judging.result import (
+    EvidenceReference,
+    Finding,
+    KnownFailure,
+    RequirementResult,
+    RunFooter,
+    RunHeader,
+    WrongEntry,
+)
 
-VERSION = 1
-TEXT_LIMIT = 64 * 1024  # characters of one text in a record; the rest is counted, not written
+VERSION = 2
+TEXT_LIMIT = 64 * 1024  # characters of one text in a record; only the length of the rest is written
 
 
-class Record:
-    """Writes the lines of one run as they become known, so that a run that is killed leaves what it had seen."""
+class RecordWriter:
+    """Writes each line at once, so that a run that is killed leaves what it had seen.
 
-    def __init__(self, path: Path | None, passing: IO[str] | None = None) -> None:
-        """Write to a file, or to one that passes with the run."""
+    Without a path it writes nothing.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        """Open the file. Raises WrongUsage if it cannot be written."""
         self._lock = threading.RLock()
         self._early: list[Fact] | None = []  # what is seen before the header can be written
-        self._path = path
-        self._file = passing
+        self._file: IO[str] | None = None
         if path:
             try:
                 self._file = path.open("w", encoding="utf-8")
             except OSError as error:
                 raise WrongUsage(
-                    f"--record wants a file that can be written; {path} cannot: {error.strerror}"
+                    f"--record must be a file that can be written; {path} cannot: {error.strerror}"
                 ) from error
 
-    def header(self, **about: Any) -> None:
-        """The first line: what ran, on what; then what was seen before that was known."""
-        self._write({"type": "header", "version": VERSION, **about})
+    def write_header(self, header: RunHeader) -> None:
+        """Write the first line, then what was seen before."""
         with self._lock:
+            self._write({"type": "header", "version": VERSION, **encode_header(header)})
             early, self._early = self._early or [], None
             for fact in early:
-                self.fact(fact)
+                self.write_evidence(fact)
 
-    def fact(self, fact: Fact) -> None:
-        """A line of evidence."""
+    def write_evidence(self, fact: Fact) -> None:
+        """Write a line of evidence."""
         with self._lock:
             if self._file and self._early is not None:
                 self._early.append(fact)
             elif self._file:
-                self._write({"type": "evidence", **as_plain(fact)})
+                self._write({"type": "evidence", **as_plain(fact), "summary": fact.summary})
 
-    def verdict(self, verdict: Verdict) -> None:
-        """A line for the verdict on one requirement."""
-        finding, known = verdict.finding, verdict.known
-        self._write(
-            {
-                "type": "verdict",
-                "requirement": verdict.requirement.id,
-                "level": verdict.requirement.level,
-                "sentence": verdict.requirement.sentence,
-                "status": verdict.status,
-                "probes": verdict.probes,
-                "seconds": round(verdict.seconds, 3),
-                "span": verdict.span,
-                "known": known
-                and {
-                    "reason": known.reason,
-                    "expires": known.expires and known.expires.isoformat(),
-                },
-                "finding": finding
-                and {
-                    "expected": finding.expected,
-                    "got": finding.got,
-                    "evidence": [
-                        {**reference(fact), "summary": fact.summary} for fact in finding.evidence
-                    ],
-                    "look_at": finding.look_at or verdict.requirement.usual_cause,
-                    "reproduce": list(finding.reproduce),
-                    "fingerprint": finding.fingerprint,
-                },
-            }
-        )
+    def write_result(self, result: RequirementResult) -> None:
+        """Write the line for the verdict on one requirement."""
+        self._write({"type": "verdict", **encode_result(result)})
 
-    def footer(
-        self,
-        claim: Claim,
-        wrong: Sequence[WrongEntry],
-        status: Exit,
-        seconds: float,
-        timings: Mapping[str, float],
-    ) -> None:
-        """The last line: what the run establishes, and what it took (memory: of our own process at its peak)."""
-        self._write(
-            {
-                "type": "footer",
-                "claim": claim.name,
-                "sentence": claim.sentence,
-                "exceptions": claim.exceptions,
-                "claim_but_for_exceptions": claim.but_for_exceptions,
-                "wrong_entries": [asdict(entry) for entry in wrong],
-                "exit_status": int(status),
-                "seconds": round(seconds, 3),
-                "timings": {name: round(value, 3) for name, value in timings.items()},
-                "memory_mb": _peak_memory_kb() // 1024,
-            }
-        )
-
-    def text(self) -> str:
-        """All that is written so far. Raises OSError."""
-        with self._lock:
-            if self._path and not self._path.is_file():
-                raise OSError(f"{self._path} is a record that cannot be read again")
-            if self._path:
-                return self._path.read_text("utf-8")
-            assert self._file
-            self._file.seek(0)
-            return self._file.read()
+    def write_footer(self, footer: RunFooter) -> None:
+        """Write the last line."""
+        self._write({"type": "footer", **encode_footer(footer)})
 
     def close(self) -> None:
         """Close the file."""
@@ -130,37 +79,108 @@ class Record:
     def _write(self, line: Mapping[str, Any]) -> None:
         with self._lock:
             if self._file:
-                self._file.write(json.dumps(line, ensure_ascii=True, default=_plain) + "\n")
+                self._file.write(json.dumps(line, ensure_ascii=True, default=_as_text) + "\n")
                 self._file.flush()
 
 
-def lines_of(path: Path) -> list[dict[str, Any]]:
-    """The lines of a record that a run of ours has ended; none where there is no record. Anybody else's is for reading.py."""
-    return (
-        [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
-    )
+def encode_header(header: RunHeader) -> dict[str, Any]:
+    """The members of a header's line."""
+    return {
+        "suite": header.suite,
+        "began": header.began,
+        "target": header.target,
+        "url": header.url,
+        "services": dict(header.services),
+        "seed": header.seed,
+        "level": header.level,
+        "requirements": header.requirements,
+    }
 
 
-def _peak_memory_kb() -> int:
-    """Our own peak. On Linux `ru_maxrss` would also be that of the process which started us (getrusage(2))."""
-    with suppress(OSError):
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (
-        1024 if sys.platform == "darwin" else 1
-    )
+def encode_result(result: RequirementResult) -> dict[str, Any]:
+    """The members of a verdict's line."""
+    return {
+        "requirement": result.id,
+        "level": result.level,
+        "sentence": result.sentence,
+        "status": result.status,
+        "probes": result.probes,
+        "seconds": result.seconds,
+        "span": result.span,
+        "known": result.known and _encode_known(result.known),
+        "finding": result.finding and _encode_finding(result.finding),
+    }
 
 
-def reference(fact: Fact) -> dict[str, Any]:
-    """How a verdict names a line of evidence."""
-    plain = as_plain(fact)
-    return {name: plain[name] for name in ("kind", "channel", "number") if name in plain}
+def encode_footer(footer: RunFooter) -> dict[str, Any]:
+    """The members of a footer's line."""
+    return {
+        "claim": footer.claim,
+        "sentence": footer.sentence,
+        "exceptions": footer.exceptions,
+        "claim_with_exceptions": footer.claim_with_exceptions,
+        "wrong_entries": [encode_wrong_entry(entry) for entry in footer.wrong_entries],
+        "exit_status": int(footer.exit_status),
+        "seconds": footer.seconds,
+        "timings": dict(footer.timings),
+        "memory_mb": footer.memory_mb,
+    }
 
 
-def _plain(value: Any) -> Any:
+def encode_wrong_entry(entry: WrongEntry) -> dict[str, str]:
+    """An entry of the known failures that is wrong, as plain data."""
+    return {
+        "requirement": entry.requirement,
+        "mistake": entry.mistake,
+        "sentence": entry.sentence,
+    }
+
+
+def _encode_known(entry: KnownFailure) -> dict[str, Any]:
+    return {
+        "reason": entry.reason,
+        "expires": entry.expires and entry.expires.isoformat(),
+        "fingerprint": entry.fingerprint,
+    }
+
+
+def _encode_finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "expected": finding.expected,
+        "got": finding.got,
+        "evidence": [_encode_reference(reference) for reference in finding.evidence],
+        "likely_cause": finding.likely_cause,
+        "reproduce": finding.reproduce,
+        "missing": finding.missing,
+        "observations": finding.observations,
+        "fingerprint": finding.fingerprint,
+    }
+
+
+def _encode_reference(reference: EvidenceReference) -> dict[str, Any]:
+    channel = {"channel": reference.channel} if reference.channel else {}
+    return {
+        "kind": reference.kind,
+        **channel,
+        "number": reference.number,
+        "summary": reference.summary,
+    }
+
+
+def _as_text(value: Any) -> Any:
     if isinstance(value, bytes):
         text = value.decode("utf-8", "backslashreplace")
         return text if len(text) <= TEXT_LIMIT else f"{text[:TEXT_LIMIT]}… ({len(value)} bytes)"
     if isinstance(value, datetime):
         return value.isoformat()
     return str(value)
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of a record that a run of this version has ended, or none without a file.
+
+    For any other record there is `record_reader`, which trusts nothing.
+    """
+    return (
+        [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+    )

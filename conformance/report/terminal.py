@@ -1,225 +1,203 @@
-"""The terminal page: what a stranger reads at the end of a run, or of its record. A pure function of the summary."""
+"""The summary at the end of a run, for a terminal. A pure function of the result."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from conformance.config.known_failures import Known
-from conformance.judging.verdict import Exit, Status, Verdict, WrongEntry
-from conformance.report.translations import said
-from conformance.report.wrapping import width
+from conformance.judging.result import KnownFailure, RequirementResult, RunResult
+from conformance.judging.verdict import Exit, Status
+from conformance.report.joins import (
+    describe_claim,
+    describe_likely_cause,
+    describe_requirement,
+    group_by_reason,
+    select_status,
+)
+from conformance.report.translations import translate
+from conformance.report.wrapping import escape_unprintable, measure_width, pad
 from conformance.spec.catalogue import Language, Level, sections
 
 WIDTH = 100
-LABEL = 12
+LABEL = 14  # columns of a label, and of the space after it
 KNOWN = "FAIL (known)"
-SAID = (Status.FAIL, KNOWN, Status.INCONCLUSIVE, Status.ERROR, Status.OBSERVED)
-REMEDY = "pass "  # begins the reason of those that could be judged with other options
+# What is counted beside the passes, in this order.
+COUNTED = (
+    Status.FAIL.label,
+    KNOWN,
+    Status.INCONCLUSIVE.label,
+    Status.ERROR.label,
+    Status.OBSERVED.label,
+    Status.NOT_APPLICABLE.label,
+)
+SERVICES = ("postgres", "redis", "upstream")
 
 
 @dataclass(frozen=True)
-class Summary:
-    """All that a report says of a run."""
-
-    target: str
-    url: str | None
-    services: Mapping[str, str]
-    seed: int
-    level: Level
-    verdicts: Sequence[Verdict]
-    sentence: str  # of the claim
-    status: Exit
-    seconds: float
-    timings: Mapping[str, float]
-    language: Language = Language.EN
-    wrong: Sequence[WrongEntry] = ()  # of the known failures
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of the page, and whether it tells of something good, bad or unknown."""
+class SummaryLine:
+    """A line of the summary, and the verdict in whose colour it is printed, if any."""
 
     text: str
     tone: Status | None = None
 
 
-def page(summary: Summary) -> list[Line]:
-    """The whole page."""
-    return [*body(summary), Line(""), *_closing(summary)]
+def summarize_run(run: RunResult, language: Language = Language.EN) -> list[SummaryLine]:
+    """The whole summary."""
+    return [
+        *_about(run, language),
+        SummaryLine(""),
+        *_sections(run, language),
+        *_findings(run, language),
+        *_wrong_entries(run),
+        SummaryLine(""),
+        _conclusion(run, language),
+    ]
 
 
-def body(summary: Summary) -> list[Line]:
-    """The page but for its end, which says what the run establishes."""
-    return [*_header(summary), Line(""), *_sections(summary), *_findings(summary), *_wrong(summary)]
-
-
-def _header(summary: Summary) -> Iterator[Line]:
-    language, services = summary.language, summary.services
-    place = (
-        f"{summary.target} at {summary.url}"
-        if summary.url and summary.url != summary.target
-        else summary.target
-    )
-    yield from labelled(said("target", language), place)
-    seen = [services[name] for name in ("postgres", "redis", "upstream") if name in services]
-    yield from labelled(said("services", language), ", ".join(seen) or said("none", language))
-    if "containers" in services:
-        yield from labelled(said("containers", language), services["containers"])
-    if unseen := [
-        verdict.requirement.id for verdict in summary.verdicts if _wants_a_channel(verdict)
-    ]:
-        yield from labelled(
-            said("unseen", language),
-            said("{ids}; below is what to pass", language).format(ids=", ".join(unseen)),
-        )
-    yield from labelled(said("seed", language), str(summary.seed))
-
-
-def _sections(summary: Summary) -> Iterator[Line]:
-    for section in sections(summary.language):
-        verdicts = [
-            verdict for verdict in summary.verdicts if verdict.requirement.section == section.number
-        ]
-        if not verdicts:
-            continue
-        counts = Counter(_said(verdict) for verdict in verdicts)
-        tones = {_tone(verdict) for verdict in verdicts}
-        judged = len(verdicts) - counts[Status.OBSERVED]
-        others = [f"{counts[status]} {status}" for status in SAID if counts[status]]
-        worst = next(
-            (
-                status
-                for status in (Status.ERROR, Status.FAIL, Status.INCONCLUSIVE)
-                if status in tones
-            ),
-            Status.PASS,
-        )
-        passed = said("{passed:>2} of {judged:>2} passed", summary.language).format(
-            passed=counts[Status.PASS], judged=judged
-        )
-        yield Line(
-            "  " + ", ".join([f"{section.number} {padded(section.title, 14)} {passed}", *others]),
-            worst,
-        )
-
-
-def _said(verdict: Verdict) -> str:
-    """The status as the page says it."""
-    return KNOWN if verdict.known else verdict.status
-
-
-def _tone(verdict: Verdict) -> Status:
-    """What a verdict tells; a known failure is as good as unknown."""
-    return Status.INCONCLUSIVE if verdict.known else verdict.status
-
-
-def _findings(summary: Summary) -> Iterator[Line]:
-    language = summary.language
-    failed = [verdict for verdict in summary.verdicts if verdict.status is Status.FAIL]
-    for verdict in sorted(failed, key=lambda verdict: verdict.known is not None):
-        yield from _finding(verdict, language)
-    for status in (Status.ERROR, Status.INCONCLUSIVE):
-        yield from _unseen(
-            [verdict for verdict in summary.verdicts if verdict.status is status], language
-        )
-    for verdict in summary.verdicts:
-        if verdict.status is Status.OBSERVED and verdict.finding:
-            yield Line("")
-            yield _title(verdict)
-            yield from labelled(said("seen", language), *verdict.finding.got.split("; "))
-
-
-def _finding(verdict: Verdict, language: Language) -> Iterator[Line]:
-    yield Line("")
-    yield _title(verdict)
-    if verdict.known:
-        yield from labelled(said("known", language), _entry(verdict.known, language))
-    if (finding := verdict.finding) is None:
-        return
-    yield from labelled(said("expected", language), finding.expected)
-    yield from labelled(said("got", language), finding.got)
-    yield from labelled(said("evidence", language), *(fact.summary for fact in finding.evidence))
-    yield from labelled(said("reproduce", language), *finding.reproduce)
-    yield from labelled(said("fingerprint", language), finding.fingerprint)
-    if verdict.known:
-        return
-    yield from labelled(
-        said("look at", language), finding.look_at or verdict.requirement.usual_cause
-    )
-    if verdict.requirement.level is Level.SHOULD:
-        yield from labelled(said("why", language), verdict.requirement.why)
-        yield from labelled(said("to mend it", language), verdict.requirement.mend)
-
-
-def _entry(known: Known, language: Language) -> str:
-    return known.reason + (
-        said(" (until {day})", language).format(day=known.expires) if known.expires else ""
-    )
-
-
-def _unseen(verdicts: Sequence[Verdict], language: Language) -> Iterator[Line]:
-    """Requirements that nothing is known of, those with the same reason together."""
-    reasons = dict.fromkeys(verdict.finding.got for verdict in verdicts if verdict.finding)
-    for reason in reasons:
-        yield Line("")
-        for verdict in verdicts:
-            if verdict.finding and verdict.finding.got == reason:
-                yield _title(verdict)
-        yield from labelled(
-            said("to judge", language) if reason.startswith(REMEDY) else said("because", language),
-            reason,
-        )
-
-
-def _wants_a_channel(verdict: Verdict) -> bool:
-    """Whether nothing is known because the run was not told how to look."""
-    return (
-        verdict.status is Status.INCONCLUSIVE
-        and verdict.finding is not None
-        and verdict.finding.got.startswith(REMEDY)
-    )
-
-
-def _title(verdict: Verdict) -> Line:
-    requirement = verdict.requirement
-    left = one_line(f"{requirement.id:<8}{requirement.level:<8}{requirement.sentence}")
-    right = f"{_said(verdict)}  {requirement.source}"
-    return Line(f"{padded(left, WIDTH - len(right) - 1)} {right}", _tone(verdict))
-
-
-def _wrong(summary: Summary) -> Iterator[Line]:
-    """What is wrong with the list of known failures."""
-    if summary.wrong:
-        yield Line("")
-    for entry in summary.wrong:
-        yield Line(one_line(f"{entry.mistake:<{LABEL}}{entry.sentence}"), Status.FAIL)
-
-
-def _closing(summary: Summary) -> Iterator[Line]:
-    tone = {Exit.PASSED: Status.PASS, Exit.NOT_ESTABLISHED: Status.INCONCLUSIVE}.get(
-        summary.status, Status.FAIL
-    )
-    took = said("({seconds:.1f} s, exit status {status})", summary.language).format(
-        seconds=summary.seconds, status=int(summary.status)
-    )
-    yield Line(f"{one_line(summary.sentence)} {took}", tone)
-
-
-def labelled(label: str, *texts: str) -> Iterator[Line]:
-    """Texts as lines, the first of them labelled."""
+def label_lines(label: str, *texts: str) -> Iterator[SummaryLine]:
+    """Texts as lines, of which the first has a label."""
     for index, text in enumerate(texts):
-        yield Line(f"{padded(label if index == 0 else '', LABEL)}{one_line(text)}")
+        start = pad(label if index == 0 else "", max(LABEL, measure_width(label) + 1))
+        yield SummaryLine(start + escape_unprintable(text))
 
 
-def padded(text: str, columns: int) -> str:
-    """Text filled with spaces to so many columns of a terminal, in which a Chinese character takes two."""
-    return text + " " * (columns - width(text))
+def _about(run: RunResult, language: Language) -> Iterator[SummaryLine]:
+    header, services = run.header, run.header.services
+    has_other_url = header.url and header.url != header.target
+    target = f"{header.target} at {header.url}" if has_other_url else header.target
+    yield from label_lines(translate("target", language), target)
+    used = [services[name] for name in SERVICES if name in services]
+    text = ", ".join(used) or translate("none", language)
+    yield from label_lines(translate("services", language), text)
+    if "containers" in services:
+        yield from label_lines(translate("containers", language), services["containers"])
+    if lacking := [each.id for each in run.results if each.lacks_channel]:
+        text = translate("{ids} (the options that they need are listed below)", language)
+        yield from label_lines(
+            translate("not judged", language), text.format(ids=", ".join(lacking))
+        )
+    yield from label_lines(translate("seed", language), str(header.seed))
 
 
-def one_line(text: str) -> str:
-    """Text of a target's making, as one line that no control character can leave."""
-    return (
-        text
-        if text.isprintable()
-        else "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+def _sections(run: RunResult, language: Language) -> Iterator[SummaryLine]:
+    for section in sections(language):
+        results = [each for each in run.results if each.section == section.number and each.status]
+        if results:
+            counted = _count_section(results, language)
+            yield SummaryLine(
+                f"  {section.number} {pad(section.title, 14)} {counted}", _worst(results)
+            )
+
+
+def _count_section(results: Sequence[RequirementResult], language: Language) -> str:
+    counts = Counter(map(_label_status, results))
+    unjudged = counts[Status.OBSERVED.label] + counts[Status.NOT_APPLICABLE.label]
+    passed = translate("{passed:>2} of {judged:>2} passed", language).format(
+        passed=counts[Status.PASS.label], judged=len(results) - unjudged
     )
+    others = [f"{counts[label]} {label}" for label in COUNTED if counts[label]]
+    return ", ".join([passed, *others])
+
+
+def _worst(results: Sequence[RequirementResult]) -> Status:
+    tones = set(map(_tone, results))
+    order = (Status.ERROR, Status.FAIL, Status.INCONCLUSIVE)
+    return next((status for status in order if status in tones), Status.PASS)
+
+
+def _label_status(result: RequirementResult) -> str:
+    """The verdict as the summary prints it."""
+    if result.known:
+        return KNOWN
+    return result.status.label if result.status else ""
+
+
+def _tone(result: RequirementResult) -> Status | None:
+    """The verdict whose colour a result has. A known failure has that of what is not known."""
+    return Status.INCONCLUSIVE if result.known else result.status
+
+
+def _findings(run: RunResult, language: Language) -> Iterator[SummaryLine]:
+    failed = select_status(run.results, Status.FAIL)
+    for each in sorted(failed, key=lambda result: result.known is not None):
+        yield from _failure(each, language)
+    for status in (Status.ERROR, Status.INCONCLUSIVE, Status.NOT_APPLICABLE):
+        yield from _unjudged(select_status(run.results, status), language)
+    for each in select_status(run.results, Status.OBSERVED):
+        if each.finding:
+            yield SummaryLine("")
+            yield _title(each, language)
+            yield from label_lines(translate("observed", language), *each.finding.observations)
+
+
+def _failure(result: RequirementResult, language: Language) -> Iterator[SummaryLine]:
+    yield SummaryLine("")
+    yield _title(result, language)
+    if result.known:
+        yield from label_lines(translate("known", language), _entry(result.known, language))
+    if (finding := result.finding) is None:
+        return
+    labelled = {
+        "expected": [finding.expected],
+        "got": [finding.got],
+        "evidence": [reference.summary for reference in finding.evidence],
+        "reproduce": finding.reproduce,
+        "fingerprint": [finding.fingerprint],
+    }
+    for label, texts in labelled.items():
+        yield from label_lines(translate(label, language), *texts)
+    if not result.known:
+        yield from _advice(result, language)
+
+
+def _advice(result: RequirementResult, language: Language) -> Iterator[SummaryLine]:
+    requirement = describe_requirement(result, language)
+    cause = describe_likely_cause(result, language)
+    yield from label_lines(translate("likely cause", language), cause)
+    if requirement.level is Level.SHOULD:
+        yield from label_lines(translate("why", language), requirement.why)
+        yield from label_lines(translate("how to fix", language), requirement.mend)
+
+
+def _entry(known: KnownFailure, language: Language) -> str:
+    if known.expires is None:
+        return known.reason
+    return known.reason + translate(" (until {day})", language).format(day=known.expires)
+
+
+def _unjudged(results: Sequence[RequirementResult], language: Language) -> Iterator[SummaryLine]:
+    """Requirements without a verdict, those with the same reason together."""
+    for reason, group in group_by_reason(each for each in results if each.finding).items():
+        yield SummaryLine("")
+        yield from (_title(each, language) for each in group)
+        label = "to judge" if group[0].lacks_channel else "because"
+        yield from label_lines(translate(label, language), reason)
+
+
+def _title(result: RequirementResult, language: Language) -> SummaryLine:
+    requirement = describe_requirement(result, language)
+    left = escape_unprintable(f"{result.id:<8}{result.level:<8}{requirement.sentence}")
+    right = f"{_label_status(result)}  {requirement.source}"
+    return SummaryLine(f"{pad(left, WIDTH - len(right) - 1)} {right}", _tone(result))
+
+
+def _wrong_entries(run: RunResult) -> Iterator[SummaryLine]:
+    """What is wrong with the list of known failures."""
+    if run.wrong_entries:
+        yield SummaryLine("")
+    for entry in run.wrong_entries:
+        yield from (
+            SummaryLine(line.text, Status.FAIL)
+            for line in label_lines(entry.mistake, entry.sentence)
+        )
+
+
+def _conclusion(run: RunResult, language: Language) -> SummaryLine:
+    sentence = escape_unprintable(describe_claim(run, language))
+    if run.footer is None:
+        text = translate("({count} of {all} requirements were not judged)", language)
+        counted = text.format(count=run.counts[None], all=len(run.results))
+        return SummaryLine(f"{sentence} {counted}")
+    text = translate("({seconds:.1f} s, exit status {status})", language)
+    took = text.format(seconds=run.seconds, status=int(run.exit_status))
+    tones = {Exit.PASSED: Status.PASS, Exit.NOT_ESTABLISHED: Status.INCONCLUSIVE}
+    return SummaryLine(f"{sentence} {took}", tones.get(run.exit_status, Status.FAIL))

@@ -1,4 +1,7 @@
-"""Words: what the reports themselves say, in each language. English texts are their own keys; what the run has seen stays as it is."""
+"""What the reports themselves say, in each language. English texts are their own keys.
+
+What a run has seen is never translated.
+"""
 
 from conformance.judging.claim import ENGLISH, Phrases
 from conformance.spec.catalogue import Language
@@ -6,46 +9,47 @@ from conformance.spec.catalogue import Language
 INCOMPLETE = "no claim: the record is incomplete, for the run did not come to its end"
 
 ZH: dict[str, str] = {
-    # The claim of a record that was cut short, and what the words of a verdict mean, for a legend: the words themselves stay.
+    # The claim of an incomplete record, and what the words of a verdict mean. The words stay.
     INCOMPLETE: "不作声明：记录不完整，运行没有进行到最后",
     "PASS": "通过",
     "FAIL": "未通过",
     "INCONCLUSIVE": "无法判定",
     "ERROR": "测试自身出错",
     "OBSERVED": "仅观察",
+    "NOT APPLICABLE": "不适用",
     "MUST": "必须",
     "SHOULD": "应当",
     "MAY": "可以",
     # `conformance explain`
     "Why it matters: {}": "为何重要：{}",
     "Usual cause of failing: {}": "未通过的常见原因：{}",
-    "To mend it: {}": "如何修复：{}",
+    "How to fix: {}": "如何修复：{}",
     "Seen through: {}. Written in {}.": "观察通道：{}。出处：{}。",
     "Check it alone: {}": "单独检查：{}",
-    # The page of a run
+    # The summary of a run
     "target": "被测服务",
     "services": "依赖服务",
     "containers": "容器",
     "none": "无",
-    "unseen": "无法观察",
-    "{ids}; below is what to pass": "{ids}；所需参数见下文",
+    "{ids} (the options that they need are listed below)": "{ids}（所需参数见下文）",
     "seed": "随机种子",
     "{passed:>2} of {judged:>2} passed": "{judged:>2} 项中 {passed:>2} 项通过",
     "expected": "期望",
     "got": "实际",
     "evidence": "证据",
     "reproduce": "复现",
-    "look at": "请检查",
+    "likely cause": "可能的原因",
     "why": "为何重要",
-    "to mend it": "如何修复",
+    "how to fix": "如何修复",
     "to judge": "如需判定",
     "because": "原因",
-    "seen": "观察到",
+    "observed": "观察到",
     "known": "已知",
     " (until {day})": "（至 {day}）",
     "fingerprint": "指纹",
     "({seconds:.1f} s, exit status {status})": "（{seconds:.1f} 秒，退出状态 {status}）",
     "({count} of {all} requirements were not judged)": "（{all} 项要求中有 {count} 项未判定）",
+    " ({count} not applicable)": "（{count} 项不适用）",
     # Records
     "Conformance": "一致性",
     "conformance": "一致性",
@@ -65,9 +69,11 @@ ZH: dict[str, str] = {
     "records": "份记录",
     "what differs": "不同之处",
     "Every requirement has the same verdict in each.": "每项要求在各记录中的判定都相同。",
-    "{left} more are left out here, for want of room; {command} shows them all.": "因篇幅所限，此处省略 {left} 项；运行 {command} 可查看全部。",
-    "{left} more records are left out here, for want of room.": "因篇幅所限，此处省略 {left} 份记录。",
-    "{left} more rows are left out here.": "此处省略 {left} 行。",
+    "{left} more are not shown here; {command} shows all of them.": (
+        "此处另有 {left} 项未显示；运行 {command} 可查看全部。"
+    ),
+    "{left} more records are not shown here.": "此处另有 {left} 份记录未显示。",
+    "{left} more rows are not shown here.": "此处另有 {left} 行未显示。",
     "{count} more": "另有 {count} 项",
     # From one record to another
     "old": "旧记录",
@@ -79,6 +85,7 @@ ZH: dict[str, str] = {
     "no longer judged": "不再判定",
     "still failing differently": "仍失败但表现不同",
     "still failing": "仍失败",
+    "now not applicable": "现已不适用",
     "fixed": "已修复",
     "newly judged": "新判定",
     "Nothing of what was judged has changed.": "已判定的要求没有任何变化。",
@@ -88,33 +95,37 @@ ZH: dict[str, str] = {
     "Conformance report": "一致性报告",
     "Copy": "复制",
     "Filter": "筛选",
-    "It saw last:": "最后看到的是：",
-    "Its verdicts are the run's; this page judges nothing.": "判定出自那次运行，本页不作任何判定。",
-    "Keys of one letter": "单字母快捷键",
-    "Made from the record of a run, and from nothing else.": "本页仅由一次运行的记录生成。",
+    "Its last events:": "最后的事件：",
+    "Single-key shortcuts": "单键快捷键",
+    "This page shows the result of a run. It judges nothing itself.": (
+        "本页显示一次运行的结果，自身不作任何判定。"
+    ),
     "Nothing failed, and everything could be judged.": "没有未通过的，也没有无法判定的要求。",
-    "Nothing here is like that. Clear the filter to see everything again.": "没有符合条件的内容。清除筛选即可重新看到全部。",
+    "Nothing matches. Clear the filter to see everything again.": (
+        "没有符合条件的内容。清除筛选即可重新看到全部。"
+    ),
     "Open all": "全部展开",
-    "Point at a bar or a mark to read it.": "将指针移到条或刻线上即可查看内容。",
+    "Hover over a bar or a mark to read it.": "将指针移到条或刻线上即可查看内容。",
     "Postgres": "Postgres",
-    "Read the {count} facts": "阅读这 {count} 条事实",
+    "Show all {count} events": "显示全部 {count} 个事件",
     "Redis": "Redis",
     "Requirements by section": "按章节列出的要求",
     "Search": "搜索",
     "Search the requirements": "搜索要求",
     "Skip to the requirements": "跳到要求列表",
     "The matrix": "对照表",
-    "The run ended before it had judged {count} of its {all} requirements, so it claims nothing.": "运行提前结束，{all} 条要求中有 {count} 条未判定，因此不作任何声明。",
+    "The run ended before it had judged {count} of its {all} requirements. It claims nothing.": (
+        "运行提前结束，{all} 条要求中有 {count} 条未判定。因此不作任何声明。"
+    ),
     "This record is incomplete": "此记录不完整",
-    "What was seen": "观察到的情况",
-    "a moment": "瞬间事件",
+    "Timeline": "时间线",
     "all sections": "所有章节",
     "and {count} more": "另有 {count} 条",
     "began": "开始时间",
     "client": "客户端",
     "copied": "已复制",
     "copy": "副本",
-    "cut short": "中途终止",
+    "interrupted": "中途终止",
     "duration": "时长",
     "every MUST": "所有 MUST",
     "every MUST and SHOULD": "所有 MUST 与 SHOULD",
@@ -128,10 +139,9 @@ ZH: dict[str, str] = {
     "level": "级别",
     "next failure": "下一个未通过",
     "next, previous": "下一个、上一个",
-    "no whole answer came": "未收到完整应答",
-    "none, it was cut short": "无，运行中途终止",
-    "not asked": "未要求",
-    "not of this specification": "不属于本规范",
+    "no complete answer": "未收到完整应答",
+    "none, the run was interrupted": "无，运行中途终止",
+    "not in this specification": "不属于本规范",
     "only what differs": "仅显示不同之处",
     "open or close": "展开或收起",
     "postgres": "Postgres",
@@ -143,16 +153,19 @@ ZH: dict[str, str] = {
     "requirement": "要求",
     "search": "搜索",
     "seed {seed}": "随机种子 {seed}",
-    "seen through {channels}": "观察通道：{channels}",
+    "observed through {channels}": "观察通道：{channels}",
+    "single event": "瞬间事件",
     "source": "源代码",
     "upstream": "上游",
     "usual cause of failing": "未通过的常见原因",
     "verdict": "判定",
-    "what the verdict is built on": "判定的依据",
+    "evidence of the finding": "判定的依据",
     "why it matters": "为何重要",
     "worker": "worker",
-    "{count} further facts are in the record": "记录中另有 {count} 条事实",
-    "{count} of {all} requirements differ; their rows are marked with ≠": "{all} 条要求中有 {count} 条不同，对应的行以 ≠ 标出",
+    "{count} more events are in the record": "记录中另有 {count} 个事件",
+    "{count} of {all} requirements differ; their rows are marked with ≠": (
+        "{all} 条要求中有 {count} 条不同，对应的行以 ≠ 标出"
+    ),
     "{count} records compared": "{count} 份记录的对照",
     "{passed} of {all} passed": "{all} 条中通过 {passed} 条",
     "{shown} of {all} shown": "显示 {all} 条中的 {shown} 条",
@@ -166,16 +179,20 @@ CLAIMS = {
         partial="不作声明：{catalogued} 条要求中只选择了 {selected} 条",
         not_counted="{known}不计入",
         established="{claim} 成立：{passed}通过",
-        but_for="{claim} 除{known}之外成立：{passed}通过",
-        every="{total} 条 {level} 全部",
-        others="其余 {total} 条 {level} ",
+        except_known="{claim} 除{known}之外成立：{passed}通过",
+        every="{total} 条{level}全部",
+        others="其余 {total} 条{level}",
         one_known=" 1 条已知未通过项（{names}）",
         many_known=" {count} 条已知未通过项（{names}）",
-        no_core="core 不成立：{total} 条 {level} 中，{missed}",
-        no_robust="robust 不成立：{total} 条 {level} 中，{missed}",
+        no_core="core 不成立：{total} 条{level}中，{missed}",
+        no_robust="robust 不成立：{total} 条{level}中，{missed}",
         failed="{count} 条（{names}）未通过",
         unjudged="{count} 条（{names}）无法判定",
         as_known="{count} 条（{names}）为已知的未通过",
+        level=" {level} ",
+        applicable_level="适用的 {level} ",
+        one_not_applicable="，{count} 条不适用",
+        many_not_applicable="，{count} 条不适用",
         together="，",
         then="；",
         comma="、",
@@ -184,6 +201,6 @@ CLAIMS = {
 }
 
 
-def said(text: str, language: Language) -> str:
-    """A text of a report's own in a language. Raises KeyError for one that nobody has translated."""
+def translate(text: str, language: Language) -> str:
+    """A text of a report's own in a language. Raises KeyError if it has no translation."""
     return text if language is Language.EN else ZH[text]

@@ -1,4 +1,4 @@
-"""Views: the forms in which records are shown. Each is a function from reports to a text, and starts nothing."""
+"""Views: the formats in which results are shown. Each is a function from results to a text."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -6,68 +6,71 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conformance.core.errors import WrongUsage
-from conformance.report import annotations, badge, ctrf, data, html, junit, markdown, text
-from conformance.report.record_reader import Report
+from conformance.judging.result import RunResult
+from conformance.report.annotations import render_annotations
+from conformance.report.badge import render_badge
+from conformance.report.ctrf import render_ctrf
+from conformance.report.data import render_json
+from conformance.report.html import render_html
+from conformance.report.junit import render_junit
+from conformance.report.markdown import render_markdown
+from conformance.report.text import render_text
 from conformance.spec.catalogue import Language
 
 DEFAULT = "text"
 
 
 @dataclass(frozen=True)
-class Form:
-    """One form: what it is, what makes it, and whether it shows several records beside each other."""
+class Format:
+    """One format: what it is, what renders it, and whether it can compare several runs."""
 
     help: str
-    render: Callable[[Sequence[Report], Language], str]
+    render: Callable[[Sequence[RunResult], Language], str]
     takes_several: bool = False
 
 
-FORMS = {
-    "text": Form(
-        "the page that a run prints at its end, which is shown where no form is asked for",
-        text.render,
-        takes_several=True,
+FORMATS = {
+    "text": Format(
+        "the summary that a run prints at its end (the default)", render_text, takes_several=True
     ),
-    "html": Form(
-        "one page that needs nothing else, to look at and to print", html.render, takes_several=True
+    "html": Format("one self-contained HTML page", render_html, takes_several=True),
+    "markdown": Format(
+        "a page in Markdown, for a comment or a summary", render_markdown, takes_several=True
     ),
-    "markdown": Form(
-        "a page in Markdown, for a comment or a summary", markdown.render, takes_several=True
+    "json": Format("data for programs (report.schema.json)", render_json, takes_several=True),
+    "junit": Format("JUnit XML with a case for each requirement", render_junit),
+    "ctrf": Format(
+        "Common Test Report Format (ctrf.io), with ids, levels and sections as labels", render_ctrf
     ),
-    "json": Form("data for programs (report.schema.json)", data.render, takes_several=True),
-    "junit": Form("JUnit XML with a case for each requirement", junit.render),
-    "ctrf": Form(
-        "Common Test Report Format (ctrf.io), with ids, levels and sections as labels", ctrf.render
+    "annotations": Format(
+        "commands by which GitHub annotates a job, and code if a line is known",
+        render_annotations,
     ),
-    "annotations": Form(
-        "commands by which GitHub annotates a job, and code where a line is known",
-        annotations.render,
-    ),
-    "badge": Form("an SVG badge that says the claim", badge.render),
+    "badge": Format("an SVG badge with the claim", render_badge),
 }
 
 
-def write(reports: Sequence[Report], wanted: Mapping[str, str], language: Language) -> None:
-    """Write each form that is wanted to its file, or to the standard output. Raises WrongUsage."""
-    for form, file in wanted.items():
-        if len(reports) > 1 and not FORMS[form].takes_several:
-            raise WrongUsage(f"--{form} shows one record; {len(reports)} were given")
-        put(form, file, FORMS[form].render(reports, language))
+def write_views(runs: Sequence[RunResult], files: Mapping[str, str], language: Language) -> None:
+    """Write each format to its file, or to the standard output for "-". Raises WrongUsage."""
+    for name, file in files.items():
+        if len(runs) > 1 and not FORMATS[name].takes_several:
+            raise WrongUsage(f"--{name} shows one record; {len(runs)} were given")
+        write_file(name, file, FORMATS[name].render(runs, language))
 
 
-def reserve(form: str, file: Path) -> None:
-    """See early that a form can be written to a file; one of an earlier run is emptied, for it is of that run. Raises WrongUsage."""
-    put(form, str(file), "")
+def reserve_file(name: str, file: Path) -> None:
+    """Check early that a format can be written to a file, and empty it. Raises WrongUsage."""
+    write_file(name, str(file), "")
 
 
-def put(form: str, file: str, shown: str) -> None:
-    """Write a form to its file, or to the standard output. Raises WrongUsage."""
+def write_file(name: str, file: str, text: str) -> None:
+    """Write a format to its file, or to the standard output for "-". Raises WrongUsage."""
     if file == "-":
-        sys.stdout.write(shown)
+        sys.stdout.write(text)
         return
     try:
-        Path(file).write_text(shown, "utf-8")
+        Path(file).write_text(text, "utf-8")
     except OSError as error:
         raise WrongUsage(
-            f"--{form} wants a file that can be written; {file} cannot: {error.strerror}"
+            f"--{name} must be a file that can be written; {file} cannot: {error.strerror}"
         ) from error

@@ -1,30 +1,44 @@
-"""Columns: paragraphs in lines that a terminal can hold, in which a Chinese character is two columns wide and may end a line."""
+"""Text in the columns of a terminal, in which a Chinese character takes two and may end a line."""
 
 import re
 from collections.abc import Iterator
 from unicodedata import east_asian_width
 
-# What a line is not broken within: a run of narrow characters, or a wide one with the closing marks after it or an opening one before it.
+# What a line is not broken within: a run of narrow characters, or a wide one with the closing
+# marks after it or an opening one before it.
 _OPENING, _CLOSING = "（“《「", "，。、；：！？）”》」"
+_WIDE = r"\u2e80-\u9fff\uff00-\uffef"
 _PIECE = re.compile(
-    rf"\s+|[{_OPENING}]*(?:[\u2e80-\u9fff\uff00-\uffef]|[^\s\u2e80-\u9fff\uff00-\uffef{_OPENING}{_CLOSING}]+)?[{_CLOSING}]*"
+    rf"\s+|[{_OPENING}]*(?:[{_WIDE}]|[^\s{_WIDE}{_OPENING}{_CLOSING}]+)?[{_CLOSING}]*"
 )
 
 
-def width(text: str) -> int:
+def measure_width(text: str) -> int:
     """How many columns a text takes in a terminal."""
     return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
-def filled(text: str, limit: int) -> str:
-    """The text in lines of at most so many columns, but for what cannot be broken; space is as good as any other."""
-    return "\n".join(_lines(_PIECE.findall(" ".join(text.split())), limit))
+def pad(text: str, columns: int) -> str:
+    """Text filled with spaces to so many columns."""
+    return text + " " * (columns - measure_width(text))
 
 
-def _lines(pieces: list[str], limit: int) -> Iterator[str]:
+def escape_unprintable(text: str) -> str:
+    """Text as one line: each control character, line end and the like becomes its escape."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+def wrap_text(text: str, columns: int) -> str:
+    """The text in lines of at most so many columns, except where nothing can be broken."""
+    return "\n".join(_wrap(_PIECE.findall(" ".join(text.split())), columns))
+
+
+def _wrap(pieces: list[str], columns: int) -> Iterator[str]:
     line = ""
     for piece in pieces:
-        if width(line + piece.rstrip()) > limit and line.strip():
+        if measure_width(line + piece.rstrip()) > columns and line.strip():
             yield line.rstrip()
             line = piece.lstrip()
         else:

@@ -1,74 +1,42 @@
-"""Interleavings: sequences of changes, faults and requests in any order, judged step by step against the model of the service.
+"""The stateful scenario: a program of changes, faults and requests, judged step by step.
 
-A sequence is written as a program of one line, steps apart by semicolons (`add 0; lock; ask item 0, external; unlock`), so that
-what a search found can be run again as it is.
+What each request must answer is a function of `model.World`, which follows the program.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from conformance.client.http import Client, InFlight, Pending
+from conformance.client.http import Client, InFlightRequests, PendingRequest
 from conformance.core import timeouts
-from conformance.core.errors import Violation, WrongUsage
+from conformance.core.errors import Violation
 from conformance.core.evidence import Exchange, Fact, Journal, Observation
 from conformance.judging.assertions import expect, expect_status
+from conformance.scenarios.program import (
+    ENDING,
+    Action,
+    Question,
+    Step,
+    Subject,
+    format_program,
+)
 from conformance.spec import model
 from conformance.testbed.postgres import Database
 from conformance.testbed.redis import Broker
 from conformance.testbed.upstream import Manner, Reply, Upstream, document
 
 PROGRAM = "program"  # the channel of the fact that holds one
-SLOTS = 2  # rows that a program speaks of, by number
+READS_AT_ONCE = 10
 FAILURE = Reply(status=500, body=b"<h1>no</h1>", headers=(("Content-Type", "text/html"),))
 
-# What can be asked, as a program says it, and a request target where that does not depend on the world.
-PLAIN = {
-    "sync": ("/sync", model.sync_message()),
-    "async": ("/async", model.async_message()),
-    "list": ("/items/?q=a", model.listing("a")),
-    "none": ("/items/", model.listing(None)),
+# The requests whose target and answer depend on nothing.
+FIXED_ANSWERS = {
+    Subject.SYNC: ("/sync", model.sync_answer()),
+    Subject.ASYNC: ("/async", model.async_answer()),
+    Subject.LIST: ("/items/?q=a", model.listing_answer("a")),
+    Subject.NONE: ("/items/", model.listing_answer(None)),
 }
-QUESTIONS = (*PLAIN, *(f"item {slot}" for slot in range(SLOTS)), "external", "submit")
-
-OPENING = ("document 0", "add 0")  # how a search begins each program
-ENDING = (
-    "upstream heals",
-    "broker heals",
-    "release",
-    "unlock",
-    "database heals",
-)  # what is left of these, at the end of each
-ALONE = (
-    *OPENING,
-    *(f"ask {question}" for question in QUESTIONS),
-)  # every question by itself, while all is well
-
-# Every other step with what it takes: a slot, or nothing.
-STEPS = {
-    "add": True, "change": True, "delete": True, "document": True, "lock": False, "unlock": False, "hold": False, "release": False,
-    "database refuses": False, "database heals": False, "sessions end": False, "upstream fails": False, "upstream heals": False,
-    "broker denies": False, "broker heals": False,
-}  # fmt: skip
-
-
-def parse(program: str) -> list[str]:
-    """The steps of a program. Raises WrongUsage where one is none."""
-    steps = [" ".join(step.split()) for step in program.split(";") if step.strip()]
-    for step in steps:
-        name, _, argument = step.rpartition(" ")
-        questions = step.startswith("ask ") and all(
-            question in QUESTIONS for question in step[4:].split(", ")
-        )
-        takes_slot = STEPS.get(name) is True and argument.isdigit() and int(argument) < SLOTS
-        if not (questions or takes_slot or STEPS.get(step) is False):
-            known = [name + (f" 0…{SLOTS - 1}" if takes else "") for name, takes in STEPS.items()]
-            raise WrongUsage(
-                f"--steps wants steps apart by semicolons; {step!r} is none. There are {', '.join(known)}, "
-                f"and 'ask' with any of {', '.join(QUESTIONS)} apart by commas"
-            )
-    return steps
 
 
 def is_program(fact: Fact) -> bool:
@@ -76,261 +44,352 @@ def is_program(fact: Fact) -> bool:
     return isinstance(fact, Observation) and fact.channel == PROGRAM
 
 
-async def reads_again(client: Client, path: str) -> Exchange:
-    """Ten reads at once, again until all succeed, ROUNDS_TO_RECOVER times at most; the first that failed last, or one that did not."""
+async def read_until_recovered(client: Client, path: str) -> Exchange:
+    """GET a path ten times at once, in up to ROUNDS_TO_RECOVER rounds, until all of one succeed.
+
+    Returns one of these, or the first that failed in the last round.
+    """
     for _ in range(timeouts.ROUNDS_TO_RECOVER):
-        exchanges = await client.all(*[path] * 10)
+        exchanges = await client.get_all(*[path] * READS_AT_ONCE)
         failed = [exchange for exchange in exchanges if exchange.status != 200]
         if not failed:
             return exchanges[0]
     return failed[0]
 
 
-@dataclass
-class Asked:
-    """A request that is held, and what a fault may have done to it meanwhile."""
+class ActiveStates:
+    """Locks, holds and faults by name, each of which one step enters and another leaves."""
 
-    question: str
-    item_id: int
-    request: Pending
-    disturbed: bool = False
+    def __init__(self) -> None:
+        self._stacks: dict[str, AsyncExitStack] = {}
 
-
-@dataclass
-class Play:
-    """A program that is being run on a target, with the world as it should be."""
-
-    client: Client
-    send: InFlight
-    items: Database
-    queue: Broker
-    upstream: Upstream
-    journal: Journal
-    world: model.World = field(
-        default_factory=lambda: model.World(document=[])
-    )  # as the stub answers when nothing was said
-    done: list[str] = field(default_factory=list)
-    _ids: dict[int, int] = field(default_factory=dict)  # of slots
-    _held: list[Asked] = field(default_factory=list)
-    _states: dict[str, AsyncExitStack] = field(default_factory=dict)
-
-    async def do(self, step: str) -> None:
-        """Take one step and judge what it brings. Raises Violation, with the program so far as evidence."""
-        self.done.append(step)
-        try:
-            if step.startswith("ask "):
-                await self._ask(step[4:].split(", "))
-            elif step in STEPS:
-                await getattr(self, "_" + step.replace(" ", "_"))()
-            else:
-                name, _, slot = step.partition(" ")
-                await getattr(self, "_" + name)(int(slot))
-        except Violation as violation:
-            program = self.journal.observe(PROGRAM, "; ".join(self.done))
-            raise Violation(
-                violation.expected, violation.got, (*violation.evidence, program), violation.look_at
-            ) from None
-
-    async def whole(self, steps: Sequence[str]) -> None:
-        """Run a whole program; a step that makes no sense where it stands is left out. Raises Violation."""
-        try:
-            for step in steps:
-                if self.makes_sense(step):
-                    await self.do(step)
-            await self.end()
-        finally:
-            await self.close()
-
-    def makes_sense(self, step: str) -> bool:
-        """Whether a step can be taken in the world as it is: no row is added twice, nothing is healed that is well."""
-        world, (name, _, slot) = self.world, step.partition(" ")
-        free = not (world.reads_are_held or world.database_refuses)
-        if name in ("add", "change", "delete"):
-            return not world.reads_are_held and (name == "add") is not (
-                self.id_of(int(slot)) in world.rows
-            )
-        return {
-            "lock": free,
-            "unlock": world.reads_are_held,
-            "hold": not world.calls_are_held,
-            "release": world.calls_are_held,
-            "database refuses": not world.database_refuses,
-            "database heals": world.database_refuses and not world.reads_are_held,
-            "sessions end": free,
-            "upstream fails": not world.upstream_fails,
-            "upstream heals": world.upstream_fails,
-            "broker denies": not world.broker_denies,
-            "broker heals": world.broker_denies,
-        }.get(step, True)
-
-    async def end(self) -> None:
-        """Heal and release everything, and judge what was held."""
-        for step in ENDING:
-            if self.makes_sense(step):
-                await self.do(step)
-
-    async def close(self) -> None:
-        """Heal and release everything, and remove the rows, whatever became of the program."""
-        for state in reversed(list(self._states.values())):
-            await state.aclose()
-        for item_id in self.world.rows:
-            await self.items.delete(item_id)
-
-    # Changes
-
-    def id_of(self, slot: int) -> int:
-        """The id of a slot's row."""
-        return self._ids.setdefault(slot, self.items.unused_id())
-
-    async def _add(self, slot: int) -> None:
-        self.world.rows[self.id_of(slot)] = await self.items.add(id=self.id_of(slot))
-
-    async def _change(self, slot: int) -> None:
-        quantity = len(self.done)  # a value that the row did not have before
-        self.world.rows[self.id_of(slot)] = await self.items.change(
-            self.id_of(slot), quantity=quantity, name=f"changed by step {quantity}"
-        )
-
-    async def _delete(self, slot: int) -> None:
-        await self.items.delete(self.id_of(slot))
-        del self.world.rows[self.id_of(slot)]
-
-    async def _document(self, number: int) -> None:
-        self.world.document = {"document": number}
-        if not self.world.upstream_fails:
-            await self._enter("document", self.upstream.answering(document(self.world.document)))
-
-    # What is held, and what fails
-
-    async def _enter(
+    async def enter(
         self, name: str, state: AbstractAsyncContextManager[Any] | AbstractContextManager[Any]
     ) -> None:
-        await self._leave(name)
-        stack = self._states[name] = AsyncExitStack()
+        """Leave what has this name, and enter another state."""
+        await self.leave(name)
+        stack = self._stacks[name] = AsyncExitStack()
         if isinstance(state, AbstractAsyncContextManager):
             await stack.enter_async_context(state)
         else:
             stack.enter_context(state)
 
-    async def _leave(self, name: str) -> None:
-        if stack := self._states.pop(name, None):
+    async def leave(self, name: str) -> None:
+        """Leave the state of this name, if it is active."""
+        if stack := self._stacks.pop(name, None):
             await stack.aclose()
 
-    async def _lock(self) -> None:
-        await self._enter("lock", self.items.locked())
-        self.world.reads_are_held = True
-
-    async def _unlock(self) -> None:
-        await self._leave("lock")
-        self.world.reads_are_held = False
-        await self._answered("item")
-
-    async def _hold(self) -> None:
-        await self._enter("hold", self.upstream.holding(Manner.UNDECIDED))
-        self.world.calls_are_held = True
-
-    async def _release(self) -> None:
-        await self._leave("hold")
-        self.world.calls_are_held = False
-        await self._answered("external")
-
-    async def _database_refuses(self) -> None:
-        await self._enter("database", self.items.refusing())
-        self.world.database_refuses = True
-        self._disturb("item")
-
-    async def _database_heals(self) -> None:
-        await self._leave("database")
-        self.world.database_refuses = False
-        await self._recovered()
-
-    async def _sessions_end(self) -> None:
-        await self.items.terminate()
-        self._disturb("item")
-        await self._recovered()
-
-    async def _recovered(self) -> None:
-        """Reads succeed again, as DB-12 wants it."""
-        expect(await reads_again(self.client, f"/items/{self.items.unused_id()}"), model.item(None))
-
-    async def _upstream_fails(self) -> None:
-        await self._leave("document")
-        await self._enter("upstream", self.upstream.answering(FAILURE))
-        self.world.upstream_fails = True
-
-    async def _upstream_heals(self) -> None:
-        await self._leave("upstream")
-        self.world.upstream_fails = False
-        await self._enter("document", self.upstream.answering(document(self.world.document)))
-
-    async def _broker_denies(self) -> None:
-        await self._enter("broker", self.queue.refusing_writes())
-        self.world.broker_denies = True
-
-    async def _broker_heals(self) -> None:
-        await self._leave("broker")
-        self.world.broker_denies = False
-
-    def _disturb(self, question: str) -> None:
-        for asked in self._held:
-            asked.disturbed = asked.disturbed or asked.question == question
-
-    # Requests
-
-    async def _ask(self, questions: list[str]) -> None:
-        asked = [self._sent(question) for question in questions]
-        for each in asked:
-            if self._is_held(each.question):
-                self._held.append(each)
-            else:
-                await self._judge(each)
-
-    def _sent(self, question: str) -> Asked:
-        name, _, slot = question.partition(" ")
-        item_id = self.id_of(int(slot)) if slot else 0
-        if name == "submit":
-            return Asked(name, 0, self.send.post("/process-data/", {"step": len(self.done)}))
-        path = {"item": f"/items/{item_id}", "external": "/external-data"}.get(name) or PLAIN[name][
-            0
-        ]
-        return Asked(name, item_id, self.send(path)[0])
-
-    def _is_held(self, question: str) -> bool:
-        return (
-            question == "item" and self.world.reads_are_held and not self.world.database_refuses
-        ) or (question == "external" and self.world.calls_are_held)
-
-    async def _answered(self, question: str) -> None:
-        """Judge those that were held, now that they are let go."""
-        free = [asked for asked in self._held if asked.question == question]
-        self._held = [asked for asked in self._held if asked.question != question]
-        for asked in free:
-            await self._judge(asked)
-
-    async def _judge(self, asked: Asked) -> None:
-        exchange = await asked.request.answer()
-        match asked.question:
-            case "item":
-                _expect(
-                    exchange,
-                    self.world.answer_to_read(asked.item_id),
-                    disturbed=asked.disturbed or self.world.database_refuses,
-                )
-            case "external":
-                _expect(exchange, self.world.answer_to_call(), disturbed=self.world.upstream_fails)
-            case "submit" if self.world.broker_denies:
-                expect_status(
-                    exchange,
-                    [*range(100, 200), *range(300, 600)],
-                    "any answer but 2xx while the broker refuses writes",
-                )
-            case "submit":
-                expect_status(exchange, range(200, 300), "a success of a submission")
-            case plain:
-                expect(exchange, PLAIN[plain][1])
+    async def leave_all(self) -> None:
+        """Leave every active state, the latest first."""
+        for stack in reversed(list(self._stacks.values())):
+            await stack.aclose()
 
 
-def _expect(exchange: Exchange, right: model.Answer, *, disturbed: bool) -> None:
-    """The right answer; of a request that a fault disturbs, any but a false success."""
-    if not disturbed or exchange.status == right.status:
+@dataclass
+class AskedQuestion:
+    """A request that was sent, and whether a fault may have disturbed it since."""
+
+    subject: Subject
+    item_id: int
+    request: PendingRequest
+    is_disturbed: bool = False
+
+
+@dataclass
+class ProgramRun:
+    """A program that is being run on a target, with the world as it should be."""
+
+    client: Client
+    send: InFlightRequests
+    items: Database
+    queue: Broker
+    upstream: Upstream
+    journal: Journal
+    world: model.World = field(default_factory=lambda: model.World(document=[]))  # as the stub's
+    done: list[Step] = field(default_factory=list)
+    states: ActiveStates = field(default_factory=ActiveStates)
+    held: list[AskedQuestion] = field(default_factory=list)
+    _row_ids: dict[int, int] = field(default_factory=dict)  # by slot
+
+    def is_possible(self, step: Step) -> bool:
+        """Whether the step can be taken in the world as it is."""
+        return TRANSITIONS[step.action].is_possible(self, step)
+
+    async def take_step(self, step: Step) -> None:
+        """Take one step and judge what it brings.
+
+        Raises Violation, with the program so far as evidence.
+        """
+        self.done.append(step)
+        try:
+            await TRANSITIONS[step.action].perform(self, step)
+        except Violation as violation:
+            program = self.journal.observe(PROGRAM, format_program(self.done))
+            raise Violation(
+                violation.expected,
+                violation.got,
+                (*violation.evidence, program),
+                violation.likely_cause,
+            ) from None
+
+    async def run_steps(self, steps: Sequence[Step]) -> None:
+        """Run a whole program without the steps that are not possible. Raises Violation."""
+        try:
+            for step in steps:
+                if self.is_possible(step):
+                    await self.take_step(step)
+            await self.finish()
+        finally:
+            await self.close()
+
+    async def finish(self) -> None:
+        """Heal and release everything, and judge what was held. Raises Violation."""
+        for step in ENDING:
+            if self.is_possible(step):
+                await self.take_step(step)
+
+    async def close(self) -> None:
+        """Leave every state and remove the rows, whatever the program came to."""
+        await self.states.leave_all()
+        for item_id in self.world.rows:
+            await self.items.delete(item_id)
+
+    def get_row_id(self, slot: int) -> int:
+        """The id of a slot's row, which stays the same once it was asked for."""
+        return self._row_ids.setdefault(slot, self.items.unused_id())
+
+
+# Changes of the data
+
+
+async def _add_row(run: ProgramRun, step: Step) -> None:
+    item_id = run.get_row_id(step.slot)
+    run.world.rows[item_id] = await run.items.add(id=item_id)
+
+
+async def _change_row(run: ProgramRun, step: Step) -> None:
+    item_id = run.get_row_id(step.slot)
+    quantity = len(run.done)  # a value that the row did not have before
+    run.world.rows[item_id] = await run.items.change(
+        item_id, quantity=quantity, name=f"changed by step {quantity}"
+    )
+
+
+async def _delete_row(run: ProgramRun, step: Step) -> None:
+    item_id = run.get_row_id(step.slot)
+    await run.items.delete(item_id)
+    del run.world.rows[item_id]
+
+
+async def _replace_document(run: ProgramRun, step: Step) -> None:
+    run.world.document = {"document": step.slot}
+    if not run.world.upstream_fails:
+        await _serve_document(run)
+
+
+async def _serve_document(run: ProgramRun) -> None:
+    await run.states.enter("document", run.upstream.answering(document(run.world.document)))
+
+
+# Holds and faults
+
+
+async def _lock_table(run: ProgramRun, _: Step) -> None:
+    await run.states.enter("lock", run.items.locked())
+    run.world.reads_are_held = True
+
+
+async def _unlock_table(run: ProgramRun, _: Step) -> None:
+    await run.states.leave("lock")
+    run.world.reads_are_held = False
+    await _judge_released(run, Subject.ITEM)
+
+
+async def _hold_calls(run: ProgramRun, _: Step) -> None:
+    await run.states.enter("hold", run.upstream.holding(Manner.UNDECIDED))
+    run.world.calls_are_held = True
+
+
+async def _release_calls(run: ProgramRun, _: Step) -> None:
+    await run.states.leave("hold")
+    run.world.calls_are_held = False
+    await _judge_released(run, Subject.EXTERNAL)
+
+
+async def _refuse_database(run: ProgramRun, _: Step) -> None:
+    await run.states.enter("database", run.items.refusing())
+    run.world.database_refuses = True
+    _mark_reads_disturbed(run)
+
+
+async def _heal_database(run: ProgramRun, _: Step) -> None:
+    await run.states.leave("database")
+    run.world.database_refuses = False
+    await _expect_recovered_reads(run)
+
+
+async def _end_sessions(run: ProgramRun, _: Step) -> None:
+    await run.items.terminate()
+    _mark_reads_disturbed(run)
+    await _expect_recovered_reads(run)
+
+
+async def _expect_recovered_reads(run: ProgramRun) -> None:
+    """Reads succeed again, as DB-12 requires."""
+    path = f"/items/{run.items.unused_id()}"
+    expect(await read_until_recovered(run.client, path), model.item_answer(None))
+
+
+async def _fail_upstream(run: ProgramRun, _: Step) -> None:
+    await run.states.leave("document")
+    await run.states.enter("upstream", run.upstream.answering(FAILURE))
+    run.world.upstream_fails = True
+
+
+async def _heal_upstream(run: ProgramRun, _: Step) -> None:
+    await run.states.leave("upstream")
+    run.world.upstream_fails = False
+    await _serve_document(run)
+
+
+async def _deny_writes(run: ProgramRun, _: Step) -> None:
+    await run.states.enter("broker", run.queue.refusing_writes())
+    run.world.broker_denies = True
+
+
+async def _allow_writes(run: ProgramRun, _: Step) -> None:
+    await run.states.leave("broker")
+    run.world.broker_denies = False
+
+
+def _mark_reads_disturbed(run: ProgramRun) -> None:
+    for asked in run.held:
+        asked.is_disturbed = asked.is_disturbed or asked.subject is Subject.ITEM
+
+
+# Requests
+
+
+async def _ask_questions(run: ProgramRun, step: Step) -> None:
+    asked = [_send_question(run, question) for question in step.questions]
+    for each in asked:
+        if _is_held(run.world, each.subject):
+            run.held.append(each)
+        else:
+            await _judge(run, each)
+
+
+def _send_question(run: ProgramRun, question: Question) -> AskedQuestion:
+    item_id = 0 if question.slot is None else run.get_row_id(question.slot)
+    match question.subject:
+        case Subject.SUBMIT:
+            request = run.send.post("/process-data/", {"step": len(run.done)})
+        case Subject.ITEM:
+            (request,) = run.send(f"/items/{item_id}")
+        case Subject.EXTERNAL:
+            (request,) = run.send("/external-data")
+        case fixed:
+            (request,) = run.send(FIXED_ANSWERS[fixed][0])
+    return AskedQuestion(question.subject, item_id, request)
+
+
+def _is_held(world: model.World, subject: Subject) -> bool:
+    match subject:
+        case Subject.ITEM:
+            return world.reads_are_held and not world.database_refuses
+        case Subject.EXTERNAL:
+            return world.calls_are_held
+        case _:
+            return False
+
+
+async def _judge_released(run: ProgramRun, subject: Subject) -> None:
+    """Judge the requests that were held until now."""
+    released = [asked for asked in run.held if asked.subject is subject]
+    run.held = [asked for asked in run.held if asked.subject is not subject]
+    for asked in released:
+        await _judge(run, asked)
+
+
+async def _judge(run: ProgramRun, asked: AskedQuestion) -> None:
+    exchange = await asked.request.wait_for_answer()
+    world = run.world
+    match asked.subject:
+        case Subject.ITEM:
+            is_disturbed = asked.is_disturbed or world.database_refuses
+            _expect_unless_disturbed(
+                exchange, world.answer_to_read(asked.item_id), is_disturbed=is_disturbed
+            )
+        case Subject.EXTERNAL:
+            _expect_unless_disturbed(
+                exchange, world.answer_to_call(), is_disturbed=world.upstream_fails
+            )
+        case Subject.SUBMIT:
+            _expect_submission(exchange, broker_denies=world.broker_denies)
+        case fixed:
+            expect(exchange, FIXED_ANSWERS[fixed][1])
+
+
+def _expect_unless_disturbed(
+    exchange: Exchange, right: model.Answer, *, is_disturbed: bool
+) -> None:
+    """Expect the right answer; of a disturbed request, any answer that is not a false success."""
+    if not is_disturbed or exchange.status == right.status:
         expect(exchange, right)
+
+
+def _expect_submission(exchange: Exchange, *, broker_denies: bool) -> None:
+    if broker_denies:
+        failures = [*range(100, 200), *range(300, 600)]
+        expect_status(exchange, failures, "any answer but 2xx while the broker refuses writes")
+    else:
+        expect_status(exchange, range(200, 300), "a success of a submission")
+
+
+# When each step is possible, and what it does
+
+
+@dataclass(frozen=True)
+class Transition:
+    """One row of the table of steps."""
+
+    is_possible: Callable[[ProgramRun, Step], bool]
+    perform: Callable[[ProgramRun, Step], Awaitable[None]]
+
+
+def _can_add(run: ProgramRun, step: Step) -> bool:
+    return not run.world.reads_are_held and run.get_row_id(step.slot) not in run.world.rows
+
+
+def _can_change(run: ProgramRun, step: Step) -> bool:
+    return not run.world.reads_are_held and run.get_row_id(step.slot) in run.world.rows
+
+
+def _has_free_reads(run: ProgramRun, _: Step) -> bool:
+    return not (run.world.reads_are_held or run.world.database_refuses)
+
+
+def _can_heal_database(run: ProgramRun, _: Step) -> bool:
+    return run.world.database_refuses and not run.world.reads_are_held
+
+
+TRANSITIONS: dict[Action, Transition] = {
+    Action.ADD: Transition(_can_add, _add_row),
+    Action.CHANGE: Transition(_can_change, _change_row),
+    Action.DELETE: Transition(_can_change, _delete_row),
+    Action.DOCUMENT: Transition(lambda _run, _: True, _replace_document),
+    Action.LOCK: Transition(_has_free_reads, _lock_table),
+    Action.UNLOCK: Transition(lambda run, _: run.world.reads_are_held, _unlock_table),
+    Action.HOLD: Transition(lambda run, _: not run.world.calls_are_held, _hold_calls),
+    Action.RELEASE: Transition(lambda run, _: run.world.calls_are_held, _release_calls),
+    Action.DATABASE_REFUSES: Transition(
+        lambda run, _: not run.world.database_refuses, _refuse_database
+    ),
+    Action.DATABASE_HEALS: Transition(_can_heal_database, _heal_database),
+    Action.SESSIONS_END: Transition(_has_free_reads, _end_sessions),
+    Action.UPSTREAM_FAILS: Transition(lambda run, _: not run.world.upstream_fails, _fail_upstream),
+    Action.UPSTREAM_HEALS: Transition(lambda run, _: run.world.upstream_fails, _heal_upstream),
+    Action.BROKER_DENIES: Transition(lambda run, _: not run.world.broker_denies, _deny_writes),
+    Action.BROKER_HEALS: Transition(lambda run, _: run.world.broker_denies, _allow_writes),
+    Action.ASK: Transition(lambda _run, _: True, _ask_questions),
+}

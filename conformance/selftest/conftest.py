@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from conformance.report.record_reader import Report
+from conformance.judging.result import RunResult
 from conformance.selftest import tiers
 from conformance.selftest.support import records
 from conformance.selftest.support.suite import work_in_memory
@@ -84,24 +84,30 @@ def list_values(request: pytest.FixtureRequest) -> Callable[[str], list[Any]]:
 
 
 @pytest.fixture
-def mixed(place: Path) -> Report:
+def mixed(place: Path) -> RunResult:
     """A record with failures, and with what could not be judged."""
-    return records.mixed(place)
+    return records.write_mixed(place)
 
 
 @pytest.fixture
-def correct(place: Path) -> Report:
+def correct(place: Path) -> RunResult:
     """A record of a robust service."""
-    return records.correct(place)
+    return records.write_correct(place)
 
 
 @pytest.fixture
-def killed(place: Path) -> Report:
+def killed(place: Path) -> RunResult:
     """A record of a run that was killed before it judged anything."""
-    return records.killed(place)
+    return records.write_killed(place)
 
 
 @pytest.fixture
-def nasty(place: Path) -> Report:
+def nasty(place: Path) -> RunResult:
     """A record in which everything that can be hostile is."""
-    return records.nasty(place)
+    return records.write_nasty(place)
+
+
+@pytest.fixture
+def excluded(place: Path) -> RunResult:
+    """A record of a robust service to which two requirements are not applicable."""
+    return records.write_excluded(place)

@@ -25,9 +25,11 @@ from conformance.config.options import FORMS, Options
 from conformance.core.errors import WrongUsage
 from conformance.core.evidence import Journal
 from conformance.judging.verdict import Exit
-from conformance.report.record import lines_of
+from conformance.report.record import read_lines
 from conformance.spec.catalogue import catalogue
-from conformance.target.server import Launch, NotReady, Target
+from conformance.target.capabilities import Capabilities
+from conformance.target.launch import Launch
+from conformance.target.server import NotReady, Target
 from conformance.testbed import persistent
 
 FRESH, REUSED = "a fresh target", "a re-used target"
@@ -279,7 +281,7 @@ def _run(suite: Suite, number: int, kind: Kind, record: Path, arguments: Iterabl
         raise KeyboardInterrupt
     if status == Exit.WRONG_USAGE:
         raise WrongUsage(said.strip().removeprefix("ERROR: "))
-    lines = lines_of(record)
+    lines = read_lines(record)
     verdicts = {line["requirement"]: line for line in lines if line["type"] == "verdict"}
     footer: dict[str, Any] = next(
         (line for line in lines if line["type"] == "footer"), {"claim": None, "seconds": 0.0}
@@ -341,9 +343,10 @@ def testbed(folder: Path, services: str) -> Iterator[tuple[Path, dict[str, str]]
 @contextmanager
 def served(chosen: Options, variables: Mapping[str, str], folder: Path) -> Iterator[Target]:
     """A target that runs until the block ends. Raises WrongUsage, NotReady."""
-    target = Target.start(Launch(chosen, variables, folder, Journal(), lambda _: None))
+    launch = Launch(chosen, Capabilities.of(chosen), variables, folder, Journal(), lambda _: None)
+    target = Target.start_copy(launch)
     try:
-        target.ready()
+        target.wait_until_ready()
         yield target
     finally:
         target.process.kill()

@@ -1,9 +1,8 @@
-"""Control over a service that somebody else has started: how it is stopped and started again, in its container or by a command."""
+"""A service or worker that somebody else has started: found, stopped, and started again."""
 
 import shlex
 import signal
 import subprocess
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,19 +15,19 @@ from conformance.config.options import Options
 from conformance.core import timeouts
 from conformance.core.errors import NoEvidence, WrongUsage
 from conformance.core.evidence import Journal, LogLine, Observation, ProcessEvent
-from conformance.core.polling import Pauses
+from conformance.core.polling import block_until
 from conformance.testbed.processes import Running, is_running, kill_all
 
 if TYPE_CHECKING:
     from conformance.testbed.docker_process import Contained
 
-UNSEEN = 1 << 16  # the exit status of an end whose status only the parent of a process can see
+UNSEEN_STATUS = 1 << 16  # stands for an exit status that only the parent of a process can read
 
 
-class Control(Protocol):
-    """How a service is found running, and started again."""
+class ExternalControl(Protocol):
+    """Finds a service that somebody else has started, and starts it again."""
 
-    def running(self) -> Running:
+    def find_running(self) -> Running:
         """What runs now. Raises WrongUsage where nothing does."""
 
     def start(self) -> Running:
@@ -38,33 +37,30 @@ class Control(Protocol):
         """Leave it as it is."""
 
 
-def control(options: Options, journal: Journal) -> Control | None:
+def control_target(options: Options, journal: Journal) -> ExternalControl | None:
     """The control that a run was given over its target. Raises WrongUsage."""
     if options.container:
-        return InContainer(options.container, "server", journal, "--container")
-    return ByCommand(options, journal) if options.restart_command else None
+        return ContainerControl(options.container, "server", journal, "--container")
+    return CommandControl(options, journal) if options.restart_command else None
 
 
-def worker_control(options: Options, journal: Journal) -> Control | None:
+def control_worker(options: Options, journal: Journal) -> ExternalControl | None:
     """The control that a run was given over its target's worker. Raises WrongUsage."""
-    return (
-        InContainer(options.worker_container, "worker", journal, "--worker-container")
-        if options.worker_container
-        else None
-    )
+    name = options.worker_container
+    return ContainerControl(name, "worker", journal, "--worker-container") if name else None
 
 
-class InContainer:
+class ContainerControl:
     """A service in a container that somebody else has made."""
 
     def __init__(self, container: str, name: str, journal: Journal, option: str) -> None:
-        from conformance.testbed.docker_process import Existing  # noqa: PLC0415 - it takes half a second, which not everybody pays
+        from conformance.testbed.docker_process import Existing  # noqa: PLC0415 - half a second
 
         self._name = name
         self._journal = journal
         self._existing = Existing(container, option)
 
-    def running(self) -> "Contained":
+    def find_running(self) -> "Contained":
         """The container as it runs."""
         return self._existing.running(self._name, self._journal)
 
@@ -77,8 +73,8 @@ class InContainer:
         self._existing.close()
 
 
-class ByCommand:
-    """A process of this machine, found by the port that it listens on, and a command that starts it again."""
+class CommandControl:
+    """A process of this machine, found by its port, and a command that starts it again."""
 
     def __init__(self, options: Options, journal: Journal) -> None:
         self._command = shlex.split(str(options.restart_command))
@@ -86,7 +82,7 @@ class ByCommand:
         self._url = str(options.target_url)
         self._journal = journal
 
-    def running(self) -> Running:
+    def find_running(self) -> Running:
         """The process that listens. Raises WrongUsage where none can be found."""
         port = urlsplit(self._url).port or 80
         try:
@@ -99,14 +95,14 @@ class ByCommand:
         except psutil.AccessDenied:
             pids = set()
         found = [psutil.Process(pid) for pid in pids if pid]
-        first = [
-            process for process in found if process.ppid() not in pids
-        ]  # its children have the socket too
+        # Its children have the socket too.
+        first = [process for process in found if process.ppid() not in pids]
         if not first:
             raise WrongUsage(
-                f"--restart-command wants a service on this machine whose process this user may stop; none is seen at {self._url}"
+                "--restart-command wants a service on this machine whose process this user may "
+                f"stop; none is seen at {self._url}"
             )
-        return Found("server", first[0], self._journal)
+        return ExternalProcess("server", first[0], self._journal)
 
     def start(self) -> Running:
         """Run the command to its end. Raises NoEvidence where it fails, or does not end."""
@@ -119,34 +115,38 @@ class ByCommand:
                 stderr=subprocess.DEVNULL,
                 timeout=timeouts.READY_DEADLINE,
                 check=False,
-                start_new_session=True,  # what it leaves behind is to stay when the suite is interrupted
+                start_new_session=True,  # an interrupt of the suite must not end what it starts
             )
         except OSError as error:
             raise NoEvidence(f"--restart-command cannot be run: {error.strerror}") from error
         except subprocess.TimeoutExpired as error:
             raise NoEvidence(
-                "--restart-command wants a command that starts the service and ends, and it does not end"
+                "--restart-command wants a command that starts the service and ends, and it does "
+                "not end"
             ) from error
         if done.returncode:
             raise NoEvidence(f"--restart-command ended with status {done.returncode}")
-        deadline = time.monotonic() + timeouts.READY_DEADLINE
-        pauses = Pauses()
-        while True:
-            try:
-                return self.running()
-            except WrongUsage:
-                if time.monotonic() > deadline:
-                    raise NoEvidence(
-                        "--restart-command ended, and nothing listens where the service was"
-                    ) from None
-                time.sleep(pauses.next)
+        running = block_until(self._find_if_running, timeouts.READY_DEADLINE)
+        if running is None:
+            lack = "nothing listens where the service was"
+            raise NoEvidence(f"--restart-command ended, and {lack}")
+        return running
+
+    def _find_if_running(self) -> Running | None:
+        try:
+            return self.find_running()
+        except WrongUsage:
+            return None
 
     def close(self) -> None:
         """Leave it as it is."""
 
 
-class Found:
-    """A process that somebody else has started: it can be signalled and seen to end, and neither its output nor its status can."""
+class ExternalProcess:
+    """A process that somebody else has started.
+
+    It can be signalled and seen to end. Its output and its exit status cannot be seen.
+    """
 
     is_heard = False
 
@@ -158,8 +158,8 @@ class Found:
 
     @property
     def status(self) -> int | None:
-        """UNSEEN once it has ended; None while it runs."""
-        return None if is_running(self._process) else UNSEEN
+        """UNSEEN_STATUS once it has ended; None while it runs."""
+        return None if is_running(self._process) else UNSEEN_STATUS
 
     @property
     def children(self) -> Sequence[psutil.Process]:
@@ -189,7 +189,7 @@ class Found:
         )
 
     def ended(self, deadline: float) -> int | None:
-        """Wait for the end; UNSEEN, or None if the deadline passed."""
+        """Wait for the end; UNSEEN_STATUS, or None if the deadline passed."""
         with suppress(psutil.NoSuchProcess):
             try:
                 self._process.wait(deadline)
@@ -198,7 +198,7 @@ class Found:
         self._journal.record(
             ProcessEvent, process=self.name, event="ended, with a status that cannot be seen"
         )
-        return UNSEEN
+        return UNSEEN_STATUS
 
     def kill(self) -> None:
         """SIGKILL it and all that descends from it, and wait until it is gone."""

@@ -17,7 +17,7 @@ from conformance.core.errors import BrokenTestbed, NoEvidence, WrongUsage
 from conformance.core.evidence import Journal, Observation
 from conformance.core.polling import Pauses
 from conformance.spec.catalogue import FOLDER
-from conformance.spec.model import COLUMNS, shown
+from conformance.spec.model import COLUMNS, format_value
 
 TABLE = (FOLDER / "schema.sql").read_text("utf-8")
 ABANDONED = "SELECT sessions_abandoned FROM pg_stat_database WHERE datname = current_database()"
@@ -250,7 +250,9 @@ class Database:
     async def check_row(self, item_id: int) -> Observation:
         """Record what the table holds under an id."""
         row = await self._row("SELECT * FROM items WHERE id = $1", item_id)
-        text = f"items has no row {item_id}" if row is None else f"items has {shown(row, 400)}"
+        text = (
+            f"items has no row {item_id}" if row is None else f"items has {format_value(row, 400)}"
+        )
         return self._journal.observe("row", text, row=row)
 
     async def snapshot(self) -> Observation:

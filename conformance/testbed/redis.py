@@ -21,7 +21,7 @@ from conformance.core import timeouts
 from conformance.core.errors import BrokenTestbed, NoEvidence, WrongUsage
 from conformance.core.evidence import Journal, Observation, QueuedMessage
 from conformance.core.polling import Pauses
-from conformance.spec.model import shown
+from conformance.spec.model import format_value
 
 PAUSE_MS = 600_000  # longer than any probe lasts; the pause ends with the block
 
@@ -207,7 +207,7 @@ class Broker:
             state, value = await asyncio.to_thread(self._outcome, task_id)
             if state in ("SUCCESS", "FAILURE", "REVOKED", "UNREADABLE") or time.monotonic() > until:
                 return value, self._journal.observe(
-                    "result", f"task {task_id} is {state}: {shown(value)}", state=state
+                    "result", f"task {task_id} is {state}: {format_value(value)}", state=state
                 )
             await asyncio.sleep(pauses.next)
 

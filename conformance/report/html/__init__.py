@@ -1,5 +1,5 @@
-"""HTML: records as one page that needs nothing else, to look at, to search and to print."""
+"""HTML: results as one self-contained page, to read, to search and to print."""
 
-from conformance.report.html.page import render
+from conformance.report.html.page import render_html
 
-__all__ = ["render"]
+__all__ = ["render_html"]

@@ -2,19 +2,19 @@
 
 from collections.abc import Sequence
 
-from conformance.report.html.markup import Markup, Say, element
+from conformance.report.html.markup import Markup, Translator, element
 from conformance.report.html.timeline import Mark, Timeline
 
 ROW = 7  # pixels from one bar to the next
 BAR = 5  # of them, the bar itself
 MOMENT = 15  # the height of a lane that has moments alone
 NARROWEST = 0.35  # percent of the width, so that a bar of a millisecond can be seen among seconds
-NAMED_LENGTH = 500  # characters of a fact that the verdict is built on
+NAMED_LENGTH = 500  # characters of an event that the finding names
 LENGTH = 160  # of another
 STEPS = 5  # at most, on the axis
 
 
-def chart(timeline: Timeline, say: Say) -> Markup:
+def draw_chart(timeline: Timeline, say: Translator) -> Markup:
     """The figure."""
     length = max(timeline.ended - timeline.began, 1e-6)
     steps = _steps(length)
@@ -32,23 +32,23 @@ def chart(timeline: Timeline, say: Say) -> Markup:
     about = say(
         "from {began} s into the run, {length} long",
         began=f"{timeline.began:.3f}",
-        length=time(length),
+        length=format_duration(length),
     )
     if timeline.left_out:
-        about += "; " + say("{count} further facts are in the record", count=timeline.left_out)
+        about += "; " + say("{count} more events are in the record", count=timeline.left_out)
     return element(
         "figure",
-        element("figcaption", element("b", say("What was seen")), " ", about),
+        element("figcaption", element("b", say("Timeline")), " ", about),
         element("div", lanes, _axis(length, steps), class_="lanes", aria_hidden="true"),
         _legend(timeline, say),
         element(
-            "p", say("Point at a bar or a mark to read it."), class_="told", aria_hidden="true"
+            "p", say("Hover over a bar or a mark to read it."), class_="hint", aria_hidden="true"
         ),
         element(
             "details",
-            element("summary", say("Read the {count} facts", count=len(timeline.marks))),
+            element("summary", say("Show all {count} events", count=len(timeline.marks))),
             element(
-                "ol", (_fact(mark, timeline.began, say) for mark in timeline.marks), class_="facts"
+                "ol", (_event(mark, timeline.began, say) for mark in timeline.marks), class_="facts"
             ),
             class_="reading",
         ),
@@ -56,14 +56,14 @@ def chart(timeline: Timeline, say: Say) -> Markup:
     )
 
 
-def _legend(timeline: Timeline, say: Say) -> Markup:
-    """What the shapes mean, of those that there are."""
+def _legend(timeline: Timeline, say: Translator) -> Markup:
+    """What the shapes mean that are used."""
     marks = timeline.marks
     meanings = (
         ("", any(mark.ended is not None for mark in marks), say("from a request to its answer")),
-        ("open", any(mark.is_unanswered for mark in marks), say("no whole answer came")),
-        ("moment", any(mark.ended is None for mark in marks), say("a moment")),
-        ("named", any(mark.is_named for mark in marks), say("what the verdict is built on")),
+        ("open", any(mark.is_unanswered for mark in marks), say("no complete answer")),
+        ("moment", any(mark.ended is None for mark in marks), say("single event")),
+        ("named", any(mark.is_named for mark in marks), say("evidence of the finding")),
     )
     return element(
         "p",
@@ -73,7 +73,7 @@ def _legend(timeline: Timeline, say: Say) -> Markup:
     )
 
 
-def time(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A length of time for a person."""
     if seconds < 0.9995:  # which 3 digits would show as 1e+03
         return f"{seconds * 1000:.3g} ms"
@@ -125,14 +125,14 @@ def _shape(number: int, mark: Mark, began: float, length: float, height: int) ->
 
 def _axis(length: float, steps: Sequence[float]) -> Markup:
     labels = (
-        element("text", time(step) if step else "0", x=_percent(step / length), y=12)
+        element("text", format_duration(step) if step else "0", x=_percent(step / length), y=12)
         for step in steps
     )
     return element("div", element("span"), element("svg", labels, height=16), class_="lane axis")
 
 
 def _steps(length: float) -> list[float]:
-    """Round times from nothing on, as many as fit; the last tenth is left free for a label."""
+    """Round times from 0 on, as many as fit. The last tenth is left free for a label."""
     for power in range(-6, 6):
         for step in (10.0**power, 2 * 10.0**power, 5 * 10.0**power):
             if length * 0.9 / step <= STEPS:
@@ -140,11 +140,11 @@ def _steps(length: float) -> list[float]:
     return [0.0]
 
 
-def _fact(mark: Mark, began: float, say: Say) -> Markup:
+def _event(mark: Mark, began: float, say: Translator) -> Markup:
     limit = NAMED_LENGTH if mark.is_named else LENGTH
     return element(
         "li",
-        element("time", f"+{time(mark.began - began)}"),
+        element("time", f"+{format_duration(mark.began - began)}"),
         element("b", say(mark.lane)),
         element("span", say.cut(mark.text, limit)),
         class_="named" if mark.is_named else None,

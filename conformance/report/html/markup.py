@@ -1,4 +1,7 @@
-"""Markup: HTML as a type. Text becomes HTML in one place, where it is escaped and its control characters are made visible."""
+"""Markup: HTML as a type. Text becomes HTML in one place.
+
+There it is escaped, and its control characters are made visible.
+"""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -6,8 +9,8 @@ from dataclasses import dataclass
 from html import escape
 from itertools import accumulate, groupby
 
-from conformance.report.terminal import one_line
-from conformance.report.translations import said
+from conformance.report.translations import translate
+from conformance.report.wrapping import escape_unprintable
 from conformance.spec.catalogue import Language
 
 VOID = {"meta", "link", "input"}
@@ -26,17 +29,17 @@ Content = Markup | str | Iterable["Content"] | None
 
 
 @dataclass(frozen=True)
-class Say:
-    """The page's own words in one language, with values put in."""
+class Translator:
+    """The page's own words in one language."""
 
     language: Language
 
     def __call__(self, text: str, **values: object) -> str:
-        """A text of the page's own."""
-        return said(text, self.language).format(**values)
+        """A text of the page's own, with values put in."""
+        return translate(text, self.language).format(**values)
 
     def cut(self, text: str, limit: int) -> list[Markup | str]:
-        """No more of a text than the limit; what was cut has its length said."""
+        """No more of a text than the limit. If it is cut, its length is added."""
         fits = _fitting(text, limit)
         if fits == len(text):
             return [text]
@@ -48,7 +51,7 @@ class Say:
         ]
 
     def name(self, text: str, limit: int) -> Content:
-        """A name, cut likewise, that may break where its parts meet."""
+        """A name, cut in the same way, that may break between its parts."""
         parts = [
             part
             for piece in self.cut(text, limit)
@@ -58,40 +61,45 @@ class Say:
 
 
 def element(name: str, /, *content: Content, **attributes: str | int | bool | None) -> Markup:
-    """An element. `class_` is the attribute class, `data_x` is data-x; True is an attribute without a value, None and False are none."""
+    """An element. `class_` is the attribute class, `data_x` is data-x.
+
+    True is an attribute without a value. None and False are no attribute.
+    """
     opening = f"<{name}{''.join(_attribute(*pair) for pair in attributes.items())}>"
-    return Markup(opening if name in VOID else f"{opening}{joined(content)}</{name}>")
+    return Markup(opening if name in VOID else f"{opening}{join_content(content)}</{name}>")
 
 
-def joined(content: Content) -> Markup:
-    """Content one after another, of which all that is not markup is text."""
+def join_content(content: Content) -> Markup:
+    """Content one after another. All that is not markup is text."""
     if content is None:
         return Markup()
     if isinstance(content, Markup):
         return content
-    return _text(content) if isinstance(content, str) else Markup("".join(map(joined, content)))
+    return (
+        _text(content) if isinstance(content, str) else Markup("".join(map(join_content, content)))
+    )
 
 
-def prose(text: str) -> list[Markup | str]:
-    """A sentence of the specification: what stands between backticks is code, a link is its words."""
+def render_prose(text: str) -> list[Markup | str]:
+    """A sentence of the specification: its code is code, its links are their words."""
     parts = _LINK.sub(r"\1", text).split("`")
     return [
         element("code", part) if number % 2 else part for number, part in enumerate(parts) if part
     ]
 
 
-def facts(pairs: Mapping[str, Content], **attributes: str) -> Markup:
-    """Terms and what is known of them; those of which nothing is are left out."""
-    told = [
+def definition_list(pairs: Mapping[str, Content], **attributes: str) -> Markup:
+    """Terms and what is known of them, without those that have no content."""
+    items = [
         element("div", element("dt", term), element("dd", value))
         for term, value in pairs.items()
         if value
     ]
-    return element("dl", told, **attributes)
+    return element("dl", items, **attributes)
 
 
 def _fitting(text: str, limit: int) -> int:
-    """How many letters of a text fit, where one that is shown as its escape takes as much room as that."""
+    """How many letters of a text fit, where an unprintable one takes the room of its escape."""
     if text[:limit].isprintable():
         return min(len(text), limit)
     ends = accumulate(1 if letter.isprintable() else ESCAPED for letter in text[:limit])
@@ -99,7 +107,10 @@ def _fitting(text: str, limit: int) -> int:
 
 
 def _text(text: str) -> Markup:
-    """Text as HTML. What cannot be seen is shown as its escape, in an element of its own, so that it differs from the same letters."""
+    """Text as HTML.
+
+    What cannot be seen is shown as its escape, in an element that tells it from the same letters.
+    """
     if text.isprintable():
         return Markup(escape(text, quote=False))
     runs = (
@@ -107,7 +118,9 @@ def _text(text: str) -> Markup:
     )
     return Markup(
         "".join(
-            escape(run, quote=False) if can_be_seen else f'<span class="c">{one_line(run)}</span>'
+            escape(run, quote=False)
+            if can_be_seen
+            else f'<span class="c">{escape_unprintable(run)}</span>'
             for can_be_seen, run in runs
         )
     )
@@ -117,4 +130,4 @@ def _attribute(name: str, value: str | int | bool | None) -> str:
     if value is None or value is False:
         return ""
     name = name.rstrip("_").replace("_", "-")
-    return f" {name}" if value is True else f' {name}="{escape(one_line(str(value)))}"'
+    return f" {name}" if value is True else f' {name}="{escape(escape_unprintable(str(value)))}"'

@@ -1,4 +1,5 @@
-// What the page can do beyond being read: filter, follow a link, copy a line, go by keys. Data is read from the page, never written as HTML.
+// What the page can do: filter, follow links, copy a line, use keys. Data is read from the page and
+// never written as HTML.
 "use strict";
 (() => {
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
@@ -95,10 +96,10 @@
       getSelection().selectAllChildren(line);
       if (!document.execCommand("copy")) return;
     }
-    const told = one("#copied");
-    told.hidden = false;
+    const notice = one("#copied");
+    notice.hidden = false;
     clearTimeout(copy.timer);
-    copy.timer = setTimeout(() => { told.hidden = true; }, 1800);
+    copy.timer = setTimeout(() => { notice.hidden = true; }, 1800);
   }
 
   document.addEventListener("click", (event) => {
@@ -124,7 +125,7 @@
     for (const lit of all(".on", found.figure)) lit.classList.remove("on");
     found.bar?.classList.add("on");
     found.fact.classList.add("on");
-    one(".told", found.figure).textContent = [...found.fact.children].map((part) => part.textContent).join("  ");
+    one(".hint", found.figure).textContent = [...found.fact.children].map((part) => part.textContent).join("  ");
   });
 
   document.addEventListener("click", (event) => {

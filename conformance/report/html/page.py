@@ -1,107 +1,106 @@
-"""The page: a document that needs nothing else and lets nothing else in, of one record or of several beside each other."""
+"""The page: a document that needs nothing else and lets nothing else in, of one run or several."""
 
 import base64
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
-from conformance.report.html.markup import Content, Markup, Say, element
-from conformance.report.html.matrix import comparison, matrix, remaining
-from conformance.report.html.requirement import NOT_JUDGED, Shown, entry
+from conformance.judging.result import RunResult
+from conformance.report.html.markup import Content, Markup, Translator, element
+from conformance.report.html.matrix import render_comparison, render_matrix, render_remaining
+from conformance.report.html.requirement import (
+    NOT_JUDGED,
+    RenderContext,
+    label_status,
+    render_entry,
+)
 from conformance.report.html.summary import (
     ORDER,
-    heading,
-    incomplete,
-    passed,
-    sectioned,
-    verdict_map,
+    count_passed,
+    group_results,
+    render_heading,
+    render_incomplete,
+    render_map,
 )
-from conformance.report.record_reader import Report
 from conformance.spec.catalogue import Language, Level, catalogue, sections
 
-FACTS = 2400  # of all timelines of a page together, so that it stays small
-ROOMS = (60, 48, 36, 24, 12)  # facts of one timeline
+EVENTS = 2400  # of all timelines of a page together, so that it stays small
+ROOMS = (60, 48, 36, 24, 12)  # events of one timeline
 TITLE = 120  # characters
 
 
-def render(reports: Sequence[Report], language: Language) -> str:
+def render_html(runs: Sequence[RunResult], language: Language) -> str:
     """The page."""
-    say = Say(language)
-    return _single(_shown(reports, say)[0]) if len(reports) == 1 else _several(_shown(reports, say))
+    contexts = _make_contexts(runs, Translator(language))
+    return _render_single(contexts[0]) if len(contexts) == 1 else _render_several(contexts)
 
 
-def _shown(reports: Sequence[Report], say: Say) -> list[Shown]:
-    prefixes = (
-        [""] if len(reports) == 1 else [f"{number}-" for number in range(1, len(reports) + 1)]
-    )
-    known, room = catalogue(say.language), _room(reports)
+def _make_contexts(runs: Sequence[RunResult], say: Translator) -> list[RenderContext]:
+    known, room = catalogue(say.language), _choose_room(runs)
     return [
-        Shown(report, known, say, room, prefix)
-        for report, prefix in zip(reports, prefixes, strict=True)
+        RenderContext(run, known, say, room, "" if len(runs) == 1 else f"{number}-")
+        for number, run in enumerate(runs, 1)
     ]
 
 
-def _room(reports: Iterable[Report]) -> int:
-    """How many facts a timeline may have, so that those of the whole page are not too many."""
-    seen = [
-        len(report.timeline(judged, ROOMS[0])) for report in reports for judged in report.judged
-    ]
+def _choose_room(runs: Iterable[RunResult]) -> int:
+    """How many events a timeline may have, so that those of the whole page are not too many."""
+    counts = [len(run.select_evidence(each, ROOMS[0])) for run in runs for each in run.results]
     return next(
-        (room for room in ROOMS if sum(min(room, each) for each in seen) <= FACTS), ROOMS[-1]
+        (room for room in ROOMS if sum(min(room, count) for count in counts) <= EVENTS), ROOMS[-1]
     )
 
 
-def _single(shown: Shown) -> str:
-    report, say = shown.report, shown.say
-    groups = (
-        element(
-            "section",
-            element(
-                "h2",
-                f"{number or ''} {title}".strip(),
-                element("span", passed(judged, say), class_="of"),
-                id=f"section-{number}",
-            ),
-            (entry(shown, each) for each in judged),
-            class_="group",
-            aria_labelledby=f"section-{number}",
-        )
-        for number, title, judged in sectioned(report.judged, sections(say.language), say)
-    )
-    body = (
-        heading(report, say),
-        verdict_map(shown, sections(say.language)),
-        element(
-            "main",
-            incomplete(report, say),
-            _filter([shown], say),
-            groups,
-            _nothing(say),
-            id="requirements",
-        ),
-    )
-    return _document(f"{report.claim or say('no claim')} · {report.target}", body, say)
-
-
-def _several(shown: Sequence[Shown]) -> str:
-    say = shown[0].say
+def _render_single(context: RenderContext) -> str:
+    run, say = context.run, context.say
     main = element(
         "main",
-        _filter(shown, say, compares=True),
-        matrix(shown),
-        _nothing(say),
-        (remaining(each, number) for number, each in enumerate(shown, 1)),
+        render_incomplete(run, say),
+        _filter([context], say),
+        _sections(context),
+        _no_match(say),
         id="requirements",
     )
-    return _document(
-        say("{count} records compared", count=len(shown)), (comparison(shown), main), say
+    body = (render_heading(run, say), render_map(context, sections(say.language)), main)
+    return _document(f"{run.claim or say('no claim')} · {run.target}", body, say)
+
+
+def _sections(context: RenderContext) -> Iterator[Markup]:
+    say = context.say
+    grouped = group_results(context.run.results, sections(say.language), say)
+    for number, title, results in grouped:
+        name = f"section-{number}"
+        passed = element("span", count_passed(results, say), class_="of")
+        yield element(
+            "section",
+            element("h2", f"{number or ''} {title}".strip(), passed, id=name),
+            (render_entry(context, each) for each in results),
+            class_="group",
+            aria_labelledby=name,
+        )
+
+
+def _render_several(contexts: Sequence[RenderContext]) -> str:
+    say = contexts[0].say
+    main = element(
+        "main",
+        _filter(contexts, say, compares=True),
+        render_matrix(contexts),
+        _no_match(say),
+        (render_remaining(context, number) for number, context in enumerate(contexts, 1)),
+        id="requirements",
     )
+    title = say("{count} records compared", count=len(contexts))
+    return _document(title, (render_comparison(contexts), main), say)
 
 
-def _document(title: str, body: Content, say: Say) -> str:
-    style, script = _own("page.css"), _own("page.js")
-    policy = f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; img-src data:; base-uri 'none'; form-action 'none'"
+def _document(title: str, body: Content, say: Translator) -> str:
+    style, script = _read_own("page.css"), _read_own("page.js")
+    policy = (
+        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)};"
+        " img-src data:; base-uri 'none'; form-action 'none'"
+    )
     head = element(
         "head",
         element("meta", charset="utf-8"),
@@ -123,7 +122,7 @@ def _tag(language: Language) -> str:
 
 
 @cache
-def _own(name: str) -> str:
+def _read_own(name: str) -> str:
     return Path(__file__).with_name(name).read_text("utf-8")
 
 
@@ -131,41 +130,36 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _filter(shown: Sequence[Shown], say: Say, *, compares: bool = False) -> Markup:
-    """The form by which a reader looks for some of the requirements; it comes to life with the script."""
-    statuses = [status for status in ORDER if any(each.report.counts[status] for each in shown)]
-    used = {each.section for one in shown for each in one.report.judged}
-    options = [element("option", say("all sections"), value="")]
-    options += [
-        element("option", f"{each.number} {each.title}", value=each.number)
-        for each in sections(say.language)
-        if each.number in used
+def _filter(
+    contexts: Sequence[RenderContext], say: Translator, *, compares: bool = False
+) -> Markup:
+    """The form by which a reader looks for some of the requirements. The script makes it work."""
+    statuses = [
+        (status or NOT_JUDGED, label_status(status, say))
+        for status in ORDER
+        if any(context.run.counts[status] for context in contexts)
     ]
+    words = element(
+        "input",
+        type="search",
+        name="words",
+        placeholder=say("Search"),
+        aria_label=say("Search the requirements"),
+        autocomplete="off",
+    )
+    differs = element(
+        "label",
+        element("input", type="checkbox", name="differs"),
+        say("only what differs"),
+        class_="choice",
+    )
     return element(
         "form",
-        element(
-            "input",
-            type="search",
-            name="words",
-            placeholder=say("Search"),
-            aria_label=say("Search the requirements"),
-            autocomplete="off",
-        ),
-        _choices(
-            say("verdict"),
-            "status",
-            [(status or NOT_JUDGED, status or say(NOT_JUDGED)) for status in statuses],
-        ),
+        words,
+        _choices(say("verdict"), "status", statuses),
         _choices(say("level"), "level", [(level, level) for level in Level]),
-        element("select", options, name="section", aria_label=say("section")),
-        element(
-            "label",
-            element("input", type="checkbox", name="differs"),
-            say("only what differs"),
-            class_="choice",
-        )
-        if compares
-        else None,
+        _section_choice(contexts, say),
+        differs if compares else None,
         element("button", say("Clear"), type="button", id="clear"),
         element("button", say("Open all"), type="button", id="open", data_other=say("Close all")),
         element("output", data_text=say("{shown} of {all} shown", shown="{shown}", all="{all}")),
@@ -174,6 +168,17 @@ def _filter(shown: Sequence[Shown], say: Say, *, compares: bool = False) -> Mark
         aria_label=say("Filter"),
         hidden=True,
     )
+
+
+def _section_choice(contexts: Sequence[RenderContext], say: Translator) -> Markup:
+    used = {each.section for context in contexts for each in context.run.results}
+    options = [element("option", say("all sections"), value="")]
+    options += [
+        element("option", f"{each.number} {each.title}", value=each.number)
+        for each in sections(say.language)
+        if each.number in used
+    ]
+    return element("select", options, name="section", aria_label=say("section"))
 
 
 def _choices(legend: str, name: str, choices: Iterable[tuple[str, str]]) -> Markup:
@@ -190,16 +195,12 @@ def _choices(legend: str, name: str, choices: Iterable[tuple[str, str]]) -> Mark
     return element("fieldset", element("legend", legend), boxes)
 
 
-def _nothing(say: Say) -> Markup:
-    return element(
-        "p",
-        say("Nothing here is like that. Clear the filter to see everything again."),
-        id="nothing",
-        hidden=True,
-    )
+def _no_match(say: Translator) -> Markup:
+    text = say("Nothing matches. Clear the filter to see everything again.")
+    return element("p", text, id="nothing", hidden=True)
 
 
-def _footer(say: Say) -> Markup:
+def _footer(say: Translator) -> Markup:
     keys = (
         ("/", say("search")),
         ("j k", say("next, previous")),
@@ -209,22 +210,13 @@ def _footer(say: Say) -> Markup:
     box = element(
         "label",
         element("input", type="checkbox", id="keys", checked=True),
-        say("Keys of one letter"),
+        say("Single-key shortcuts"),
     )
+    shortcuts = ((" · ", element("kbd", key), " ", what) for key, what in keys)
+    origin = say("This page shows the result of a run. It judges nothing itself.")
     return element(
         "footer",
-        element(
-            "p",
-            box,
-            ((" · ", element("kbd", key), " ", what) for key, what in keys),
-            class_="keys",
-            hidden=True,
-        ),
-        element(
-            "p",
-            say("Made from the record of a run, and from nothing else."),
-            " ",
-            say("Its verdicts are the run's; this page judges nothing."),
-        ),
+        element("p", box, shortcuts, class_="keys", hidden=True),
+        element("p", origin),
         element("p", say("copied"), id="copied", role="status", hidden=True),
     )

@@ -3,175 +3,190 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from conformance.judging.result import Finding, RequirementResult, RunResult
 from conformance.judging.verdict import Status
-from conformance.report.html.chart import chart, time
-from conformance.report.html.markup import Content, Markup, Say, element, facts, prose
-from conformance.report.html.timeline import timeline
-from conformance.report.record_reader import Found, Judged, Report
-from conformance.report.terminal import REMEDY
-from conformance.spec.catalogue import FOLDER, Requirement, catalogue, folder
+from conformance.report.html.chart import draw_chart, format_duration
+from conformance.report.html.markup import (
+    Content,
+    Markup,
+    Translator,
+    definition_list,
+    element,
+    render_prose,
+)
+from conformance.report.html.timeline import build_timeline
+from conformance.report.joins import has_usual_cause
+from conformance.spec.catalogue import FOLDER, Requirement, folder
 
 SIDE = 1500  # characters of what was expected, and of what was got
 SUMMARY = 400  # of a line of evidence
 SUMMARIES = 12  # lines of evidence
-COMMAND = 4000  # of a line to reproduce
+COMMAND = 4000  # characters of a line to reproduce
 NOT_JUDGED = "not judged"
+WITHOUT_FAILURE = (Status.INCONCLUSIVE, Status.OBSERVED, Status.NOT_APPLICABLE)
 
 
 @dataclass(frozen=True)
-class Shown:
-    """How a report's requirements are shown: in which words, under which ids, with how many facts each."""
+class RenderContext:
+    """How a run's requirements are shown: in which words, with which ids, how many events each."""
 
-    report: Report
+    run: RunResult
     known: Mapping[str, Requirement]
-    say: Say
-    room: int
-    prefix: str = ""
+    say: Translator
+    room: int  # events of one timeline
+    prefix: str = ""  # of ids
 
 
-def entry(shown: Shown, judged: Judged) -> Markup:
+def render_entry(context: RenderContext, result: RequirementResult) -> Markup:
     """The requirement."""
-    requirement = shown.known.get(judged.id)
-    level = judged.level or (requirement.level if requirement else None)
+    known = f"{context.say('known')} · " if result.known else None
     summary = element(
         "summary",
-        verdict(judged.status, shown.say),
-        element("span", judged.id, class_="id"),
-        element("h3", prose(sentence(shown, judged))),
-        element(
-            "span", f"{shown.say('known')} · " if judged.known else None, level, class_="level"
-        ),
+        render_verdict(result.status, context.say),
+        element("span", result.id, class_="id"),
+        element("h3", render_prose(find_sentence(context, result))),
+        element("span", known, result.level, class_="level"),
     )
     return element(
         "details",
         summary,
-        element("div", _opened(shown, judged, requirement), class_="opened"),
+        element("div", _details(context, result), class_="opened"),
         class_="item",
-        id=shown.prefix + judged.id,
-        data_status=judged.status or NOT_JUDGED,
-        data_level=level,
-        data_section=judged.section,
+        id=context.prefix + result.id,
+        data_status=result.status or NOT_JUDGED,
+        data_level=result.level,
+        data_section=result.section,
     )
 
 
-def verdict(status: Status | None, say: Say) -> Markup:
+def render_verdict(status: Status | None, say: Translator) -> Markup:
     """A verdict as a word with its sign."""
     return element(
-        "span", status or say(NOT_JUDGED), class_="verdict", data_is=status or NOT_JUDGED
+        "span", label_status(status, say), class_="verdict", data_is=status or NOT_JUDGED
     )
 
 
-def sentence(shown: Shown, judged: Judged) -> str:
-    """The requirement in a sentence: this catalogue's, or for one that it does not have the record's."""
-    return shown.known[judged.id].sentence if judged.id in shown.known else judged.sentence
+def label_status(status: Status | None, say: Translator) -> str:
+    """The word of a verdict."""
+    return status.label if status else say(NOT_JUDGED)
 
 
-def _opened(shown: Shown, judged: Judged, requirement: Requirement | None) -> Iterator[Content]:
-    say = shown.say
+def find_sentence(context: RenderContext, result: RequirementResult) -> str:
+    """The requirement in a sentence: this catalogue's, or the run's if this one has none."""
+    known = context.known.get(result.id)
+    return known.sentence if known else result.sentence
+
+
+def _details(context: RenderContext, result: RequirementResult) -> Iterator[Content]:
+    say, requirement = context.say, context.known.get(result.id)
     if requirement:
         yield [
-            element("p", prose(paragraph), class_="text")
+            element("p", render_prose(paragraph), class_="text")
             for paragraph in requirement.text.split("\n\n")
         ]
-    if judged.found:
-        yield _found(judged, judged.found, say)
-        was_looked_at = not judged.found.got.startswith(REMEDY)
-        drawn = timeline(shown.report, judged, shown.room) if was_looked_at else None
-        yield chart(drawn, say) if drawn else None
-        yield _reproduce(judged.found, say)
-        yield _where(judged, judged.found, requirement, say)
+    if result.finding:
+        yield _finding(result, result.finding, say)
+        if not result.lacks_channel:
+            timeline = build_timeline(context.run, result, context.room)
+            yield draw_chart(timeline, say) if timeline else None
+        yield _reproduce(result.finding, say)
+        yield _advice(result, result.finding, requirement, say)
     if requirement:
-        usual = None if _is_usual(judged) else prose(requirement.usual_cause)
-        yield facts(
-            {say("why it matters"): prose(requirement.why), say("usual cause of failing"): usual},
-            class_="notes",
-        )
-    yield element("p", _colophon(shown, judged, requirement), class_="colophon")
+        is_shown = has_usual_cause(result) and result.status not in WITHOUT_FAILURE
+        usual = None if is_shown else render_prose(requirement.usual_cause)
+        notes = {
+            say("why it matters"): render_prose(requirement.why),
+            say("usual cause of failing"): usual,
+        }
+        yield definition_list(notes, class_="notes")
+    yield element("p", _colophon(context, result, requirement), class_="colophon")
 
 
-def _found(judged: Judged, found: Found, say: Say) -> Markup:
-    got: Content = say.cut(found.got, SIDE)
-    evidence = [element("li", say.cut(each, SUMMARY)) for each in found.summaries[:SUMMARIES]]
-    if more := len(found.summaries) - len(evidence):
-        evidence.append(element("li", say("and {count} more", count=more), class_="cut"))
-    told: dict[str, Content] = {}
-    match judged.status:
+def _finding(result: RequirementResult, finding: Finding, say: Translator) -> Markup:
+    got: Content = say.cut(finding.got, SIDE)
+    parts: dict[str, Content] = {}
+    match result.status:
         case Status.OBSERVED:
-            told[say("seen")] = element(
-                "ul",
-                (element("li", say.cut(each, SIDE)) for each in found.got.split("; ")[:SUMMARIES]),
-            )
-        case Status.INCONCLUSIVE:
-            told[say("to judge") if found.got.startswith(REMEDY) else say("because")] = got
+            parts[say("observed")] = _list_texts(finding.observations, SIDE, say)
+        case Status.INCONCLUSIVE | Status.NOT_APPLICABLE:
+            parts[say("to judge") if finding.missing else say("because")] = got
         case _:
-            told[say("expected")] = say.cut(found.expected, SIDE)
-            told[say("got")] = got
-    told[say("known")] = _known(judged, say)
-    told[say("evidence")] = element("ul", evidence) if evidence else None
-    return facts(told, class_="found")
+            parts[say("expected")] = say.cut(finding.expected, SIDE)
+            parts[say("got")] = got
+    parts[say("known")] = _known(result, say)
+    summaries = [reference.summary for reference in finding.evidence]
+    parts[say("evidence")] = _list_texts(summaries, SUMMARY, say) if summaries else None
+    return definition_list(parts, class_="found")
 
 
-def _known(judged: Judged, say: Say) -> Content:
+def _list_texts(texts: tuple[str, ...] | list[str], length: int, say: Translator) -> Markup:
+    """The first of some texts, each cut, and how many more there are."""
+    items = [element("li", say.cut(each, length)) for each in texts[:SUMMARIES]]
+    if more := len(texts) - len(items):
+        items.append(element("li", say("and {count} more", count=more), class_="cut"))
+    return element("ul", items)
+
+
+def _known(result: RequirementResult, say: Translator) -> Content:
     """Why a failure does not count, in the words of the target's owner."""
-    if judged.known is None:
+    if result.known is None:
         return None
-    until = say(" (until {day})", day=judged.known.expires) if judged.known.expires else ""
-    return [say.cut(judged.known.reason, SIDE), until]
+    until = say(" (until {day})", day=result.known.expires) if result.known.expires else ""
+    return [say.cut(result.known.reason, SIDE), until]
 
 
-def _reproduce(found: Found, say: Say) -> Content:
-    """Commands to run again. What is copied is what is seen: a character that a terminal would act on stays an escape."""
-    if not found.reproduce:
+def _reproduce(finding: Finding, say: Translator) -> Content:
+    """Commands to run again.
+
+    What is copied is what is seen: a character that a terminal would act on stays an escape.
+    """
+    if not finding.reproduce:
         return None
     button = element("button", say("Copy"), type="button", class_="copy", hidden=True)
     lines = [
         element(
             "div", element("pre", element("code", say.cut(each, COMMAND))), button, class_="command"
         )
-        for each in found.reproduce
+        for each in finding.reproduce
     ]
-    return facts({say("reproduce"): lines}, class_="notes")
+    return definition_list({say("reproduce"): lines}, class_="notes")
 
 
-def _where(judged: Judged, found: Found, requirement: Requirement | None, say: Say) -> Content:
-    if judged.status in (Status.INCONCLUSIVE, Status.OBSERVED):
+def _advice(
+    result: RequirementResult, finding: Finding, requirement: Requirement | None, say: Translator
+) -> Content:
+    """Where to look, and how to fix it."""
+    if result.status in WITHOUT_FAILURE:
         return None
-    look_at = (
-        prose(requirement.usual_cause)
-        if requirement and _is_usual(judged)
-        else say.cut(found.look_at, SIDE)
+    is_usual = requirement is not None and has_usual_cause(result)
+    cause: Content = (
+        render_prose(requirement.usual_cause)
+        if requirement and is_usual
+        else say.cut(finding.likely_cause, SIDE)
     )
-    return facts(
-        {
-            say("look at"): look_at,
-            say("to mend it"): prose(requirement.mend) if requirement else None,
-        },
-        class_="notes",
-    )
+    fix = render_prose(requirement.mend) if requirement else None
+    return definition_list({say("likely cause"): cause, say("how to fix"): fix}, class_="notes")
 
 
-def _is_usual(judged: Judged) -> bool:
-    """Whether the run has nothing else to look at than the usual cause, which a record has in English."""
-    known = catalogue().get(judged.id)
-    return judged.status in (Status.FAIL, Status.ERROR) and bool(
-        judged.found and known and judged.found.look_at == known.usual_cause
-    )
-
-
-def _colophon(shown: Shown, judged: Judged, requirement: Requirement | None) -> Iterator[Content]:
-    say = shown.say
-    parts: list[Content] = [element("a", f"#{judged.id}", href=f"#{shown.prefix}{judged.id}")]
+def _colophon(
+    context: RenderContext, result: RequirementResult, requirement: Requirement | None
+) -> Iterator[Content]:
+    say = context.say
+    parts: list[Content] = [
+        element("a", f"#{result.id}", href=f"#{context.prefix}{result.id}"),
+    ]
     if requirement:
+        channels = ", ".join(map(say, requirement.channels))
+        place = folder(say.language).relative_to(FOLDER.parent)
         parts += [
             requirement.source,
-            say("seen through {channels}", channels=", ".join(map(say, requirement.channels))),
+            say("observed through {channels}", channels=channels),
+            f"{place}/{requirement.document}:{requirement.line}",
         ]
-        parts += [
-            f"{folder(say.language).relative_to(FOLDER.parent)}/{requirement.document}:{requirement.line}"
-        ]
-    if judged.status:
-        parts += [say("probes: {count}, {time}", count=judged.probes, time=time(judged.seconds))]
-    if judged.found and judged.status is Status.FAIL:
-        parts += [say("fingerprint {digits}", digits=judged.found.fingerprint[:8])]
+    if result.status:
+        duration = format_duration(result.seconds)
+        parts.append(say("probes: {count}, {time}", count=result.probes, time=duration))
+    if result.finding and result.status is Status.FAIL:
+        parts.append(say("fingerprint {digits}", digits=result.finding.fingerprint))
     for number, part in enumerate(parts):
         yield [" · " if number else None, part]

@@ -1,31 +1,11 @@
-"""The timeline: what was seen around a verdict, as bars and marks on a lane per channel. Data alone; `chart` draws it."""
+"""The timeline of a verdict: bars and marks on a lane per channel. Data alone; `chart` draws it."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
-from conformance.core.evidence import (
-    Exchange,
-    Fact,
-    LogLine,
-    Observation,
-    ProcessEvent,
-    QueuedMessage,
-    UpstreamRequest,
-)
-from conformance.report.record_reader import Judged, Line, Report, key
+from conformance.judging.result import Evidence, EvidenceKey, RequirementResult, RunResult
 
-KINDS: dict[str, type[Fact]] = {
-    "exchange": Exchange,
-    "upstream_request": UpstreamRequest,
-    "log_line": LogLine,
-    "process_event": ProcessEvent,
-    "queued_message": QueuedMessage,
-    "observation": Observation,
-}
-BYTES = ("sent", "body")  # of an exchange, which a record has as text
-
-# The lanes in their order, and the kinds and channels of evidence that are seen on each.
+# The lanes in their order, and the kinds and channels of evidence that each shows.
 LANES = {
     "faults": ("fault", "mend"),
     "client": ("exchange", "program"),
@@ -36,25 +16,28 @@ LANES = {
     "process log": ("log_line",),
 }
 OTHER = "other"  # channels that a later suite may have
-LANE = {kind: lane for lane, kinds in LANES.items() for kind in kinds}
+LANE = {series: lane for lane, all_series in LANES.items() for series in all_series}
 
 
 @dataclass(frozen=True)
 class Mark:
-    """One fact on the timeline. A moment has no end; things that overlap on a lane have rows of their own."""
+    """One piece of evidence on the timeline. An event that takes no time has no end.
+
+    What overlaps on a lane has rows of its own.
+    """
 
     lane: str
     began: float
     ended: float | None
     row: int
     text: str
-    is_named: bool  # whether the verdict is built on it
+    is_named: bool  # by the finding
     is_unanswered: bool
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """The marks in order of time, the time from the first to the last, and how many further facts there was no room for."""
+    """The marks in order of time, and how many more there was no room for."""
 
     began: float
     ended: float
@@ -63,73 +46,62 @@ class Timeline:
 
     @property
     def lanes(self) -> list[str]:
-        """The lanes on which something was seen."""
+        """The lanes that have marks."""
         used = {mark.lane for mark in self.marks}
         return [lane for lane in (*LANES, OTHER) if lane in used]
 
 
-def timeline(report: Report, judged: Judged, limit: int) -> Timeline | None:
-    """The timeline of a verdict; None where nothing was seen."""
-    named = set(judged.found.keys) if judged.found else set()
-    everything = report.timeline(judged, len(report.evidence))
-    if _is_elsewhere(judged, [line for line in everything if key(line) in named]):
-        everything = [line for line in everything if key(line) in named]
-    lines = _chosen(everything, named, limit)
-    if not lines:
+def build_timeline(run: RunResult, result: RequirementResult, limit: int) -> Timeline | None:
+    """The timeline of a verdict. None if there is no evidence."""
+    references = result.finding.evidence if result.finding else ()
+    named = {reference.key for reference in references}
+    evidence = run.select_evidence(result)
+    if _is_from_another_time(result, [each for each in evidence if each.key in named]):
+        evidence = [each for each in evidence if each.key in named]
+    chosen = _choose(evidence, named, limit)
+    if not chosen:
         return None
-    ends = [float(line.get("ended", line["at"])) for line in lines]
-    return Timeline(
-        float(lines[0]["at"]), max(ends), tuple(_marks(lines, named)), len(everything) - len(lines)
-    )
+    ends = [each.at if each.ended is None else each.ended for each in chosen]
+    marks = tuple(_make_marks(chosen, named))
+    return Timeline(chosen[0].at, max(ends), marks, len(evidence) - len(chosen))
 
 
-def told(line: Line) -> str:
-    """A line of evidence in one sentence, as the run itself would say it; as it stands where it is not what its kind should be."""
-    kind = KINDS.get(str(line["kind"]))
-    try:
-        values: dict[str, Any] = {
-            each.name: line[each.name] for each in fields(kind or Fact) if each.name in line
-        }
-        values |= {
-            name: values[name].encode("utf-8", "backslashreplace")
-            for name in BYTES
-            if name in values
-        }
-        return kind(**values).summary if kind else str(dict(line))
-    except (TypeError, ValueError, AttributeError, KeyError):
-        return str(dict(line))
+def _is_from_another_time(result: RequirementResult, named: Sequence[Evidence]) -> bool:
+    """Whether the evidence is older than the probe, as it is if a background scenario made it."""
+    began = result.span[0] if result.span else 0.0
+    return bool(named) and all(each.at < began for each in named)
 
 
-def _is_elsewhere(judged: Judged, named: Sequence[Line]) -> bool:
-    """Whether what the verdict is built on was seen at another time than its probe ran, as with the lives of copies."""
-    began = judged.span[0] if judged.span else 0.0
-    return bool(named) and all(float(line["at"]) < began for line in named)
+def _choose(evidence: Sequence[Evidence], named: set[EvidenceKey], limit: int) -> list[Evidence]:
+    """As much as there is room for: what is named, then what is near to it, log lines last."""
+    centres = [each.at for each in evidence if each.key in named]
+
+    def rank(each: Evidence) -> tuple[bool, bool, float]:
+        distance = min((abs(each.at - centre) for centre in centres), default=0.0)
+        return each.key not in named, each.reference.kind == "log_line", distance
+
+    return sorted(sorted(evidence, key=rank)[:limit], key=lambda each: each.at)
 
 
-def _chosen(lines: Sequence[Line], named: set[tuple[str, int]], limit: int) -> list[Line]:
-    """What there is room for: first what the verdict is built on, then what is near to it, a log's lines last."""
-    centres = [float(line["at"]) for line in lines if key(line) in named]
-
-    def rank(line: Line) -> tuple[bool, bool, float]:
-        distance = min((abs(float(line["at"]) - centre) for centre in centres), default=0.0)
-        return key(line) not in named, line["kind"] == "log_line", distance
-
-    return sorted(sorted(lines, key=rank)[:limit], key=lambda line: float(line["at"]))
-
-
-def _marks(lines: Iterable[Line], named: set[tuple[str, int]]) -> Iterable[Mark]:
+def _make_marks(evidence: Iterable[Evidence], named: set[EvidenceKey]) -> Iterator[Mark]:
     free: dict[str, list[float]] = {}  # when each row of a lane is free again
-    for line in lines:
-        lane = LANE.get(key(line)[0], OTHER)
-        began = float(line["at"])
-        ended = max(began, float(line["ended"])) if line["kind"] == "exchange" else None
-        row = _row(free.setdefault(lane, []), began, ended) if ended is not None else 0
-        is_unanswered = line["kind"] == "exchange" and line.get("status") is None
-        yield Mark(lane, began, ended, row, told(line), key(line) in named, is_unanswered)
+    for each in evidence:
+        lane = LANE.get(each.reference.series, OTHER)
+        ended = None if each.ended is None else max(each.at, each.ended)
+        row = 0 if ended is None else _take_row(free.setdefault(lane, []), each.at, ended)
+        yield Mark(
+            lane,
+            each.at,
+            ended,
+            row,
+            each.reference.summary,
+            each.key in named,
+            each.is_unanswered,
+        )
 
 
-def _row(free: list[float], began: float, ended: float) -> int:
-    """The first row that is free at that time."""
+def _take_row(free: list[float], began: float, ended: float) -> int:
+    """Take the first row that is free at that time."""
     row = next((number for number, until in enumerate(free) if until <= began), len(free))
     free[row : row + 1] = [ended]
     return row

@@ -17,9 +17,10 @@ from justhtml import JustHTML
 from playwright.sync_api import Browser, expect
 
 from conformance.config.options import PROJECT
-from conformance.report import html, record_reader
+from conformance.report.html import page, render_html
 from conformance.report.html.requirement import NOT_JUDGED
 from conformance.report.html.timeline import LANES, OTHER
+from conformance.report.record_reader import read_record
 from conformance.report.translations import ZH
 from conformance.selftest.support.browser import MISSING, chromium, visited
 from conformance.selftest.support.services import CONTROLS, MARKUP
@@ -31,7 +32,7 @@ from conformance.selftest.support.suite import (
     judge,
     left_behind,
 )
-from conformance.spec.catalogue import CHANNELS, Language, catalogue, folder
+from conformance.spec.catalogue import Channel, Language, catalogue, folder
 
 if MISSING and os.environ.get("CHROMIUM") == "required":
     pytest.fail(f"a browser is required here, and {MISSING}", pytrace=False)
@@ -84,7 +85,7 @@ def write(records: Mapping[str, Path], shared_place: Path) -> Callable[..., Path
     def write(*names: str, language: Language = Language.EN) -> Path:
         file = shared_place / f"{'-'.join(names)}.{language}.html"
         file.write_text(
-            html.render([record_reader.read(records[name]) for name in names], language), "utf-8"
+            render_html([read_record(records[name]) for name in names], language), "utf-8"
         )
         return file
 
@@ -169,7 +170,7 @@ def test_a_reader_filters(browser: Browser, write: Callable[..., Path]) -> None:
         expect(form.locator("output")).to_have_text("2 of 8 shown")
         form.get_by_label("SHOULD").check(force=True)
         assert visit.shown() == []
-        expect(visit.page.get_by_text("Nothing here is like that.")).to_be_visible()
+        expect(visit.page.get_by_text("Nothing matches.")).to_be_visible()
         form.get_by_role("button", name="Clear").click()
         assert visit.shown() == list(ONLY)
         form.get_by_role("combobox").select_option("6 Dependencies")
@@ -191,7 +192,7 @@ def test_a_failure_opens_to_what_was_seen_and_what_overlapped(
             "got": "no complete answer within 5 s",
             "evidence": "the event loop of server",
             "reproduce": "--only CONC-3 --seed 7",
-            "look at": "services.py:",
+            "likely cause": "services.py:",
             "why it matters": "An upstream that hangs must not take the endpoints with it",
         }.items():
             expect(item.locator("dt", has_text=label).first.locator("+ dd")).to_contain_text(text)
@@ -205,7 +206,7 @@ def test_a_failure_opens_to_what_was_seen_and_what_overlapped(
         assert len({box["y"] for box in boxes}) == len(boxes)
         named = item.locator("rect.named.open")
         named.hover()
-        expect(item.locator(".told")).to_contain_text("GET /async → no complete answer within 5 s")
+        expect(item.locator(".hint")).to_contain_text("GET /async → no complete answer within 5 s")
         named.click()
         expect(item.locator(".facts .named").filter(has_text="GET /async")).to_be_visible()
         assert item.locator("rect").count() == item.locator(".facts > li").count()
@@ -259,7 +260,7 @@ def test_keys(browser: Browser, write: Callable[..., Path]) -> None:
         assert walked == ["CONC-3", "END-1", "END-2", "END-1", "DB-2", "END-1", "CONC-3"]
         press("Enter")
         expect(visit.item("CONC-3")).to_have_attribute("open", "")
-        visit.page.get_by_label("Keys of one letter").uncheck()
+        visit.page.get_by_label("Single-key shortcuts").uncheck()
         press("j")
         assert visit.focused() is None
 
@@ -295,7 +296,7 @@ def test_whatever_a_record_says_is_text(
     lines = [line for line in lines if line["type"] != "evidence" or line["number"] <= 30]
     record, file = place / "record.jsonl", place / "page.html"
     record.write_text("\n".join(map(json.dumps, lines)))
-    page = html.render([record_reader.read(record)], Language.EN)
+    page = render_html([read_record(record)], Language.EN)
     file.write_text(page, "utf-8")
     JustHTML(page, strict=True)
     assert len(page.encode()) < LARGEST
@@ -319,7 +320,18 @@ def _replaced(value: Any, text: str, name: str = "") -> Any:
         return {key: _replaced(each, text, key) for key, each in value.items()}
     if isinstance(value, list) and name != "requirements":
         return [_replaced(each, text, name) for each in value]
-    own = ("type", "kind", "requirement", "status", "level", "requirements", "claim", "began")
+    own = (
+        "type",
+        "kind",
+        "requirement",
+        "status",
+        "level",
+        "requirements",
+        "claim",
+        "began",
+        "missing",
+        "claim_with_exceptions",
+    )
     return text if isinstance(value, str) and name not in own else value
 
 
@@ -351,7 +363,7 @@ def test_a_run_that_was_killed_is_shown_as_far_as_it_came(
         )
         notice = visit.page.get_by_role("region", name="This record is incomplete")
         expect(notice).to_contain_text(
-            "The run ended before it had judged 8 of its 8 requirements, so it claims nothing."
+            "The run ended before it had judged 8 of its 8 requirements. It claims nothing."
         )
         assert notice.get_by_role("listitem").count() == 12
         assert visit.shown() == list(ONLY)
@@ -391,7 +403,7 @@ def test_a_known_failure_says_why_it_does_not_count(
     ]
     record, file = place / "record.jsonl", place / "page.html"
     record.write_text("\n".join(map(json.dumps, lines)))
-    file.write_text(html.render([record_reader.read(record)], Language.EN), "utf-8")
+    file.write_text(render_html([read_record(record)], Language.EN), "utf-8")
     with visited(browser, file, "#DB-2") as visit:
         expect(visit.item("DB-2").locator(".level")).to_have_text("known · MUST")
         known = visit.item("DB-2").locator("dt", has_text="known").locator("+ dd")
@@ -431,7 +443,7 @@ def test_a_page_of_ninety_failures_is_small_and_opens_at_once(
     kept = [line for line in lines if line["type"] != "verdict"]
     kept[-1:-1] = [{**failure, "requirement": name} for name in catalogue()]
     record.write_text("\n".join(map(json.dumps, kept)))
-    file.write_text(html.render([record_reader.read(record)], Language.EN), "utf-8")
+    file.write_text(render_html([read_record(record)], Language.EN), "utf-8")
     assert file.stat().st_size < LARGEST
     began = time.monotonic()
     with visited(browser, file) as visit:
@@ -452,7 +464,7 @@ def test_a_run_writes_its_page_and_leaves_no_record(browser: Browser, place: Pat
         check=False,
     )
     assert done.returncode == 1, done.stdout
-    assert f"the page of this run is {file}\n" in done.stdout
+    assert f"the HTML page of this run is {file}\n" in done.stdout
     assert not left_behind(place)
     with visited(browser, file) as visit:
         expect(visit.page.locator(".counts li")).to_have_text(["1FAIL", "1PASS"])
@@ -463,7 +475,7 @@ def test_a_page_that_cannot_be_written_is_said_before_the_run(place: Path) -> No
     finished = judge(place, "--html", "/nowhere/page.html", "--only", "END-1")
     assert finished.status == 4
     assert (
-        "--html wants a file that can be written; /nowhere/page.html cannot: No such file or directory"
+        "--html must be a file that can be written; /nowhere/page.html cannot: No such file or directory"
         in finished.output
     )
 
@@ -482,7 +494,7 @@ def test_in_chinese(browser: Browser, write: Callable[..., Path]) -> None:
 
 def test_every_word_of_the_page_is_there_in_chinese() -> None:
     sources = [
-        ast.parse(path.read_text("utf-8")) for path in Path(html.__file__).parent.glob("*.py")
+        ast.parse(path.read_text("utf-8")) for path in Path(page.__file__).parent.glob("*.py")
     ]
     calls = [
         node
@@ -496,4 +508,4 @@ def test_every_word_of_the_page_is_there_in_chinese() -> None:
     }
     words = {word.value for word in own if isinstance(word, ast.Constant)}
     assert len(words) > 70
-    assert {*words, *LANES, OTHER, *CHANNELS, NOT_JUDGED, "requirement"} <= ZH.keys()
+    assert {*words, *LANES, OTHER, *Channel, NOT_JUDGED, "requirement"} <= ZH.keys()

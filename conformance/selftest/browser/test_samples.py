@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
+from conformance.judging.result import RequirementResult, RunResult
 from conformance.judging.verdict import Status
-from conformance.report import html, record_reader, views
+from conformance.report import views
+from conformance.report.html import render_html
+from conformance.report.joins import describe_claim
 from conformance.report.markdown import LIMIT
-from conformance.report.record_reader import Judged, Report
+from conformance.report.record_reader import read_record
 from conformance.selftest.faulty_services.table import load_faulty_services
 from conformance.selftest.support import samples
 from conformance.selftest.support.browser import MISSING, chromium, visited
@@ -23,14 +26,14 @@ LARGEST = 2**20  # bytes of a page of 90 requirements
 NAMES = list(samples.targets())
 
 
-def sample(name: str) -> Report:
+def sample(name: str) -> RunResult:
     """One of them."""
-    return record_reader.read(samples.FOLDER / f"{name}.jsonl")
+    return read_record(samples.FOLDER / f"{name}.jsonl")
 
 
-def failed(report: Report) -> list[Judged]:
+def failed(report: RunResult) -> list[RequirementResult]:
     """What failed, in the order of the specification."""
-    return [each for each in report.judged if each.status is Status.FAIL]
+    return [each for each in report.results if each.status is Status.FAIL]
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +49,8 @@ def test_each_is_of_the_whole_catalogue_and_came_out_as_the_tables_say() -> None
     for name in NAMES:
         report = sample(name)
         assert list(report.by_id) == list(catalogue()), name
-        assert report.sentence_in(Language.EN) == report.sentence
+        assert report.footer
+        assert describe_claim(report, Language.EN) == report.footer.sentence
         ids = {each.id for each in failed(report)}
         if name in of:
             assert (
@@ -64,7 +68,7 @@ def test_its_page_is_filtered_opened_linked_to_and_copied_from(
     browser: Browser, place: Path, name: str
 ) -> None:
     report, file = sample(name), place / "page.html"
-    file.write_text(html.render([report], Language.EN), "utf-8")
+    file.write_text(render_html([report], Language.EN), "utf-8")
     assert file.stat().st_size < LARGEST
     with visited(browser, file, "#TASK-18") as visit:
         expect(visit.item("TASK-18").get_by_text("a megabyte: ")).to_be_in_viewport()
@@ -74,7 +78,7 @@ def test_its_page_is_filtered_opened_linked_to_and_copied_from(
             return
         visit.page.get_by_role("search").get_by_label("FAIL").check(force=True)
         assert visit.shown() == names
-        item, found = visit.item(names[0]), failed(report)[0].found
+        item, found = visit.item(names[0]), failed(report)[0].finding
         assert found
         item.locator("summary").first.click()
         expect(item.locator("dt", has_text="got").first.locator("+ dd")).to_contain_text(
@@ -87,7 +91,7 @@ def test_its_page_is_filtered_opened_linked_to_and_copied_from(
 
 def test_all_of_them_make_a_matrix(browser: Browser, place: Path) -> None:
     reports, file = [sample(name) for name in NAMES], place / "page.html"
-    file.write_text(html.render(reports, Language.EN), "utf-8")
+    file.write_text(render_html(reports, Language.EN), "utf-8")
     with visited(browser, file) as visit:
         for report in reports:
             expect(
@@ -98,10 +102,10 @@ def test_all_of_them_make_a_matrix(browser: Browser, place: Path) -> None:
             ).to_be_visible()
 
 
-@pytest.mark.parametrize("form", views.FORMS)
+@pytest.mark.parametrize("form", views.FORMATS)
 @pytest.mark.parametrize("language", Language)
 def test_each_has_every_form(form: str, language: Language) -> None:
     for name in NAMES:
-        shown = views.FORMS[form].render([sample(name)], language)
+        shown = views.FORMATS[form].render([sample(name)], language)
         assert shown or form == "annotations"
         assert form != "markdown" or len(shown) < LIMIT

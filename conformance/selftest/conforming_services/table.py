@@ -33,6 +33,7 @@ class ConformingService:
     # Of any level: what the specification asks of a service of one process, which this is not.
     outside: tuple[Unclaimed, ...] = ()
     inconclusive: tuple[str, ...] = ()
+    not_applicable: tuple[str, ...] = ()
 
     @property
     def command_line(self) -> tuple[str, ...]:
@@ -174,7 +175,7 @@ CONFORMING_SERVICES = (
             ),
             SERVED_WORKER,
         ),
-        inconclusive=ROUTES,
+        not_applicable=ROUTES,
     ),
     ConformingService(
         name="granian",
@@ -191,7 +192,7 @@ CONFORMING_SERVICES = (
             ),
             SERVED_WORKER,
         ),
-        inconclusive=ROUTES,
+        not_applicable=ROUTES,
     ),
     ConformingService(
         name="workers",
@@ -218,7 +219,7 @@ CONFORMING_SERVICES = (
             Unclaimed("LIFE-2", "the same"),
             Unclaimed("LIFE-5", "SIGINT ends it cleanly, with a line of each process"),
         ),
-        inconclusive=ROUTES,
+        not_applicable=ROUTES,
     ),
     ConformingService(
         name="node",
@@ -232,6 +233,6 @@ CONFORMING_SERVICES = (
             "--target-command={node} server.mjs",
             "--worker-app=worker:celery_app",
         ),
-        inconclusive=ROUTES,
+        not_applicable=ROUTES,
     ),
 )

@@ -1,22 +1,23 @@
 """A conforming service judged by the whole catalogue, and how that differs from the table."""
 
 from conformance.selftest.conforming_services.table import ConformingService
-from conformance.selftest.evaluation.slots import RunResult, Slot
+from conformance.selftest.evaluation.slots import Slot, SlotResult
 from conformance.spec.catalogue import catalogue
 
 
-def judge_conforming_service(service: ConformingService, slot: Slot) -> RunResult:
+def judge_conforming_service(service: ConformingService, slot: Slot) -> SlotResult:
     """Run the whole catalogue on a conforming service."""
     return slot.judge(*service.command_line)
 
 
-def find_differences(service: ConformingService, result: RunResult) -> list[str]:
+def find_differences(service: ConformingService, result: SlotResult) -> list[str]:
     """Return a sentence for each verdict that is not as the table says."""
     if result.verdicts.keys() != catalogue().keys():
         return [f"not every requirement was judged:\n{result.printed}"]
     expected = {
         "FAIL": service.fails,
         "INCONCLUSIVE": set(service.inconclusive),
+        "NOT_APPLICABLE": set(service.not_applicable),
         "ERROR": set[str](),
     }
     sentences: list[str] = []

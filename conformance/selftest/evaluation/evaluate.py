@@ -30,7 +30,7 @@ from conformance.selftest.evaluation import (
     slots,
 )
 from conformance.selftest.evaluation.comparison import Testbed
-from conformance.selftest.evaluation.slots import RunResult, Slot
+from conformance.selftest.evaluation.slots import Slot, SlotResult
 from conformance.selftest.faulty_services.table import FaultyService, load_faulty_services
 from conformance.selftest.support.suite import environment, run_suite, work_in_memory
 from conformance.session import repeat
@@ -105,8 +105,8 @@ class _Row:
 
     part: str
     name: str
-    judge: Callable[[Slot], RunResult]
-    find_differences: Callable[[RunResult], list[str]]
+    judge: Callable[[Slot], SlotResult]
+    find_differences: Callable[[SlotResult], list[str]]
     more: Figures
 
 
@@ -181,18 +181,18 @@ def _order_rows(rows: Sequence[_Row]) -> list[_Row]:
     ]
 
 
-def _make_figures(row: _Row, result: RunResult) -> Figures:
+def _make_figures(row: _Row, result: SlotResult) -> Figures:
     return {
         "name": row.name,
         **row.more,
         "failed": sorted(result.ids_with("FAIL")),
-        "unseen": sorted(result.ids_with("INCONCLUSIVE")),
+        "unseen": sorted(result.ids_with("INCONCLUSIVE") | result.ids_with("NOT_APPLICABLE")),
         "seconds": round(result.seconds, 1),
         "inexact": row.find_differences(result),
     }
 
 
-def _print_row(name: str, result: RunResult, inexact: Sequence[str]) -> None:
+def _print_row(name: str, result: SlotResult, inexact: Sequence[str]) -> None:
     failed = ", ".join(sorted(result.ids_with("FAIL"))) or "fails nothing"
     print(f"  {name}: {failed} ({result.seconds:.1f} s)", flush=True)
     for sentence in inexact:

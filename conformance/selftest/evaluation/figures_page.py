@@ -1,4 +1,4 @@
-"""What the figures say: the page README.md, the table in the project's README, and what is wrong.
+"""What the figures say: the page README.md, the table in the guides, and what is wrong.
 
 It starts nothing.
 """
@@ -19,8 +19,11 @@ from conformance.spec.catalogue import Language, Level, catalogue
 
 HERE = Path(__file__).parent
 FIGURES, PAGE = HERE / "figures", HERE / "README.md"
-READMES = {Language.EN: PROJECT / "README.md", Language.ZH: PROJECT / "README.zh.md"}
-WRITTEN = (FIGURES, PAGE, *READMES.values())  # by `conformance evaluate`
+GUIDES = {  # the pages that show the table
+    Language.EN: PROJECT / "spec" / "guide" / "evaluation.md",
+    Language.ZH: PROJECT / "spec" / "zh" / "guide" / "evaluation.md",
+}
+WRITTEN = (FIGURES, PAGE, *GUIDES.values())  # by `conformance evaluate`
 BEGIN, END = "<!-- figures -->\n", "<!-- /figures -->\n"
 PARTS = ("matrix", "whole", "conforming", "mutants", "comparison", "repeat")
 MOST_NAMES = 8  # in a cell
@@ -48,12 +51,12 @@ def read_seconds(part: str) -> dict[str, float]:
 
 
 def write_pages() -> None:
-    """Render the page, and the table in each README."""
+    """Render the page, and the table in each guide."""
     figures = read_figures()
     PAGE.write_text(render_page(figures), "utf-8")
-    for language, readme in READMES.items():
-        before, _, rest = readme.read_text("utf-8").partition(BEGIN)
-        readme.write_text(
+    for language, guide in GUIDES.items():
+        before, _, rest = guide.read_text("utf-8").partition(BEGIN)
+        guide.write_text(
             before + BEGIN + render_summary(figures, language) + END + rest.partition(END)[2],
             "utf-8",
         )
@@ -108,7 +111,8 @@ def _find_outdated(part: str, row: Figures) -> Iterator[str]:
     failed, unseen = set(row["failed"]), set(row["unseen"])
     if part == "conforming":
         service = next(each for each in CONFORMING_SERVICES if each.name == row["name"])
-        wrong = sorted((failed ^ service.fails) | (unseen ^ set(service.inconclusive)))
+        unseen ^= {*service.inconclusive, *service.not_applicable}
+        wrong = sorted((failed ^ service.fails) | unseen)
         yield from (f"{name} has another verdict" for name in wrong)
     else:
         faulty = next(each for each in load_faulty_services() if each.name == row["name"])
@@ -188,7 +192,7 @@ SUMMARY: Mapping[Language, Mapping[str, tuple[str, str]]] = {
 
 
 def render_summary(figures: Mapping[str, Figures], language: Language = Language.EN) -> str:
-    """Return the table of the project's README: a line for each part that has figures."""
+    """Return the table of the guides: a line for each part that has figures."""
     lines = [HEAD[language], "| --- | --- | --- |"]
     for part, count in (
         ("matrix", _count_faulty),

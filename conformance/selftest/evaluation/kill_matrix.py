@@ -12,9 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from conformance.report.record import lines_of
-from conformance.scenarios import lifecycle
-from conformance.selftest.evaluation.slots import RunResult, Slot
+from conformance.report.record import read_lines
+from conformance.scenarios.lifecycle.catalogue import SCENARIOS
+from conformance.selftest.evaluation.slots import Slot, SlotResult
 from conformance.selftest.faulty_services.table import FaultyService
 from conformance.spec.catalogue import Level, Requirement, catalogue
 
@@ -39,10 +39,10 @@ def find_cheap_musts() -> Mapping[int, Sequence[str]]:
     """Return the MUSTs that are cheap to judge, by section."""
     seconds = {
         line["requirement"]: line["seconds"]
-        for line in lines_of(REFERENCE_RECORD)
+        for line in read_lines(REFERENCE_RECORD)
         if line["type"] == "verdict"
     }
-    needs_a_copy = {name for kind in lifecycle.LIVES for name in kind.looked_at_by}
+    needs_a_copy = {name for scenario in SCENARIOS for name in scenario.requirements}
 
     def is_cheap(requirement: Requirement) -> bool:
         return (
@@ -92,7 +92,7 @@ def sort_longest_first(rows: Iterable[N], seconds: Mapping[str, float]) -> list[
     return sorted(rows, key=lambda each: seconds.get(each.name, float("inf")), reverse=True)
 
 
-def judge_faulty_service(service: FaultyService, slot: Slot, *, whole: bool) -> RunResult:
+def judge_faulty_service(service: FaultyService, slot: Slot, *, whole: bool) -> SlotResult:
     """Run the suite on a faulty service."""
     return slot.judge(*list_options(service, whole=whole))
 
@@ -103,7 +103,7 @@ def list_options(service: FaultyService, *, whole: bool) -> list[str]:
     return [*target, "--only", *choose_requirements(service, whole=whole)]
 
 
-def find_differences(service: FaultyService, result: RunResult, *, whole: bool) -> list[str]:
+def find_differences(service: FaultyService, result: SlotResult, *, whole: bool) -> list[str]:
     """Return a sentence for each verdict that is not as the table says. None: the row is exact."""
     expected = set(choose_requirements(service, whole=whole))
     if result.verdicts.keys() != expected:

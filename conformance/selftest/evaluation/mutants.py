@@ -18,7 +18,7 @@ from cosmic_ray.work_db import WorkDB
 
 from conformance.config.options import PROJECT, REFERENCE_APP, REFERENCE_WORKER
 from conformance.judging.verdict import Exit
-from conformance.selftest.evaluation.slots import RunResult, Slot
+from conformance.selftest.evaluation.slots import Slot, SlotResult
 from conformance.selftest.evaluation.survivors import FAILED, NOT_STARTED
 
 ORIGINAL = PROJECT / "reference_impl"
@@ -78,7 +78,7 @@ def _find_change(before: str, after: str) -> tuple[str, str]:
     return old, new
 
 
-def judge_mutant(mutant: Mutant, slot: Slot) -> RunResult:
+def judge_mutant(mutant: Mutant, slot: Slot) -> SlotResult:
     """Run the suite on a mutant, up to the first requirement that fails."""
     with tempfile.TemporaryDirectory(dir=slot.folder) as name:
         folder = Path(name)
@@ -97,7 +97,7 @@ def judge_mutant(mutant: Mutant, slot: Slot) -> RunResult:
         return slot.judge(*target, stop_at_first=True)
 
 
-def find_killer(result: RunResult) -> str | None:
+def find_killer(result: SlotResult) -> str | None:
     """Return what tells a mutant from the reference, or None if it survived.
 
     That is a requirement that failed or could not be judged, or NOT_STARTED. It is FAILED where

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from conformance.report.record import lines_of
+from conformance.report.record import read_lines
 from conformance.selftest.support.suite import environment, run_suite, servers
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ SEED = "--seed=2026"
 
 
 @dataclass(frozen=True)
-class RunResult:
+class SlotResult:
     """What a run came to: verdicts by requirement, as in the record, seconds, and its output."""
 
     verdicts: dict[str, dict[str, Any]]
@@ -58,7 +58,7 @@ class Slot:
     # Made by the main thread: pytest changes its own between tests, while other threads copy it.
     environment: Mapping[str, str]
 
-    def judge(self, *arguments: str, stop_at_first: bool = False) -> RunResult:
+    def judge(self, *arguments: str, stop_at_first: bool = False) -> SlotResult:
         """Run the suite with these options. A run that hangs is stopped so that it cleans up."""
         record, output = self.folder / "record.jsonl", self.folder / "output.txt"
         record.unlink(missing_ok=True)
@@ -66,10 +66,10 @@ class Slot:
         more = ["--maxfail=1"] if stop_at_first else []
         argv = [*urls, SEED, f"--record={record}", *more, *arguments]
         status = run_suite(argv, output, self.environment, RUN_DEADLINE, END_DEADLINE)
-        lines = lines_of(record)
+        lines = read_lines(record)
         seconds = sum(line["seconds"] for line in lines if line["type"] == "footer")
         verdicts = {line["requirement"]: line for line in lines if line["type"] == "verdict"}
-        return RunResult(verdicts, seconds, output.read_text("utf-8", "replace"), status)
+        return SlotResult(verdicts, seconds, output.read_text("utf-8", "replace"), status)
 
 
 @contextmanager

@@ -14,15 +14,16 @@ import yaml
 from conformance.config.options import PROJECT
 from conformance.judging.verdict import Status
 from conformance.report import annotations
+from conformance.report.annotations import render_annotations
 from conformance.selftest.support.records import (
     FOUND,
     HOSTILE,
-    killed,
-    nasty,
-    summary,
-    verdicts,
-    written,
-    wrong,
+    make_finding,
+    make_results,
+    make_run,
+    write_killed,
+    write_nasty,
+    write_run,
 )
 from conformance.spec.catalogue import Language, Level, catalogue
 
@@ -148,7 +149,7 @@ def test_the_steps_judge_a_service_report_and_keep_the_baseline(place: Path) -> 
         for name in (
             "Install the suite",
             "Judge the service",
-            "Report",
+            "RunResult",
             "Make it the next baseline",
         )
     ] == [0] * 4
@@ -161,7 +162,9 @@ def test_the_steps_judge_a_service_report_and_keep_the_baseline(place: Path) -> 
 
     service.write_text(SERVICE.replace("ANSWER", "q or ''"))
     (place / "summary.md").unlink()
-    assert [runner.run(of[name]) for name in ("Judge the service", "Report")] == [0, 1], runner.said
+    assert [runner.run(of[name]) for name in ("Judge the service", "RunResult")] == [0, 1], (
+        runner.said
+    )
     assert re.search(
         r"^::error title=DEP-1 Without `q` the answer is null::expected: 200 .*%0Agot: 200 ",
         runner.said[-1],
@@ -173,28 +176,30 @@ def test_the_steps_judge_a_service_report_and_keep_the_baseline(place: Path) -> 
 
     runner.values["inputs.arguments"] = "--target-app app"
     (place / "conformance" / "record.jsonl").unlink()
-    assert [runner.run(of[name]) for name in ("Judge the service", "Report")] == [0, 4]
+    assert [runner.run(of[name]) for name in ("Judge the service", "RunResult")] == [0, 4]
     assert "--target-app wants MODULE:ATTR" in runner.said[-2]
 
 
 def shown(path: Path, language: Language = Language.EN, **found: tuple[Status, Any]) -> list[str]:
     """The commands of a record with these findings."""
-    report = written(
+    report = write_run(
         path / "record.jsonl",
-        summary(verdicts({name.replace("_", "-"): each for name, each in found.items()})),
+        make_run(make_results({name.replace("_", "-"): each for name, each in found.items()})),
     )
-    return annotations.render([report], language).splitlines()
+    return render_annotations([report], language).splitlines()
 
 
 def test_an_annotation_names_what_failed_and_the_line_that_blocks(place: Path) -> None:
-    finding = wrong("nothing, it is stuck")
+    finding = make_finding("nothing, it is stuck")
     blocking = type(finding)(
-        finding.expected, finding.got, look_at="/srv/shop/app.py:12, which blocks the event loop"
+        finding.expected,
+        finding.got,
+        likely_cause="/srv/shop/app.py:12, which blocks the event loop",
     )
-    message = "expected: 200%0Agot: nothing, it is stuck%0Alook at: /srv/shop/app.py:12, which blocks the event loop"
+    message = "expected: 200%0Agot: nothing, it is stuck%0Alikely cause: /srv/shop/app.py:12, which blocks the event loop"
     assert shown(place, DB_2=FOUND["DB-2"], CONC_1=(Status.FAIL, blocking)) == [
         f"::error title=CONC-1 Outbound calls overlap,file=/srv/shop/app.py,line=12::{message}",
-        "::error title=DB-2 An absent item is null::expected: 200%0Agot: 404%0Alook at: the branch that handles a missing row",
+        "::error title=DB-2 An absent item is null::expected: 200%0Agot: 404%0Alikely cause: the branch that handles a missing row",
     ]
     assert shown(place) == []
 
@@ -202,7 +207,7 @@ def test_an_annotation_names_what_failed_and_the_line_that_blocks(place: Path) -
 def test_more_than_are_shown_are_named_and_a_must_comes_first(place: Path) -> None:
     shoulds = [name for name, each in catalogue().items() if each.level is Level.SHOULD][:12]
     found: dict[str, Any] = {
-        name.replace("-", "_"): (Status.FAIL, wrong()) for name in [*shoulds, "DB-2"]
+        name.replace("-", "_"): (Status.FAIL, make_finding()) for name in [*shoulds, "DB-2"]
     }
     lines = shown(place, **found)
     assert len(lines) == annotations.SHOWN
@@ -212,13 +217,13 @@ def test_more_than_are_shown_are_named_and_a_must_comes_first(place: Path) -> No
 
 
 def test_no_text_of_a_targets_begins_a_command_of_its_own(place: Path) -> None:
-    lines = annotations.render([nasty(place)], Language.EN).splitlines()
+    lines = render_annotations([write_nasty(place)], Language.EN).splitlines()
     assert lines
     assert all(
         line.startswith(("::error title=", "::warning title="))
         and line.count("::") <= 2 + line.count(HOSTILE)
         for line in lines
     )
-    assert annotations.render([killed(place)], Language.EN).startswith(
+    assert render_annotations([write_killed(place)], Language.EN).startswith(
         "::error title=shop.main%3Aapp::"
     )

@@ -9,7 +9,7 @@ import pytest
 
 from conformance.selftest.conforming_services.table import CONFORMING_SERVICES, ConformingService
 from conformance.selftest.evaluation import conforming, slots
-from conformance.selftest.evaluation.slots import RunResult
+from conformance.selftest.evaluation.slots import SlotResult
 from conformance.selftest.tiers import mark_thorough
 
 # The tutorial's own code, another driver and client, another language.
@@ -21,7 +21,7 @@ QUICK = [
 @pytest.fixture(scope="session")
 def results(
     list_values: Callable[[str], list[Any]],
-) -> Iterator[dict[ConformingService, Future[RunResult]]]:
+) -> Iterator[dict[ConformingService, Future[SlotResult]]]:
     """The results of all conforming services that this session asks for, started ahead."""
     services = list_values("service")
     works = [partial(conforming.judge_conforming_service, each) for each in services]
@@ -31,7 +31,7 @@ def results(
 
 @pytest.mark.parametrize("service", mark_thorough(CONFORMING_SERVICES, but=QUICK))
 def test_a_conforming_service_fails_what_it_does_not_claim_and_nothing_else(
-    service: ConformingService, results: dict[ConformingService, Future[RunResult]]
+    service: ConformingService, results: dict[ConformingService, Future[SlotResult]]
 ) -> None:
     differences = conforming.find_differences(service, results[service].result())
     assert not differences, "\n".join(differences)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from conformance.selftest.evaluation import figures_page, kill_matrix, slots
-from conformance.selftest.evaluation.slots import RunResult
+from conformance.selftest.evaluation.slots import SlotResult
 from conformance.selftest.faulty_services.table import FaultyService, load_faulty_services
 from conformance.selftest.tiers import mark_thorough
 
@@ -24,7 +24,7 @@ QUICK = kill_matrix.choose_quickest(load_faulty_services(), SECONDS)
 @pytest.fixture(scope="session")
 def results(
     list_values: Callable[[str], list[Any]],
-) -> Iterator[dict[FaultyService, Future[RunResult]]]:
+) -> Iterator[dict[FaultyService, Future[SlotResult]]]:
     """The results of all faulty services that this session asks for, started ahead."""
     services = list_values("faulty")
     works = [partial(kill_matrix.judge_faulty_service, each, whole=False) for each in services]
@@ -34,7 +34,7 @@ def results(
 
 @pytest.mark.parametrize("faulty", mark_thorough(LONGEST_FIRST, but=QUICK))
 def test_a_faulty_service_fails_what_it_gets_wrong_and_nothing_else(
-    faulty: FaultyService, results: dict[FaultyService, Future[RunResult]]
+    faulty: FaultyService, results: dict[FaultyService, Future[SlotResult]]
 ) -> None:
     differences = kill_matrix.find_differences(faulty, results[faulty].result(), whole=False)
     assert not differences, "\n".join(differences)

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from conformance.config.options import PROJECT
-from conformance.report.record import lines_of
+from conformance.report.record import read_lines
 from conformance.selftest.evaluation import kill_matrix
 from conformance.selftest.evaluation.slots import SEED
 from conformance.selftest.faulty_services.table import load_faulty_services
@@ -187,7 +187,7 @@ def test_a_faulty_service_has_the_same_verdicts_without_the_fork_server(
     )
     verdicts = {
         line["requirement"]: line["status"]
-        for line in lines_of(record)
+        for line in read_lines(record)
         if line["type"] == "verdict"
     }
     forked = judge(place, *options)

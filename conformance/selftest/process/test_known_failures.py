@@ -7,42 +7,38 @@ from typing import Any
 
 import pytest
 
-from conformance.config.known_failures import Known
 from conformance.config.options import Options, read
 from conformance.core.errors import WrongUsage
-from conformance.judging.claim import claim
-from conformance.judging.verdict import (
-    Exit,
-    Finding,
-    Mistake,
-    Status,
-    Verdict,
-    exit_status,
-    with_known,
-    wrong_entries,
-)
-from conformance.report import record_reader
+from conformance.judging.claim import make_claim
+from conformance.judging.judge import exit_status
+from conformance.judging.known_failures import find_wrong_entries, mark_known_failures
+from conformance.judging.result import Finding, KnownFailure, Mistake, RequirementResult
+from conformance.judging.verdict import Exit, Status
+from conformance.report.record_reader import read_record
 from conformance.selftest.support.record_schema import expect_valid
 from conformance.selftest.support.suite import SERVICES, Finished, judge
-from conformance.spec.catalogue import Level, Requirement, catalogue
+from conformance.spec.catalogue import Channel, Level, Requirement, catalogue
 
 DB_2, DB_3 = catalogue()["DB-2"], catalogue()["DB-3"]
 SHOULD = Requirement(
-    "DB-99", "s", Level.SHOULD, "§3", ("http",), "t", "w", "u", "m", "3-database.md", 1
+    "DB-99", "s", Level.SHOULD, "§3", (Channel.HTTP,), "t", "w", "u", "m", "3-database.md", 1
 )
 CATALOGUE = {each.id: each for each in (DB_2, DB_3, SHOULD)}
 WRONG = Finding("200", "404")
 TODAY = date(2026, 11, 24)
-LISTED = Known("DB-2", "issue 112")
+LISTED = KnownFailure("DB-2", "issue 112")
 
 
-def verdicts(**statuses: Status) -> list[Verdict]:
+def verdicts(**statuses: Status) -> list[RequirementResult]:
     """Verdicts on all three requirements, which pass but for those that are given."""
     given = {name.replace("_", "-"): status for name, status in statuses.items()}
-    return [Verdict(each, given.get(each.id, Status.PASS), 1, WRONG) for each in CATALOGUE.values()]
+    return [
+        RequirementResult.of(each, given.get(each.id, Status.PASS), WRONG)
+        for each in CATALOGUE.values()
+    ]
 
 
-def fails(*names: str) -> list[Verdict]:
+def fails(*names: str) -> list[RequirementResult]:
     """Verdicts of which these fail."""
     return verdicts(**dict.fromkeys((name.replace("-", "_") for name in names), Status.FAIL))
 
@@ -54,24 +50,26 @@ def fails(*names: str) -> list[Verdict]:
     ("entry", "is_known"),
     [
         (LISTED, True),
-        (Known("DB-2", "r", date(2026, 11, 24)), True),
-        (Known("DB-2", "r", date(2026, 11, 23)), False),
-        (Known("DB-2", "r", None, WRONG.fingerprint), True),
-        (Known("DB-2", "r", None, "00000000"), False),
-        (Known("DB-3", "r"), False),
+        (KnownFailure("DB-2", "r", date(2026, 11, 24)), True),
+        (KnownFailure("DB-2", "r", date(2026, 11, 23)), False),
+        (KnownFailure("DB-2", "r", None, WRONG.fingerprint), True),
+        (KnownFailure("DB-2", "r", None, "00000000"), False),
+        (KnownFailure("DB-3", "r"), False),
     ],
 )
 def test_a_failure_is_known_until_its_day_is_over_and_as_long_as_it_is_the_same(
-    entry: Known, is_known: bool
+    entry: KnownFailure, is_known: bool
 ) -> None:
-    (verdict, *others) = with_known(fails("DB-2"), [entry], TODAY)
+    (verdict, *others) = mark_known_failures(fails("DB-2"), [entry], TODAY)
     assert (verdict.status, verdict.known) == (Status.FAIL, entry if is_known else None)
     assert not any(other.known for other in others)
 
 
 @pytest.mark.parametrize("status", [Status.PASS, Status.INCONCLUSIVE, Status.ERROR])
 def test_nothing_but_a_failure_is_known(status: Status) -> None:
-    assert not any(verdict.known for verdict in with_known(verdicts(DB_2=status), [LISTED], TODAY))
+    assert not any(
+        verdict.known for verdict in mark_known_failures(verdicts(DB_2=status), [LISTED], TODAY)
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,61 +79,66 @@ def test_nothing_but_a_failure_is_known(status: Status) -> None:
             LISTED,
             Status.PASS,
             Mistake.STALE,
-            "DB-2 is listed as a known failure and passed: take the entry out",
+            "DB-2 is listed as a known failure and passed: remove the entry",
         ),
         (
-            Known("DB-2", "r", date(2020, 1, 1)),
+            KnownFailure("DB-2", "r", date(2020, 1, 1)),
             Status.PASS,
             Mistake.STALE,
-            "DB-2 is listed as a known failure and passed: take the entry out",
+            "DB-2 is listed as a known failure and passed: remove the entry",
         ),
         *(
             (
-                Known("DB-2", "r", date(2026, 11, 23)),
+                KnownFailure("DB-2", "r", date(2026, 11, 23)),
                 status,
                 Mistake.EXPIRED,
-                "DB-2 is listed as a known failure until 2026-11-23, which has passed: mend it, or give the entry another date",
+                "DB-2 is listed as a known failure until 2026-11-23, which has passed: fix it, or give the entry another date",
             )
             for status in (Status.FAIL, Status.INCONCLUSIVE)
         ),
         (
-            Known("DB-2", "r", None, "00000000"),
+            KnownFailure("DB-2", "r", None, "00000000"),
             Status.FAIL,
             Mistake.CHANGED,
             (
-                f"DB-2 is listed as a known failure with the fingerprint 00000000, and has {WRONG.fingerprint}: "
-                "see what else fails, and give the entry that"
+                f"DB-2 is listed as a known failure with the fingerprint 00000000, but has"
+                f" {WRONG.fingerprint}: see what else fails, and put that into the entry"
             ),
         ),
     ],
 )
 def test_an_entry_that_is_wrong_is_told_and_is_red(
-    entry: Known, status: Status, mistake: Mistake, sentence: str
+    entry: KnownFailure, status: Status, mistake: Mistake, sentence: str
 ) -> None:
-    judged = with_known(verdicts(DB_2=status), [entry], TODAY)
-    (wrong,) = wrong_entries(judged, [entry], TODAY)
+    judged = mark_known_failures(verdicts(DB_2=status), [entry], TODAY)
+    (wrong,) = find_wrong_entries(judged, [entry], TODAY)
     assert (wrong.requirement, wrong.mistake, wrong.sentence) == ("DB-2", mistake, sentence)
-    assert exit_status(judged, Level.MUST, wrong=[wrong], allow_inconclusive=True) is Exit.FAILED
+    assert (
+        exit_status(judged, Level.MUST, wrong_entries=[wrong], allow_inconclusive=True)
+        is Exit.FAILED
+    )
 
 
 @pytest.mark.parametrize(
     ("entry", "status"),
     [
         (LISTED, Status.FAIL),
-        (Known("DB-2", "r", date(2026, 11, 24), WRONG.fingerprint), Status.FAIL),
+        (KnownFailure("DB-2", "r", date(2026, 11, 24), WRONG.fingerprint), Status.FAIL),
         (LISTED, Status.INCONCLUSIVE),
-        (Known("DB-2", "r", None, "00000000"), Status.INCONCLUSIVE),
+        (KnownFailure("DB-2", "r", None, "00000000"), Status.INCONCLUSIVE),
         (LISTED, Status.ERROR),
     ],
 )
-def test_an_entry_that_may_be_right_says_nothing(entry: Known, status: Status) -> None:
-    assert not list(wrong_entries(verdicts(DB_2=status), [entry], TODAY))
+def test_an_entry_that_may_be_right_says_nothing(entry: KnownFailure, status: Status) -> None:
+    assert not list(find_wrong_entries(verdicts(DB_2=status), [entry], TODAY))
 
 
 def test_an_entry_of_what_was_not_selected_says_nothing() -> None:
     assert not list(
-        wrong_entries(
-            [Verdict(DB_3, Status.PASS, 1)], [Known("DB-2", "r", date(2020, 1, 1))], TODAY
+        find_wrong_entries(
+            [RequirementResult.of(DB_3, Status.PASS)],
+            [KnownFailure("DB-2", "r", date(2020, 1, 1))],
+            TODAY,
         )
     )
 
@@ -152,12 +155,12 @@ def test_an_entry_of_what_was_not_selected_says_nothing() -> None:
     ],
 )
 def test_a_known_failure_does_not_count_and_all_else_does(
-    judged: list[Verdict], expected: Exit
+    judged: list[RequirementResult], expected: Exit
 ) -> None:
-    assert exit_status(with_known(judged, [LISTED], TODAY), Level.SHOULD) is expected
+    assert exit_status(mark_known_failures(judged, [LISTED], TODAY), Level.SHOULD) is expected
 
 
-BUT_FOR = "core is established but for 1 known failure (DB-2): the other 1 MUST passed"
+EXCEPT = "core is established except for 1 known failure (DB-2): the other 1 MUST passed"
 
 
 @pytest.mark.parametrize(
@@ -167,25 +170,25 @@ BUT_FOR = "core is established but for 1 known failure (DB-2): the other 1 MUST 
             ["DB-2"],
             ["DB-2"],
             (None, "robust"),
-            f"{BUT_FOR}; robust is established but for 1 known failure (DB-2): all 1 SHOULD passed",
+            f"{EXCEPT}; robust is established except for 1 known failure (DB-2): all 1 SHOULD passed",
         ),
         (
             ["DB-99"],
             ["DB-99"],
             ("core", "robust"),
-            "core is established: all 2 MUST passed; robust is established but for 1 known failure (DB-99): the other 0 SHOULD passed",
+            "core is established: all 2 MUST passed; robust is established except for 1 known failure (DB-99): the other 0 SHOULD passed",
         ),
         (
             ["DB-2", "DB-99"],
             ["DB-2", "DB-99"],
             (None, "robust"),
-            f"{BUT_FOR}; robust is established but for 2 known failures (DB-2, DB-99): the other 0 SHOULD passed",
+            f"{EXCEPT}; robust is established except for 2 known failures (DB-2, DB-99): the other 0 SHOULD passed",
         ),
         (
             ["DB-2", "DB-99"],
             ["DB-2"],
             (None, "core"),
-            f"{BUT_FOR}; robust is not: of 1 SHOULD 1 (DB-99) failed",
+            f"{EXCEPT}; robust is not: of 1 SHOULD 1 (DB-99) failed",
         ),
         (
             ["DB-2", "DB-3"],
@@ -198,25 +201,29 @@ BUT_FOR = "core is established but for 1 known failure (DB-2): the other 1 MUST 
 def test_the_claim_says_its_exceptions_and_never_counts_one_as_passed(
     failed: list[str], listed: list[str], claims: tuple[str | None, str | None], sentence: str
 ) -> None:
-    made = claim(
-        with_known(fails(*failed), [Known(name, "r") for name in listed], TODAY), CATALOGUE
+    made = make_claim(
+        mark_known_failures(fails(*failed), [KnownFailure(name, "r") for name in listed], TODAY),
+        CATALOGUE,
     )
-    assert ((made.name, made.but_for_exceptions), made.sentence) == (claims, sentence)
+    assert ((made.name, made.name_with_exceptions), made.sentence) == (claims, sentence)
     assert made.exceptions == tuple(listed)
 
 
 def test_without_exceptions_the_claim_is_the_same_but_for_them() -> None:
-    made = claim(verdicts(), CATALOGUE)
-    assert (made.name, made.exceptions, made.but_for_exceptions) == ("robust", (), "robust")
+    made = make_claim(verdicts(), CATALOGUE)
+    assert (made.name, made.exceptions, made.name_with_exceptions) == ("robust", (), "robust")
 
 
 def test_a_part_of_the_catalogue_says_what_did_not_count() -> None:
-    made = claim(with_known([Verdict(DB_2, Status.FAIL, 1, WRONG)], [LISTED], TODAY), CATALOGUE)
+    made = make_claim(
+        mark_known_failures([RequirementResult.of(DB_2, Status.FAIL, WRONG)], [LISTED], TODAY),
+        CATALOGUE,
+    )
     assert (
         made.sentence
         == "no claim: 1 of 3 requirements were selected; 1 known failure (DB-2) not counted"
     )
-    assert (made.name, made.but_for_exceptions) == (None, None)
+    assert (made.name, made.name_with_exceptions) == (None, None)
 
 
 # The file
@@ -238,7 +245,7 @@ fingerprint = "1a2b3c4d"
 
 
 def test_the_list_is_read_from_either_file(tmp_path: Path) -> None:
-    listed = (Known("DB-2", "issue 112", date(2027, 3, 1), "1a2b3c4d"),)
+    listed = (KnownFailure("DB-2", "issue 112", date(2027, 3, 1), "1a2b3c4d"),)
     text = ENTRY.replace("known-failures", "tool.conformance.known-failures")
     assert options(tmp_path, text, "pyproject.toml").known_failures == listed
     assert options(tmp_path, ENTRY).known_failures == listed
@@ -345,7 +352,7 @@ def test_a_known_failure_is_shown_as_such_everywhere_and_gives_status_0(place: P
     assert finished.status == 0, finished.output
     assert finished.verdicts == {"DEP-1": "FAIL", "END-2": "PASS"}
     assert (
-        "FAIL (known)  §6.1\nknown       as agreed (until 2999-12-31)\nexpected    200"
+        "FAIL (known)  §6.1\nknown         as agreed (until 2999-12-31)\nexpected      200"
         in finished.output
     )
     assert "6 Dependencies    0 of  1 passed, 1 FAIL (known)" in finished.output
@@ -361,8 +368,8 @@ def test_a_known_failure_is_shown_as_such_everywhere_and_gives_status_0(place: P
         footer["wrong_entries"],
         footer["exit_status"],
     ) == (None, ["DEP-1"], [], 0)
-    report = record_reader.read(place / "record.jsonl")
-    assert report.by_id["DEP-1"].known == Known("DEP-1", "as agreed", date(2999, 12, 31))
+    report = read_record(place / "record.jsonl")
+    assert report.by_id["DEP-1"].known == KnownFailure("DEP-1", "as agreed", date(2999, 12, 31))
     assert (report.exceptions, report.by_id["END-2"].known, list(report.wrong_entries)) == (
         ("DEP-1",),
         None,
@@ -380,7 +387,7 @@ def test_a_list_that_is_wrong_gives_status_1_and_says_why(place: Path) -> None:
     assert finished.status == 1, finished.output
     (failed,) = [line for line in lines(finished, "verdict") if line["status"] == "FAIL"]
     assert failed["known"] is None
-    assert f"\nfingerprint {failed['finding']['fingerprint']}\n" in finished.output
+    assert f"\nfingerprint   {failed['finding']['fingerprint']}\n" in finished.output
     (footer,) = lines(finished, "footer")
     expect_valid(finished.record)
     assert [(each["requirement"], each["mistake"]) for each in footer["wrong_entries"]] == [
@@ -388,10 +395,10 @@ def test_a_list_that_is_wrong_gives_status_1_and_says_why(place: Path) -> None:
         ("END-2", "stale"),
     ]
     assert (
-        "\nstale       END-2 is listed as a known failure and passed: take the entry out\n"
+        "\nstale         END-2 is listed as a known failure and passed: remove the entry\n"
         in finished.output
     )
-    assert f"\nchanged     {footer['wrong_entries'][0]['sentence']}\n" in finished.output
+    assert f"\nchanged       {footer['wrong_entries'][0]['sentence']}\n" in finished.output
 
 
 def test_a_mistake_in_the_list_is_wrong_usage(place: Path) -> None:

@@ -60,11 +60,13 @@ def test_a_service_started_by_hand_is_judged_but_for_what_the_page_names(
     with started("reference_impl.app:app", standing.variables) as url:
         given = ("--target-url", url, "--worker-app", WORKER, "--only", *CONTROLLED)
         finished = judge(shared_place, *given, env=standing.variables)
-    unseen = ids_needing("process", "copy", "source") & finished.verdicts.keys()
+    unseen = ids_needing("process", "copy") & finished.verdicts.keys()
     assert finished.ids("FAIL") | finished.ids("ERROR") == set(), finished.output
     assert finished.ids("INCONCLUSIVE") == unseen
     assert f"(testbed of process {standing.process.pid})" in finished.output
-    named = re.search(r"^unseen +(.*); below is what to pass$", finished.output, re.MULTILINE)
+    named = re.search(
+        r"^not judged +(.*) \(the options that they need", finished.output, re.MULTILINE
+    )
     assert named
     assert set(named[1].split(", ")) == unseen
     assert (
@@ -99,7 +101,7 @@ def test_with_a_command_that_starts_it_again_its_lives_are_judged_too(
         assert finished.ids("FAIL") | finished.ids("ERROR") == set(), finished.output
         assert (
             finished.ids("INCONCLUSIVE")
-            == (ids_needing("copy", "source") | OF_A_PARENT) & finished.verdicts.keys()
+            == (ids_needing("copy") | OF_A_PARENT) & finished.verdicts.keys()
         )
         assert httpx.get(f"{url}/async", trust_env=False).is_success  # it runs on
     finally:

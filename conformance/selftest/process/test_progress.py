@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from conformance.judging.verdict import Status
-from conformance.pytest_plugin.progress import CLOSING, OPENING, Line, is_wanted, news, told
+from conformance.pytest_plugin.progress import (
+    CLOSING,
+    OPENING,
+    Line,
+    find_news,
+    format_line,
+    is_wanted,
+)
 from conformance.report.terminal import KNOWN
 from conformance.selftest.support.suite import SERVICES, judge, left_behind
 from conformance.selftest.support.terminal import Screen, Seen, opened, watch
@@ -124,7 +131,7 @@ def test_a_known_failure_is_no_news(narrow: Seen) -> None:
     ],
 )
 def test_each_failure_and_the_first_error_are_news(status: str | None, subject: str | None) -> None:
-    assert news(status, catalogue()["DEP-1"]) == subject
+    assert find_news(status, catalogue()["DEP-1"]) == subject
 
 
 def test_in_a_narrow_terminal_the_line_is_cut_and_fills_no_second_row(narrow: Seen) -> None:
@@ -219,7 +226,7 @@ def test_the_line_is_for_those_who_ask_for_nothing_else(
     ],
 )
 def test_where_the_run_is_gives_way(width: int, line: str) -> None:
-    assert told("3 Database  DB-2 An absent item is null", "61/235  7.4 s", width) == line
+    assert format_line("3 Database  DB-2 An absent item is null", "61/235  7.4 s", width) == line
 
 
 def test_the_line_ends_once_with_its_thread_and_survives_its_terminal() -> None:

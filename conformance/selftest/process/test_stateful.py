@@ -1,4 +1,4 @@
-"""Programs of CONC-11: read, judged step by step, shortened by the search, and run again as they are printed."""
+"""What a search of CONC-11 finds is printed as a program that fails again when it is run."""
 
 import shlex
 from pathlib import Path
@@ -6,29 +6,8 @@ from pathlib import Path
 import pytest
 
 from conformance.core import timeouts
-from conformance.core.errors import WrongUsage
-from conformance.scenarios.stateful import parse
+from conformance.scenarios.program import parse_program
 from conformance.selftest.support.suite import SERVICES, judge
-
-
-def test_a_program_is_read_step_by_step() -> None:
-    assert parse(" add 0;lock ; ask item 0, external; unlock;") == [
-        "add 0",
-        "lock",
-        "ask item 0, external",
-        "unlock",
-    ]
-
-
-@pytest.mark.parametrize(
-    "step", ["dance", "add", "add 2", "add x", "lock 1", "ask", "ask nothing", "ask item 2"]
-)
-def test_a_step_that_is_none_is_said_with_those_that_are(step: str) -> None:
-    with pytest.raises(WrongUsage) as caught:
-        parse(f"add 0; {step}")
-    assert str(caught.value).startswith(
-        f"--steps wants steps apart by semicolons; {step!r} is none. There are add 0…1, change 0…1"
-    )
 
 
 @pytest.mark.thorough
@@ -39,9 +18,8 @@ def test_what_a_search_finds_is_printed_as_a_program_that_fails_again(place: Pat
     (line,) = (line for line in found.output.splitlines() if line.startswith("reproduce"))
     words = shlex.split(line.removeprefix("reproduce"))
     program = words[words.index("--steps") + 1]
-    assert len(parse(program)) <= timeouts.STEPS_OF_A_PROGRAM, (
-        program
-    )  # of 12 programs; how short it gets is a matter of time
+    # The search ran up to 12 programs. How short the one that fails gets depends on the time left.
+    assert len(parse_program(program)) <= timeouts.STEPS_OF_A_PROGRAM, program
     again = judge(place, *target, "--only", "CONC-11", "--steps", program)
     assert again.verdicts == {"CONC-11": "FAIL"}
     assert program in again.output
@@ -53,4 +31,4 @@ def test_what_a_search_finds_is_printed_as_a_program_that_fails_again(place: Pat
 def test_wrong_steps_are_wrong_usage(place: Path) -> None:
     finished = judge(place, "--only", "CONC-11", "--steps", "add 0; dance")
     assert finished.status == 4
-    assert "--steps wants steps apart by semicolons; 'dance' is none." in finished.output
+    assert "--steps must be steps separated by semicolons; 'dance' is not one" in finished.output

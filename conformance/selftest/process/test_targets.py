@@ -85,13 +85,14 @@ def standing(shared_place: Path) -> Iterator[Standing]:
 
 def test_a_url_alone_is_judged_by_what_http_can_tell(place: Path, standing: Standing) -> None:
     finished = judge(place, "--target-url", standing.url)
-    unseen = ids_needing("postgres", "redis", "upstream", "process", "copy", "worker", "source")
+    unseen = ids_needing("postgres", "redis", "upstream", "process", "copy", "worker")
     assert finished.ids("INCONCLUSIVE") == unseen
+    assert finished.ids("NOT_APPLICABLE") == ids_needing("source")
     assert finished.ids("PASS") == ids_needing("http") - unseen - ids_of_level(Level.MAY)
     assert finished.ids("OBSERVED") == ids_of_level(Level.MAY) - unseen
     assert finished.status == 6
     assert (
-        "to judge    pass --testbed FILE of a `conformance testbed`, or --database-url with"
+        "to judge      pass --testbed FILE of a `conformance testbed`, or --database-url with"
         in finished.output
     )
     assert judge(place, "--target-url", standing.url, "--allow-inconclusive").status == 0
@@ -114,9 +115,7 @@ def test_a_url_with_everything_is_judged_but_for_the_process(
         client.set("precious", "1")
         finished = judge(place, "--target-url", standing.url, *given, "--worker-app", WORKER)
         assert finished.ids("FAIL") | finished.ids("ERROR") == set()
-        assert (
-            finished.ids("INCONCLUSIVE") == ids_needing("process", "copy", "source") | RESTRICTING
-        )
+        assert finished.ids("INCONCLUSIVE") == ids_needing("process", "copy") | RESTRICTING
         # Of ours nothing is left. Celery's own keys, bindings of its queues, are the service's.
         assert [key for key in client.scan_iter() if not key.startswith(b"_kombu.binding")] == [
             b"precious"
@@ -151,7 +150,7 @@ def test_a_command_is_judged_like_an_app_and_its_blocking_line_named(place: Path
         "CONC-3",
     )
     assert finished.verdicts == {"END-2": "PASS", "CONC-3": "FAIL"}
-    assert f"look at     {program}:10, which blocks the event loop" in finished.output
+    assert f"likely cause  {program}:10, which blocks the event loop" in finished.output
     assert finished.status == 1
     assert not left_behind(place)
 
@@ -167,8 +166,8 @@ def test_the_page_says_why_the_documents_own_code_misses_what_it_misses(place: P
     )
     page = judge(place, *target, "--only", "CONC-8").output
     assert re.search(
-        r"CONC-8 .*FAIL.*look at +\S+main\.py:\d+, which blocks the event loop"
-        r".*to mend it +Publish in a thread",
+        r"CONC-8 .*FAIL.*likely cause +\S+main\.py:\d+, which blocks the event loop"
+        r".*how to fix +Publish in a thread",
         page,
         re.DOTALL,
     )

@@ -102,7 +102,7 @@ MISTAKES = [
     Mistake(
         "a record that cannot be",
         ("--record", "/proc/record.jsonl"),
-        r"--record wants a file that can be written; /proc/record.jsonl cannot: .*",
+        r"--record must be a file that can be written; /proc/record.jsonl cannot: .*",
     ),
 ]
 

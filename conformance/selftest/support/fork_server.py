@@ -214,6 +214,7 @@ def preload_modules() -> None:
     """Import what runs and targets import, and make what is made on first use."""
     for module in PRELOADED:
         importlib.import_module(module)
+    importlib.import_module("conformance.core.preload").settle_imports()
     importlib.import_module("conformance.pytest_plugin.plugin").set_examples()
     probes = importlib.import_module("conformance.probes")
     for each in pkgutil.iter_modules(probes.__path__, "conformance.probes."):
@@ -232,8 +233,8 @@ def _draw_once() -> None:
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns of all work before its pytest plugin is set up
         set_hypothesis_home_dir(folder)
-        for path in schema_cases.operations():
-            given(schema_cases.cases(path))(one(lambda _: None))()
+        for path in schema_cases.load_operations():
+            given(schema_cases.generate_cases(path))(one(lambda _: None))()
 
 
 if __name__ == "__main__":

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from conformance.report import record_reader
-from conformance.report.record_reader import key
+from conformance.report.record_reader import read_record
 from conformance.selftest.conforming_services.table import CONFORMING_SERVICES
 from conformance.selftest.faulty_services.table import load_faulty_services
 from conformance.selftest.support.suite import judge
@@ -18,6 +17,7 @@ from conformance.selftest.support.suite import judge
 FOLDER = Path(__file__).parents[1] / "samples"
 FAULTY = ("absent_item_is_404", "reads_share_one_connection", "work_is_done_by_the_web_process")
 SEED = "--seed=7"
+LIMIT = 60  # pieces of evidence of one requirement
 LONGEST = 500  # characters of a text, and members of a list
 
 
@@ -34,13 +34,14 @@ def targets() -> Mapping[str, tuple[str, ...]]:
 
 def cut(record: Path) -> str:
     """A record without the evidence that no report shows."""
-    report = record_reader.read(record)
-    shown = {key(line) for each in report.judged for line in report.timeline(each)}
+    run = read_record(record)
+    shown = {each.key for result in run.results for each in run.select_evidence(result, LIMIT)}
     lines = [json.loads(line) for line in record.read_text("utf-8").splitlines()]
     return "".join(
         f"{json.dumps(shortened(line))}\n"
         for line in lines
-        if line["type"] != "evidence" or key(line) in shown
+        if line["type"] != "evidence"
+        or (line.get("channel") or line["kind"], line["number"]) in shown
     )
 
 

@@ -21,7 +21,7 @@ import certifi
 import psutil
 
 from conformance.core.evidence import Journal
-from conformance.report.record import lines_of
+from conformance.report.record import read_lines
 from conformance.selftest.support.fork_server import fork_suite
 from conformance.testbed import embedded
 from conformance.testbed.processes import is_running
@@ -101,7 +101,7 @@ def judge(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -
         PATIENCE,
         END_PATIENCE,
     )
-    return Finished(status, output.read_text("utf-8", "replace"), lines_of(record))
+    return Finished(status, output.read_text("utf-8", "replace"), read_lines(record))
 
 
 def run_suite(

@@ -1,6 +1,8 @@
-"""The catalogue: every requirement is read, probed and pointed to; a wrong document is an error that names file and line."""
+"""The catalogue and its tables: each requirement is read and probed, each limit is a constant."""
 
 import ast
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,28 +12,83 @@ from schemathesis.checks import CHECKS, load_all_checks
 
 from conformance.client import schema_cases
 from conformance.config.options import PROJECT
-from conformance.session.run import REMEDIES
+from conformance.core import timeouts
 from conformance.spec.catalogue import (
-    CHANNELS,
     FOLDER,
     CatalogueError,
+    Channel,
+    Language,
     Level,
     catalogue,
+    folder,
     read,
     sections,
 )
 
-BLOCK = "### {id} A sentence\n\n{facts}\n\nText.\n\n**Why it matters.** Because.\n\n**Usual cause.** a slip\n\n"
+BLOCK = (
+    "### {id} A sentence\n\n{facts}\n\nText.\n\n"
+    "**Why it matters.** Because.\n\n**Usual cause.** a slip\n\n"
+)
 FACTS = "MUST · §3.2 · http, postgres"
 
+# The parts of core/timeouts.py, in order, with the tables of spec/README.md that show them.
+LIMITS, OWN_LIMITS, AMOUNTS = range(1, 4)
+PART = re.compile(r"^# Part (\d): ", re.MULTILINE)
+ROW = re.compile(r"\| [^|]+<!-- (\w+) --> \| ([\d.]+) \| [^|]+ \| ([^|]+) \|")
+ID = re.compile(r"\b[A-Z]+-\d+\b")
+SECONDS = {
+    Language.EN: re.compile(r"\b(\d+(?:\.\d+)?) s\b"),
+    Language.ZH: re.compile(r"(\d+(?:\.\d+)?) 秒"),
+}
 
-def written(folder: Path, *blocks: str, name: str = "3-database.md") -> Path:
-    """A folder with one document."""
-    (folder / name).write_text("# 3 Database\n\n" + "".join(blocks), "utf-8")
-    return folder
+# What the suite can observe of a target that is given by these options, and of its worker.
+ON_A_TESTBED = frozenset({"http", "postgres", "redis", "upstream", "worker"})
+OBSERVABLE = {
+    ("--target-app",): frozenset(Channel),
+    ("--target-command",): frozenset(Channel) - {"source"},
+    ("--target-image",): frozenset(Channel) - {"source"},
+    ("--target-url",): frozenset({"http", "worker"}),
+    ("--target-url", "--testbed"): ON_A_TESTBED,
+    ("--target-url", "--testbed", "--restart-command"): ON_A_TESTBED | {"process"},
+    ("--target-url", "--testbed", "--container"): ON_A_TESTBED | {"process"},
+}
+# These need the output or the exit status of the process, which only its parent has.
+HIDDEN_BY_A_RESTART_COMMAND = {"LIFE-1", "LIFE-2", "LIFE-3", "LIFE-5"}
+FORM = re.compile(r"\| [^|]+ \| ([^|]*--target-[^|]+) \| ([^|]+) \| ([^|]+) \| ([^|]+) \|")
 
 
-def probed() -> list[str]:
+def write_document(place: Path, *blocks: str, name: str = "3-database.md") -> Path:
+    """Write one document into a folder, and return the folder."""
+    (place / name).write_text("# 3 Database\n\n" + "".join(blocks), "utf-8")
+    return place
+
+
+def read_readme(language: Language) -> str:
+    """The text of the specification's README in a language."""
+    return (folder(language) / "README.md").read_text("utf-8")
+
+
+def constants_by_part() -> dict[int, dict[str, float]]:
+    """The constants of core/timeouts.py with their values, by the part of the file they are in."""
+    source = Path(timeouts.__file__).read_text("utf-8")
+    texts = PART.split(source)[1:]
+    parts = zip(map(int, texts[::2]), texts[1::2], strict=True)
+    return {
+        number: {
+            name: getattr(timeouts, name)
+            for name in re.findall(r"^([A-Z_]+) = ", text, re.MULTILINE)
+        }
+        for number, text in parts
+    }
+
+
+def rows_of_limits(language: Language) -> Iterator[tuple[str, float, set[str]]]:
+    """The constant, the number and the requirements' ids in each row of the two tables."""
+    for constant, number, requirements in ROW.findall(read_readme(language)):
+        yield constant, float(number), set(ID.findall(requirements))
+
+
+def find_probed_requirements() -> list[str]:
     """The requirement of every probe, in the order of the files."""
     found: list[str] = []
     for path in sorted((PROJECT / "conformance" / "probes").glob("test_*.py")):
@@ -60,7 +117,7 @@ def test_every_requirement_of_the_documents_is_read() -> None:
 
 
 def test_a_requirement_is_read_whole(tmp_path: Path) -> None:
-    requirement = read(written(tmp_path, BLOCK.format(id="DB-2", facts=FACTS)))["DB-2"]
+    requirement = read(write_document(tmp_path, BLOCK.format(id="DB-2", facts=FACTS)))["DB-2"]
     assert (requirement.sentence, requirement.level, requirement.source) == (
         "A sentence",
         Level.MUST,
@@ -110,22 +167,24 @@ def test_a_wrong_document_is_an_error_that_names_file_and_line(
     tmp_path: Path, blocks: list[str], message: str
 ) -> None:
     with pytest.raises(CatalogueError) as caught:
-        read(written(tmp_path, *blocks))
+        read(write_document(tmp_path, *blocks))
     assert str(caught.value).startswith(message)
 
 
 def test_every_requirement_is_probed_and_every_probe_has_one() -> None:
-    assert set(probed()) == set(catalogue())
+    assert set(find_probed_requirements()) == set(catalogue())
 
 
 def test_a_probe_stands_in_the_file_of_its_section() -> None:
     for path in (PROJECT / "conformance" / "probes").glob("test_*.py"):
         section = int(path.name.split("_")[1])
-        ids = [name for name in probed() if f'"{name}"' in path.read_text("utf-8")]
+        ids = [
+            name for name in find_probed_requirements() if f'"{name}"' in path.read_text("utf-8")
+        ]
         assert {catalogue()[name].section for name in ids} <= {section}
 
 
-def test_every_should_says_how_to_mend_it_and_no_other_does() -> None:
+def test_every_should_says_how_to_fix_it_and_no_other_does() -> None:
     assert {name for name, requirement in catalogue().items() if requirement.mend} == {
         name for name, requirement in catalogue().items() if requirement.level is Level.SHOULD
     }
@@ -135,10 +194,6 @@ def test_every_check_of_schemathesis_is_on_or_off_by_name() -> None:
     load_all_checks()
     assert sorted(CHECKS.get_all_names()) == sorted([*schema_cases.JUDGED_BY, *schema_cases.OFF])
     assert set(schema_cases.JUDGED_BY.values()) <= set(catalogue())
-
-
-def test_every_channel_can_be_had() -> None:
-    assert set(REMEDIES) == set(CHANNELS) - {"http"}
 
 
 def test_the_wire_contract_is_valid_openapi_and_has_every_endpoint() -> None:
@@ -153,3 +208,91 @@ def test_the_wire_contract_is_valid_openapi_and_has_every_endpoint() -> None:
         "/external-data",
         "/process-data/",
     }
+
+
+def test_the_parts_of_the_timeouts_have_every_constant() -> None:
+    parts = constants_by_part()
+    assert list(parts) == [LIMITS, OWN_LIMITS, AMOUNTS]
+    named = [name for part in parts.values() for name in part]
+    assert sorted(named) == sorted(name for name in vars(timeouts) if name.isupper())
+
+
+@pytest.mark.parametrize("language", Language)
+def test_the_tables_have_every_limit_that_can_fail_a_service_and_every_amount(
+    language: Language,
+) -> None:
+    parts = constants_by_part()
+    rows = list(rows_of_limits(language))
+    assert [constant for constant, _, _ in rows if constant in parts[OWN_LIMITS]] == []
+    assert len(rows) == len({constant for constant, _, _ in rows})
+    assert {constant: number for constant, number, _ in rows} == parts[LIMITS] | parts[AMOUNTS]
+
+
+@pytest.mark.parametrize("language", Language)
+def test_the_rows_of_the_tables_name_requirements(language: Language) -> None:
+    rows = list(rows_of_limits(language))
+    assert {name for _, _, names in rows for name in names} <= set(catalogue())
+    assert rows == list(rows_of_limits(Language.EN))
+
+
+@pytest.mark.parametrize("language", Language)
+def test_a_time_in_a_requirement_is_a_limit_that_the_table_gives_it(language: Language) -> None:
+    rows = list(rows_of_limits(language))
+    times = {
+        name: {float(time) for time in SECONDS[language].findall(requirement.text)}
+        for name, requirement in catalogue(language).items()
+    }
+    assert sum(map(bool, times.values())) >= 10
+    limits = {name: {number for _, number, names in rows if name in names} for name in catalogue()}
+    assert {name: times[name] - limits[name] for name in times if times[name] - limits[name]} == {}
+
+
+@pytest.mark.parametrize(
+    ("constant", "names"),
+    [
+        ("ROUNDS_TO_RECOVER", ["DB-12"]),
+        ("ROUNDS_TO_REST", ["DB-11"]),
+        ("FAILED_CALLS", ["UP-4"]),
+        ("EXAMPLES_OF_AN_OPERATION", ["HTTP-2", "HTTP-3"]),
+    ],
+)
+def test_an_amount_in_a_requirement_is_the_constant(constant: str, names: list[str]) -> None:
+    number = str(getattr(timeouts, constant))
+    for name in names:
+        assert re.search(rf"\b{number}\b", catalogue()[name].text)
+
+
+def count_judged(level: Level, options: tuple[str, ...]) -> tuple[int, int]:
+    """How many requirements of a level can be judged and how many apply, for a form of target."""
+    observable = OBSERVABLE[options]
+    applicable = [
+        requirement
+        for requirement in catalogue().values()
+        if requirement.level is level
+        and ("source" in observable or "source" not in requirement.channels)
+    ]
+    hidden = HIDDEN_BY_A_RESTART_COMMAND if "--restart-command" in options else set()
+    judged = [
+        requirement
+        for requirement in applicable
+        if observable.issuperset(requirement.channels) and requirement.id not in hidden
+    ]
+    return len(judged), len(applicable)
+
+
+@pytest.mark.parametrize("language", Language)
+def test_the_table_of_claims_follows_from_the_channels(language: Language) -> None:
+    rows = {
+        tuple(re.findall(r"`(--[\w-]+)`", options)): (musts, shoulds, claim.strip("`"))
+        for options, musts, shoulds, claim in FORM.findall(read_readme(language))
+    }
+    assert list(rows) == list(OBSERVABLE)
+    for options, (*counts, claim) in rows.items():
+        musts, shoulds = (count_judged(level, options) for level in (Level.MUST, Level.SHOULD))
+        assert [re.findall(r"\d+", count) for count in counts] == [
+            list(map(str, musts)),
+            list(map(str, shoulds)),
+        ]
+        core, robust = (judged == applicable for judged, applicable in (musts, shoulds))
+        none = {Language.EN: "none", Language.ZH: "无"}[language]
+        assert claim == ("robust" if core and robust else "core" if core else none)

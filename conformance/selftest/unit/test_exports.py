@@ -15,22 +15,29 @@ import resvg_py
 import xmlschema
 
 from conformance.cli import main as cli
-from conformance.config.known_failures import Known
 from conformance.config.options import PROJECT
 from conformance.core.errors import WrongUsage
-from conformance.judging.verdict import Status, with_known
-from conformance.report import badge, ctrf, data, junit, markdown, record_reader, text, views
-from conformance.report.record_reader import Report
-from conformance.report.terminal import page
+from conformance.judging.known_failures import mark_known_failures
+from conformance.judging.result import KnownFailure, RunResult
+from conformance.judging.verdict import Status
+from conformance.report import badge, ctrf, views
+from conformance.report.badge import render_badge
+from conformance.report.ctrf import render_ctrf
+from conformance.report.data import render_json
+from conformance.report.junit import render_junit
+from conformance.report.markdown import render_markdown
+from conformance.report.record_reader import read_record
+from conformance.report.terminal import summarize_run
+from conformance.report.text import render_text
 from conformance.report.translations import ZH
 from conformance.selftest.support.records import (
     BROKEN,
     FOUND,
     UNSEEN,
-    summary,
-    verdicts,
-    written,
-    wrong,
+    make_finding,
+    make_results,
+    make_run,
+    write_run,
 )
 from conformance.spec.catalogue import Language, Level, catalogue
 
@@ -43,23 +50,23 @@ OTHERS = Path(__file__).parents[1] / "schemas"
 
 
 def test_the_page_of_a_record_is_that_of_its_run(place: Path) -> None:
-    run = summary(verdicts(FOUND | {"DB-9": (Status.ERROR, BROKEN)}))
+    run = make_run(make_results(FOUND | {"DB-9": (Status.ERROR, BROKEN)}))
     assert (
-        text.render([written(place / "r.jsonl", run)], EN)
-        == "\n".join(line.text for line in page(run)) + "\n"
+        render_text([write_run(place / "r.jsonl", run)], EN)
+        == "\n".join(line.text for line in summarize_run(run)) + "\n"
     )
 
 
-def test_the_page_of_a_killed_run_says_so(killed: Report) -> None:
-    assert text.render([killed], EN).splitlines()[-1] == (
+def test_the_page_of_a_killed_run_says_so(killed: RunResult) -> None:
+    assert render_text([killed], EN).splitlines()[-1] == (
         "no claim: the record is incomplete, for the run did not come to its end (90 of 90 requirements were not judged)"
     )
 
 
-def test_several_pages_begin_with_what_differs(mixed: Report, correct: Report) -> None:
-    head = text.render([mixed, correct], EN).split("\n\n")[:2]
+def test_several_pages_begin_with_what_differs(mixed: RunResult, correct: RunResult) -> None:
+    head = render_text([mixed, correct], EN).split("\n\n")[:2]
     assert head[0] == "1  shop.main:app: no claim\n2  shop.main:app: robust"
-    fingerprint = wrong("404").fingerprint
+    fingerprint = make_finding("404").fingerprint
     assert [line.split() for line in head[1].splitlines()][:2] == [
         ["1", "2"],
         ["DB-2", "FAIL", fingerprint, "PASS"],
@@ -74,9 +81,9 @@ def test_several_pages_begin_with_what_differs(mixed: Report, correct: Report) -
 
 @pytest.mark.parametrize("language", Language)
 def test_no_control_character_of_a_target_reaches_a_terminal(
-    nasty: Report, language: Language
+    nasty: RunResult, language: Language
 ) -> None:
-    shown = text.render([nasty, nasty], language)
+    shown = render_text([nasty, nasty], language)
     assert all(letter.isprintable() or letter == "\n" for letter in shown)
     assert shown.encode("utf-8")
 
@@ -110,9 +117,9 @@ def test_our_schemas_are_schemas_of_closed_objects(name: str) -> None:
 
 @pytest.mark.parametrize("language", Language)
 def test_json_is_as_its_schema_says(
-    mixed: Report, correct: Report, killed: Report, nasty: Report, language: Language
+    mixed: RunResult, correct: RunResult, killed: RunResult, nasty: RunResult, language: Language
 ) -> None:
-    document = json.loads(data.render([mixed, correct, killed, nasty], language))
+    document = json.loads(render_json([mixed, correct, killed, nasty], language))
     validator("report.schema.json").validate(document)
     one, two, three, _ = document["records"]
     assert [each["claim"] for each in document["records"]] == [None, "robust", None, None]
@@ -127,6 +134,7 @@ def test_json_is_as_its_schema_says(
         "INCONCLUSIVE": 2,
         "ERROR": 0,
         "OBSERVED": 5,
+        "NOT_APPLICABLE": 0,
         "NOT_JUDGED": 0,
     }
     assert two["sections"][2]["counts"]["PASS"] == 17
@@ -137,7 +145,7 @@ def test_json_is_as_its_schema_says(
         0.25,
         [1.0, 1.25],
     )
-    assert failed["finding"]["fingerprint"] == wrong("404").fingerprint
+    assert failed["finding"]["fingerprint"] == make_finding("404").fingerprint
     assert failed["finding"]["evidence"] == [
         {"kind": "row", "number": 1, "summary": "GET /items/1 → 404 (exchange 1) (row check 1)"}
     ]
@@ -146,9 +154,9 @@ def test_json_is_as_its_schema_says(
 # JUnit
 
 
-def cases(report: Report) -> dict[str, ElementTree.Element]:
+def cases(report: RunResult) -> dict[str, ElementTree.Element]:
     """The cases of a record by the ids that their names begin with; the document is valid by Jenkins's schema."""
-    shown = junit.render([report], EN)
+    shown = render_junit([report], EN)
     xmlschema.XMLSchema(OTHERS / "junit-10.xsd").validate(shown)
     root = ElementTree.fromstring(shown)  # noqa: S314 - our own
     for each in (root, *root.iter("testsuite")):
@@ -160,11 +168,11 @@ def cases(report: Report) -> dict[str, ElementTree.Element]:
     return {case.attrib["name"].split()[0]: case for case in root.iter("testcase")}
 
 
-def outcomes(report: Report) -> dict[str, str]:
+def outcomes(report: RunResult) -> dict[str, str]:
     return {name: child.tag for name, case in cases(report).items() for child in case}
 
 
-def test_junit_has_a_case_for_each_requirement_named_as_the_run_names_it(mixed: Report) -> None:
+def test_junit_has_a_case_for_each_requirement_named_as_the_run_names_it(mixed: RunResult) -> None:
     found = cases(mixed)
     assert set(found) == set(catalogue())
     assert found["DB-2"].attrib == {
@@ -175,10 +183,10 @@ def test_junit_has_a_case_for_each_requirement_named_as_the_run_names_it(mixed: 
     failure = found["DB-2"].find("failure")
     assert failure is not None
     assert failure.attrib == {"type": "FAIL", "message": "404"}
-    assert "\nreproduce pytest --only DB-2 --seed 7\n" in str(failure.text)
+    assert "\nreproduce     pytest --only DB-2 --seed 7\n" in str(failure.text)
 
 
-def test_junit_of_what_is_no_pass(mixed: Report, killed: Report) -> None:
+def test_junit_of_what_is_no_pass(mixed: RunResult, killed: RunResult) -> None:
     observed = {name: "system-out" for name, each in catalogue().items() if each.level is Level.MAY}
     assert outcomes(mixed) == observed | {
         "DB-2": "failure",
@@ -190,20 +198,20 @@ def test_junit_of_what_is_no_pass(mixed: Report, killed: Report) -> None:
 
 
 def test_junit_skips_what_a_run_that_passed_could_not_judge(place: Path) -> None:
-    run = summary(verdicts({"TASK-5": (Status.INCONCLUSIVE, UNSEEN)}), allow_inconclusive=True)
-    assert outcomes(written(place / "r.jsonl", run))["TASK-5"] == "skipped"
+    run = make_run(make_results({"TASK-5": (Status.INCONCLUSIVE, UNSEEN)}), allow_inconclusive=True)
+    assert outcomes(write_run(place / "r.jsonl", run))["TASK-5"] == "skipped"
 
 
-def test_hostile_text_breaks_no_xml(nasty: Report) -> None:
+def test_hostile_text_breaks_no_xml(nasty: RunResult) -> None:
     assert "@octocat <img src=x onerror=alert(1)>" in str(cases(nasty)["DB-2"][0].text)
 
 
 # CTRF
 
 
-def by_id(report: Report) -> dict[str, dict[str, Any]]:
+def by_id(report: RunResult) -> dict[str, dict[str, Any]]:
     """The tests of a record by id; the document is valid by CTRF's own schema."""
-    document = json.loads(ctrf.render([report], EN))
+    document = json.loads(render_ctrf([report], EN))
     jsonschema.Draft7Validator(
         json.loads((OTHERS / "ctrf-schema-0.0.json").read_text("utf-8")),
         format_checker=jsonschema.FormatChecker(),
@@ -215,7 +223,7 @@ def by_id(report: Report) -> dict[str, dict[str, Any]]:
     return {test["testId"]: test for test in found}
 
 
-def test_ctrf_labels_each_test_with_its_requirement(mixed: Report, nasty: Report) -> None:
+def test_ctrf_labels_each_test_with_its_requirement(mixed: RunResult, nasty: RunResult) -> None:
     found = by_id(mixed)
     assert set(found) == set(catalogue())
     test = found["DB-2"]
@@ -224,7 +232,7 @@ def test_ctrf_labels_each_test_with_its_requirement(mixed: Report, nasty: Report
         "level": "MUST",
         "section": 3,
         "source": catalogue()["DB-2"].source,
-        "fingerprint": wrong("404").fingerprint,
+        "fingerprint": make_finding("404").fingerprint,
     }
     assert (test["tags"], test["suite"], test["duration"]) == (
         ["DB-2", "MUST"],
@@ -236,7 +244,7 @@ def test_ctrf_labels_each_test_with_its_requirement(mixed: Report, nasty: Report
     assert by_id(nasty)["DB-4"]["status"] == "failed"
 
 
-def test_ctrf_calls_nothing_passed_that_was_not_judged(mixed: Report, killed: Report) -> None:
+def test_ctrf_calls_nothing_passed_that_was_not_judged(mixed: RunResult, killed: RunResult) -> None:
     found = by_id(mixed)
     assert {found[name]["status"] for name in ("TASK-5", "TASK-6")} == {"other"}
     assert {test["status"] for test in by_id(killed).values()} == {"other"}
@@ -259,8 +267,8 @@ def test_ctrf_calls_nothing_passed_that_was_not_judged(mixed: Report, killed: Re
 def test_the_badge_says_the_claim(
     place: Path, found: dict[str, Any], ended: bool, says: str, language: Language
 ) -> None:
-    report = written(place / "r.jsonl", summary(verdicts(found)), killed=not ended)
-    image = badge.render([report], language)
+    report = write_run(place / "r.jsonl", make_run(make_results(found)), killed=not ended)
+    image = render_badge([report], language)
     root = ElementTree.fromstring(image)  # noqa: S314 - our own
     words = [each if language is EN else ZH[each] for each in ("conformance", says)]
     assert (root.attrib["role"], root.attrib["aria-label"]) == ("img", ": ".join(words))
@@ -291,19 +299,19 @@ def test_white_on_each_colour_of_the_badge_is_easy_to_read(colour: str) -> None:
 
 
 def test_the_command_shows_the_page_where_nothing_else_is_asked_for(
-    correct: Report, capsys: pytest.CaptureFixture[str]
+    correct: RunResult, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["report", str(correct.path)]) == 0
-    assert capsys.readouterr().out == text.render([correct], EN)
+    assert capsys.readouterr().out == render_text([correct], EN)
 
 
 def test_the_command_writes_every_form_that_it_lists(
-    nasty: Report, place: Path, capsys: pytest.CaptureFixture[str]
+    nasty: RunResult, place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
         cli.main(["report", "--help"])
     listed = capsys.readouterr().out
-    for form in views.FORMS:
+    for form in views.FORMATS:
         assert f"--{form} FILE" in listed
         assert (
             cli.main(["report", str(nasty.path), f"--{form}", str(place / form), "--lang", "zh"])
@@ -315,7 +323,7 @@ def test_the_command_writes_every_form_that_it_lists(
 
 @pytest.mark.parametrize("form", ["junit", "ctrf", "badge"])
 def test_a_form_of_one_record_refuses_two(
-    correct: Report, form: str, capsys: pytest.CaptureFixture[str]
+    correct: RunResult, form: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["report", str(correct.path), str(correct.path), f"--{form}", "-"]) == 4
     assert (
@@ -326,23 +334,24 @@ def test_a_form_of_one_record_refuses_two(
 @pytest.mark.parametrize(
     ("kind", "change", "why"),
     [
-        ("footer", {"claim": "perfect"}, "no run claims 'perfect'"),
+        ("footer", {"claim": "perfect"}, "a claim must be core, robust or null, not 'perfect'"),
         ("footer", {"exit_status": 9}, "9 is not a valid Exit"),
-        ("footer", {"seconds": float("nan")}, "nan is no time"),
-        ("verdict", {"seconds": float("inf")}, "inf is no time"),
+        ("footer", {"seconds": float("nan")}, "nan is not a number of seconds"),
+        ("verdict", {"seconds": float("inf")}, "inf is not a number of seconds"),
         ("header", {"level": "COULD"}, "'COULD' is not a valid Level"),
         ("header", {"began": "yesterday"}, "Invalid isoformat string: 'yesterday'"),
     ],
 )
 def test_a_record_that_no_run_writes_is_refused(
-    correct: Report, kind: str, change: dict[str, Any], why: str
+    correct: RunResult, kind: str, change: dict[str, Any], why: str
 ) -> None:
+    assert correct.path
     lines = [json.loads(line) for line in correct.path.read_text("utf-8").splitlines()]
     changed = [line | change if line["type"] == kind else line for line in lines]
     correct.path.write_text("".join(json.dumps(line) + "\n" for line in changed), "utf-8")
     with pytest.raises(WrongUsage) as raised:
-        record_reader.read(correct.path)
-    assert str(raised.value).endswith(f"{correct.path} is none: {why}")
+        read_record(correct.path)
+    assert str(raised.value).endswith(f"{correct.path} is not one: {why}")
 
 
 # Words
@@ -353,7 +362,9 @@ def test_everything_that_reports_say_is_said_in_chinese() -> None:
         node.args[0]
         for path in OURS.glob("*.py")
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "said"
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "translate"
     ]
     texts = {argument.value for argument in called if isinstance(argument, ast.Constant)}
     assert len(texts) > 30
@@ -361,16 +372,16 @@ def test_everything_that_reports_say_is_said_in_chinese() -> None:
 
 
 def test_a_known_failure_is_told_as_one_in_every_form(place: Path) -> None:
-    known = with_known(
-        verdicts({"DB-2": FOUND["DB-2"]}),
-        [Known("DB-2", "issue <112>", date(2027, 3, 1))],
+    known = mark_known_failures(
+        make_results({"DB-2": FOUND["DB-2"]}),
+        [KnownFailure("DB-2", "issue <112>", date(2027, 3, 1))],
         date(2026, 11, 24),
     )
-    report = written(place / "known.jsonl", summary(known))
-    document = json.loads(data.render([report], EN))
+    report = write_run(place / "known.jsonl", make_run(known))
+    document = json.loads(render_json([report], EN))
     validator("report.schema.json").validate(document)
     (record,) = document["records"]
-    assert (record["claim"], record["claim_but_for_exceptions"], record["exceptions"]) == (
+    assert (record["claim"], record["claim_with_exceptions"], record["exceptions"]) == (
         None,
         "robust",
         ["DB-2"],
@@ -383,7 +394,7 @@ def test_a_known_failure_is_told_as_one_in_every_form(place: Path) -> None:
     )
     (test,) = [
         each
-        for each in json.loads(ctrf.render([report], EN))["results"]["tests"]
+        for each in json.loads(render_ctrf([report], EN))["results"]["tests"]
         if each["status"] == "skipped"
     ]
     assert (test["testId"], test["rawStatus"], test["message"]) == (
@@ -391,8 +402,8 @@ def test_a_known_failure_is_told_as_one_in_every_form(place: Path) -> None:
         "FAIL",
         "known: issue <112>",
     )
-    (skipped,) = ElementTree.fromstring(junit.render([report], EN)).iter("skipped")  # noqa: S314 - our own
+    (skipped,) = ElementTree.fromstring(render_junit([report], EN)).iter("skipped")  # noqa: S314 - our own
     assert skipped.attrib["message"] == "known: issue <112>"
-    assert "### FAIL (known) (1)" in markdown.render([report], EN)
-    assert "FAIL (known)" in text.render([report], EN)
-    assert "known       issue <112> (until 2027-03-01)" in text.render([report], EN)
+    assert "### FAIL (known) (1)" in render_markdown([report], EN)
+    assert "FAIL (known)" in render_text([report], EN)
+    assert "known         issue <112> (until 2027-03-01)" in render_text([report], EN)

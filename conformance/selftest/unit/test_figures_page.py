@@ -8,7 +8,7 @@ import pytest
 
 from conformance.selftest.conforming_services.table import CONFORMING_SERVICES
 from conformance.selftest.evaluation import figures_page
-from conformance.selftest.evaluation.figures_page import BEGIN, END, PAGE, READMES
+from conformance.selftest.evaluation.figures_page import BEGIN, END, GUIDES, PAGE
 from conformance.selftest.evaluation.kill_matrix import choose_requirements
 from conformance.selftest.faulty_services.table import FaultyService, load_faulty_services
 from conformance.spec.catalogue import Language
@@ -46,7 +46,8 @@ MADE_UP: dict[str, Any] = {
     },
     "conforming": {
         "rows": [
-            make_row(each.name, each.fails, each.inconclusive) for each in CONFORMING_SERVICES
+            make_row(each.name, each.fails, {*each.inconclusive, *each.not_applicable})
+            for each in CONFORMING_SERVICES
         ],
         **MADE_FROM,
     },
@@ -72,8 +73,8 @@ def test_all_figures_are_as_they_should_be() -> None:
 def test_the_pages_are_rendered_from_the_figures() -> None:
     figures = figures_page.read_figures()
     assert PAGE.read_text("utf-8") == figures_page.render_page(figures)
-    for language, readme in READMES.items():
-        assert readme.read_text("utf-8").partition(BEGIN)[2].partition(END)[
+    for language, guide in GUIDES.items():
+        assert guide.read_text("utf-8").partition(BEGIN)[2].partition(END)[
             0
         ] == figures_page.render_summary(figures, language)
 

@@ -23,13 +23,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "spec": SPEC,
     "reference_impl": {"reference_impl"},
     "conformance/core": SPEC | LEAVES,
-    "conformance/config": SPEC | LEAVES | {"conformance.config"},
+    "conformance/config": SPEC | LEAVES | {"conformance.config", "conformance.judging"},
     "conformance/core/timeouts.py": set(),
     "conformance/testbed": TESTBED | {"conformance.pytest_plugin.interrupts"},
     "conformance/client": SPEC | LEAVES | {"conformance.client"},
     "conformance/target/external.py": TESTBED,
-    "conformance/judging": SPEC | LEAVES | {"conformance.judging"},
-    "conformance/report": SPEC | LEAVES | {"conformance.judging", "conformance.report"},
+    "conformance/judging": SPEC | {"conformance.core", "conformance.judging"},
+    "conformance/report": SPEC | {"conformance.core", "conformance.judging", "conformance.report"},
 }
 
 
@@ -71,12 +71,54 @@ def test_only_the_root_conftest_loads_the_plugin() -> None:
     assert "conformance.pytest_plugin.plugin" in (PROJECT / "conftest.py").read_text("utf-8")
 
 
-def test_what_parses_source_when_imported_is_imported_before_any_thread_begins() -> None:
-    code = "import sys, conformance.pytest_plugin.plugin; print({'httpcore', 'anyio'} <= set(sys.modules))"
+def run_python(code: str) -> str:
+    """What a fresh interpreter prints."""
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=PROJECT, check=True
     )
-    assert done.stdout == "True\n"
+    return done.stdout
+
+
+def test_what_parses_source_when_imported_is_imported_before_any_thread_begins() -> None:
+    code = (
+        "import sys, threading, pytest\n"
+        "from conformance.core import preload\n"
+        "settle = preload.settle_imports\n"
+        "def look():\n"
+        "    settle()\n"
+        "    print(threading.active_count(), {'httpcore', 'anyio'} <= set(sys.modules))\n"
+        "    sys.exit(0)\n"
+        "preload.settle_imports = look\n"
+        "pytest.main(['-s'])\n"
+    )
+    assert run_python(code) == "1 True\n"
+
+
+def test_the_client_changes_no_imports_of_its_process() -> None:
+    code = "import sys, conformance.client.http; print('sniffio' in sys.modules)"
+    assert run_python(code) == "False\n"
+
+
+def test_a_module_that_is_not_installed_is_not_searched_for_again() -> None:
+    code = (
+        "import sys\n"
+        "from conformance.core import preload\n"
+        "preload.find_spec = lambda name: None\n"
+        "preload.settle_imports()\n"
+        "print(sys.modules['sniffio'])\n"
+    )
+    assert run_python(code) == "None\n"
+
+
+def test_a_module_that_is_installed_can_still_be_imported() -> None:
+    code = (
+        "import sys\n"
+        "from conformance.core import preload\n"
+        "preload.find_spec = lambda name: object()\n"
+        "preload.settle_imports()\n"
+        "print('sniffio' in sys.modules)\n"
+    )
+    assert run_python(code) == "False\n"
 
 
 def test_the_reference_is_launched_and_never_imported() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from conformance.selftest.conforming_services.table import CONFORMING_SERVICES, ConformingService
 from conformance.selftest.evaluation import conforming, evaluate, figures_page, kill_matrix, slots
-from conformance.selftest.evaluation.slots import RunResult
+from conformance.selftest.evaluation.slots import SlotResult
 from conformance.selftest.faulty_services.table import FaultyService, load_faulty_services
 from conformance.spec.catalogue import catalogue
 
@@ -29,13 +29,13 @@ EXACT = {"DB-2": "FAIL", "DB-4": "FAIL", "UP-1": "INCONCLUSIVE"}
 
 def make_result(
     changes: dict[str, str], got: str = "404 of GET /items/1", *, whole: bool = False
-) -> RunResult:
+) -> SlotResult:
     """Make the result of an exact row, with these changes."""
     statuses = (
         dict.fromkeys(kill_matrix.choose_requirements(ROW, whole=whole), "PASS") | EXACT | changes
     )
     finding = {"expected": "200", "got": got}
-    return RunResult(
+    return SlotResult(
         {name: {"status": status, "finding": finding} for name, status in statuses.items()}, 1.0, ""
     )
 
@@ -73,7 +73,7 @@ def test_a_failure_for_another_reason_is_inexact() -> None:
 
 
 def test_a_run_that_did_not_judge_everything_is_inexact() -> None:
-    (sentence,) = kill_matrix.find_differences(ROW, RunResult({}, 0.0, "Traceback"), whole=False)
+    (sentence,) = kill_matrix.find_differences(ROW, SlotResult({}, 0.0, "Traceback"), whole=False)
     assert sentence == "not every requirement was judged:\nTraceback"
 
 
@@ -162,16 +162,16 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     @contextmanager
     def run(
-        _: int, works: Sequence[Callable[[Any], RunResult]]
-    ) -> Iterator[list[Future[RunResult]]]:
-        futures = [Future[RunResult]() for _ in works]
+        _: int, works: Sequence[Callable[[Any], SlotResult]]
+    ) -> Iterator[list[Future[SlotResult]]]:
+        futures = [Future[SlotResult]() for _ in works]
         for work, future in zip(works, futures, strict=True):
             future.set_result(work(None))
         yield futures
 
-    def judge(target: FaultyService | ConformingService, _: Any, **_how: bool) -> RunResult:
+    def judge(target: FaultyService | ConformingService, _: Any, **_how: bool) -> SlotResult:
         names.append(target.name)
-        return RunResult({}, 2.0, "")
+        return SlotResult({}, 2.0, "")
 
     monkeypatch.setattr(slots, "run_in_slots", run)
     monkeypatch.setattr(kill_matrix, "judge_faulty_service", judge)

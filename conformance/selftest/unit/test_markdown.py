@@ -10,20 +10,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from conformance.judging.result import RunResult
 from conformance.judging.verdict import Status
-from conformance.report import markdown
-from conformance.report.markup import block, cell, code, shown
-from conformance.report.record_reader import Report
-from conformance.report.terminal import page
-from conformance.selftest.support.records import FOUND, summary, verdicts, written, wrong
+from conformance.report.markdown import render_markdown
+from conformance.report.markup import quote_block, quote_cell, quote_code, quote_inline
+from conformance.report.terminal import summarize_run
+from conformance.selftest.support.records import (
+    FOUND,
+    make_finding,
+    make_results,
+    make_run,
+    write_run,
+)
 from conformance.spec.catalogue import Language, catalogue
 
 EN = Language.EN
 ALL = {
-    name: (Status.FAIL, wrong(f"{name}: " + "x" * 10**5, *["y" * 5_000] * 50))
+    name: (Status.FAIL, make_finding(f"{name}: " + "x" * 10**5, *["y" * 5_000] * 50))
     for name in catalogue()
 }
-MANY = {name: (Status.FAIL, wrong("x" * 700)) for name in catalogue()}
+MANY = {name: (Status.FAIL, make_finding("x" * 700)) for name in catalogue()}
 MARKS = st.sampled_from(
     [
         *"`|\\<>&*_[]()!#~-+=\n a1.;",
@@ -72,8 +78,8 @@ def rendered(source: str) -> Shown:
     return Shown(MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(source))
 
 
-def test_markdown_begins_with_the_claim_and_counts_the_verdicts(mixed: Report) -> None:
-    shown = markdown.render([mixed], EN)
+def test_markdown_begins_with_the_claim_and_counts_the_verdicts(mixed: RunResult) -> None:
+    shown = render_markdown([mixed], EN)
     assert shown.startswith(
         "## Conformance: no claim\n\n`shop.main:app`: core is not established: of 43 MUST 1 (DB-2) failed"
     )
@@ -83,63 +89,63 @@ def test_markdown_begins_with_the_claim_and_counts_the_verdicts(mixed: Report) -
     assert "- pass --worker-app MODULE:ATTR: TASK-5, TASK-6\n" in shown.replace("`", "")
 
 
-def test_markdown_of_a_failure_reads_as_the_page_does(mixed: Report) -> None:
-    shown = markdown.render([mixed], EN)
-    failure = page(summary(verdicts(FOUND)))
+def test_markdown_of_a_failure_reads_as_the_page_does(mixed: RunResult) -> None:
+    shown = render_markdown([mixed], EN)
+    failure = summarize_run(make_run(make_results(FOUND)))
     lines = [line.text for line in failure]
-    start = lines.index("expected    200")
+    start = lines.index("expected      200")
     assert "\n".join(lines[start : start + 3]) in shown
     assert "```sh\npytest --only DB-2 --seed 7\n```" in shown
-    assert f"**to mend it** {catalogue()['UP-5'].mend}" in shown
+    assert f"**how to fix** {catalogue()['UP-5'].mend}" in shown
 
 
 @pytest.mark.parametrize("found", [ALL, MANY])
 def test_markdown_fits_a_comment_and_says_what_it_leaves_out(
     place: Path, found: dict[str, Any]
 ) -> None:
-    report = written(
+    report = write_run(
         place / "all.jsonl",
-        summary(verdicts(found), target="t" * 5_000, services={"redis": "r" * 5_000}),
+        make_run(make_results(found), target="t" * 5_000, services={"redis": "r" * 5_000}),
     )
-    shown = markdown.render([report], EN)
+    shown = render_markdown([report], EN)
     assert len(shown) <= 65_536
     told = rendered(shown).tags["details"]
     assert told > 0
     assert (
-        f"\n{len(ALL) - told} more are left out here, for want of room; `conformance report {report.path}` shows them all.\n"
+        f"\n{len(ALL) - told} more are not shown here; `conformance report {report.path}` shows all of them.\n"
         in shown
     )
 
 
 @pytest.mark.parametrize("count", [2, 9, 200])
-def test_markdown_of_many_records_fits_a_comment(place: Path, mixed: Report, count: int) -> None:
-    report = written(place / "all.jsonl", summary(verdicts(ALL)))
-    shown = markdown.render([mixed, *[report] * (count - 1)], EN)
+def test_markdown_of_many_records_fits_a_comment(place: Path, mixed: RunResult, count: int) -> None:
+    report = write_run(place / "all.jsonl", make_run(make_results(ALL)))
+    shown = render_markdown([mixed, *[report] * (count - 1)], EN)
     assert len(shown) <= 65_536
     assert rendered(shown).tags["table"] >= 1
-    assert ("left out" in shown) is (count > 1)
+    assert ("not shown here" in shown) is (count > 1)
 
 
 def test_markdown_of_several_records_begins_with_what_differs(
-    mixed: Report, correct: Report
+    mixed: RunResult, correct: RunResult
 ) -> None:
-    shown = markdown.render([mixed, correct], EN)
+    shown = render_markdown([mixed, correct], EN)
     assert (
-        f"| what differs | 1 | 2 |\n| --- | --- | --- |\n| DB-2 | FAIL {wrong('404').fingerprint} | PASS |\n"
+        f"| what differs | 1 | 2 |\n| --- | --- | --- |\n| DB-2 | FAIL {make_finding('404').fingerprint} | PASS |\n"
         in shown
     )
-    assert "Every requirement has the same verdict in each." in markdown.render(
+    assert "Every requirement has the same verdict in each." in render_markdown(
         [correct, correct], EN
     )
 
 
 @pytest.mark.parametrize("language", Language)
 def test_hostile_text_breaks_out_of_nothing_in_markdown(
-    nasty: Report, correct: Report, language: Language
+    nasty: RunResult, correct: RunResult, language: Language
 ) -> None:
     for found in (
-        rendered(markdown.render([nasty], language)),
-        rendered(markdown.render([nasty, correct], language)),
+        rendered(render_markdown([nasty], language)),
+        rendered(render_markdown([nasty, correct], language)),
     ):
         expected = {
             "h2",
@@ -176,7 +182,8 @@ def test_hostile_text_breaks_out_of_nothing_in_markdown(
 @settings(max_examples=200, database=None, deadline=None, derandomize=True)
 @given(st.lists(MARKS, max_size=12).map("".join))
 def test_whatever_a_text_is_it_stays_where_it_is_put(text: str) -> None:
-    page = f"- **x** {shown(text)}: {code(text)}\n\n| h | i |\n| --- | --- |\n| {cell(text)} | j |\n\n{block(text, text)}\n"
+    page = f"- **x** {quote_inline(text)}: {quote_code(text)}\n\n| h | i |\n| --- | --- |\n"
+    page += f"| {quote_cell(text)} | j |\n\n{quote_block(text, text)}\n"
     found = rendered(page)
     assert set(found.tags) <= {
         "ul",

@@ -13,7 +13,7 @@ NOON = datetime(2026, 7, 1, 12, 0, 0, 1, tzinfo=UTC)
 
 @given(strategies.json_values)
 def test_every_json_value_equals_itself(value: Any) -> None:
-    assert model.difference(value, value) is None
+    assert model.find_difference(value, value) is None
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_every_json_value_equals_itself(value: Any) -> None:
     ],
 )
 def test_the_same_meaning_is_equal(expected: Any, got: Any) -> None:
-    assert model.difference(expected, got) is None
+    assert model.find_difference(expected, got) is None
 
 
 @pytest.mark.parametrize(
@@ -57,27 +57,29 @@ def test_the_same_meaning_is_equal(expected: Any, got: Any) -> None:
     ],
 )
 def test_another_meaning_is_told_where_it_begins(expected: Any, got: Any, where: str) -> None:
-    assert model.difference(expected, got) == where
+    assert model.find_difference(expected, got) == where
 
 
 @pytest.mark.parametrize(
     ("expected", "got"), [(10**400, 10**400 + 7), (10**400, 0.1), (0.1, 10**400)]
 )
 def test_integers_beyond_every_float_are_told_apart(expected: Any, got: Any) -> None:
-    assert model.difference(expected, got) is not None
+    assert model.find_difference(expected, got) is not None
 
 
 def test_an_instant_needs_an_offset_and_a_time() -> None:
-    assert model.instant("2026-07-01") is None
-    assert model.instant("2026-07-01T12:00:00+05:30") == datetime(
+    assert model.parse_instant("2026-07-01") is None
+    assert model.parse_instant("2026-07-01T12:00:00+05:30") == datetime(
         2026, 7, 1, 12, tzinfo=timezone(timedelta(hours=5, minutes=30))
     )
 
 
 def test_a_422_names_the_parameter_by_its_location() -> None:
-    assert model.names_item_id({"detail": [{"loc": ["query", "x"]}, {"loc": ["path", "item_id"]}]})
-    assert not model.names_item_id({"detail": "path item_id"})
-    assert not model.names_item_id([])
+    assert model.has_item_id_error(
+        {"detail": [{"loc": ["query", "x"]}, {"loc": ["path", "item_id"]}]}
+    )
+    assert not model.has_item_id_error({"detail": "path item_id"})
+    assert not model.has_item_id_error([])
 
 
 @pytest.mark.parametrize("text", ["+1", "01", "1.0", "1_0", " 1", "1e3", "-0", "\u0661"])

@@ -6,16 +6,16 @@ import pytest
 
 from conformance.judging.verdict import Exit
 from conformance.selftest.evaluation import mutants
-from conformance.selftest.evaluation.slots import RunResult
+from conformance.selftest.evaluation.slots import SlotResult
 from conformance.selftest.evaluation.survivors import FAILED, NOT_STARTED, SURVIVORS
 
 
-def make_result(status: int = 0, **statuses: str) -> RunResult:
+def make_result(status: int = 0, **statuses: str) -> SlotResult:
     """Make the result of a run with these verdicts."""
     verdicts: dict[str, dict[str, Any]] = {
         name.replace("_", "-"): {"status": verdict} for name, verdict in statuses.items()
     }
-    return RunResult(verdicts, 1.0, "", status)
+    return SlotResult(verdicts, 1.0, "", status)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def make_result(status: int = 0, **statuses: str) -> RunResult:
         (make_result(-9), FAILED),
     ],
 )
-def test_what_kills_a_mutant_is_told_apart(result: RunResult, killer: str | None) -> None:
+def test_what_kills_a_mutant_is_told_apart(result: SlotResult, killer: str | None) -> None:
     assert mutants.find_killer(result) == killer
 
 

@@ -9,7 +9,8 @@ from conformance.config.options import PROJECT, Options, read
 from conformance.core.errors import WrongUsage
 from conformance.core.evidence import Journal
 from conformance.spec.catalogue import Level, catalogue
-from conformance.target.server import Launch
+from conformance.target.capabilities import Capabilities
+from conformance.target.launch import Launch
 
 
 def options(folder: Path, only: tuple[str, ...] = (), **flags: Any) -> Options:
@@ -191,12 +192,14 @@ def test_what_is_started_has_the_environment_that_the_run_began_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SHOP", "1")
-    launch = Launch(options(tmp_path), {"PORT": "1"}, tmp_path, Journal(), lambda _: None)
+    chosen = options(tmp_path)
+    capabilities = Capabilities.of(chosen)
+    launch = Launch(chosen, capabilities, {"PORT": "1"}, tmp_path, Journal(), lambda _: None)
     monkeypatch.delenv(
         "SHOP"
     )  # as pytest does with its own at each probe, while copies of a target are started in threads
     monkeypatch.setenv("LATER", "1")
-    environment = launch.environment(HOST="h")
+    environment = launch.build_environment(HOST="h")
     assert (
         environment["SHOP"],
         environment["PORT"],

@@ -1,16 +1,20 @@
 """Verdicts, claims and exit statuses: functions of outcomes alone, that fail closed."""
 
+from dataclasses import replace
+
 import pytest
 
-from conformance.judging.claim import claim
-from conformance.judging.verdict import Exit, Finding, Outcome, Status, Verdict, exit_status, judge
-from conformance.spec.catalogue import Level, Requirement, catalogue
+from conformance.judging.claim import make_claim
+from conformance.judging.judge import Outcome, exit_status, judge_requirement
+from conformance.judging.result import Finding, RequirementResult
+from conformance.judging.verdict import Exit, Status
+from conformance.spec.catalogue import Channel, Level, Requirement, catalogue
 
 DB_2 = catalogue()["DB-2"]
 SHOULD = Requirement(
-    "DB-99", "s", Level.SHOULD, "§3", ("http",), "t", "w", "u", "m", "3-database.md", 1
+    "DB-99", "s", Level.SHOULD, "§3", (Channel.HTTP,), "t", "w", "u", "m", "3-database.md", 1
 )
-WRONG = Finding("200", "404")
+WRONG = Finding("200", "404", likely_cause="the branch for a missing row")
 
 
 def outcome(probe: str, status: Status, finding: Finding | None = None) -> Outcome:
@@ -32,7 +36,7 @@ def test_a_requirement_is_judged_by_the_worst_of_its_probes(
     statuses: list[Status], expected: Status
 ) -> None:
     outcomes = [outcome(str(number), status) for number, status in enumerate(statuses)]
-    assert judge(DB_2, ["0", "1"], outcomes).status is expected
+    assert judge_requirement(DB_2, ["0", "1"], outcomes).status is expected
 
 
 @pytest.mark.parametrize(
@@ -48,37 +52,56 @@ def test_a_requirement_is_judged_by_the_worst_of_its_probes(
     ],
 )
 def test_a_lost_probe_is_an_error(collected: list[str], outcomes: list[Outcome], got: str) -> None:
-    verdict = judge(DB_2, collected, outcomes)
+    verdict = judge_requirement(DB_2, collected, outcomes)
     assert (verdict.status, verdict.finding and verdict.finding.got) == (Status.ERROR, got)
 
 
 def test_a_violation_is_one_though_another_probe_never_ran() -> None:
-    assert judge(DB_2, ["a", "b"], [outcome("a", Status.FAIL)]).status is Status.FAIL
+    assert judge_requirement(DB_2, ["a", "b"], [outcome("a", Status.FAIL)]).status is Status.FAIL
 
 
 def test_a_teardown_that_breaks_after_a_pass_is_an_error() -> None:
     assert (
-        judge(DB_2, ["a"], [outcome("a", Status.PASS), outcome("a", Status.ERROR)]).status
+        judge_requirement(
+            DB_2, ["a"], [outcome("a", Status.PASS), outcome("a", Status.ERROR)]
+        ).status
         is Status.ERROR
     )
 
 
 def test_a_verdict_keeps_the_finding_that_decided_it() -> None:
-    assert (
-        judge(
-            DB_2, ["a", "b"], [outcome("a", Status.PASS), outcome("b", Status.FAIL, WRONG)]
-        ).finding
-        == WRONG
-    )
+    outcomes = [outcome("a", Status.PASS), outcome("b", Status.FAIL, WRONG)]
+    assert judge_requirement(DB_2, ["a", "b"], outcomes).finding == WRONG
+
+
+def test_a_finding_without_a_likely_cause_has_the_usual_one() -> None:
+    result = judge_requirement(DB_2, ["a"], [outcome("a", Status.FAIL, Finding("200", "404"))])
+    assert result.finding == replace(WRONG, likely_cause=DB_2.usual_cause)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "expected"),
+    [
+        ([Status.NOT_APPLICABLE, Status.NOT_APPLICABLE], Status.NOT_APPLICABLE),
+        ([Status.NOT_APPLICABLE, Status.PASS], Status.PASS),
+        ([Status.NOT_APPLICABLE, Status.INCONCLUSIVE], Status.INCONCLUSIVE),
+        ([Status.NOT_APPLICABLE, Status.FAIL], Status.FAIL),
+    ],
+)
+def test_a_requirement_is_not_applicable_if_no_probe_of_it_is(
+    statuses: list[Status], expected: Status
+) -> None:
+    outcomes = [outcome(str(number), status, WRONG) for number, status in enumerate(statuses)]
+    assert judge_requirement(DB_2, ["0", "1"], outcomes).status is expected
 
 
 def test_a_lone_surrogate_breaks_no_fingerprint() -> None:
     assert Finding("200", "\ud800").fingerprint != Finding("200", "\ud801").fingerprint
 
 
-def verdicts(must: Status, should: Status) -> list[Verdict]:
+def verdicts(must: Status, should: Status) -> list[RequirementResult]:
     """A verdict on a MUST and one on a SHOULD."""
-    return [Verdict(DB_2, must, 1, WRONG), Verdict(SHOULD, should, 1, WRONG)]
+    return [RequirementResult.of(DB_2, must, WRONG), RequirementResult.of(SHOULD, should, WRONG)]
 
 
 @pytest.mark.parametrize(
@@ -94,6 +117,10 @@ def verdicts(must: Status, should: Status) -> list[Verdict]:
         (Status.FAIL, Status.PASS, Level.MUST, True, Exit.FAILED),
         (Status.PASS, Status.ERROR, Level.MUST, True, Exit.ERROR),
         (Status.FAIL, Status.ERROR, Level.SHOULD, False, Exit.ERROR),
+        (Status.PASS, Status.NOT_APPLICABLE, Level.SHOULD, False, Exit.PASSED),
+        (Status.FAIL, Status.NOT_APPLICABLE, Level.SHOULD, False, Exit.FAILED),
+        (Status.NOT_APPLICABLE, Status.PASS, Level.MUST, False, Exit.NOT_ESTABLISHED),
+        (Status.NOT_APPLICABLE, Status.NOT_APPLICABLE, Level.SHOULD, True, Exit.NOT_ESTABLISHED),
     ],
 )
 def test_the_exit_status_derives_from_the_verdicts(
@@ -129,6 +156,21 @@ CORE = "core is established: all 1 MUST passed"
         ),
         (
             Status.PASS,
+            Status.NOT_APPLICABLE,
+            "robust",
+            f"{CORE}; robust is established: all 0 SHOULD that apply passed, 1 is not applicable",
+        ),
+        (
+            Status.NOT_APPLICABLE,
+            Status.PASS,
+            "robust",
+            (
+                "core is established: all 0 MUST that apply passed, 1 is not applicable;"
+                " robust is established: all 1 SHOULD passed"
+            ),
+        ),
+        (
+            Status.PASS,
             Status.ERROR,
             None,
             "no claim: the suite or its testbed failed, so this run says nothing",
@@ -138,34 +180,56 @@ CORE = "core is established: all 1 MUST passed"
 def test_the_claim_is_the_highest_that_the_verdicts_establish(
     must: Status, should: Status, name: str | None, sentence: str
 ) -> None:
-    made = claim(verdicts(must, should), {"DB-2": DB_2, "DB-99": SHOULD})
+    made = make_claim(verdicts(must, should), {"DB-2": DB_2, "DB-99": SHOULD})
     assert (made.name, made.sentence) == (name, sentence)
 
 
 def test_a_run_without_the_shoulds_claims_no_more_than_core() -> None:
-    made = claim([Verdict(DB_2, Status.PASS, 1)], {"DB-2": DB_2, "DB-99": SHOULD})
+    made = make_claim([RequirementResult.of(DB_2, Status.PASS)], {"DB-2": DB_2, "DB-99": SHOULD})
     assert (made.name, made.sentence) == ("core", CORE)
 
 
-MAY = Requirement("DB-98", "s", Level.MAY, "§3", ("http",), "t", "w", "u", "", "3-database.md", 1)
+MAY = Requirement(
+    "DB-98", "s", Level.MAY, "§3", (Channel.HTTP,), "t", "w", "u", "", "3-database.md", 1
+)
 
 
 def seen(probe: str, text: str) -> Outcome:
     """An outcome of a probe of a MAY."""
-    return Outcome("DB-98", probe, Status.OBSERVED, Finding("nothing", text))
+    return Outcome("DB-98", probe, Status.OBSERVED, Finding.of_observations([text], ()))
 
 
 def test_a_may_is_observed_and_decides_nothing() -> None:
-    verdict = judge(MAY, ["a", "b"], [seen("a", "one thing"), seen("b", "another")])
+    verdict = judge_requirement(
+        MAY, ["a", "b"], [seen("a", "one thing; or two"), seen("b", "another")]
+    )
     assert verdict.status is Status.OBSERVED
     assert verdict.finding
-    assert verdict.finding.got == "one thing; another"
-    made = claim([Verdict(DB_2, Status.PASS, 1), verdict], {"DB-2": DB_2, "DB-98": MAY})
+    assert verdict.finding.observations == ("one thing; or two", "another")
+    made = make_claim(
+        [RequirementResult.of(DB_2, Status.PASS), verdict], {"DB-2": DB_2, "DB-98": MAY}
+    )
     assert made.name == "core"
-    assert exit_status([Verdict(DB_2, Status.PASS, 1), verdict], Level.SHOULD) is Exit.PASSED
+    assert (
+        exit_status([RequirementResult.of(DB_2, Status.PASS), verdict], Level.SHOULD) is Exit.PASSED
+    )
+
+
+def test_what_is_not_applicable_is_left_out_of_a_claim_that_fails() -> None:
+    others = [replace(SHOULD, id=f"DB-{number}") for number in (95, 96)]
+    results = [
+        RequirementResult.of(DB_2, Status.PASS),
+        RequirementResult.of(SHOULD, Status.FAIL),
+        *(RequirementResult.of(each, Status.NOT_APPLICABLE) for each in others),
+    ]
+    made = make_claim(results, {each.id: each for each in (DB_2, SHOULD, *others)})
+    assert (made.name, made.sentence) == (
+        "core",
+        f"{CORE}; robust is not: of 1 SHOULD that apply 1 (DB-99) failed, 2 are not applicable",
+    )
 
 
 def test_a_part_of_the_catalogue_makes_no_claim() -> None:
-    made = claim([Verdict(DB_2, Status.PASS, 1)], catalogue())
+    made = make_claim([RequirementResult.of(DB_2, Status.PASS)], catalogue())
     assert made.name is None
     assert made.sentence.startswith("no claim: 1 of ")

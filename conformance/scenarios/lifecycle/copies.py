@@ -1,0 +1,120 @@
+"""Copies of the target that a scenario starts, and how a copy ends that is asked to stop."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from conformance.client.http import Client
+from conformance.core import timeouts
+from conformance.core.errors import WrongUsage
+from conformance.core.evidence import LogLine, Observation, ProcessEvent
+from conformance.core.polling import block_until
+from conformance.target.launch import Launch
+from conformance.target.server import NotReady, Target
+from conformance.testbed import postgres
+from conformance.testbed.processes import names_of
+
+STARTING, STOPPING = "Starting up...", "Shutting down..."
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a copy ended that was asked to stop by a signal."""
+
+    signalled: ProcessEvent
+    lines_at_signal: list[LogLine]
+    status: int | None  # None where it had to be killed
+    children: list[str]  # the names of the processes that were left of its group
+    port_is_free: bool
+    lines: list[LogLine]  # all that it printed
+
+
+@asynccontextmanager
+async def start_copy(
+    launch: Launch, name: str, variables: Mapping[str, str], port: int | None = None
+) -> AsyncIterator[tuple[Target, Client]]:
+    """A further copy of the target, which need not be ready, and a client of its own.
+
+    The copy is killed in the end. A target that somebody else has started has no copies: it is
+    ended and started again, on its own settings.
+    """
+    if launch.capabilities.starts_copies:
+        full_name = f"server ({name})"
+        target = await asyncio.to_thread(Target.start_copy, launch, full_name, variables, port)
+    else:
+        await asyncio.to_thread(_end_external, launch)
+        target = await asyncio.to_thread(Target.restart_external, launch)
+    client = Client(target.url, launch.journal)
+    try:
+        yield target, client
+    finally:
+        await asyncio.to_thread(target.kill)
+        await client.close()
+
+
+def _end_external(launch: Launch) -> None:
+    """See that a target that somebody else has started does not run."""
+    assert launch.external
+    try:
+        running = launch.external.find_running()
+    except WrongUsage:
+        return
+    running.send(signal.SIGTERM)
+    running.ended(timeouts.STOP_DEADLINE)
+    running.kill()
+
+
+@asynccontextmanager
+async def open_database(place: postgres.Place, launch: Launch) -> AsyncIterator[postgres.Database]:
+    """The suite's own session on a copy's database."""
+    database = postgres.Database(place, launch.journal)
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def use_database(place: postgres.Place) -> dict[str, str]:
+    """The variable of the contract that puts a copy on a database."""
+    return {"DATABASE_URL": str(place.target_url)}
+
+
+async def wait_until_ready(target: Target) -> None:
+    """Wait until a copy answers. Raises NotReady."""
+    await asyncio.to_thread(target.wait_until_ready)
+
+
+async def find_start_failure(target: Target) -> NotReady | None:
+    """Wait until a copy answers; why it does not, or None."""
+    try:
+        await wait_until_ready(target)
+    except NotReady as failure:
+        return failure
+    return None
+
+
+async def stop_by(target: Target, number: signal.Signals) -> Ending:
+    """Send a signal and wait for the end."""
+    lines = target.process.output()
+    return await asyncio.to_thread(watch_end, target, target.process.send(number), lines)
+
+
+def watch_end(target: Target, signalled: ProcessEvent, lines_at_signal: list[LogLine]) -> Ending:
+    """Wait for the end of a copy that was sent a signal, of its children and of its listening."""
+    process = target.process
+    status = process.ended(timeouts.STOP_DEADLINE)
+
+    def is_gone() -> bool:
+        return target.is_port_free() and not process.children
+
+    block_until(is_gone, timeouts.STOP_DEADLINE)  # a child may end a moment after it
+    is_free, children = target.is_port_free(), names_of(process.children)
+    return Ending(signalled, lines_at_signal, status, children, is_free, process.output())
+
+
+def is_clean_disconnect(seen: Observation) -> bool:
+    """Whether every session ended with a Terminate message, as `sessions_ended` saw it."""
+    return bool(seen.data["abandoned"] == 0 and seen.data["open"] == 0)

@@ -1,0 +1,67 @@
+"""A copy that is started, read from a few times, and asked to stop by SIGTERM."""
+
+import signal
+from dataclasses import dataclass
+
+from conformance.core.evidence import Exchange, LogLine, Observation
+from conformance.scenarios.lifecycle.copies import (
+    Ending,
+    open_database,
+    start_copy,
+    stop_by,
+    use_database,
+    wait_until_ready,
+)
+from conformance.scenarios.lifecycle.scenario import DatabaseNeed, Scenario
+from conformance.target.launch import Launch
+from conformance.testbed import postgres
+
+
+@dataclass(frozen=True)
+class StopObserved:
+    """What was observed of the copy from its start to its end."""
+
+    lines_at_first_answer: list[LogLine]
+    sessions_at_first_answer: Observation
+    reads: list[Exchange]
+    table_before: Observation  # the reads
+    table_after: Observation
+    sessions_at_signal: Observation
+    ending: Ending
+    sessions_at_end: Observation
+
+
+class GracefulStop(Scenario[StopObserved]):
+    """The role may write, so that a read that writes succeeds in doing so.
+
+    That this copy starts shows that another, which lacks something and does not start, fails for
+    that lack.
+    """
+
+    requirements = frozenset(
+        {"DB-7", "DB-8", "DB-9", "LIFE-1", "LIFE-2", "LIFE-3", "LIFE-6", "TASK-17"}
+    )
+    database = DatabaseNeed.OWN_WRITABLE
+
+    async def run(self, launch: Launch, database: postgres.Place) -> StopObserved:
+        """Run it on a database."""
+        variables = use_database(database)
+        async with (
+            open_database(database, launch) as items,
+            start_copy(launch, "to be stopped", variables) as (target, client),
+        ):
+            await wait_until_ready(target)
+            sessions_at_first_answer = await items.sessions()
+            rows = [await items.add() for _ in range(3)]
+            table_before = await items.snapshot()
+            paths = [f"/items/{row['id']}" for row in rows]
+            return StopObserved(
+                lines_at_first_answer=target.lines_at_first_answer,
+                sessions_at_first_answer=sessions_at_first_answer,
+                table_before=table_before,
+                reads=await client.get_all(*paths, f"/items/{items.unused_id()}"),
+                table_after=await items.snapshot(),
+                sessions_at_signal=await items.sessions(),
+                ending=await stop_by(target, signal.SIGTERM),
+                sessions_at_end=await items.sessions_ended(),
+            )

@@ -1,0 +1,112 @@
+"""Three copies on one port: the first stopped over a read, the second killed, the third stopped."""
+
+import asyncio
+import signal
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.client.http import Client, PendingRequest
+from conformance.core import timeouts
+from conformance.core.evidence import Exchange, Observation
+from conformance.core.polling import wait_until
+from conformance.scenarios.lifecycle.copies import (
+    Ending,
+    find_start_failure,
+    open_database,
+    start_copy,
+    stop_by,
+    use_database,
+    wait_until_ready,
+    watch_end,
+)
+from conformance.scenarios.lifecycle.scenario import DatabaseNeed, Scenario
+from conformance.target.launch import Launch
+from conformance.target.server import NotReady, Target
+from conformance.testbed import postgres
+from conformance.testbed.embedded import free_port
+
+IDLE_CLIENTS = 3
+
+
+@dataclass(frozen=True)
+class StopOverRead:
+    """How a copy ended that had a read in flight and idle clients when SIGTERM came."""
+
+    row: dict[str, Any]
+    waiting: Observation  # the read that is in flight when SIGTERM comes
+    in_flight: Exchange  # and its answer
+    ending: Ending
+    sessions_at_end: Observation
+
+
+@dataclass(frozen=True)
+class Interruption:
+    """How a copy ended that was sent SIGINT."""
+
+    ending: Ending
+    sessions_at_end: Observation
+
+
+@dataclass(frozen=True)
+class RestartObserved:
+    """What was observed of the three copies."""
+
+    stopped: StopOverRead
+    after_stop: NotReady | None  # why the second copy did not start
+    after_kill: NotReady | None  # why the third did not
+    interruption: Interruption | None  # of the third, where it started
+
+
+class Restart(Scenario[RestartObserved]):
+    """The second copy is killed by SIGKILL, the third is interrupted by SIGINT."""
+
+    requirements = frozenset({"LIFE-4", "LIFE-5", "LIFE-8", "LIFE-9"})
+    database = DatabaseNeed.OWN
+
+    async def run(self, launch: Launch, database: postgres.Place) -> RestartObserved:
+        """Run it on a database."""
+        where = (launch, "to be started again", use_database(database), free_port())
+        async with open_database(database, launch) as items:
+            row = await items.add()
+            async with start_copy(*where) as (target, client):
+                await wait_until_ready(target)
+                stopped = await _stop_over_read(row, items, target, client)
+            async with start_copy(*where) as (target, _):
+                after_stop = await find_start_failure(target)
+            await items.sessions_ended()  # those of a copy that was killed are abandoned
+            interruption = None
+            async with start_copy(*where) as (target, client):
+                after_kill = await find_start_failure(target)
+                if after_kill is None:
+                    await client.get(f"/items/{row['id']}")
+                    ending = await stop_by(target, signal.SIGINT)
+                    interruption = Interruption(ending, await items.sessions_ended())
+        return RestartObserved(stopped, after_stop, after_kill, interruption)
+
+
+async def _stop_over_read(
+    row: dict[str, Any], items: postgres.Database, target: Target, client: Client
+) -> StopOverRead:
+    async with client.idle(IDLE_CLIENTS):
+        async with client.in_flight() as send, items.locked():
+            (read,) = send(f"/items/{row['id']}")
+            waiting = await items.waiting(1)
+            lines = target.process.output()
+            signalled = target.process.send(signal.SIGTERM)
+            await _wait_for_reaction(target, read)
+            await asyncio.sleep(timeouts.GRACE_WATCHED)
+        in_flight = await read.wait_for_answer()
+        ending = await asyncio.to_thread(watch_end, target, signalled, lines)
+    return StopOverRead(row, waiting, in_flight, ending, await items.sessions_ended())
+
+
+async def _wait_for_reaction(target: Target, read: PendingRequest) -> None:
+    """Wait until a copy acts on a signal: it listens no more, drops the read, or ends.
+
+    One that shows nothing is waited for no longer than SIGNAL_DEADLINE.
+    """
+
+    async def has_reacted() -> bool:
+        return read.is_done or target.process.status is not None or target.is_port_free()
+
+    await wait_until(has_reacted, timeouts.SIGNAL_DEADLINE)

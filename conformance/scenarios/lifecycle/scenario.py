@@ -1,0 +1,33 @@
+"""What a lifecycle scenario is: the requirements it serves, what it needs, and its run."""
+
+from abc import ABC, abstractmethod
+from enum import Enum
+from typing import ClassVar, Generic, TypeVar
+
+from conformance.target.launch import Launch
+from conformance.testbed import postgres
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+class DatabaseNeed(Enum):
+    """Which database a scenario's copies stand on."""
+
+    SHARED = "shared with other scenarios, for its rows and sessions are not looked at"
+    OWN = "its own, in which the role may only read"
+    OWN_WRITABLE = "its own, in which the role may write too"
+
+
+class Scenario(ABC, Generic[R_co]):
+    """The life of one or more copies of the target, from start to end."""
+
+    requirements: ClassVar[frozenset[str]]  # the ids that are judged by what it observes
+    database: ClassVar[DatabaseNeed] = DatabaseNeed.SHARED
+
+    @abstractmethod
+    async def run(self, launch: Launch, database: postgres.Place) -> R_co:
+        """Run it on a database, and return what was observed.
+
+        Raises NotReady where a copy that had all it needs did not become ready, and NoEvidence
+        where the situation could not be produced.
+        """

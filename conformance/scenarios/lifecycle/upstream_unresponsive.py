@@ -1,0 +1,64 @@
+"""A copy whose upstream takes two requests: it begins one answer and ends neither."""
+
+import asyncio
+from dataclasses import dataclass
+
+from conformance.client.http import Client
+from conformance.core import timeouts
+from conformance.core.errors import NoEvidence
+from conformance.core.evidence import Exchange, UpstreamRequest
+from conformance.scenarios.lifecycle.copies import start_copy, use_database, wait_until_ready
+from conformance.scenarios.lifecycle.scenario import Scenario
+from conformance.target.launch import Launch
+from conformance.testbed import postgres
+from conformance.testbed.upstream import Manner, Upstream
+
+NO_CALL = "no outbound call arrived at the upstream"
+
+
+@dataclass(frozen=True)
+class CallsGivenUp:
+    """What became of two calls that the upstream does not answer to the end."""
+
+    unfinished: list[UpstreamRequest]  # the request whose answer was begun
+    unanswered: list[UpstreamRequest]
+    meanwhile: Exchange  # an answer of /async
+    answer_to_unfinished: Exchange  # of /external-data
+    answer_to_unanswered: Exchange
+
+
+class UpstreamUnresponsive(Scenario[CallsGivenUp]):
+    """The copy has an upstream of its own, so that the target's is not held for long."""
+
+    requirements = frozenset({"UP-6"})
+
+    async def run(self, launch: Launch, database: postgres.Place) -> CallsGivenUp:
+        """Run it on a database."""
+        upstream = Upstream(launch.journal, None, launch.addresses)
+        await asyncio.to_thread(upstream.start)
+        try:
+            variables = {**use_database(database), "EXTERNAL_DATA_URL": upstream.url}
+            name = "whose upstream is silent"
+            async with start_copy(launch, name, variables) as (target, client):
+                await wait_until_ready(target)
+                return await watch_calls(client, upstream)
+        finally:
+            await asyncio.to_thread(upstream.stop)
+
+
+async def watch_calls(client: Client, upstream: Upstream) -> CallsGivenUp:
+    """Make both calls and wait for their answers. Raises NoEvidence where no call arrives."""
+    async with client.in_flight() as send, upstream.holding(Manner.BEGUN) as unfinished:
+        (first,) = send("/external-data")
+        if not await upstream.arrived(unfinished, 1):
+            raise NoEvidence(NO_CALL)
+        async with upstream.holding(Manner.SILENT) as unanswered:
+            (second,) = send("/external-data")
+            await upstream.arrived(unanswered, 1)
+            meanwhile = await client.get("/async")
+            answers = (call.wait_for_answer(timeouts.GIVE_UP_DEADLINE) for call in (first, second))
+            to_unfinished, to_unanswered = await asyncio.gather(*answers)
+    if not unanswered.arrived:
+        raise NoEvidence(NO_CALL)
+    began, silent = unfinished.requests[:1], unanswered.requests[:1]
+    return CallsGivenUp(began, silent, meanwhile, to_unfinished, to_unanswered)

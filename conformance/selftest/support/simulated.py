@@ -1,0 +1,197 @@
+"""A service in memory with its database, broker and upstream, for unit tests of the scenario."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+from conformance.core.evidence import Exchange, Journal
+from conformance.scenarios.stateful import ProgramRun
+from conformance.testbed.upstream import Manner, Reply
+
+Answer = tuple[int, Any]  # a status and the JSON value of a body
+FIXED_ANSWERS: dict[str, Answer] = {
+    "/sync": (200, {"message": "This is a synchronous endpoint"}),
+    "/async": (200, {"message": "This is an asynchronous endpoint"}),
+    "/items/?q=a": (200, {"q": "a"}),
+    "/items/": (200, {"q": None}),
+}
+
+
+class Items:
+    """The table, as `testbed.postgres.Database` offers it."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, dict[str, Any]] = {}
+        self.active: list[str] = []
+        self._last_id = 1000
+
+    def unused_id(self) -> int:
+        """An id that no row has."""
+        self._last_id += 1
+        return self._last_id
+
+    async def add(self, **values: Any) -> dict[str, Any]:
+        """Insert a row with these values."""
+        self.rows[values["id"]] = values
+        return dict(values)
+
+    async def change(self, item_id: int, **values: Any) -> dict[str, Any]:
+        """Update a row. Returns it whole."""
+        self.rows[item_id] = self.rows[item_id] | values
+        return dict(self.rows[item_id])
+
+    async def delete(self, item_id: int) -> None:
+        """Delete a row. Raises KeyError if there is none."""
+        del self.rows[item_id]
+
+    async def terminate(self) -> None:
+        """End no session, for there is none."""
+
+    def locked(self) -> Any:
+        """Count as locked."""
+        return self._active("locked")
+
+    def refusing(self) -> Any:
+        """Count as refusing connections."""
+        return self._active("refusing")
+
+    @asynccontextmanager
+    async def _active(self, name: str) -> AsyncIterator[None]:
+        self.active.append(name)
+        yield
+        self.active.remove(name)
+
+
+class Upstream:
+    """The stub, as `testbed.upstream.Upstream` offers it."""
+
+    def __init__(self) -> None:
+        self.reply = Reply()
+        self.active: list[str] = []
+
+    @contextmanager
+    def answering(self, reply: Reply) -> Iterator[None]:
+        """Answer with this reply."""
+        before, self.reply = self.reply, reply
+        self.active.append("answering")
+        yield
+        self.active.remove("answering")
+        self.reply = before
+
+    @asynccontextmanager
+    async def holding(self, manner: Manner) -> AsyncIterator[None]:
+        """Count as holding requests."""
+        self.active.append(manner.name)
+        yield
+        self.active.remove(manner.name)
+
+
+class Queue:
+    """The broker, as `testbed.redis.Broker` offers it."""
+
+    def __init__(self) -> None:
+        self.active: list[str] = []
+
+    @asynccontextmanager
+    async def refusing_writes(self) -> AsyncIterator[None]:
+        """Refuse submissions."""
+        self.active.append("refusing writes")
+        yield
+        self.active.remove("refusing writes")
+
+
+class Service:
+    """A service that answers right. Its subclasses in tests get one thing wrong."""
+
+    def __init__(self) -> None:
+        self.items, self.queue, self.upstream = Items(), Queue(), Upstream()
+        self.journal = Journal()
+        self.requests: list[str] = []
+        self.reads_at_once = 0  # how many of the requests were made by `get_all`
+
+    @property
+    def active(self) -> list[str]:
+        """Every lock, hold and fault that is active."""
+        return [*self.items.active, *self.queue.active, *self.upstream.active]
+
+    def begin_program(self) -> ProgramRun:
+        """Begin a program on this service, which stands in for the client, too."""
+        service: Any = self
+        items: Any = self.items
+        queue: Any = self.queue
+        upstream: Any = self.upstream
+        return ProgramRun(service, service, items, queue, upstream, self.journal)
+
+    # What the service answers
+
+    def _read_row(self, item_id: int) -> Answer:
+        if "refusing" in self.items.active:
+            return 503, {"detail": "the database is not available"}
+        return 200, {"item": self.items.rows.get(item_id)}
+
+    def _call_upstream(self) -> Answer:
+        if self.upstream.reply.status != 200:
+            return 502, {"detail": "the upstream failed"}
+        return 200, json.loads(self.upstream.reply.body)
+
+    def _take_submission(self) -> Answer:
+        if self.queue.active:
+            return 503, {"detail": "the task queue is not available"}
+        return 200, {"message": "Task submitted", "task_id": "1"}
+
+    def answer(self, path: str) -> Answer:
+        """What the service answers to a request with this path."""
+        if path == "/process-data/":
+            return self._take_submission()
+        if path == "/external-data":
+            return self._call_upstream()
+        return FIXED_ANSWERS.get(path) or self._read_row(int(path.removeprefix("/items/")))
+
+    # As the client offers it
+
+    def __call__(self, *paths: str) -> "list[Request]":
+        """GET each path."""
+        return [self.post(path, None) for path in paths]
+
+    def post(self, path: str, _: Any) -> "Request":
+        """Note a request."""
+        self.requests.append(path)
+        return Request(self, path)
+
+    async def get_all(self, *paths: str) -> list[Exchange]:
+        """GET each path, and wait for the answers."""
+        self.reads_at_once += len(paths)
+        return [await request.wait_for_answer() for request in self(*paths)]
+
+
+class Request:
+    """A request whose answer is decided when it is waited for, as of one that was held."""
+
+    def __init__(self, service: Service, path: str) -> None:
+        self._service = service
+        self._path = path
+
+    async def wait_for_answer(self) -> Exchange:
+        """The answer that the service gives now."""
+        status, body = self._service.answer(self._path)
+        return make_exchange(self._path, status, json.dumps(body).encode(), self._service.journal)
+
+
+def make_exchange(
+    path: str, status: int | None, body: bytes, journal: Journal, **values: Any
+) -> Exchange:
+    """An exchange with this answer."""
+    return journal.record(
+        Exchange,
+        method="GET",
+        url="http://127.0.0.1:8000",
+        target=path,
+        sent=b"",
+        sent_type=None,
+        status=status,
+        headers=(),
+        body=body,
+        ended=journal.now(),
+        **{"failure": None, **values},
+    )

@@ -1,0 +1,424 @@
+"""The upstream stub: what it answers, what a request gets while it is held, and what it records."""
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from conformance.core import timeouts
+from conformance.core.evidence import Fact, Journal
+from conformance.core.polling import wait_until
+from conformance.testbed.upstream import START, TARGET, Manner, Reply, Upstream, document
+
+LONG = 10.0  # seconds that nothing here takes, even on a busy machine
+
+
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
+    """A stub that listens."""
+    stub = Upstream(Journal())
+    stub.start()
+    yield stub
+    stub.stop()
+
+
+class Caller:
+    """A connection to the stub, on which nothing is read ahead."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    def ask(self, target: str = "/posts", body: bytes = b"") -> None:
+        """Send a request."""
+        head = f"POST {target} HTTP/1.1\r\nHost: stub\r\nContent-Length: {len(body)}\r\n\r\n"
+        self._writer.write(head.encode() + body)
+
+    def send(self, content: bytes) -> None:
+        """Send any bytes."""
+        self._writer.write(content)
+
+    async def read_all(self) -> bytes:
+        """Everything until the stub closes the connection."""
+        return await asyncio.wait_for(self._reader.read(), LONG)
+
+    async def read_answer(self) -> bytes:
+        """One answer with its length, on a connection that stays open."""
+        head = await asyncio.wait_for(self._reader.readuntil(b"\r\n\r\n"), LONG)
+        sizes = [line for line in head.splitlines() if line.startswith(b"Content-Length")]
+        return head + await self._reader.readexactly(int(sizes[0].split()[1]))
+
+    async def read_for(self, seconds: float) -> bytes:
+        """What comes within so many seconds."""
+        received = b""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                received += await asyncio.wait_for(self._reader.read(65536), left)
+            except TimeoutError:
+                break
+        return received
+
+    def leave(self) -> None:
+        """Close the connection."""
+        self._writer.close()
+
+
+@asynccontextmanager
+async def call(upstream: Upstream) -> AsyncIterator[Caller]:
+    """A connection to the stub."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", upstream.port)
+    try:
+        yield Caller(reader, writer)
+    finally:
+        writer.close()
+
+
+async def ask(upstream: Upstream, target: str = "/posts") -> bytes:
+    """The whole answer to one request."""
+    async with call(upstream) as caller:
+        caller.ask(target)
+        return await caller.read_all()
+
+
+def body_of(answer: bytes) -> bytes:
+    return answer.partition(b"\r\n\r\n")[2]
+
+
+# Answers
+
+
+async def test_it_answers_an_empty_list_unless_it_has_other_replies(upstream: Upstream) -> None:
+    before = await ask(upstream)
+    with upstream.answering(document(1), document(2)):
+        bodies = [body_of(await ask(upstream)) for _ in range(3)]
+    assert bodies == [b"1", b"2", b"2"]
+    assert body_of(before) == body_of(await ask(upstream)) == b"[]"
+    assert before.startswith(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n")
+
+
+async def test_replies_that_were_not_needed_are_forgotten(upstream: Upstream) -> None:
+    with upstream.answering(document(1), document(2), document(3)):
+        assert body_of(await ask(upstream)) == b"1"
+    assert body_of(await ask(upstream)) == b"[]"
+
+
+async def test_an_inner_reply_stands_in_for_an_outer_one(upstream: Upstream) -> None:
+    with upstream.answering(document("outer")):
+        with upstream.answering(Reply(status=503)):
+            assert (await ask(upstream)).startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+        assert body_of(await ask(upstream)) == b'"outer"'
+
+
+@pytest.mark.parametrize(
+    ("cut", "ends_with"), [(None, b"\r\n\r\nabc"), (2, b"\r\n\r\nab"), (0, b"\r\n\r\n")]
+)
+async def test_an_answer_can_end_early(
+    upstream: Upstream, cut: int | None, ends_with: bytes
+) -> None:
+    with upstream.answering(Reply(body=b"abc", cut=cut)):
+        answer = await ask(upstream)
+    assert b"Content-Length: 3\r\n" in answer
+    assert answer.endswith(ends_with)
+
+
+async def test_a_connection_can_be_closed_without_an_answer(upstream: Upstream) -> None:
+    with upstream.answering(Reply(cut=-1)):
+        assert await ask(upstream) == b""
+
+
+async def test_no_content_has_no_length(upstream: Upstream) -> None:
+    with upstream.answering(Reply(status=204, body=b"")):
+        assert b"Content-Length" not in await ask(upstream)
+
+
+# What it records
+
+
+async def test_a_request_is_recorded_with_its_connection() -> None:
+    facts: list[Fact] = []
+    upstream = Upstream(Journal(facts.append))
+    upstream.start()
+    await ask(upstream, "/posts?tag=a%20b")
+    await ask(upstream)
+    upstream.stop()
+    assert facts == upstream.requests
+    first, second = upstream.requests
+    assert (first.method, first.target) == ("POST", "/posts?tag=a%20b")
+    assert first.headers == (("host", "stub"), ("content-length", "0"))
+    assert [fact.connection for fact in (first, second)] == [1, 2]
+    assert first.summary == "the upstream received POST /posts?tag=a%20b (upstream request 1)"
+
+
+@pytest.mark.parametrize("content", [b"\x16\x03\x01 no HTTP\r\n\r\n", b"GET /posts HTTP/1.1\r\nHo"])
+async def test_what_is_no_whole_request_is_not_recorded(upstream: Upstream, content: bytes) -> None:
+    async with call(upstream) as caller:
+        caller.send(content)
+    assert body_of(await ask(upstream)) == b"[]"
+    assert len(upstream.requests) == 1
+
+
+async def test_a_request_is_recorded_once_its_body_has_come(upstream: Upstream) -> None:
+    async with call(upstream) as caller:
+        caller.send(b"POST /posts HTTP/1.1\r\nHost: stub\r\nContent-Length: 4\r\n\r\nab")
+        assert await caller.read_for(0.1) == b""
+        assert not upstream.requests
+        caller.send(b"cd")
+        assert body_of(await caller.read_all()) == b"[]"
+    assert len(upstream.requests) == 1
+
+
+def test_the_url_of_the_target_has_a_query(upstream: Upstream) -> None:
+    assert upstream.url == f"http://127.0.0.1:{upstream.port}{TARGET}"
+
+
+# Holds
+
+
+async def test_a_held_request_is_answered_once_the_block_ends(upstream: Upstream) -> None:
+    async with call(upstream) as caller:
+        async with upstream.holding() as hold:
+            caller.ask()
+            assert await upstream.arrived(hold, 1) == 1
+            assert hold.requests == upstream.requests
+            assert await caller.read_for(0.1) == b""
+        assert body_of(await caller.read_all()) == b"[]"
+    assert (hold.most, hold.arrived, hold.given_up) == (1, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("manner", "at_the_most"),
+    [
+        (Manner.AWAKE, b"HTTP/1.1 200 OK\r\n"),
+        (Manner.UNDECIDED, START),
+        (Manner.SILENT, b""),
+    ],
+)
+async def test_a_held_request_gets_the_bytes_of_its_manner_and_then_the_rest(
+    upstream: Upstream, manner: Manner, at_the_most: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timeouts, "KEPT_AWAKE", 0.01)
+    async with call(upstream) as caller:
+        async with upstream.holding(manner) as hold:
+            caller.ask()
+            await upstream.arrived(hold, 1)
+            held = b""
+            while len(held) < len(at_the_most):
+                held += await caller.read_for(0.05)
+            held += await caller.read_for(0.1)
+            assert held.startswith(at_the_most)
+            assert manner is Manner.AWAKE or held == at_the_most
+        assert held + await caller.read_all() == Reply().encoded()
+
+
+async def test_an_answer_that_has_begun_lacks_its_last_byte_while_it_is_held(
+    upstream: Upstream,
+) -> None:
+    async with call(upstream) as caller:
+        async with upstream.holding(Manner.BEGUN) as hold:
+            caller.ask()
+            await upstream.arrived(hold, 1)
+            assert await caller.read_for(0.2) == Reply().encoded()[:-1]
+        assert await caller.read_all() == Reply().encoded()[-1:]
+
+
+async def test_the_reply_of_a_held_request_is_the_one_of_its_arrival(upstream: Upstream) -> None:
+    async with call(upstream) as caller:
+        async with upstream.holding() as hold:
+            with upstream.answering(document("at arrival")):
+                caller.ask()
+                await upstream.arrived(hold, 1)
+        assert body_of(await caller.read_all()) == b'"at arrival"'
+
+
+async def test_the_reply_of_an_undecided_request_is_the_one_of_its_release(
+    upstream: Upstream,
+) -> None:
+    async with call(upstream) as caller:
+        with upstream.answering(document("at arrival")):
+            async with upstream.holding(Manner.UNDECIDED) as hold:
+                caller.ask()
+                await upstream.arrived(hold, 1)
+                with upstream.answering(document("at release")):
+                    upstream.release(hold)
+                    assert body_of(await caller.read_all()) == b'"at release"'
+
+
+async def test_replies_in_turn_go_to_held_requests_in_the_order_of_their_arrival(
+    upstream: Upstream,
+) -> None:
+    async with call(upstream) as first, call(upstream) as second:
+        with upstream.answering(document(1), document(2)):
+            async with upstream.holding() as hold:
+                first.ask()
+                await upstream.arrived(hold, 1)
+                second.ask()
+                await upstream.arrived(hold, 2)
+            bodies = [body_of(await caller.read_all()) for caller in (first, second)]
+    assert [json.loads(body) for body in bodies] == [1, 2]
+
+
+async def test_what_arrives_after_a_release_is_answered_at_once(upstream: Upstream) -> None:
+    async with upstream.holding() as hold:
+        upstream.release(hold)
+        assert body_of(await ask(upstream)) == b"[]"
+    assert hold.arrived == 0
+
+
+async def test_an_outer_hold_goes_on_after_an_inner_one(upstream: Upstream) -> None:
+    async with call(upstream) as first, call(upstream) as second:
+        async with upstream.holding() as outer:
+            async with upstream.holding() as inner:
+                first.ask()
+                assert await upstream.arrived(inner, 1) == 1
+            assert body_of(await first.read_all()) == b"[]"
+            second.ask()
+            assert await upstream.arrived(outer, 1) == 1
+            assert await second.read_for(0.1) == b""
+        assert body_of(await second.read_all()) == b"[]"
+    assert (outer.arrived, inner.arrived) == (1, 1)
+
+
+async def test_a_client_that_leaves_while_it_is_held_is_counted(upstream: Upstream) -> None:
+    async with call(upstream) as stays, call(upstream) as leaves:
+        async with upstream.holding() as hold:
+            stays.ask()
+            leaves.ask()
+            assert await upstream.arrived(hold, 2) == 2
+            leaves.leave()
+
+            async def count_given_up() -> int:
+                return hold.given_up
+
+            assert await wait_until(count_given_up, LONG) == 1
+            assert (hold.most, hold.arrived) == (2, 2)
+        assert body_of(await stays.read_all()) == b"[]"
+
+
+async def test_those_that_left_do_not_count_among_those_held_at_once(upstream: Upstream) -> None:
+    async with upstream.holding() as hold:
+        async with call(upstream) as leaves:
+            leaves.ask()
+            await upstream.arrived(hold, 1)
+
+        async def count_given_up() -> int:
+            return hold.given_up
+
+        await wait_until(count_given_up, LONG)
+        async with call(upstream) as stays:
+            stays.ask()
+
+            async def count_arrived() -> int:
+                return hold.arrived
+
+            assert await wait_until(count_arrived, LONG, lambda seen: seen == 2) == 2
+            assert hold.most == 1
+            upstream.release(hold)
+            await stays.read_all()
+
+
+async def test_arrivals_are_waited_for_until_one_is_late(
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timeouts, "ARRIVAL_DEADLINE", 0.5)
+    monkeypatch.setattr(timeouts, "ARRIVAL_OF_EACH", 0.1)
+    monkeypatch.setattr(timeouts, "DEADLINE_AFTER_A_MISSED_ONE", 0.2)
+    async with upstream.holding() as hold:
+        began = time.monotonic()
+        assert await upstream.arrived(hold, 3) == 0
+        assert time.monotonic() - began >= 0.8  # the time of each is added to that of the first
+        began = time.monotonic()
+        assert await upstream.arrived(hold, 3) == 0
+        assert 0.2 <= time.monotonic() - began < 0.8  # less than before, for they were late
+        async with call(upstream) as caller:
+            caller.ask()
+            assert await upstream.arrived(hold, 1) == 1
+            began = time.monotonic()
+            assert await upstream.arrived(hold, 2) == 1
+            assert time.monotonic() - began >= 0.5  # as at first, for one was in time
+            upstream.release(hold)
+            await caller.read_all()
+
+
+async def test_arrivals_are_not_waited_for_once_a_client_has_left(upstream: Upstream) -> None:
+    async with upstream.holding() as hold:
+        async with call(upstream) as caller:
+            caller.ask()
+            await upstream.arrived(hold, 1)
+        began = time.monotonic()
+        assert await upstream.arrived(hold, 2) == 1
+        assert time.monotonic() - began < timeouts.ARRIVAL_DEADLINE
+
+
+# Connections
+
+
+async def test_a_connection_ends_with_its_answer(upstream: Upstream) -> None:
+    assert b"Connection: close\r\n" in await ask(upstream)
+
+
+async def test_connections_can_be_kept_for_further_requests(upstream: Upstream) -> None:
+    with upstream.keeping_alive():
+        async with call(upstream) as caller:
+            for _ in range(2):
+                caller.ask()
+                assert b"Connection: keep-alive\r\n" in await caller.read_answer()
+            closed = upstream.close_idle()
+            assert closed.summary == "the upstream closed 1 idle connections (fault check 1)"
+            assert await caller.read_all() == b""
+    assert [request.connection for request in upstream.requests] == [1, 1]
+
+
+async def test_idle_connections_are_closed_when_the_block_ends(upstream: Upstream) -> None:
+    async with call(upstream) as caller:
+        with upstream.keeping_alive():
+            caller.ask()
+            await caller.read_answer()
+        assert await caller.read_all() == b""
+    assert b"Connection: close\r\n" in await ask(upstream)
+
+
+async def test_a_connection_that_is_in_use_is_not_closed_as_idle(upstream: Upstream) -> None:
+    async with call(upstream) as caller:
+        with upstream.keeping_alive():
+            async with upstream.holding() as hold:
+                caller.ask()
+                await upstream.arrived(hold, 1)
+                upstream.close_idle()
+                upstream.release(hold)
+                assert body_of(await caller.read_answer()) == b"[]"
+
+
+async def test_it_refuses_connections_and_listens_on_the_same_port_again(
+    upstream: Upstream,
+) -> None:
+    port = upstream.port
+    with upstream.refusing(), pytest.raises(ConnectionRefusedError):
+        await ask(upstream)
+    assert upstream.port == port
+    assert body_of(await ask(upstream)) == b"[]"
+
+
+def test_a_port_that_is_taken_cannot_be_listened_on() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        upstream = Upstream(Journal(), other.getsockname()[1])
+        with pytest.raises(OSError, match="in use"):
+            upstream.start()
+        upstream.stop()
+
+
+async def test_nothing_answers_once_it_is_stopped() -> None:
+    upstream = Upstream(Journal())
+    upstream.start()
+    async with call(upstream) as caller:
+        await ask(upstream)  # so that the connection above was taken
+        upstream.stop()
+        assert await caller.read_all() == b""
+    upstream.stop()  # once more, without effect
+    with pytest.raises(ConnectionRefusedError):
+        await ask(upstream)

@@ -1,0 +1,164 @@
+"""Opening a run: the testbed and the target, made ready in the background."""
+
+import asyncio
+
+from conformance.client.http import Client
+from conformance.config.options import Options
+from conformance.core.errors import WrongUsage
+from conformance.core.evidence import Journal
+from conformance.session.environment import Environment
+from conformance.session.resources import Resources
+from conformance.session.service_access import (
+    GivenServices,
+    PersistentServices,
+    ServiceAccess,
+    StartedServices,
+)
+from conformance.session.submissions import Submissions
+from conformance.target.capabilities import Capabilities
+from conformance.target.diagnose import explain_errors_alone, explain_failed_start
+from conformance.target.external import control_target, control_worker
+from conformance.target.launch import Launch
+from conformance.target.server import NotReady, Target
+from conformance.target.worker import Worker
+from conformance.testbed import persistent, postgres, redis
+from conformance.testbed.persistent import State
+from conformance.testbed.postgres import Database
+from conformance.testbed.redis import Broker
+from conformance.testbed.services import Services
+from conformance.testbed.upstream import Upstream
+
+BROKER_VARIABLES = ("REDIS_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND")
+
+
+class Opening:
+    """Opens what a run needs. `start` is quick; `open_environment` takes seconds."""
+
+    def __init__(
+        self,
+        options: Options,
+        journal: Journal,
+        resources: Resources,
+        submissions: Submissions,
+    ) -> None:
+        """Choose the services. Raises WrongUsage where a persistent testbed cannot be had."""
+        self._options = options
+        self._journal = journal
+        self._resources = resources
+        self.capabilities = Capabilities.of(options)
+        self.services = Services(
+            options,
+            resources.folder,
+            journal,
+            resources.cleanup,
+            network=bool(options.target_image),
+        )
+        self._state = self._lease_testbed()
+        self._access = self._choose_access(submissions)
+        self.url: str | None = None  # of the target, once it is started
+
+    def _lease_testbed(self) -> State | None:
+        if self.capabilities.starts_target:
+            return None
+        state = persistent.found(self._options)
+        if state:
+            self._resources.cleanup.enter_context(state.leased())
+        return state
+
+    def _choose_access(self, submissions: Submissions) -> ServiceAccess:
+        common = (self._journal, self._resources.cleanup, submissions.keys())
+        if self.capabilities.starts_target:
+            return StartedServices(self.services, self._options, *common)
+        if self._state:
+            return PersistentServices(self._state, *common)
+        return GivenServices(self._options, *common)
+
+    @property
+    def described(self) -> dict[str, str]:
+        """The services in a few words each, as far as they are open."""
+        return {**self.services.described, **self._access.described}
+
+    def open_services(self) -> tuple[Database | None, Broker | None, Upstream | None]:
+        """Open all three at the same time. Raises WrongUsage, BrokenTestbed, OSError."""
+        self.services.prepare()
+        pool, access = self._resources.pool, self._access
+        database = pool.submit(access.open_database)
+        broker = pool.submit(access.open_broker)
+        upstream = pool.submit(access.open_upstream)
+        return database.result(), broker.result(), upstream.result()
+
+    def open_environment(
+        self, database: Database | None, broker: Broker | None, upstream: Upstream | None
+    ) -> Environment:
+        """Start or find the target, and wait until it answers. Raises NotReady, WrongUsage."""
+        launch = self._build_launch(build_variables(database, broker, upstream))
+        for control in (launch.external, launch.external_worker):
+            if control:
+                self._resources.cleanup.callback(control.close)
+        worker = Worker(launch)
+        is_ours = self.capabilities.starts_target
+        target = Target.start_copy(launch) if is_ours else Target.find_external(launch)
+        self.url = target.url
+        first_status = self._wait_until_ready(launch, target)
+        early = len(upstream.requests) if upstream else 0
+        if self._state and upstream:
+            check_testbed_reached(target, self._state, upstream)
+        if first_status >= 500 and (mistake := explain_errors_alone(launch)):
+            raise mistake
+        client = Client(target.url, self._journal)
+        return Environment(launch, target, client, worker, database, broker, upstream, early)
+
+    def _build_launch(self, variables: dict[str, str]) -> Launch:
+        return Launch(
+            self._options,
+            self.capabilities,
+            {"TMPDIR": str(self._resources.scratch), **variables},
+            self._resources.stack_dump_folder,
+            self._journal,
+            self._resources.add_process,
+            engine=self.services.engine,
+            external=control_target(self._options, self._journal),
+            external_worker=control_worker(self._options, self._journal),
+            addresses=self.services.addresses,
+        )
+
+    def _wait_until_ready(self, launch: Launch, target: Target) -> int:
+        try:
+            return target.wait_until_ready()
+        except NotReady as failure:
+            mistake = None if self._resources.is_closing else explain_failed_start(launch, failure)
+            raise mistake or failure from None
+
+
+def build_variables(
+    database: Database | None, broker: Broker | None, upstream: Upstream | None
+) -> dict[str, str]:
+    """The variables of the contract that do not differ between copies of the target."""
+    variables = {}
+    if database:
+        variables["DATABASE_URL"] = database.place.target_url or database.place.admin_url
+    if broker:
+        url = broker.place.target_url or broker.place.admin_url
+        variables |= dict.fromkeys(BROKER_VARIABLES, url)
+    if upstream:
+        variables["EXTERNAL_DATA_URL"] = upstream.url
+    return variables
+
+
+def check_testbed_reached(target: Target, state: State, upstream: Upstream) -> None:
+    """See that the service uses the testbed. Raises WrongUsage.
+
+    One that answers well and reaches nothing of the testbed uses other services.
+    """
+    health = target.check_health(("GET", "/external-data", None))
+    reached = (
+        bool(upstream.requests),
+        asyncio.run(postgres.is_used(state.postgres)),
+        redis.is_used(state.redis),
+    )
+    if health.is_well and not any(reached):
+        raise WrongUsage(
+            f"the service at {target.url} answers, and reaches neither Postgres, nor Redis, nor "
+            f"the upstream of the testbed of process {state.pid}: start it with the environment "
+            "that this has printed, or say --testbed none"
+        )

@@ -1,0 +1,123 @@
+"""What becomes of a target that dies or does not recover: who is to blame, and a new start."""
+
+from conformance.core import timeouts
+from conformance.core.errors import BrokenTestbed, NoEvidence, Violation
+from conformance.core.evidence import Exchange
+from conformance.core.polling import block_until
+from conformance.session.environment import Environment
+from conformance.target.server import Health, NotReady, Target
+from conformance.testbed.processes import last_said
+
+READINESS = "LIFE-10"
+OUTLIVING_FAULTS = "END-5"
+RESTARTS = 5  # after deaths of its own
+
+
+class Recovery:
+    """Keeps a target that can be probed, and knows why where there is none."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._launch = environment.launch
+        self._journal = environment.launch.journal
+        self._client = environment.client
+        self.target = environment.target
+        self.urls = {environment.target.url}  # all that it has had
+        self.deaths: list[Violation] = []
+        self.failure: Violation | BrokenTestbed | None = None  # why no probe can run
+        self._healthy: Health | None = None  # how the target was before a fault was injected
+
+    def check_usable(self, requirement: str) -> None:
+        """Raise why no probe can run, as far as that is this requirement's to judge."""
+        if isinstance(self.failure, Violation):
+            raise explain_unready(self.failure, requirement)
+        if self.failure:
+            raise self.failure
+
+    def blame(self, requirement: str, violation: Violation) -> Violation | NoEvidence:
+        """What a violation comes to: nothing, where the target died under a probe of another."""
+        facts = (fact for fact in violation.evidence if isinstance(fact, Exchange))
+        silent = [exchange for exchange in facts if exchange.is_broken_off]
+        is_about_that = requirement in (READINESS, OUTLIVING_FAULTS)
+        if not silent or is_about_that or not self._launch.capabilities.stops_target:
+            return violation
+        if self.target.process.ended(timeouts.DEATH_DEADLINE) is None:
+            return violation
+        died = f"the target died while it was looked at ({READINESS})"
+        return NoEvidence(f"{died}: {silent[0].summary}")
+
+    def revive(self, requirement: str) -> None:
+        """Start the target again where it has died by itself, so that the rest can be judged."""
+        if self._launch.capabilities.stops_target and self.target.is_ending:
+            self.target.process.ended(timeouts.DEATH_DEADLINE)
+        if self.target.is_alive:
+            return
+        death = self._note_death()
+        if len(self.deaths) > RESTARTS:
+            self.failure = death
+            often = f"the target died {len(self.deaths)} times and is not started again"
+            raise death if requirement == READINESS else NoEvidence(often)
+        if failure := self.restart():
+            again = f"the target died and does not start again: {failure.got}"
+            raise failure if requirement == READINESS else NoEvidence(again)
+
+    def _note_death(self) -> Violation:
+        process = self.target.process
+        lines = last_said(process.output(), 4)
+        text = f"the process ended by itself with status {process.status}"
+        event = self._journal.observe("death", text)
+        wanted = "the process to go on answering until it is asked to stop"
+        self.deaths.append(Violation(wanted, event.text, (event, *lines)))
+        return self.deaths[-1]
+
+    def note_health(self) -> None:
+        """Look at the target before a fault is injected."""
+        if self._launch.capabilities.stops_target:
+            self._healthy = self.target.check_health()
+
+    def expect_healed(self) -> None:
+        """After a fault, see that the target is as it was; start it again where it is not."""
+        before, self._healthy = self._healthy, None
+        if before is None or not self.target.is_alive:
+            return
+
+        def is_settled(now: Health) -> bool:
+            return now == before or now.is_unresponsive
+
+        now = block_until(self.target.check_health, timeouts.HEAL_DEADLINE, is_settled)
+        if now != before:
+            changed = f"({before.summary}; now {now.summary})"
+            text = f"the service did not become as it was {changed}, and is started anew"
+            self._journal.observe("mend", text)
+            self.kill_and_restart()
+
+    def kill_and_restart(self) -> None:
+        """Kill the target and start it again, for what must be looked at on a fresh one."""
+        self.target.kill()
+        self.restart()
+
+    def restart(self) -> NotReady | None:
+        """Start the target again; why it does not become ready, which ends all probing, or None."""
+        is_ours = self._launch.capabilities.starts_target
+        start = Target.start_copy if is_ours else Target.restart_external
+        self.target = start(self._launch)
+        self.urls.add(self.target.url)
+        self._client.switch_to(self.target.url)
+        try:
+            self.target.wait_until_ready()
+        except NotReady as failure:
+            self.failure = failure
+            return failure
+        return None
+
+    def leave_running(self) -> None:
+        """See that a target that somebody else has started runs on after the suite."""
+        may_start = self._launch.capabilities.stops_target
+        if may_start and not self._launch.capabilities.starts_target and not self.target.is_alive:
+            Target.restart_external(self._launch)
+
+
+def explain_unready(failure: Violation, requirement: str) -> Violation | NoEvidence:
+    """What a target that never became ready means for a requirement."""
+    if requirement == READINESS:
+        return failure
+    return NoEvidence(f"the service did not become ready ({READINESS}): {failure.got}")

@@ -1,0 +1,135 @@
+"""How a target and its worker are started, and in which environment."""
+
+import os
+import shlex
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from conformance.config.options import Options
+from conformance.core import timeouts
+from conformance.core.evidence import Journal
+from conformance.target.capabilities import Capabilities
+from conformance.target.external import ExternalControl
+from conformance.testbed.processes import Process, Running
+
+if TYPE_CHECKING:
+    from conformance.testbed.containers import Engine
+
+HOST = "127.0.0.1"
+ALL_INTERFACES, INNER_PORT = "0.0.0.0", 8000  # noqa: S104 - where a service in a container listens
+# Prefixes of the suite's own variables, which a target must not see.
+HIDDEN = ("PYTEST_", "COV_", "COVERAGE_", "HYPOTHESIS_", "CONFORMANCE_", "PYTHONPATH", "PYTHONHOME")
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Everything it takes to start the target, further copies of it, and its worker."""
+
+    options: Options
+    capabilities: Capabilities
+    variables: Mapping[str, str]  # of the contract, such as DATABASE_URL
+    stack_dump_folder: Path  # holds the run's sitecustomize
+    journal: Journal
+    on_start: Callable[[Running], None]  # called with every process, so that none outlives the run
+    engine: "Engine | None" = None  # where the target is started in containers
+    external: ExternalControl | None = None  # of a target that somebody else has started
+    external_worker: ExternalControl | None = None  # of its worker
+    addresses: tuple[str, ...] = (HOST,)  # where a server of ours must listen to be reached
+    # The suite's own environment, before the first probe: pytest changes os.environ at each probe,
+    # and a thread that reads all of it at that moment may fail.
+    inherited: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+    def start_server(self, name: str, port: int, variables: Mapping[str, str]) -> Running:
+        """Start the service. Raises FileNotFoundError."""
+        image = self.options.target_image
+        if image:
+            command = self.build_server_command(ALL_INTERFACES, INNER_PORT)
+            return self._start_container(name, image, command, port, variables)
+        command = self.build_server_command(HOST, port)
+        return self._start_process(name, command, HOST=HOST, PORT=str(port), **variables)
+
+    def start_worker(self) -> Running:
+        """Start the worker. Raises FileNotFoundError, and NoEvidence for one of somebody else's."""
+        if self.external_worker:
+            return self.external_worker.start()
+        command = self.build_worker_command()
+        if self.options.worker_image:
+            return self._start_container("worker", self.options.worker_image, command, None, {})
+        return self._start_process("worker", command)
+
+    def _start_process(self, name: str, argv: Sequence[str], **more: str) -> Process:
+        environment = self.build_environment(**more)
+        folder = self.options.directory
+        process = Process(name, argv, self.journal, env=environment, cwd=folder)
+        self.on_start(process)
+        return process
+
+    def _start_container(
+        self,
+        name: str,
+        image: str,
+        command: Sequence[str],
+        port: int | None,
+        variables: Mapping[str, str],
+    ) -> Running:
+        from conformance.testbed import docker_process  # noqa: PLC0415 - takes half a second
+
+        assert self.engine
+        services = {key: value for key, value in self.variables.items() if key != "TMPDIR"}
+        where = {"HOST": ALL_INTERFACES, "PORT": str(INNER_PORT)} if port else {}
+        environment = {**services, **where, "PYTHONUNBUFFERED": "1", **variables}
+        published = {INNER_PORT: port} if port else {}
+        process = docker_process.start(
+            self.engine, name, image, command, environment, self.journal, published
+        )
+        self.on_start(process)
+        return process
+
+    def build_environment(self, **more: str) -> dict[str, str]:
+        """The suite's own environment without proxies and its own variables, and the contract's."""
+        kept = {
+            name: value
+            for name, value in self.inherited.items()
+            if not name.lower().endswith("_proxy")
+            and not name.startswith(HIDDEN)
+            and name not in self.variables
+        }
+        paths = [str(self.stack_dump_folder), self.inherited.get("PYTHONPATH", "")]
+        search_path = os.pathsep.join(path for path in paths if path)
+        python = {"PYTHONUNBUFFERED": "1", "PYTHONPATH": search_path}
+        return {**kept, **self.variables, **python, **more}
+
+    def build_server_command(self, host: str, port: int) -> list[str]:
+        """The command that starts the service. It is empty where an image has its own."""
+        if self.options.target_app:
+            address = ("--host", host, "--port", str(port))
+            return [self.options.python, "-m", "uvicorn", *address, self.options.target_app]
+        words = shlex.split(self.options.target_command or "")
+        return [word.replace("{host}", host).replace("{port}", str(port)) for word in words]
+
+    def build_worker_command(self) -> list[str]:
+        """The command that starts the worker. It is empty where an image has its own."""
+        if not self.options.worker_app:
+            return shlex.split(self.options.worker_command or "")
+        celery = ("-m", "celery", "-A", self.options.worker_app, "worker", "--loglevel", "INFO")
+        alone = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+        return [self.options.python, *celery, "--concurrency", "1", *alone]
+
+    def run_script(self, script: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        """Run a script to its end in the target's interpreter, folder and environment.
+
+        Raises OSError where the interpreter cannot be run, subprocess.TimeoutExpired after
+        IMPORT_DEADLINE.
+        """
+        return subprocess.run(
+            [self.options.python, "-c", script, *arguments],
+            env=self.build_environment(),
+            cwd=self.options.directory,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
+            timeout=timeouts.IMPORT_DEADLINE,
+        )
