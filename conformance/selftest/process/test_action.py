@@ -124,6 +124,7 @@ def steps() -> dict[str, dict[str, Any]]:
     }
 
 
+@pytest.mark.thorough
 def test_the_steps_judge_a_service_report_and_keep_the_baseline(place: Path) -> None:
     (place / "repository").mkdir()
     service = place / "repository" / "app.py"

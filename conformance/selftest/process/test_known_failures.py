@@ -15,7 +15,7 @@ from conformance.judging.known_failures import find_wrong_entries, mark_known_fa
 from conformance.judging.result import Finding, KnownFailure, Mistake, RequirementResult
 from conformance.judging.verdict import Exit, Status
 from conformance.report.record_reader import read_record
-from conformance.selftest.process.test_record import expect_valid
+from conformance.selftest.support.record_schema import expect_valid
 from conformance.selftest.support.suite import SERVICES, Finished, judge
 from conformance.spec.catalogue import Channel, Level, Requirement, catalogue
 

@@ -27,6 +27,8 @@ from conformance.selftest.support.suite import (
 )
 from conformance.testbed.embedded import explain_no_space
 
+pytestmark = pytest.mark.thorough
+
 
 @dataclass(frozen=True)
 class Mistake:
