@@ -9,8 +9,8 @@ from conformance.cli.arguments import add_run_options, find_given_options
 from conformance.config.definitions import OF_A_TESTBED
 from conformance.config.options import read_options
 from conformance.core.errors import BrokenTestbed, WrongUsage
+from conformance.core.signals import SIGNALS
 from conformance.judging.verdict import Exit
-from conformance.pytest_plugin.interrupts import SIGNALS
 from conformance.spec.catalogue import catalogue
 
 
@@ -37,14 +37,14 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def keep_testbed(chosen: argparse.Namespace) -> int:
     """Keep a testbed until an interrupt; the exit status."""
-    from conformance.testbed import persistent  # noqa: PLC0415 - `list` need not import it
+    from conformance.testbed import persistent, testbed_state  # noqa: PLC0415 - not for `list`
 
     for number in SIGNALS:
         signal.signal(number, signal.default_int_handler)
-    file = Path(chosen.state).absolute() if chosen.state else persistent.default_file()
+    file = Path(chosen.state).absolute() if chosen.state else testbed_state.default_file()
     try:
         options = read_options(find_given_options(chosen, OF_A_TESTBED), Path.cwd(), catalogue())
-        persistent.keep(options.testbed, chosen.format, file)
+        persistent.keep_testbed(options.testbed, chosen.format, file)
     except (WrongUsage, BrokenTestbed) as error:
         print(f"conformance testbed: {error}", file=sys.stderr)
         return Exit.WRONG_USAGE if isinstance(error, WrongUsage) else Exit.ERROR

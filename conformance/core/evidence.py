@@ -4,8 +4,8 @@ import shlex
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum, auto
 from typing import Any, TypeVar
 
@@ -17,7 +17,10 @@ NOT_RECORDED = {"recorded": False}  # metadata of a field that a live run alone 
 
 @dataclass(frozen=True, kw_only=True)
 class Fact:
-    """Something that was seen: its number among its kind, and when, in seconds since the run began."""
+    """Something that was seen: its number among its kind, and its time.
+
+    The time is in seconds since the run began.
+    """
 
     number: int
     at: float
@@ -57,7 +60,7 @@ class Exchange(Fact):
     body: bytes
     failure: str | None
     ended: float
-    sent_headers: tuple[tuple[str, str], ...] = ()  # beside those that every request has
+    sent_headers: tuple[tuple[str, str], ...] = ()  # in addition to those of every request
     failure_kind: FailureKind | None = field(default=None, metadata=NOT_RECORDED)
 
     @property
@@ -106,7 +109,7 @@ class Exchange(Fact):
 
 @dataclass(frozen=True, kw_only=True)
 class UpstreamRequest(Fact):
-    """A request that reached the upstream stub, and the number of the connection on which it came."""
+    """A request that reached the upstream stub, and the number of its connection."""
 
     method: str
     target: str
@@ -154,27 +157,40 @@ class QueuedMessage(Fact):
 
     @property
     def summary(self) -> str:
-        return f"list {self.key!r} holds task {self.task_id} with {format_value(self.arguments)} (message {self.number})"
+        arguments = format_value(self.arguments)
+        held = f"list {self.key!r} holds task {self.task_id} with {arguments}"
+        return f"{held} (message {self.number})"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Observation(Fact):
-    """What a channel showed when it was asked: a row, a count, a result, a stack."""
+    """What a channel showed when it was asked: a row, a count, a result, a stack.
+
+    A subclass adds typed fields (see core/observations.py). A record keeps them as `data`.
+    """
 
     channel: str
     text: str
-    data: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def summary(self) -> str:
         return f"{self.text} ({self.channel} check {self.number})"
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The fields that a subclass adds, by name."""
+        common = {item.name for item in fields(Observation)}
+        return {name: value for name, value in asdict(self).items() if name not in common}
 
 
 F = TypeVar("F", bound=Fact)
 
 
 class Journal:
-    """Numbers facts as they are seen and hands each to a sink; it keeps none, so a long run costs no memory."""
+    """Numbers facts as they are seen, and hands each to a sink.
+
+    It keeps none, so a long run costs no memory.
+    """
 
     def __init__(self, sink: Callable[[Fact], None] = lambda _: None) -> None:
         self._began = time.monotonic()
@@ -189,11 +205,12 @@ class Journal:
     def record(
         self, kind: type[F], *, at: float | None = None, keep: bool = True, **values: Any
     ) -> F:
-        """Make a fact of this kind, numbered among its kind (an Observation: among its channel's), and hand it to the sink.
+        """Make a fact of this kind, number it, and hand it to the sink.
 
-        One that need not be kept is only made; `keep` may do the rest later.
+        It is numbered among its kind, and an Observation among those of its channel. With
+        `keep=False` it is only made, and the method `keep` may hand it on later.
         """
-        series = values.get("channel", kind.__name__)
+        series = values.get("channel", getattr(kind, "channel", kind.__name__))
         with self._lock:
             self._numbers[series] += 1
             fact = kind(number=self._numbers[series], at=self.now() if at is None else at, **values)
@@ -206,13 +223,16 @@ class Journal:
         with self._lock:
             self._sink(fact)
 
-    def observe(self, channel: str, text: str, **data: Any) -> Observation:
-        """Record what a channel showed."""
-        return self.record(Observation, channel=channel, text=text, data=data)
+    def observe(self, channel: str, text: str) -> Observation:
+        """Record what a channel showed, where the text says all of it."""
+        return self.record(Observation, channel=channel, text=text)
 
 
 def as_plain(fact: Fact) -> dict[str, Any]:
     """A fact as plain data: its kind in snake case and its fields, except those NOT_RECORDED."""
+    if isinstance(fact, Observation):
+        plain = {item.name: getattr(fact, item.name) for item in fields(Observation)}
+        return {"kind": "observation", **plain, "data": fact.data}
     kind = "".join(
         f"_{letter.lower()}" if letter.isupper() else letter for letter in type(fact).__name__
     ).lstrip("_")

@@ -1,8 +1,9 @@
-"""Reads an application's routes in the target's own interpreter, and prints them as one line of JSON.
+"""Read an application's routes in the target's own interpreter, and write them as one line of JSON.
 
-Run as `python -c` with MODULE:ATTR and the path of a pipe or file for the answer, in the target's folder; it imports nothing
-of the suite. Each route is given with its path, its methods, whether its endpoint is a coroutine function, and its
-dependencies (FastAPI's `Depends`), each with its name, its parameters and whether it is a coroutine function.
+It runs as `python -c` in the target's folder, with MODULE:ATTR and the path of a file for the
+answer. It imports nothing of the suite. Each route has its path, its methods, whether its endpoint
+is a coroutine function, and its dependencies (FastAPI's `Depends`): each has a name, parameters and
+whether it is a coroutine function.
 """
 
 import functools
@@ -17,7 +18,7 @@ NO_ROUTES = 4  # exit status: the application is none that has routes
 
 
 def is_coroutine(call: Any) -> bool:
-    """Whether a call of this is awaited, as Starlette tells: through partials, and by `__call__`."""
+    """Whether a call of this is awaited, as Starlette sees it: through partials and `__call__`."""
     while isinstance(call, functools.partial):
         call = call.func
     if not inspect.isroutine(call) and not inspect.isclass(call):
@@ -50,7 +51,10 @@ def dependencies(dependant: Any) -> Iterator[dict[str, Any]]:
 
 
 def below(application: Any) -> Any:
-    """What an application or a route holds: routes, or what newer FastAPI keeps of an included router (`_IncludedRouter`)."""
+    """The routes that an application or a route holds.
+
+    Newer FastAPI keeps an included router as an `_IncludedRouter`.
+    """
     candidates = getattr(application, "effective_candidates", None)
     if candidates is None:
         return getattr(application, "routes", None) or ()

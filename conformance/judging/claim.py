@@ -1,7 +1,7 @@
 """The claim: the highest that the verdicts establish, as data and as a sentence. Pure functions.
 
 A known failure is a failure to a claim. What would be established if the known failures had
-passed is said beside it. What is not applicable counts neither for nor against.
+passed is said as well. What is not applicable counts neither for nor against.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Probes of section 2: the two messages, the media type, independence, and a process that outlives every request."""
+"""Probes of section 2: messages, media type, independence, and a process that outlives requests."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -23,13 +23,15 @@ from conformance.scenarios.lifecycle.observer import LifecycleObserver
 from conformance.spec import model
 from conformance.target.capabilities import Capabilities
 from conformance.target.server import Target
-from conformance.testbed.postgres import Database
-from conformance.testbed.upstream import Reply, Upstream
+from conformance.testbed.database import Database
+from conformance.testbed.upstream import Upstream
+from conformance.testbed.upstream_replies import Reply
 
 INVALID_ID = "/items/abc"
 ABSENT_ITEM = "/items/1"  # ids of ours are far above
 SUCCESS = range(200, 300)
-BROWSERS = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"  # what they say that they accept
+# What browsers accept.
+BROWSERS = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
 # Whether the endpoint of a path is a coroutine function.
 COROUTINES = {
@@ -89,7 +91,7 @@ async def test_a_browser_gets_the_same(client: Client, path: str) -> None:
 @pytest.mark.requirement("END-3")
 async def test_an_existing_item_is_application_json(client: Client, items: Database | None) -> None:
     if items:  # else `/items/1` above, whatever it is
-        expect_json(await client.get(f"/items/{(await items.add())['id']}"))
+        expect_json(await client.get(f"/items/{(await items.rows.insert())['id']}"))
 
 
 @pytest.mark.requirement("END-3")
@@ -102,7 +104,7 @@ async def test_the_upstreams_media_type_is_not_relayed(
 
 
 def expect_json(exchange: Exchange) -> None:
-    """A success, or the rejection of an id, has the media type of JSON; what is neither is not judged here."""
+    """Expect the media type of JSON of a success, or of the rejection of an id."""
     if exchange.status in SUCCESS or exchange.target == INVALID_ID:
         require(
             exchange.media_type == "application/json",
@@ -213,12 +215,12 @@ async def test_no_fault_of_a_request_ends_the_process(
     await fault(client, upstream)
     exchange = await client.get("/async")
     what = fault.__name__.strip("_").replace("_", " ")
-    ended = target.process.ended(0.0 if exchange.answered else timeouts.DEATH_DEADLINE)
+    ended = target.process.wait_for_end(0.0 if exchange.answered else timeouts.DEATH_DEADLINE)
     require(
         ended is None,
         f"the process to run on after {what}",
         f"it ended with status {ended}",
-        [exchange, *target.process.output()[-4:]],
+        [exchange, *target.process.read_output()[-4:]],
     )
     expect_status(exchange, (200,), f"200 of /async after {what}")
 
@@ -230,8 +232,9 @@ async def test_sync_is_a_plain_function_and_what_does_io_a_coroutine_function(
     seen = await lifecycle.read_routes()
     for path, coroutine in COROUTINES.items():
         wanted = f"{'a coroutine' if coroutine else 'a plain'} function for {path}"
-        routed = [route for route in seen.data["routes"] if route["path"] == path]
+        routed = seen.find_routes(path)
         require(bool(routed), wanted, "no such route", [seen])
-        other = [route for route in routed if route["coroutine"] is not coroutine]
-        got = f"{'a plain' if coroutine else 'a coroutine'} function, {other[0]['endpoint'] if other else ''}"
+        other = [route for route in routed if route.coroutine is not coroutine]
+        kind = "a plain" if coroutine else "a coroutine"
+        got = f"{kind} function, {other[0].endpoint if other else ''}"
         require(not other, wanted, got, [seen])

@@ -16,8 +16,8 @@ from conformance.session.submissions import Submissions
 from conformance.target.capabilities import Capabilities
 from conformance.target.server import Target
 from conformance.target.worker import Worker
-from conformance.testbed.postgres import Database
-from conformance.testbed.redis import Broker
+from conformance.testbed.broker import Broker
+from conformance.testbed.database import Database
 from conformance.testbed.upstream import Upstream
 
 

@@ -20,7 +20,7 @@ from conformance.spec.catalogue import Language, Level, sections
 WIDTH = 100
 LABEL = 14  # columns of a label, and of the space after it
 KNOWN = "FAIL (known)"
-# What is counted beside the passes, in this order.
+# What is counted in addition to the passes, in this order.
 COUNTED = (
     Status.FAIL.label,
     KNOWN,

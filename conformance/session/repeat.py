@@ -31,7 +31,7 @@ from conformance.spec.catalogue import catalogue
 from conformance.target.capabilities import Capabilities
 from conformance.target.launch import Launch
 from conformance.target.server import NotReady, Target
-from conformance.testbed import persistent
+from conformance.testbed import testbed_formats, testbed_state
 
 FRESH, REUSED = "a fresh target", "a re-used target"
 AT_ONCE = 2 * (os.cpu_count() or 1)  # parallel runs, so that every core is busy
@@ -377,8 +377,8 @@ def testbed(folder: Path, settings: TestbedSettings) -> Iterator[tuple[Path, dic
         assert process.stderr
         if not process.stdout.readline():  # it prints the environment after it wrote the file
             raise WrongUsage(process.stderr.read().strip().removeprefix("conformance testbed: "))
-        place = persistent.read(state)
-        yield state, persistent.contract(place.postgres, place.redis, place.upstream_url)
+        place = testbed_state.read_state(state)
+        yield state, testbed_formats.make_variables(place)
     finally:
         process.terminate()
         process.communicate(timeout=STOP_TIMEOUT)

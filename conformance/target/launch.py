@@ -82,7 +82,7 @@ class Launch:
         where = {"HOST": ALL_INTERFACES, "PORT": str(INNER_PORT)} if port else {}
         environment = {**services, **where, "PYTHONUNBUFFERED": "1", **variables}
         published = {INNER_PORT: port} if port else {}
-        process = docker_process.start(
+        process = docker_process.start_container(
             self.engine, name, image, command, environment, self.journal, published
         )
         self.on_start(process)

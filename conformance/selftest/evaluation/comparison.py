@@ -24,7 +24,7 @@ from conformance.selftest.faulty_services.table import Miniature
 from conformance.session import repeat
 from conformance.spec.catalogue import catalogue
 from conformance.target.server import NotReady
-from conformance.testbed.persistent import read
+from conformance.testbed.testbed_state import read_state
 
 CONTRACT = PROJECT / "spec" / "openapi.yaml"
 DEADLINE = 180.0  # seconds
@@ -109,7 +109,7 @@ def version() -> str:
 def bench(folder: Path) -> Iterator[Bench]:
     """A testbed with three rows in its table."""
     with repeat.testbed(folder, TestbedSettings(ServiceKind.EMBEDDED)) as (state, variables):
-        asyncio.run(_fill(read(state).postgres.admin_url))
+        asyncio.run(_fill(read_state(state).postgres.admin_url))
         yield Bench(variables, folder)
 
 

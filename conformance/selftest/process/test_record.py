@@ -1,4 +1,4 @@
-"""The record: valid, complete, the same result when it is read back, and honest if it was killed."""
+"""The record: valid, complete, the same result when it is read back, and honest if killed."""
 
 import json
 from dataclasses import replace
@@ -22,6 +22,7 @@ from conformance.core.evidence import (
     QueuedMessage,
     UpstreamRequest,
 )
+from conformance.core.observations import RowCheck
 from conformance.judging.result import Evidence, KnownFailure, Mistake, RunHeader, WrongEntry
 from conformance.judging.verdict import Status
 from conformance.report.html import render_html
@@ -163,7 +164,8 @@ def test_every_kind_of_evidence_is_the_same_when_it_is_read_back(place: Path) ->
     journal.record(LogLine, process="server", stream="stderr", text="x" * 10**5)
     journal.record(ProcessEvent, process="server", event="ended")
     journal.record(QueuedMessage, key="q", task_id=None, content_type=None, arguments=[1, {}])
-    journal.observe("row", "items has no row 1", row=None, at_all=datetime(2026, 7, 1, tzinfo=UTC))
+    row = {"id": 1, "description": None, "created_at": datetime(2026, 7, 1, tzinfo=UTC)}
+    journal.record(RowCheck, text="items has row 1", row=row)
     record = RecordWriter(place / "record.jsonl")
     record.write_header(ABOUT)
     for fact in seen:
@@ -264,7 +266,7 @@ def test_a_record_of_version_1_can_still_be_read() -> None:
 def test_a_run_that_is_killed_leaves_what_it_had_seen(place: Path) -> None:
     record = RecordWriter(place / "record.jsonl")
     record.write_header(ABOUT)
-    Journal(record.write_evidence).observe("row", "items has no row 1", row=None)
+    Journal(record.write_evidence).record(RowCheck, text="items has no row 1", row=None)
     lines = [
         json.loads(line) for line in (place / "record.jsonl").read_text("utf-8").splitlines()
     ]  # before it is closed

@@ -19,9 +19,9 @@ from conformance.core import timeouts
 from conformance.selftest.conforming_services.table import VARIANTS, VARIANTS_FOLDER
 from conformance.selftest.support.suite import environment, judge, left_behind, servers
 from conformance.spec.catalogue import Level, catalogue
-from conformance.testbed.embedded import free_port
-from conformance.testbed.postgres import TABLE
-from conformance.testbed.processes import STACK_SIGNAL
+from conformance.testbed.ports import claim_port
+from conformance.testbed.postgres_admin import TABLE
+from conformance.testbed.stack_dump import STACK_SIGNAL
 
 WORKER = "reference_impl.tasks:celery_app"
 DOCUMENT = VARIANTS_FOLDER
@@ -78,7 +78,7 @@ def standing(shared_place: Path) -> Iterator[Standing]:
 
     with servers(shared_place) as (database_url, redis_url):
         asyncio.run(make_table(database_url))
-        port, upstream_port = free_port(), free_port()
+        port, upstream_port = claim_port(), claim_port()
         external = f"http://127.0.0.1:{upstream_port}/posts?userId=1&tag=a%20b&tag=c"
         env = {
             **environment(shared_place),

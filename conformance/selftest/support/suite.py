@@ -20,8 +20,8 @@ import psutil
 from conformance.core.evidence import Journal
 from conformance.report.record import read_lines
 from conformance.selftest.support.warm import Starter
-from conformance.testbed import embedded
-from conformance.testbed.processes import is_running
+from conformance.testbed.embedded import EmbeddedPostgres, EmbeddedRedis
+from conformance.testbed.process_table import is_running
 
 SERVICES = "conformance.selftest.support.services"
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of Linux's in memory
@@ -147,11 +147,11 @@ def expect_nothing_left(folder: Path, memory: Set[str]) -> None:
 def servers(folder: Path) -> Iterator[tuple[str, str]]:
     """A Postgres and a Redis that somebody else runs: their administrators' URLs."""
     journal = Journal()
-    postgres = embedded.Postgres(folder, journal)
-    redis = embedded.Redis(folder, journal)
+    postgres = EmbeddedPostgres(folder, journal)
+    redis = EmbeddedRedis(folder, journal)
     try:
-        postgres.ready()
-        redis.ready()
+        postgres.wait_until_ready()
+        redis.wait_until_ready()
         yield postgres.url, redis.url
     finally:
         postgres.stop()

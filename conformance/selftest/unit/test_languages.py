@@ -1,4 +1,4 @@
-"""Languages: the Chinese specification, README and words say what the English ones say, and are Chinese."""
+"""Languages: the Chinese specification, README and reports say what the English ones say."""
 
 import ast
 import re
@@ -55,7 +55,8 @@ WORDS = {"one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "ten": 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Half-width marks beside Chinese, and Chinese that touches Latin letters, digits or code.
 SLIPS = re.compile(
-    rf"[{CHINESE}] ?[,;:?!()]|[,;:?!()] ?[{CHINESE}]|[{CHINESE}]\.|[{CHINESE}][A-Za-z0-9`]|[A-Za-z0-9`][{CHINESE}]| [，。、；：？！（）]|[，。、；：？！（] "
+    rf"[{CHINESE}] ?[,;:?!()]|[,;:?!()] ?[{CHINESE}]|[{CHINESE}]\."
+    rf"|[{CHINESE}][A-Za-z0-9`]|[A-Za-z0-9`][{CHINESE}]| [，。、；：？！（）]|[，。、；：？！（] "
 )
 
 
@@ -238,7 +239,10 @@ def make_results(
         ),
         (
             PASSED | dict.fromkeys(NAMES[Level.SHOULD][:6], Status.FAIL),
-            "core 成立：43 条 MUST 全部通过；robust 不成立：42 条 SHOULD 中，6 条（CONC-7、CONC-8、CONC-9、CONC-10、CONC-11 等）未通过",
+            (
+                "core 成立：43 条 MUST 全部通过；robust 不成立：42 条 SHOULD 中，"
+                "6 条（CONC-7、CONC-8、CONC-9、CONC-10、CONC-11 等）未通过"
+            ),
         ),
         ({"DB-2": Status.PASS}, "不作声明：90 条要求中只选择了 1 条"),
         (
