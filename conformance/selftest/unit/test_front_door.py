@@ -206,6 +206,12 @@ def test_a_package_imports_what_the_picture_says(package: str) -> None:
     assert imported_packages(package) - allowed == set()
 
 
+@pytest.mark.parametrize("kind", ["input", "output"])
+def test_what_the_action_takes_and_gives_is_in_the_guide(kind: str) -> None:
+    action = yaml.safe_load((GITHUB / "actions" / "conformance" / "action.yml").read_text("utf-8"))
+    assert [row[0].strip("`") for row in table(GUIDE / "ci.md", kind)] == list(action[f"{kind}s"])
+
+
 def claims(page: Path) -> dict[frozenset[str], tuple[str, str]]:
     """What a page says can be claimed: by the options of a target, the claim and the MUSTs."""
     found = {}
