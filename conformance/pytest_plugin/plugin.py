@@ -14,7 +14,6 @@ from hypothesis import Phase
 from hypothesis.configuration import set_hypothesis_home_dir
 
 from conformance.client.http import Client
-from conformance.config.paths import PROBES
 from conformance.core import timeouts
 from conformance.core.errors import BrokenTestbed, NoEvidence, Violation, WrongUsage
 from conformance.core.evidence import Fact
@@ -122,15 +121,6 @@ def set_examples() -> None:
         report_multiple_bugs=False,
     )
     hypothesis.settings.load_profile("probe")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Probes that were collected without a run are not this package's own: those of another checkout, or copies."""
-    strangers = [item for item in items if item.get_closest_marker("requirement")]
-    if strangers and RUN not in config.stash and not config.option.collectonly:
-        raise pytest.UsageError(
-            f"{strangers[0].path} is no probe of the installed suite, which is {PROBES}; install the checkout that you run in"
-        )
 
 
 class RunHooks:

@@ -1,4 +1,4 @@
-"""The GitHub Action: valid by tools that are not ours, and its steps carried out as a runner would, on a service in a folder of its own."""
+"""The GitHub Action: valid by tools that are not ours, and its steps run as a runner does."""
 
 import os
 import re
@@ -79,7 +79,7 @@ def test_the_example_gives_inputs_that_the_action_has() -> None:
 
 @dataclass
 class Runner:
-    """What a runner knows while it carries out the steps of an action that are scripts; what others do is done by hand."""
+    """What a runner knows while it runs the steps that are scripts. A test does the others."""
 
     place: Path
     values: dict[str, str]
@@ -135,7 +135,8 @@ def test_the_steps_judge_a_service_report_and_keep_the_baseline(place: Path) -> 
         "inputs.lang": "en",
     }
     values["inputs.arguments"] = (
-        f"--target-app app:app --target-python '{sys.executable}'\n--only DEP-1 DEP-2 END-2 --services embedded --seed 7"
+        f"--target-app app:app --target-python '{sys.executable}'\n"
+        "--only DEP-1 DEP-2 END-2 --services embedded --seed 7"
     )
     runner, of = Runner(place, values), steps()
     assert [
@@ -186,10 +187,16 @@ def test_an_annotation_names_what_failed_and_the_line_that_blocks(place: Path) -
     blocking = type(finding)(
         finding.expected, finding.got, look_at="/srv/shop/app.py:12, which blocks the event loop"
     )
-    message = "expected: 200%0Agot: nothing, it is stuck%0Alook at: /srv/shop/app.py:12, which blocks the event loop"
+    message = (
+        "expected: 200%0Agot: nothing, it is stuck%0A"
+        "look at: /srv/shop/app.py:12, which blocks the event loop"
+    )
     assert shown(place, DB_2=FOUND["DB-2"], CONC_1=(Status.FAIL, blocking)) == [
         f"::error title=CONC-1 Outbound calls overlap,file=/srv/shop/app.py,line=12::{message}",
-        "::error title=DB-2 An absent item is null::expected: 200%0Agot: 404%0Alook at: the branch that handles a missing row",
+        (
+            "::error title=DB-2 An absent item is null::"
+            "expected: 200%0Agot: 404%0Alook at: the branch that handles a missing row"
+        ),
     ]
     assert shown(place) == []
 

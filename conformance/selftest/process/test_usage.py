@@ -62,18 +62,21 @@ MISTAKES = [
     Mistake(
         "a command that dies at once",
         ("--target-command", "sh -c 'echo hello; echo no licence >&2; exit 7'"),
-        r"--target-command wants a command that goes on serving; the process ended with status 7 before it answered. "
+        r"--target-command wants a command that goes on serving; "
+        r"the process ended with status 7 before it answered. "
         r"Its last lines: (hello / no licence|no licence / hello)",
     ),
     Mistake(
         "a command that is not there",
         ("--target-command", "/no/such/thing"),
-        r"--target-command wants a command that can be run; /no/such/thing cannot be started: No such file or directory",
+        r"--target-command wants a command that can be run; "
+        r"/no/such/thing cannot be started: No such file or directory",
     ),
     Mistake(
         "an interpreter that is not there",
         ("--target-app", f"{SERVICES}:number", "--target-python", "/no/python"),
-        r"--target-python wants an interpreter; /no/python cannot be started: No such file or directory",
+        r"--target-python wants an interpreter; "
+        r"/no/python cannot be started: No such file or directory",
     ),
     Mistake(
         "a URL that refuses",
@@ -88,7 +91,8 @@ MISTAKES = [
     Mistake(
         "a database that is away",
         ("--database-url", "postgresql://me:secret@127.0.0.1:9/x"),
-        r"--database-url wants a Postgres server that answers; postgresql://me@127.0.0.1:9/x does not: .*",
+        r"--database-url wants a Postgres server that answers; "
+        r"postgresql://me@127.0.0.1:9/x does not: .*",
     ),
     Mistake(
         "a Redis that is away",
@@ -181,7 +185,10 @@ def test_containers_without_a_daemon(place: Path) -> None:
 
 
 def test_containers_of_another_machine(place: Path) -> None:
-    sentence = r"containers want a Docker daemon on this machine, for their ports are published on 127.0.0.1; it is at tcp://127.0.0.1:9"
+    sentence = (
+        r"containers want a Docker daemon on this machine, for their ports are published on "
+        r"127.0.0.1; it is at tcp://127.0.0.1:9"
+    )
     expect_usage(
         judge(place, "--services", "containers", env={"DOCKER_HOST": "tcp://127.0.0.1:9"}),
         sentence,
@@ -193,8 +200,8 @@ def test_auto_goes_on_with_embedded_servers_and_says_why(place: Path) -> None:
     finished = judge(place, "--services", "auto", "--only", "DB-1", env=NO_DAEMON)
     assert finished.status == 0, finished.output
     assert (
-        "containers  none: containers want a Docker daemon that answers; none listens at unix:///nowhere/docker.sock"
-        in finished.output
+        "containers  none: containers want a Docker daemon that answers; "
+        "none listens at unix:///nowhere/docker.sock" in finished.output
     )
     assert "(embedded)" in finished.output
 
@@ -255,7 +262,10 @@ def test_a_database_role_that_lacks_rights(place: Path, given: tuple[str, str]) 
 
 def test_a_database_password_that_is_wrong(place: Path, given: tuple[str, str]) -> None:
     url = re.sub(r":[^:@]+@", ":wrong@", given[0])
-    sentence = r'--database-url wants a Postgres server that answers; \S+ does not: password authentication failed for user "postgres"'
+    sentence = (
+        r"--database-url wants a Postgres server that answers; "
+        r'\S+ does not: password authentication failed for user "postgres"'
+    )
     expect_usage(judge(place, "--database-url", url), sentence, place)
 
 
@@ -265,7 +275,10 @@ def test_a_redis_user_that_lacks_rights(place: Path, given: tuple[str, str]) -> 
             "ACL", "SETUSER", "humble", "on", ">humble", "~*", "+@all", "-@admin"
         )
     url = re.sub(r"//[^@]+@", "//humble:humble@", given[1]).replace("/0", "/5")
-    sentence = r"--redis-url wants a user that may make a user for the target \(ACL SETUSER\) and read every key: .*"
+    sentence = (
+        r"--redis-url wants a user that may make a user for the target \(ACL SETUSER\) "
+        r"and read every key: .*"
+    )
     expect_usage(judge(place, "--redis-url", url), sentence, place)
 
 
@@ -273,7 +286,10 @@ def test_a_redis_database_that_is_not_empty(place: Path, given: tuple[str, str])
     url = given[1].replace("/0", "/6")
     with redis.Redis.from_url(url) as client:
         client.set("precious", "1")
-        sentence = r"--redis-url wants a logical database that is empty, so that nothing of yours is touched; \S+ holds 1 keys"
+        sentence = (
+            r"--redis-url wants a logical database that is empty, so that nothing of yours is "
+            r"touched; \S+ holds 1 keys"
+        )
         expect_usage(judge(place, "--redis-url", url), sentence, place)
         assert client.get("precious") == b"1"
 
@@ -289,5 +305,8 @@ def test_a_disk_that_is_full_or_read_only_is_the_callers_to_mend(number: int, pl
 def test_a_temporary_folder_that_nobody_can_enter(place: Path) -> None:
     (place / "scratch").mkdir(0o700)
     place.chmod(0o700)
-    sentence = r"the embedded Postgres does not run as root but as nobody, who cannot enter \S+; name a place that everybody can enter by TMPDIR, such as /tmp"
+    sentence = (
+        r"the embedded Postgres does not run as root but as nobody, who cannot enter \S+; "
+        r"name a place that everybody can enter by TMPDIR, such as /tmp"
+    )
     expect_usage(judge(place), sentence, place)
