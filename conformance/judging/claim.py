@@ -182,7 +182,8 @@ def make_claim(results: Iterable[RequirementResult], catalogue: Mapping[str, Req
     judged = {each.id: each for each in results if each.status}
     broken = any(each.status is Status.ERROR for each in judged.values())
     musts, shoulds = (
-        None if broken else _tally(level, judged, catalogue) for level in (Level.MUST, Level.SHOULD)
+        None if broken else _make_tally(level, judged, catalogue)
+        for level in (Level.MUST, Level.SHOULD)
     )
     return Claim(
         len(judged),
@@ -194,7 +195,7 @@ def make_claim(results: Iterable[RequirementResult], catalogue: Mapping[str, Req
     )
 
 
-def _tally(
+def _make_tally(
     level: Level,
     judged: Mapping[str, RequirementResult],
     catalogue: Mapping[str, Requirement],
