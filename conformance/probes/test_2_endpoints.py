@@ -11,6 +11,7 @@ import pytest
 from conformance.client.http import JSON, Client, RequestSpec
 from conformance.core import timeouts
 from conformance.core.evidence import Exchange
+from conformance.core.urls import find_port, make_tls_context
 from conformance.judging.assertions import (
     expect,
     expect_same,
@@ -152,13 +153,17 @@ async def _a_path_that_is_not_there(client: Client, _: Upstream) -> None:
 
 
 async def _bytes_that_are_no_http(client: Client, _: Upstream) -> None:
-    parts = urlsplit(client.url)
     with suppress(
         OSError, TimeoutError
     ):  # whatever the target makes of it, what counts is that it goes on
-        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        reader, writer = await asyncio.open_connection(
+            urlsplit(client.url).hostname,
+            find_port(client.url),
+            ssl=make_tls_context(client.url),
+        )
         writer.write(b"\x16\x03\x01 this is no HTTP\r\n\r\n")
-        writer.write_eof()
+        if writer.can_write_eof():  # TLS cannot
+            writer.write_eof()
         await asyncio.wait_for(reader.read(timeouts.BODY_LIMIT), timeouts.HANG_UP_DEADLINE)
         writer.close()
 

@@ -125,13 +125,13 @@ def restart_target(recovery: Recovery) -> Callable[[], None]:
 @pytest.fixture(scope="session")
 def seed(environment: Environment) -> int:
     """The seed of all generated inputs."""
-    return environment.launch.options.seed
+    return environment.launch.options.selection.seed
 
 
 @pytest.fixture(scope="session")
 def steps(environment: Environment) -> str | None:
     """The action sequence of CONC-11 that is to be replayed; None for a search."""
-    return environment.launch.options.steps
+    return environment.launch.options.selection.steps
 
 
 @pytest.fixture

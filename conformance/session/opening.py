@@ -47,11 +47,11 @@ class Opening:
         self._resources = resources
         self.capabilities = Capabilities.of(options)
         self.services = Services(
-            options.testbed_settings,
+            options.testbed,
             resources.folder,
             journal,
             resources.cleanup,
-            network=bool(options.target_image),
+            network=bool(options.target.image),
         )
         self._state = self._lease_testbed()
         self._access = self._choose_access(submissions)
@@ -60,7 +60,7 @@ class Opening:
     def _lease_testbed(self) -> TestbedState | None:
         if self.capabilities.starts_target:
             return None
-        state = find_testbed(self._options.testbed_settings)
+        state = find_testbed(self._options.testbed)
         if state:
             self._resources.cleanup.enter_context(state.leased())
         return state

@@ -70,8 +70,8 @@ class StartedServices(ServiceAccess):
     ) -> None:
         super().__init__(journal, cleanup, task_ids)
         self._services = services
-        self._is_given = bool(options.redis_url)
-        self._upstream_port = options.upstream_port
+        self._is_given = bool(options.testbed.redis_url)
+        self._upstream_port = options.testbed.upstream_port
         self.described = services.described
 
     def open_database(self) -> Database:
@@ -157,11 +157,11 @@ class GivenServices(ExternalServices):
         self._options = options
 
     def _find_postgres(self) -> DatabaseAccess | None:
-        url = self._options.database_url
+        url = self._options.testbed.database_url
         return asyncio.run(postgres_admin.adopt_database(url)) if url else None
 
     def _find_redis(self) -> BrokerAccess | None:
-        url = self._options.redis_url
+        url = self._options.testbed.redis_url
         if not url:
             return None
         redis_admin.check_rights(url, empty=False)
@@ -169,5 +169,5 @@ class GivenServices(ExternalServices):
 
     def open_upstream(self) -> Upstream | None:
         """A stub on the port that was given."""
-        port = self._options.upstream_port
+        port = self._options.testbed.upstream_port
         return self._start_upstream(port, LOOPBACK) if port else None

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import urlsplit
 
 import psutil
 
@@ -17,6 +16,7 @@ from conformance.core.errors import NoEvidence, WrongUsage
 from conformance.core.evidence import Journal, LogLine, ProcessEvent
 from conformance.core.observations import BlockingLine
 from conformance.core.polling import block_until
+from conformance.core.urls import find_port
 from conformance.testbed.process_table import is_running, kill_processes
 from conformance.testbed.processes import Running
 
@@ -41,14 +41,14 @@ class ExternalControl(Protocol):
 
 def control_target(options: Options, journal: Journal) -> ExternalControl | None:
     """The control that a run was given over its target. Raises WrongUsage."""
-    if options.container:
-        return ContainerControl(options.container, "server", journal, "--container")
-    return CommandControl(options, journal) if options.restart_command else None
+    if options.target.container:
+        return ContainerControl(options.target.container, "server", journal, "--container")
+    return CommandControl(options, journal) if options.target.restart_command else None
 
 
 def control_worker(options: Options, journal: Journal) -> ExternalControl | None:
     """The control that a run was given over its target's worker. Raises WrongUsage."""
-    name = options.worker_container
+    name = options.worker.container
     return ContainerControl(name, "worker", journal, "--worker-container") if name else None
 
 
@@ -79,14 +79,14 @@ class CommandControl:
     """A process of this machine, found by its port, and a command that starts it again."""
 
     def __init__(self, options: Options, journal: Journal) -> None:
-        self._command = shlex.split(str(options.restart_command))
-        self._folder = options.directory
-        self._url = str(options.target_url)
+        self._command = shlex.split(str(options.target.restart_command))
+        self._folder = options.target.directory
+        self._url = str(options.target.url)
         self._journal = journal
 
     def find_running(self) -> Running:
         """The process that listens. Raises WrongUsage where none can be found."""
-        port = urlsplit(self._url).port or 80
+        port = find_port(self._url)
         try:
             connections = psutil.net_connections("tcp")
             pids = {

@@ -21,7 +21,7 @@ def read_routes(launch: Launch, folder: Path) -> RouteList:
     answer = folder / "routes.json"
     try:
         done = launch.run_script(
-            SCRIPT.read_text("utf-8"), str(launch.options.target_app), str(answer)
+            SCRIPT.read_text("utf-8"), str(launch.options.target.app), str(answer)
         )
         routes = tuple(map(Route.from_json, json.loads(answer.read_bytes())))
     except subprocess.TimeoutExpired as error:

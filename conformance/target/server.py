@@ -17,6 +17,7 @@ from conformance.core.errors import NoEvidence, Violation, WrongUsage
 from conformance.core.evidence import LogLine
 from conformance.core.observations import BlockingLine
 from conformance.core.polling import Pauses
+from conformance.core.urls import find_port
 from conformance.target.launch import HOST, Launch
 from conformance.testbed.ports import claim_port
 from conformance.testbed.process_output import take_last_lines
@@ -98,7 +99,7 @@ class Target:
         try:
             process = launch.start_server(name, port, variables)
         except FileNotFoundError as error:
-            if launch.options.target_command:
+            if launch.options.target.command:
                 wanted = "--target-command wants a command that can be run"
             else:
                 wanted = "--target-python wants an interpreter"
@@ -112,18 +113,18 @@ class Target:
         Raises WrongUsage where it does not run.
         """
         process = launch.external.find_running() if launch.external else None
-        return cls._at(launch, str(launch.options.target_url), process)
+        return cls._at(launch, str(launch.options.target.url), process)
 
     @classmethod
     def restart_external(cls, launch: Launch) -> "Target":
         """The same, started again after it has ended. Raises NoEvidence."""
         assert launch.external
-        return cls._at(launch, str(launch.options.target_url), launch.external.start())
+        return cls._at(launch, str(launch.options.target.url), launch.external.start())
 
     @classmethod
     def _at(cls, launch: Launch, url: str, process: Running | None) -> "Target":
         in_container = launch.capabilities.runs_in_container
-        return cls(url, launch.options.directory, process, in_container=in_container)
+        return cls(url, launch.options.target.directory, process, in_container=in_container)
 
     @property
     def process(self) -> Running:
@@ -140,7 +141,7 @@ class Target:
     @property
     def port(self) -> int:
         """The port that it listens on."""
-        return urlsplit(self.url).port or 80
+        return find_port(self.url)
 
     def wait_until_ready(self) -> int:
         """Wait for the first answer to GET /async, and return its status. Raises NotReady."""

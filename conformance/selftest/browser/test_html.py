@@ -16,7 +16,7 @@ import pytest
 from justhtml import JustHTML
 from playwright.sync_api import Browser, expect
 
-from conformance.config.options import PROJECT
+from conformance.config.paths import PROJECT
 from conformance.report.html import page, render_html
 from conformance.report.html.requirement import NOT_JUDGED
 from conformance.report.html.timeline import LANES, OTHER

@@ -18,7 +18,7 @@ import docker.errors
 import pytest
 import yaml
 
-from conformance.config.options import PROJECT
+from conformance.config.paths import PROJECT
 from conformance.core.errors import WrongUsage
 from conformance.selftest.evaluation.kill_matrix import judged_by
 from conformance.selftest.faulty_services.table import MINIATURES

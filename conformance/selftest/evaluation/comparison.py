@@ -17,8 +17,9 @@ from pathlib import Path
 
 import asyncpg
 
-from conformance.config import options
-from conformance.config.options import PROJECT
+from conformance.config.options import read_options
+from conformance.config.paths import PROJECT
+from conformance.core.testbed_settings import ServiceKind, TestbedSettings
 from conformance.selftest.faulty_services.table import Miniature
 from conformance.session import repeat
 from conformance.spec.catalogue import catalogue
@@ -48,7 +49,7 @@ class Bench:
     def judge(self, miniature: Miniature) -> Peered:
         """Start a miniature and let Schemathesis have it. One that does not become ready is found too, as it would be."""
         began = time.monotonic()
-        chosen = options.read({"--target-app": miniature.target_app}, (), PROJECT, catalogue())
+        chosen = read_options({"--target-app": miniature.target_app}, PROJECT, catalogue())
         try:
             with repeat.served(chosen, self.variables, self.folder) as target:
                 found = self._found(target.url)
@@ -107,7 +108,7 @@ def version() -> str:
 @contextmanager
 def bench(folder: Path) -> Iterator[Bench]:
     """A testbed with three rows in its table."""
-    with repeat.testbed(folder, "embedded") as (state, variables):
+    with repeat.testbed(folder, TestbedSettings(ServiceKind.EMBEDDED)) as (state, variables):
         asyncio.run(_fill(read_state(state).postgres.admin_url))
         yield Bench(variables, folder)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from queue import Queue
 from typing import Any
 
-from conformance.config.options import PROJECT
+from conformance.config.paths import PROJECT
 from conformance.selftest.conforming_services import judging
 from conformance.selftest.conforming_services.table import VARIANTS
 from conformance.selftest.evaluation import comparison, figures_page, kill_matrix, mutants
@@ -216,7 +216,7 @@ def _repeat(runs: int) -> Figures:
     """The reference, judged again and again."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "figures.json"
-        repeat.main(runs, repeat.AT_ONCE, file, ["--services", "embedded"], _forked)
+        repeat.main(runs, repeat.AT_ONCE, file, {"--services": "embedded"}, (), _forked)
         figures = dict(json.loads(file.read_text("utf-8")))
         if not figures["runs"]:
             raise SystemExit("repeat: no run ended, so its figures stay as they were")

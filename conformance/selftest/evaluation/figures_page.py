@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from conformance.config.options import PROJECT
+from conformance.config.paths import PROJECT
 from conformance.selftest.conforming_services.table import VARIANTS
 from conformance.selftest.evaluation.kill_matrix import judged_by
 from conformance.selftest.evaluation.survivors import FAILED, NOT_STARTED, SURVIVORS

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from conformance.config.options import PROJECT
+from conformance.config.paths import PROJECT
 from conformance.judging.verdict import Status
 from conformance.report import annotations
 from conformance.report.annotations import render_annotations

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.config.options import PROJECT
+from conformance.config.paths import PROJECT
 from conformance.selftest.support.suite import SERVICES, judge, left_behind
 
 pytest_plugins = ["pytester"]

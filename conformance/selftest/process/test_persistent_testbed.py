@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from conformance.config.options import PROJECT
+from conformance.config.paths import PROJECT
 from conformance.selftest.process.test_targets import WORKER, answering, needing
 from conformance.selftest.process.test_usage import expect_usage
 from conformance.selftest.support.suite import (
@@ -57,7 +57,7 @@ class Kept:
 @contextmanager
 def kept(place: Path, *arguments: str) -> Iterator[Kept]:
     """Keep a testbed until the block ends."""
-    argv = [sys.executable, "-m", "conformance.cli.main", "testbed", *arguments]
+    argv = [sys.executable, "-P", "-m", "conformance", "testbed", *arguments]
     process = subprocess.Popen(
         argv,
         cwd=PROJECT,
@@ -277,7 +277,7 @@ def test_a_mistake_gets_one_sentence(place: Path, name: str) -> None:
 
 def test_two_testbeds_do_not_share_a_file(place: Path) -> None:
     with kept(place) as first:
-        argv = [sys.executable, "-m", "conformance.cli.main", "testbed"]
+        argv = [sys.executable, "-P", "-m", "conformance", "testbed"]
         second = subprocess.run(
             argv, cwd=PROJECT, env=environment(place), capture_output=True, text=True, check=False
         )

@@ -14,7 +14,7 @@ import httpx
 import pytest
 import redis
 
-from conformance.config.options import PROJECT
+from conformance.config.paths import PROJECT
 from conformance.core import timeouts
 from conformance.selftest.conforming_services.table import VARIANTS, VARIANTS_FOLDER
 from conformance.selftest.support.suite import environment, judge, left_behind, servers

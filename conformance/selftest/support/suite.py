@@ -67,7 +67,7 @@ def work_in_memory() -> None:
 
 def command(*arguments: str) -> list[str]:
     """The command line of a run."""
-    return [sys.executable, "-m", "pytest", *arguments]
+    return [sys.executable, "-P", "-m", "conformance", "run", *arguments]
 
 
 def environment(folder: Path) -> dict[str, str]:

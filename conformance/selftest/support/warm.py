@@ -50,6 +50,8 @@ IMPORTED = (
     "sqlalchemy.dialects.postgresql.psycopg", "sqlalchemy.ext.asyncio", "sqlalchemy.orm", "uvicorn.lifespan.on",
     "uvicorn.loops.asyncio", "uvicorn.protocols.http.auto", "uvicorn.protocols.http.h11_impl", "uvicorn.protocols.websockets.auto",
 )  # fmt: skip
+# pluggy says so of a signal that comes inside of Hypothesis's hook. An error would hide the signal.
+NO_ERROR = "ignore::pluggy.PluggyTeardownRaisedWarning"
 FIRST_OF_OURS = 3  # file descriptors before it are the standard ones
 
 
@@ -187,18 +189,17 @@ def _become_a_run(
     descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     _take_over(os.open(os.devnull, os.O_RDONLY), descriptor, descriptor)
     _live_in(environment)
-    from conformance.config.options import PROJECT  # noqa: PLC0415
+    from conformance.config.paths import PROJECT  # noqa: PLC0415
     from conformance.testbed.processes import Process  # noqa: PLC0415
 
     os.chdir(PROJECT)
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     Process.spawn = Nursery().spawn  # type: ignore[assignment]
-    sys.argv = ["pytest", *arguments]
-    import pytest  # noqa: PLC0415
+    from conformance.cli.main import main as run_command  # noqa: PLC0415
 
-    _end(
-        int(pytest.main(["--assert=plain", *arguments]))
-    )  # what is imported already cannot be rewritten
+    # What is imported already cannot be rewritten. A warning of the suite's own is an error.
+    own = ("--assert=plain", "-W", "error", "-W", NO_ERROR)
+    _end(run_command(["run", *arguments, *own]))
 
 
 class Nursery:

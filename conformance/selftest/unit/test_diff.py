@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from conformance.cli import main as cli
-from conformance.config.options import PROJECT
+from conformance.config.paths import PROJECT
 from conformance.judging.result import EvidenceReference, Finding, RunResult
 from conformance.judging.verdict import Status
 from conformance.report import diff_views

@@ -15,7 +15,7 @@ import resvg_py
 import xmlschema
 
 from conformance.cli import main as cli
-from conformance.config.options import PROJECT
+from conformance.config.paths import PROJECT
 from conformance.core.errors import WrongUsage
 from conformance.judging.known_failures import mark_known_failures
 from conformance.judging.result import KnownFailure, RunResult

@@ -14,7 +14,8 @@ import yaml
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from conformance.config.options import FLAGS, PROJECT
+from conformance.config.definitions import DEFINITIONS
+from conformance.config.paths import PROJECT
 from conformance.judging.verdict import Exit
 from conformance.spec.catalogue import Level, catalogue
 
@@ -141,7 +142,7 @@ def test_every_option_is_in_the_guide_with_its_key() -> None:
     documented = {
         row[0].strip("`").split()[0]: row for row in table(GUIDE / "configuration.md", "option")
     }
-    for flag in FLAGS:
+    for flag in DEFINITIONS.values():
         assert flag.name in documented
         assert documented[flag.name][1].strip("`") in (flag.key, "")
 
@@ -150,7 +151,7 @@ def test_every_variable_is_in_the_guide_with_its_option() -> None:
     rows = [
         [cell.strip("`") for cell in row] for row in table(GUIDE / "configuration.md", "variable")
     ]
-    assert rows == [[flag.variable, flag.name] for flag in FLAGS if flag.variable]
+    assert rows == [[flag.variable, flag.name] for flag in DEFINITIONS.values() if flag.variable]
 
 
 @pytest.mark.parametrize(

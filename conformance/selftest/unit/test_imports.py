@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.config.options import PROJECT
+from conformance.config.paths import PROJECT
 
 LEAVES = {
     "conformance.core",

@@ -10,7 +10,8 @@ from string import Formatter
 import pytest
 
 from conformance.cli import main as cli
-from conformance.config.options import PROJECT
+from conformance.cli.requirements import WIDTH
+from conformance.config.paths import PROJECT
 from conformance.judging.claim import Phrases
 from conformance.judging.result import KnownFailure, RequirementResult
 from conformance.judging.verdict import Status
@@ -188,7 +189,7 @@ def test_what_reports_say_takes_the_same_in_both_languages() -> None:
 def test_every_text_that_reports_say_is_translated() -> None:
     files = [
         *(PROJECT / "conformance" / "report").glob("*.py"),
-        PROJECT / "conformance" / "cli" / "main.py",
+        *(PROJECT / "conformance" / "cli").glob("*.py"),
     ]
     calls = [
         node
@@ -297,8 +298,7 @@ def test_the_command_line_lists_and_explains_in_chinese(capsys: pytest.CaptureFi
         for each in catalogue(Language.ZH).values()
     }
     assert (
-        max(measure_width(line) for line in explained.splitlines() if line not in titles)
-        <= cli.WIDTH
+        max(measure_width(line) for line in explained.splitlines() if line not in titles) <= WIDTH
     )
 
 
@@ -309,7 +309,7 @@ def test_a_language_that_there_is_not_is_answered_by_those_that_there_are(
     with pytest.raises(SystemExit):
         cli.main([*command, "--lang", "de"])
     assert capsys.readouterr().err.endswith(
-        "error: argument --lang: wanted one of en, zh, got 'de'\n"
+        f": argument --lang: must be one of en, zh, not 'de'. See 'conformance {command[0]} --help'\n"
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from conformance.config.options import PROJECT
+from conformance.config.paths import PROJECT
 from conformance.core import observations
 from conformance.core.evidence import Fact, Journal, Observation
 from conformance.core.observations import (
