@@ -1,3 +1,3 @@
-"""Loads the plugin; there is nothing else here."""
+"""Loads the plugin even if pytest has other settings than the suite's, which it then refuses."""
 
 pytest_plugins = ["conformance.pytest_plugin.plugin"]

@@ -1,433 +1,245 @@
-"""Options: flags and the target's own files, read once into one frozen object."""
+"""The options of a run: command line, target's file and environment, read into frozen objects."""
 
 import os
 import random
-import re
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from conformance.config import settings_file
+from conformance.config import checks
+from conformance.config.combinations import check_combinations, merge_values
+from conformance.config.definitions import DEFINITIONS, TARGET_FORMS, Group, Name
+from conformance.config.paths import REFERENCE_APP, REFERENCE_FOLDER, REFERENCE_WORKER
+from conformance.config.settings_file import SettingsFile, read_settings_file
 from conformance.core.errors import WrongUsage
+from conformance.core.testbed_settings import TestbedSettings
 from conformance.judging.result import KnownFailure
-from conformance.spec.catalogue import PREFIXES, Level, Requirement
+from conformance.spec.catalogue import Level, Requirement
 
-REFERENCE_APP = "reference_impl.app:app"
-REFERENCE_WORKER = "reference_impl.tasks:celery_app"
-COMMAND = "CONFORMANCE_COMMAND"  # set by `conformance run`: the words that the caller used
-AUTO, EMBEDDED, CONTAINERS = "auto", "embedded", "containers"
 NO_TESTBED = "none"
-PROJECT = Path(__file__).resolve().parents[2]
+DESCRIBING = (Group.TARGET, Group.WORKER, Group.SERVICES)  # options that describe the target
 
 
 @dataclass(frozen=True)
-class Flag:
-    """One option: its name on the command line and in a file, and what it takes."""
+class TargetOptions:
+    """What is judged, and how it is started. At most one of app, command and url is there."""
 
-    name: str
-    metavar: str
-    help: str
-    variable: str | None = None  # of the environment, which says the same; the flag and a file win
-
-    @property
-    def key(self) -> str:
-        """The name in a file."""
-        return self.name.removeprefix("--")
-
-    @property
-    def dest(self) -> str:
-        """The attribute in pytest's own namespace."""
-        return "conformance_" + self.key.replace("-", "_")
-
-
-# What may stand in [tool.conformance] of a target's pyproject.toml or in its conformance.toml as well as on the command line.
-FLAGS = (
-    Flag("--target-app", "MODULE:ATTR", "start this ASGI application under uvicorn on a free port"),
-    Flag("--target-command", "CMD", "start this command; {host} and {port} in it are replaced"),
-    Flag("--target-url", "URL", "judge the service that runs here already; nothing is started"),
-    Flag(
-        "--target-image",
-        "IMAGE",
-        "start it in a container of this image, by its own command or by one of the two above",
-    ),
-    Flag(
-        "--target-dir",
-        "DIR",
-        "the folder in which the target and its worker are started (default: the current one)",
-    ),
-    Flag(
-        "--target-python",
-        "EXE",
-        "the interpreter for --target-app and --worker-app (default: this one)",
-    ),
-    Flag("--worker-app", "MODULE:ATTR", "start this Celery application's worker"),
-    Flag("--worker-command", "CMD", "start the worker by this command"),
-    Flag(
-        "--worker-image",
-        "IMAGE",
-        "start the worker in a container of this image (default: that of the target)",
-    ),
-    Flag(
-        "--container",
-        "NAME",
-        "the container in which the service at --target-url runs, so that it may be stopped and started",
-    ),
-    Flag("--worker-container", "NAME", "the container in which its worker runs"),
-    Flag(
-        "--restart-command",
-        "CMD",
-        "starts the service at --target-url again, and ends; the suite stops it by signals",
-    ),
-    Flag(
-        "--testbed",
-        "FILE",
-        "what `conformance testbed` has written, for --target-url (default: found where it was left; none: without)",
-    ),
-    Flag(
-        "--services",
-        "auto|embedded|containers",
-        "where Postgres and Redis run (default: auto)",
-        "CONFORMANCE_SERVICES",
-    ),
-    Flag(
-        "--postgres-image",
-        "IMAGE",
-        "the image of a Postgres in a container (default: postgres:18)",
-        "CONFORMANCE_POSTGRES_IMAGE",
-    ),
-    Flag(
-        "--redis-image",
-        "IMAGE",
-        "the image of a Redis in a container (default: redis:8)",
-        "CONFORMANCE_REDIS_IMAGE",
-    ),
-    Flag(
-        "--database-url",
-        "URL",
-        "an administrator's URL of a Postgres server to use instead of an embedded one",
-    ),
-    Flag(
-        "--redis-url",
-        "URL",
-        "an administrator's URL of a Redis server to use instead of an embedded one",
-    ),
-    Flag(
-        "--upstream-port",
-        "PORT",
-        "the port on 127.0.0.1 on which the upstream stub listens (default: a free one)",
-    ),
-    Flag(
-        "--level",
-        "must|should",
-        "what the exit status depends on (default: should for the reference and with --only, else must)",
-    ),
-    Flag("--seed", "N", "the seed of all generated inputs (default: drawn, and printed)"),
-)
-FORMS = ("--target-app", "--target-command", "--target-url")
-
-
-@dataclass(frozen=True)
-class Options:
-    """Everything a run was told, checked."""
-
-    target_app: str | None
-    target_command: str | None
-    target_url: str | None
+    app: str | None
+    command: str | None
+    url: str | None
+    image: str | None
     directory: Path
     python: str
-    worker_app: str | None
-    worker_command: str | None
-    target_image: str | None
-    worker_image: str | None
     container: str | None
-    worker_container: str | None
     restart_command: str | None
-    testbed: str | None
-    services: str
-    postgres_image: str
-    redis_image: str
-    database_url: str | None
-    redis_url: str | None
-    upstream_port: int | None
-    level: Level
-    seed: int
-    only: tuple[str, ...]
-    allow_inconclusive: bool
-    record: Path | None
-    html: Path | None
-    steps: str | None  # CONC-11's program, in place of a search
-    known_failures: tuple[KnownFailure, ...]
-    flags: tuple[str, ...]  # the command line that gives the same target again
 
     @property
     def is_reference(self) -> bool:
         """Whether the target is the bundled reference."""
-        return self.target_app == REFERENCE_APP and self.directory == PROJECT
-
-    @property
-    def has_worker(self) -> bool:
-        """Whether the suite was told how to start a worker."""
-        return bool(
-            self.worker_app or self.worker_command or self.worker_image or self.worker_container
-        )
+        return self.app == REFERENCE_APP and self.directory == REFERENCE_FOLDER
 
     @property
     def title(self) -> str:
         """The target in a few words."""
         if self.is_reference:
             return f"the bundled reference ({REFERENCE_APP})"
-        words = self.target_url or self.target_app or self.target_command
-        if self.target_image:
-            return (
-                f"{words} in a container of {self.target_image}"
-                if words
-                else f"a container of {self.target_image}"
-            )
-        return str(words)
-
-    def reproduce(self, requirement: str, program: str | None = None) -> str:
-        """The command that checks one requirement of the same target again with the same inputs, or by the same program."""
-        command = os.environ.get(COMMAND, "pytest").split()
-        again = ["--steps", program] if program else ["--seed", str(self.seed)]
-        return shlex.join([*command, *self.flags, "--only", requirement, *again])
+        words = self.url or self.app or self.command
+        if not self.image:
+            return str(words)
+        container = f"a container of {self.image}"
+        return f"{words} in {container}" if words else container
 
 
-def read(
-    given: Mapping[str, Any],
-    only: Sequence[str],
-    directory: Path,
-    catalogue: Mapping[str, Requirement],
+@dataclass(frozen=True)
+class WorkerOptions:
+    """How the target's worker is started."""
+
+    app: str | None
+    command: str | None
+    image: str | None
+    container: str | None
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the suite can start a worker."""
+        return bool(self.app or self.command or self.image or self.container)
+
+
+@dataclass(frozen=True)
+class SelectionOptions:
+    """What is checked, with which inputs, and what counts for the exit status."""
+
+    only: tuple[str, ...]  # ids of requirements; empty for all
+    level: Level
+    allow_inconclusive: bool
+    seed: int
+    shuffle: bool
+    steps: str | None  # the action sequence of CONC-11, in place of a search
+    known_failures: tuple[KnownFailure, ...]
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """Which files are written. The paths are absolute."""
+
+    record: Path | None
+    html: Path | None
+
+
+@dataclass(frozen=True)
+class Options:
+    """Everything that a run is asked for, checked."""
+
+    target: TargetOptions
+    worker: WorkerOptions
+    testbed: TestbedSettings
+    selection: SelectionOptions
+    output: OutputOptions
+    arguments: tuple[str, ...]  # the words of a command line that describe the same target
+
+    def reproduce(self, requirement: str, steps: str | None = None) -> str:
+        """The command that checks one requirement of this target with the same inputs."""
+        again = [Name.STEPS, steps] if steps else [Name.SEED, str(self.selection.seed)]
+        return shlex.join(["conformance", "run", *self.arguments, Name.ONLY, requirement, *again])
+
+
+def read_options(
+    given: Mapping[str, Any], directory: Path, catalogue: Mapping[str, Requirement]
 ) -> Options:
-    """Make the options from the values of the command line (by flag name) and the target's files. Raises WrongUsage."""
-    flags = {
-        name: str(value)
-        for name, value in given.items()
-        if name in {flag.name for flag in FLAGS} and value is not None
-    }
-    folder = directory / flags.get("--target-dir", ".")
+    """Make the options of a run that is started in `directory`. Raises WrongUsage.
+
+    `given` has the values of the command line, by the name of the option. A value is a string,
+    a list of strings, a boolean, or None. Where an option is given more than once, the command
+    line wins over the target's file, the file over the environment, and that over the default.
+    """
+    given = {name: value for name, value in given.items() if value not in (None, [], ())}
+    folder = directory / str(given.get(Name.TARGET_DIR, "."))
     if not folder.is_dir():
-        raise WrongUsage(f"--target-dir wants a folder that exists; {folder} is none")
-    file = settings_file.read(
-        folder, {flag.key: flag.name for flag in FLAGS if flag.name != "--target-dir"}, catalogue
+        raise WrongUsage(f"{Name.TARGET_DIR} must be a folder that exists; {folder} does not")
+    file = read_settings_file(folder, catalogue)
+    values = merge_values(_resolve_paths(given, directory), _resolve_paths(file.values, folder))
+    check_combinations(values)
+    values = _read_environment() | values
+    is_reference = Name.TARGET_IMAGE not in values and not any(
+        form in values for form in TARGET_FORMS
     )
-    values = _with_file(flags, file.values)
-    forms = [form for form in FORMS if form in values]
-    if len(forms) > 1:
-        raise WrongUsage(
-            f"a run has one target; {' and '.join(forms)} were given, so leave out all but one"
-        )
-    if "--worker-app" in values and "--worker-command" in values:
-        raise WrongUsage(
-            "a run has one worker; --worker-app and --worker-command were given, so leave out one"
-        )
-    _check_company(values)
-    values = {
-        flag.name: os.environ[flag.variable]
-        for flag in FLAGS
-        if flag.variable and os.environ.get(flag.variable)
-    } | values
-    reference = not forms and "--target-image" not in values
-    if reference:
-        if astray := [
-            name
-            for name in (
-                "--worker-app",
-                "--worker-command",
-                "--worker-image",
-                "--target-python",
-                "--target-dir",
-            )
-            if name in values
-        ]:
-            raise WrongUsage(
-                f"{astray[0]} goes with a target of yours; give one of {', '.join(FORMS)} as well"
-            )
-        values |= {"--target-app": REFERENCE_APP, "--worker-app": REFERENCE_WORKER}
-        folder = PROJECT
-    _check_words(values)
+    if is_reference:
+        values |= {Name.TARGET_APP: REFERENCE_APP, Name.WORKER_APP: REFERENCE_WORKER}
+        folder = REFERENCE_FOLDER
+    texts = {name: str(value) for name, value in values.items() if not isinstance(value, list)}
+    target = _make_target(texts, folder)
+    worker = _make_worker(texts)
     return Options(
-        target_app=values.get("--target-app"),
-        target_command=values.get("--target-command"),
-        target_url=_url(values, "--target-url", ("http",), "http://127.0.0.1:8000"),
+        target,
+        worker,
+        _make_testbed(texts, target, worker),
+        _make_selection(values, texts, file, catalogue, is_reference=is_reference),
+        OutputOptions(_make_path(texts, Name.RECORD), _make_path(texts, Name.HTML)),
+        _describe_target(given),
+    )
+
+
+def _resolve_paths(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Make paths absolute that are relative to this folder."""
+    return {
+        name: str((folder / value).absolute())
+        if name in (Name.RECORD, Name.HTML) or (name == Name.TESTBED and value != NO_TESTBED)
+        else value
+        for name, value in values.items()
+    }
+
+
+def _read_environment() -> dict[str, Any]:
+    return {
+        each.name: os.environ[each.variable]
+        for each in DEFINITIONS.values()
+        if each.variable and os.environ.get(each.variable)
+    }
+
+
+def _make_target(values: checks.Values, folder: Path) -> TargetOptions:
+    python = values.get(
+        Name.TARGET_PYTHON, "python3" if Name.TARGET_IMAGE in values else sys.executable
+    )
+    if "/" in python and Name.TARGET_IMAGE not in values:
+        python = str((folder / python).absolute())
+    return TargetOptions(
+        app=checks.check_application(values, Name.TARGET_APP),
+        command=checks.check_command(values, Name.TARGET_COMMAND),
+        url=checks.check_url(values, Name.TARGET_URL),
+        image=checks.check_text(values, Name.TARGET_IMAGE),
         directory=folder.resolve(),
-        python=_python(values, folder),
-        worker_app=values.get("--worker-app"),
-        worker_command=values.get("--worker-command"),
-        target_image=values.get("--target-image"),
-        worker_image=_worker_image(values),
-        container=values.get("--container"),
-        worker_container=values.get("--worker-container"),
-        restart_command=values.get("--restart-command"),
-        testbed=values.get("--testbed"),
-        services=_services(values),
-        postgres_image=values.get("--postgres-image", "postgres:18"),
-        redis_image=values.get("--redis-image", "redis:8"),
-        database_url=_url(
-            values,
-            "--database-url",
-            ("postgresql", "postgres"),
-            "postgresql://postgres:secret@127.0.0.1:5432/postgres",
-        ),
-        redis_url=_url(values, "--redis-url", ("redis",), "redis://:secret@127.0.0.1:6379/0"),
-        upstream_port=_number(values, "--upstream-port", 1, 65535),
-        level=_level(values, reference=reference or bool(only)),
-        seed=random.SystemRandom().randrange(2**32)
-        if "--seed" not in values
-        else _number(values, "--seed", 0, 2**64) or 0,
-        only=_only(only, catalogue),
-        allow_inconclusive=bool(given.get("--allow-inconclusive")),
-        record=Path(given["--record"]).absolute() if given.get("--record") else None,
-        html=Path(given["--html"]).absolute() if given.get("--html") else None,
-        steps=given.get("--steps"),
-        known_failures=() if reference else file.known_failures,  # the list is another target's
-        flags=tuple(
-            word
-            for name, value in flags.items()
-            if name not in ("--seed", "--level")
-            for word in (name, _public(value))
-        ),
+        python=python,
+        container=checks.check_text(values, Name.CONTAINER),
+        restart_command=checks.check_command(values, Name.RESTART_COMMAND),
     )
 
 
-def _with_file(flags: dict[str, str], file: Mapping[str, str]) -> dict[str, str]:
-    """Flags win; a target or worker given by flag replaces every form of it in the file."""
-    kinds = (
-        (*FORMS, "--target-image"),
-        ("--worker-app", "--worker-command", "--worker-image", "--worker-container"),
+def _make_worker(values: checks.Values) -> WorkerOptions:
+    """The worker. Its image is the target's if the worker is an application or a command."""
+    app = checks.check_application(values, Name.WORKER_APP)
+    command = checks.check_command(values, Name.WORKER_COMMAND)
+    image = values.get(Name.TARGET_IMAGE) if app or command else None
+    return WorkerOptions(
+        app=app,
+        command=command,
+        image=checks.check_text(values, Name.WORKER_IMAGE) or image,
+        container=checks.check_text(values, Name.WORKER_CONTAINER),
     )
-    replaced = {name for kind in kinds if any(name in flags for name in kind) for name in kind}
-    return {name: value for name, value in file.items() if name not in replaced} | flags
 
 
-def _check_company(values: Mapping[str, str]) -> None:
-    """What goes with something else, or does not."""
-    alone = [
-        name
-        for name in ("--container", "--restart-command", "--worker-container", "--testbed")
-        if name in values
-    ]
-    if alone and "--target-url" not in values:
-        raise WrongUsage(
-            f"{alone[0]} goes with a service that runs already; give --target-url as well"
-        )
-    if "--container" in values and "--restart-command" in values:
-        raise WrongUsage(
-            "--container and --restart-command say the same of two kinds of services; leave out one"
-        )
-    if "--worker-image" in values and "--target-image" not in values:
-        raise WrongUsage("--worker-image goes with --target-image, whose network it shares")
-    if "--target-image" in values:
-        if apart := [
-            name
-            for name in ("--target-url", "--target-dir", "--database-url", "--redis-url")
-            if name in values
-        ]:
-            raise WrongUsage(
-                f"--target-image starts a container beside the suite's own services; leave out {apart[0]}"
-            )
-        if values.get("--services") == EMBEDDED:
-            raise WrongUsage(
-                "--target-image wants services in containers, for it shares their network; leave out --services embedded"
-            )
+def _make_testbed(
+    values: checks.Values, target: TargetOptions, worker: WorkerOptions
+) -> TestbedSettings:
+    testbed = checks.check_text(values, Name.TESTBED)
+    defaults = TestbedSettings()
+    return TestbedSettings(
+        services=checks.check_services(values),
+        postgres_image=checks.check_text(values, Name.POSTGRES_IMAGE) or defaults.postgres_image,
+        redis_image=checks.check_text(values, Name.REDIS_IMAGE) or defaults.redis_image,
+        database_url=checks.check_url(values, Name.DATABASE_URL),
+        redis_url=checks.check_url(values, Name.REDIS_URL),
+        upstream_port=checks.check_number(values, Name.UPSTREAM_PORT, 1, 65535),
+        target_image=target.image,
+        worker_image=worker.image,
+        starts_services=target.url is None,
+        testbed_file=Path(testbed) if testbed not in (None, NO_TESTBED) else None,
+        finds_testbed=testbed != NO_TESTBED,
+    )
 
 
-def _services(values: Mapping[str, str]) -> str:
-    value = CONTAINERS if "--target-image" in values else values.get("--services", AUTO)
-    if value not in (AUTO, EMBEDDED, CONTAINERS):
-        raise WrongUsage(f"--services wants {AUTO}, {EMBEDDED} or {CONTAINERS}; got {value!r}")
-    return value
+def _make_selection(
+    values: Mapping[str, Any],
+    texts: checks.Values,
+    file: SettingsFile,
+    catalogue: Mapping[str, Requirement],
+    *,
+    is_reference: bool,
+) -> SelectionOptions:
+    only = checks.check_ids(values.get(Name.ONLY, ()), catalogue)
+    seed = checks.check_number(texts, Name.SEED, 0, 2**64)
+    return SelectionOptions(
+        only=only,
+        level=checks.check_level(texts, Level.SHOULD if is_reference or only else Level.MUST),
+        allow_inconclusive=bool(values.get(Name.ALLOW_INCONCLUSIVE)),
+        seed=random.SystemRandom().randrange(2**32) if seed is None else seed,
+        shuffle=bool(values.get(Name.SHUFFLE)),
+        steps=checks.check_text(texts, Name.STEPS),
+        known_failures=() if is_reference else file.known_failures,  # the list of another target
+    )
 
 
-def _worker_image(values: Mapping[str, str]) -> str | None:
-    """The image of the worker: its own, or the target's where the worker is given by an application or a command."""
-    by_command = "--worker-app" in values or "--worker-command" in values
-    return values.get("--worker-image", values.get("--target-image") if by_command else None)
+def _make_path(values: checks.Values, name: Name) -> Path | None:
+    value = checks.check_text(values, name)
+    return Path(value) if value else None
 
 
-def _check_words(values: Mapping[str, str]) -> None:
-    for name in ("--target-app", "--worker-app"):
-        module, _, attribute = values.get(name, "module:attribute").partition(":")
-        if not module or not attribute:
-            raise WrongUsage(
-                f"{name} wants MODULE:ATTR, such as shop.main:app; got {values[name]!r}"
-            )
-    for name in ("--target-command", "--worker-command", "--restart-command"):
-        try:
-            words = shlex.split(values.get(name, "true"))
-        except ValueError as error:
-            raise WrongUsage(
-                f"{name} wants a command line; {values[name]!r} is none: {error}"
-            ) from error
-        if not words:
-            raise WrongUsage(f"{name} wants a command line; it is empty")
-
-
-def _url(values: Mapping[str, str], name: str, schemes: Sequence[str], example: str) -> str | None:
-    if (value := values.get(name)) is None:
-        return None
-    try:
-        parts = urlsplit(value)
-        usable = (
-            parts.scheme in schemes and parts.hostname and (parts.port is None or parts.port > 0)
-        )
-    except ValueError:
-        usable = False
-    if not usable:
-        raise WrongUsage(f"{name} wants a URL such as {example}; got {value!r}")
-    if name == "--target-url":
-        if parts.path.strip("/") or parts.query or parts.fragment:
-            raise WrongUsage(
-                f"--target-url wants a URL without a path, for the specification's paths begin at its root; got {value!r}"
-            )
-        return value.rstrip("/")
-    return value
-
-
-def _public(value: str) -> str:
-    """A value for everybody's eyes: what is a password in a URL is not."""
-    return re.sub(r"(?<=://)([^:@/]*):[^@/]*@", r"\1:PASSWORD@", value)
-
-
-def _number(values: Mapping[str, str], name: str, low: int, high: int) -> int | None:
-    if (value := values.get(name)) is None:
-        return None
-    if not value.isascii() or not value.isdigit() or not low <= int(value) <= high:
-        raise WrongUsage(f"{name} wants a whole number from {low} to {high}; got {value!r}")
-    return int(value)
-
-
-def _level(values: Mapping[str, str], *, reference: bool) -> Level:
-    value = values.get("--level", "should" if reference else "must")
-    if value.upper() not in (Level.MUST, Level.SHOULD):
-        raise WrongUsage(f"--level wants must or should; got {value!r}")
-    return Level(value.upper())
-
-
-def _python(values: Mapping[str, str], folder: Path) -> str:
-    if "--target-image" in values:
-        return values.get("--target-python", "python3")
-    value = values.get("--target-python", sys.executable)
-    return str((folder / value).absolute()) if "/" in value else value
-
-
-def _only(only: Sequence[str], catalogue: Mapping[str, Requirement]) -> tuple[str, ...]:
-    """The ids that were asked for; a section's prefix (DB) stands for all of its requirements."""
-    chosen: list[str] = []
-    for name in only:
-        ids = [key for key in catalogue if key == name.upper() or key.split("-")[0] == name.upper()]
-        if not ids:
-            section = [key for key in catalogue if key.split("-")[0] == name.upper().split("-")[0]]
-            raise WrongUsage(
-                f"--only wants ids of requirements; there is no {name!r}. "
-                + (
-                    f"That section has {', '.join(section)}"
-                    if section
-                    else f"The sections are {', '.join(PREFIXES)}; see 'conformance list'"
-                )
-            )
-        chosen += ids
-    return tuple(dict.fromkeys(chosen))
+def _describe_target(given: Mapping[str, Any]) -> tuple[str, ...]:
+    words: list[str] = []
+    for name, value in given.items():
+        if DEFINITIONS[name].group in DESCRIBING:
+            words += [name, checks.hide_passwords(str(value))]
+    return tuple(words)

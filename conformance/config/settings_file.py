@@ -1,48 +1,101 @@
-"""Settings: what stands in a target's own file, which is its conformance.toml or [tool.conformance] of its pyproject.toml."""
+"""The target's own file: its conformance.toml, or [tool.conformance] of its pyproject.toml."""
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
 from conformance.config import known_failures
+from conformance.config.definitions import DEFINITIONS, Kind, OptionDefinition
 from conformance.core.errors import WrongUsage
 from conformance.judging.result import KnownFailure
 from conformance.spec.catalogue import Requirement
 
+KEYS = {each.key: each for each in DEFINITIONS.values() if each.stands_in_file}
+TYPE_NAMES: tuple[tuple[type, str], ...] = (  # a bool is an int, and a datetime a date
+    (bool, "a boolean"),
+    (int, "an integer"),
+    (float, "a float"),
+    (str, "a string"),
+    (list, "an array"),
+    (dict, "a table"),
+    (datetime, "a date"),
+    (date, "a date"),
+    (time, "a time"),
+)
+
 
 @dataclass(frozen=True)
-class Settings:
-    """What a file says: values in place of flags, and the failures that are known."""
+class SettingsFile:
+    """What a file says."""
 
-    values: Mapping[str, str]  # by the name of the flag
+    values: Mapping[str, Any] = field(default_factory=dict)  # typed, by the name of the option
     known_failures: tuple[KnownFailure, ...] = ()
 
 
-def read(folder: Path, flags: Mapping[str, str], catalogue: Mapping[str, Requirement]) -> Settings:
-    """Read the file of a folder, where it has one; `flags` are named by the keys that stand for them. Raises WrongUsage."""
+def read_settings_file(folder: Path, catalogue: Mapping[str, Requirement]) -> SettingsFile:
+    """Read the file of a folder, if there is one. Raises WrongUsage."""
     own, project = folder / "conformance.toml", folder / "pyproject.toml"
     path = own if own.is_file() else project
     if not path.is_file():
-        return Settings({})
-    content = _content(path)
-    table = content if path == own else content.get("tool", {}).get("conformance", {})
-    if unknown := [key for key in table if key not in flags and key != known_failures.KEY]:
-        raise WrongUsage(
-            f"{path} has no use for {', '.join(unknown)}; it may say {', '.join([*flags, known_failures.KEY])}"
-        )
+        return SettingsFile()
+    content = _read_toml(path)
     try:
-        listed = known_failures.entries(table.get(known_failures.KEY, []), catalogue)
+        return read_table(content if path == own else _find_table(content), catalogue)
     except WrongUsage as error:
         raise WrongUsage(f"{path}: {error}") from None
-    return Settings(
-        {flags[key]: str(value) for key, value in table.items() if key in flags}, listed
+
+
+def read_table(table: Any, catalogue: Mapping[str, Requirement]) -> SettingsFile:
+    """Check the names and the types of a table. Raises WrongUsage, without the file's name."""
+    if not isinstance(table, dict):
+        raise WrongUsage(f"tool.conformance must be a table, not {_name_type(table)}")
+    allowed = [*KEYS, known_failures.KEY]
+    if unknown := [key for key in table if key not in allowed]:
+        raise WrongUsage(f"unknown key {unknown[0]!r} (allowed: {', '.join(allowed)})")
+    return SettingsFile(
+        {
+            KEYS[key].name: _check_type(KEYS[key], value)
+            for key, value in table.items()
+            if key in KEYS
+        },
+        known_failures.read_entries(table.get(known_failures.KEY, []), catalogue),
     )
 
 
-def _content(path: Path) -> dict[str, Any]:
+def _check_type(definition: OptionDefinition, value: Any) -> Any:
+    match definition.kind:
+        case Kind.STRINGS:
+            fits = isinstance(value, list) and all(isinstance(each, str) for each in value)
+        case Kind.BOOLEAN:
+            fits = isinstance(value, bool)
+        case Kind.INTEGER:
+            fits = isinstance(value, int) and not isinstance(value, bool)
+        case Kind.STRING:
+            fits = isinstance(value, str)
+    if not fits:
+        found = _name_type(value)
+        if isinstance(value, list) and definition.kind is Kind.STRINGS:
+            found = f"an array with {next(_name_type(e) for e in value if type(e) is not str)}"
+        raise WrongUsage(f"{definition.key} must be {definition.kind.value}, not {found}")
+    return value
+
+
+def _name_type(value: Any) -> str:
+    return next(name for kind, name in TYPE_NAMES if isinstance(value, kind))
+
+
+def _find_table(content: Mapping[str, Any]) -> Any:
+    tool = content.get("tool", {})
+    return tool.get("conformance", {}) if isinstance(tool, dict) else {}
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise WrongUsage(f"{path} is not TOML: {error}") from error
+    except OSError as error:
+        raise WrongUsage(f"{path} cannot be read: {error.strerror}") from error

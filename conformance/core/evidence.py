@@ -4,8 +4,8 @@ import shlex
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum, auto
 from typing import Any, TypeVar
 
@@ -92,6 +92,8 @@ class Exchange(Fact):
     def curl(self) -> str:
         """A command that sends the same request again."""
         words = ["curl", "-ig", "--path-as-is"]
+        if self.url.startswith("https:"):  # no certificate is verified here either
+            words.append("-k")
         if self.method != "GET":
             words += ["-X", self.method]
         sent = [*self.sent_headers, *([("Content-Type", self.sent_type)] if self.sent_type else [])]
@@ -157,15 +159,23 @@ class QueuedMessage(Fact):
 
 @dataclass(frozen=True, kw_only=True)
 class Observation(Fact):
-    """What a channel showed when it was asked: a row, a count, a result, a stack."""
+    """What a channel showed when it was asked: a row, a count, a result, a stack.
+
+    A subclass adds typed fields (see core/observations.py). A record keeps them as `data`.
+    """
 
     channel: str
     text: str
-    data: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def summary(self) -> str:
         return f"{self.text} ({self.channel} check {self.number})"
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The fields that a subclass adds, by name."""
+        common = {item.name for item in fields(Observation)}
+        return {name: value for name, value in asdict(self).items() if name not in common}
 
 
 F = TypeVar("F", bound=Fact)
@@ -187,11 +197,12 @@ class Journal:
     def record(
         self, kind: type[F], *, at: float | None = None, keep: bool = True, **values: Any
     ) -> F:
-        """Make a fact of this kind, numbered among its kind (an Observation: among its channel's), and hand it to the sink.
+        """Make a fact of this kind, number it, and hand it to the sink.
 
-        One that need not be kept is only made; `keep` may do the rest later.
+        It is numbered among its kind, and an Observation among those of its channel. With
+        `keep=False` it is only made, and the method `keep` may hand it on later.
         """
-        series = values.get("channel", kind.__name__)
+        series = values.get("channel", getattr(kind, "channel", kind.__name__))
         with self._lock:
             self._numbers[series] += 1
             fact = kind(number=self._numbers[series], at=self.now() if at is None else at, **values)
@@ -204,13 +215,16 @@ class Journal:
         with self._lock:
             self._sink(fact)
 
-    def observe(self, channel: str, text: str, **data: Any) -> Observation:
-        """Record what a channel showed."""
-        return self.record(Observation, channel=channel, text=text, data=data)
+    def observe(self, channel: str, text: str) -> Observation:
+        """Record what a channel showed, where the text says all of it."""
+        return self.record(Observation, channel=channel, text=text)
 
 
 def as_plain(fact: Fact) -> dict[str, Any]:
     """A fact as plain data: its kind in snake case and its fields, except those NOT_RECORDED."""
+    if isinstance(fact, Observation):
+        plain = {item.name: getattr(fact, item.name) for item in fields(Observation)}
+        return {"kind": "observation", **plain, "data": fact.data}
     kind = "".join(
         f"_{letter.lower()}" if letter.isupper() else letter for letter in type(fact).__name__
     ).lstrip("_")

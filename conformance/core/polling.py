@@ -1,4 +1,4 @@
-"""Polling: how long to pause between two looks at a fact that cannot be waited for otherwise (pg_locks, a log, a port)."""
+"""Polling: waits for facts that send no event, such as rows of pg_locks, a log line or a port."""
 
 import asyncio
 import time
@@ -15,9 +15,9 @@ async def wait_until(
     seconds: float,
     is_enough: Callable[[T], object] = bool,
 ) -> T:
-    """Look again and again until what is seen is enough, or until `seconds` have passed.
+    """Call `look` until its result is enough, or until `seconds` have passed.
 
-    Returns what was seen last, whether it is enough or not. It is looked at once at least.
+    Returns the last result, whether it is enough or not. `look` is called at least once.
     """
     deadline = time.monotonic() + seconds
     pauses = Pauses()
@@ -31,7 +31,7 @@ def block_until(
     seconds: float,
     is_enough: Callable[[T], object] = bool,
 ) -> T:
-    """Do as `wait_until` does, in a thread that may block."""
+    """Do the same as `wait_until`, in a thread that may block."""
     deadline = time.monotonic() + seconds
     pauses = Pauses()
     while not is_enough(seen := look()) and time.monotonic() < deadline:
@@ -40,7 +40,10 @@ def block_until(
 
 
 class Pauses:
-    """Pauses that grow with what has passed since the first look: what comes soon is seen at once, and what stays away costs little."""
+    """Pauses that grow with the time since the first look.
+
+    What comes soon is seen at once, and what does not come costs little.
+    """
 
     def __init__(self) -> None:
         self._began = time.monotonic()

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from conformance.core.errors import NoEvidence, Violation
-from conformance.core.evidence import Exchange, Fact, Observation
+from conformance.core.evidence import Exchange, Fact
+from conformance.core.observations import BlockingLine
 from conformance.spec.model import Answer, find_difference, format_value
 
 
@@ -60,7 +61,7 @@ def require(
 
 
 def blocked(
-    expected: str, got: str, evidence: Sequence[Fact], stack: Observation | None
+    expected: str, got: str, evidence: Sequence[Fact], stack: BlockingLine | None
 ) -> NoReturn:
     """Raise the Violation that something was held up, with the line that blocks the event loop.
 
@@ -72,7 +73,7 @@ def blocked(
         expected,
         got,
         (*evidence, stack),
-        likely_cause=f"{stack.data['line']}, which blocks the event loop",
+        likely_cause=f"{stack.line}, which blocks the event loop",
     )
 
 

@@ -26,9 +26,11 @@ from conformance.scenarios.stateful import ProgramRun
 from conformance.spec import model
 from conformance.target.capabilities import Capabilities
 from conformance.target.server import Target
-from conformance.testbed.postgres import Database
-from conformance.testbed.redis import Broker
-from conformance.testbed.upstream import Hold, Upstream, document
+from conformance.testbed.broker import Broker
+from conformance.testbed.database import Database
+from conformance.testbed.upstream import Upstream
+from conformance.testbed.upstream_hold import Hold
+from conformance.testbed.upstream_replies import make_reply
 
 OUTBOUND, MANY = 20, 64  # the latter is more than the 40 threads of Starlette's pool
 BATCH = 4  # made at once: on a busy machine a client may take 0.3 s before it connects, and none should spend its own 5 s on the others'
@@ -69,7 +71,7 @@ async def call(count: int, send: InFlightRequests, hold: Hold, upstream: Upstrea
     while sent < count and arrived == sent:
         requests = send(*["/external-data"] * min(BATCH, count - sent))
         sent += len(requests)
-        arrived = await upstream.arrived(hold, sent)
+        arrived = await upstream.wait_for_requests(hold, sent)
         await held(arrived, "outbound call", requests)
     send(*["/external-data"] * (count - sent))
     return arrived
@@ -77,18 +79,18 @@ async def call(count: int, send: InFlightRequests, hold: Hold, upstream: Upstrea
 
 @pytest.mark.requirement("CONC-2")
 async def test_database_reads_overlap(client: Client, items: Database, target: Target) -> None:
-    paths = [f"/items/{(await items.add())['id']}" for _ in range(5)]
+    paths = [f"/items/{(await items.rows.insert())['id']}" for _ in range(5)]
     for exchange in await client.get_in_turn(
         paths * 5
     ):  # so that they are known, and many reads were made
         no_evidence_unless(
             exchange.answered, f"a read does not end even while nothing is held: {exchange.summary}"
         )
-    async with client.in_flight() as send, items.locked():
+    async with client.in_flight() as send, items.locks.table_locked():
         requests = send(*paths)
-        seen = await items.waiting(2)
-        await held(seen.data["waiting"], "read", requests)
-        if seen.data["waiting"] < 2:
+        seen = await items.locks.wait_for_reads(2)
+        await held(seen.waiting, "read", requests)
+        if seen.waiting < 2:
             blocked(
                 "at least 2 reads waiting for the table at once",
                 seen.text,
@@ -108,7 +110,7 @@ async def held(count: int, what: str, requests: list[PendingRequest]) -> None:
 async def test_held_outbound_calls_delay_no_other_endpoint(
     client: Client, items: Database | None, upstream: Upstream, target: Target
 ) -> None:
-    item = f"/items/{items.unused_id() if items else 1}"
+    item = f"/items/{items.rows.pick_unused_id() if items else 1}"
     alone = await answered_alone(client, "/async", "/sync", "/items/?q=meanwhile", item, SUBMISSION)
     async with client.in_flight() as send, upstream.holding() as hold:
         arrived = await call(OUTBOUND, send, hold, upstream)
@@ -124,10 +126,10 @@ async def test_held_reads_delay_no_endpoint_that_needs_no_table(
     alone = await answered_alone(
         client, "/async", "/sync", "/items/?q=meanwhile", "/external-data", SUBMISSION, "/items/abc"
     )
-    async with client.in_flight() as send, items.locked():
-        requests = send(*(f"/items/{items.unused_id()}" for _ in range(READS)))
-        seen = await items.waiting(2)
-        await held(seen.data["waiting"], "read", requests)
+    async with client.in_flight() as send, items.locks.table_locked():
+        requests = send(*(f"/items/{items.rows.pick_unused_id()}" for _ in range(READS)))
+        seen = await items.locks.wait_for_reads(2)
+        await held(seen.waiting, "read", requests)
         for exchange in alone:
             await expect_same_meanwhile(
                 exchange, f"while {READS} reads are outstanding", seen, client, target
@@ -184,12 +186,12 @@ async def expect_same_meanwhile(
 async def test_different_kinds_of_io_overlap(
     client: Client, items: Database, upstream: Upstream, target: Target
 ) -> None:
-    async with client.in_flight() as send, items.locked(), upstream.holding() as hold:
-        requests = send(f"/items/{items.unused_id()}")
-        seen = await items.waiting(1)
-        await held(seen.data["waiting"], "read", requests)
+    async with client.in_flight() as send, items.locks.table_locked(), upstream.holding() as hold:
+        requests = send(f"/items/{items.rows.pick_unused_id()}")
+        seen = await items.locks.wait_for_reads(1)
+        await held(seen.waiting, "read", requests)
         send("/external-data")
-        if not await upstream.arrived(hold, 1):
+        if not await upstream.wait_for_requests(hold, 1):
             got = "a read that waits, and no outbound call"
             blocked(
                 "an outbound call at the upstream while a read waits for the table",
@@ -201,12 +203,12 @@ async def test_different_kinds_of_io_overlap(
 
 @pytest.mark.requirement("CONC-6")
 async def test_every_held_request_ends_with_its_own_answer(client: Client, items: Database) -> None:
-    rows = [await items.add(id=items.unused_id(apart)) for apart in APART]
+    rows = [await items.rows.insert(id=items.rows.pick_unused_id(apart)) for apart in APART]
     async with client.in_flight() as send:
-        async with items.locked():
+        async with items.locks.table_locked():
             requests = send(*(f"/items/{row['id']}" for row in rows))
-            seen = await items.waiting(2)
-            await held(seen.data["waiting"], "read", requests)
+            seen = await items.locks.wait_for_reads(2)
+            await held(seen.waiting, "read", requests)
         for read, row in zip(requests, rows, strict=True):
             expect(await read.wait_for_answer(), model.item_answer(row), seen)
 
@@ -216,11 +218,11 @@ async def test_every_held_call_ends_with_an_answer_of_its_own(
     client: Client, upstream: Upstream
 ) -> None:
     nonces = [{"nonce": number} for number in range(8)]
-    with upstream.answering(*(document(nonce) for nonce in nonces)):
+    with upstream.answering(*(make_reply(nonce) for nonce in nonces)):
         async with client.in_flight() as send:
             async with upstream.holding() as hold:
                 requests = send(*["/external-data"] * len(nonces))
-                arrived = await upstream.arrived(hold, len(nonces))
+                arrived = await upstream.wait_for_requests(hold, len(nonces))
                 await held(arrived, "outbound call", requests)
                 no_evidence_unless(
                     arrived == len(nonces),
@@ -252,11 +254,11 @@ async def test_a_stalled_broker_blocks_only_the_submission(
     client: Client, queue: Broker, target: Target
 ) -> None:
     alone = await answered_alone(client, "/async", SUBMISSION)
-    async with client.in_flight() as send, queue.stalled():
+    async with client.in_flight() as send, queue.faults.writes_stalled():
         submission = send.post(SUBMISSION, {"stalled": True})
-        seen = await queue.writes_waiting()
+        seen = await queue.clients.wait_for_write()
         no_evidence_unless(
-            seen.data["waiting"] > 0 and not submission.is_done,
+            seen.waiting > 0 and not submission.is_done,
             "no command of the service's waited for the stalled broker",
         )
         await expect_same_meanwhile(
@@ -276,12 +278,14 @@ async def test_an_unreachable_broker_blocks_only_the_submission(
     client: Client, queue: Broker, target: Target, lifecycle: LifecycleObserver
 ) -> None:
     await answered_alone(client, SUBMISSION)
-    before = await queue.refusals()
-    async with client.in_flight() as send, queue.refusing() as fact:
+    before = await queue.clients.count_rejections()
+    async with client.in_flight() as send, queue.faults.logins_refused() as fact:
         submission = send.post(SUBMISSION, {"refused": True})
-        seen = await queue.turned_away(before + 1, until=lambda: submission.is_done)
+        seen = await queue.clients.wait_for_rejections(
+            before + 1, or_until=lambda: submission.is_done
+        )
         no_evidence_unless(
-            submission.is_done or seen.data["refusals"] > before,
+            submission.is_done or seen.refusals > before,
             "the service did not try to reach the broker that refuses it",
         )
         meanwhile = await ask_meanwhile(send, submission)
@@ -307,9 +311,9 @@ async def test_clients_that_leave_cost_no_capacity(
             await call(OUTBOUND, send, hold, upstream)
             for request in send.pending:
                 await request.drop_connection()
-    async with client.in_flight() as send, items.locked():
-        requests = send(*(f"/items/{items.unused_id()}" for _ in range(READS)))
-        await held((await items.waiting(2)).data["waiting"], "read", requests)
+    async with client.in_flight() as send, items.locks.table_locked():
+        requests = send(*(f"/items/{items.rows.pick_unused_id()}" for _ in range(READS)))
+        await held((await items.locks.wait_for_reads(2)).waiting, "read", requests)
         for request in requests:
             await request.drop_connection()
     try:
@@ -373,7 +377,7 @@ async def test_work_of_a_client_that_left(
 ) -> None:
     async with client.in_flight() as send, upstream.holding() as hold:
         (request,) = send("/external-data")
-        await held(await upstream.arrived(hold, 1), "outbound call", [request])
+        await held(await upstream.wait_for_requests(hold, 1), "outbound call", [request])
         await request.drop_connection()
         later = [await client.get("/async") for _ in range(20)]
         became = "had been given up" if hold.given_up else "was outstanding still"

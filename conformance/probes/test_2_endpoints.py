@@ -11,6 +11,7 @@ import pytest
 from conformance.client.http import JSON, Client, RequestSpec
 from conformance.core import timeouts
 from conformance.core.evidence import Exchange
+from conformance.core.urls import find_port, make_tls_context
 from conformance.judging.assertions import (
     expect,
     expect_same,
@@ -22,8 +23,9 @@ from conformance.scenarios.lifecycle.observer import LifecycleObserver
 from conformance.spec import model
 from conformance.target.capabilities import Capabilities
 from conformance.target.server import Target
-from conformance.testbed.postgres import Database
-from conformance.testbed.upstream import Reply, Upstream
+from conformance.testbed.database import Database
+from conformance.testbed.upstream import Upstream
+from conformance.testbed.upstream_replies import Reply
 
 INVALID_ID = "/items/abc"
 ABSENT_ITEM = "/items/1"  # ids of ours are far above
@@ -88,7 +90,7 @@ async def test_a_browser_gets_the_same(client: Client, path: str) -> None:
 @pytest.mark.requirement("END-3")
 async def test_an_existing_item_is_application_json(client: Client, items: Database | None) -> None:
     if items:  # else `/items/1` above, whatever it is
-        expect_json(await client.get(f"/items/{(await items.add())['id']}"))
+        expect_json(await client.get(f"/items/{(await items.rows.insert())['id']}"))
 
 
 @pytest.mark.requirement("END-3")
@@ -151,13 +153,17 @@ async def _a_path_that_is_not_there(client: Client, _: Upstream) -> None:
 
 
 async def _bytes_that_are_no_http(client: Client, _: Upstream) -> None:
-    parts = urlsplit(client.url)
     with suppress(
         OSError, TimeoutError
     ):  # whatever the target makes of it, what counts is that it goes on
-        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        reader, writer = await asyncio.open_connection(
+            urlsplit(client.url).hostname,
+            find_port(client.url),
+            ssl=make_tls_context(client.url),
+        )
         writer.write(b"\x16\x03\x01 this is no HTTP\r\n\r\n")
-        writer.write_eof()
+        if writer.can_write_eof():  # TLS cannot
+            writer.write_eof()
         await asyncio.wait_for(reader.read(timeouts.BODY_LIMIT), timeouts.HANG_UP_DEADLINE)
         writer.close()
 
@@ -208,12 +214,12 @@ async def test_no_fault_of_a_request_ends_the_process(
     await fault(client, upstream)
     exchange = await client.get("/async")
     what = fault.__name__.strip("_").replace("_", " ")
-    ended = target.process.ended(0.0 if exchange.answered else timeouts.DEATH_DEADLINE)
+    ended = target.process.wait_for_end(0.0 if exchange.answered else timeouts.DEATH_DEADLINE)
     require(
         ended is None,
         f"the process to run on after {what}",
         f"it ended with status {ended}",
-        [exchange, *target.process.output()[-4:]],
+        [exchange, *target.process.read_output()[-4:]],
     )
     expect_status(exchange, (200,), f"200 of /async after {what}")
 
@@ -225,8 +231,8 @@ async def test_sync_is_a_plain_function_and_what_does_io_a_coroutine_function(
     seen = await lifecycle.read_routes()
     for path, coroutine in COROUTINES.items():
         wanted = f"{'a coroutine' if coroutine else 'a plain'} function for {path}"
-        routed = [route for route in seen.data["routes"] if route["path"] == path]
+        routed = seen.find_routes(path)
         require(bool(routed), wanted, "no such route", [seen])
-        other = [route for route in routed if route["coroutine"] is not coroutine]
-        got = f"{'a plain' if coroutine else 'a coroutine'} function, {other[0]['endpoint'] if other else ''}"
+        other = [route for route in routed if route.coroutine is not coroutine]
+        got = f"{'a plain' if coroutine else 'a coroutine'} function, {other[0].endpoint if other else ''}"
         require(not other, wanted, got, [seen])

@@ -27,7 +27,7 @@ from conformance.spec import model, strategies
 from conformance.spec.strategies import AWKWARD_TEXT
 from conformance.target.capabilities import Capabilities
 from conformance.target.server import Target
-from conformance.testbed.postgres import Database
+from conformance.testbed.database import Database
 
 EDGES = (-(2**31), -1, 0, 2**31 - 1)  # of the column's type, and where signs change
 INJECTIONS = [
@@ -44,10 +44,10 @@ INJECTIONS = [
 
 @pytest.mark.requirement("DB-1")
 async def test_an_existing_item_is_its_row(client: Client, items: Database) -> None:
-    row = await items.add(
+    row = await items.rows.insert(
         name="Chair", description="of oak", price=49.5, quantity=3, available=False
     )
-    check = await items.check_row(row["id"])
+    check = await items.rows.check_row(row["id"])
     expect(await client.get(f"/items/{row['id']}"), model.item_answer(row), check)
 
 
@@ -56,19 +56,19 @@ async def test_an_existing_item_is_its_row(client: Client, items: Database) -> N
 async def test_an_item_may_have_any_id_of_the_columns_type(
     client: Client, items: Database, item_id: int
 ) -> None:
-    row = await items.add_unless_there(item_id)
+    row = await items.rows.find_or_insert(item_id)
     expect(
         await client.get(f"/items/{item_id}"),
         model.item_answer(row),
-        await items.check_row(item_id),
+        await items.rows.check_row(item_id),
     )
 
 
 @pytest.mark.requirement("DB-2")
 async def test_an_absent_item_is_null(client: Client, items: Database) -> None:
-    absent = items.unused_id()
+    absent = items.rows.pick_unused_id()
     exchange = await client.get(f"/items/{absent}")
-    expect(exchange, model.item_answer(None), await items.check_row(absent))
+    expect(exchange, model.item_answer(None), await items.rows.check_row(absent))
 
 
 @pytest.mark.requirement("DB-3")
@@ -88,41 +88,41 @@ async def test_an_absent_item_is_null(client: Client, items: Database) -> None:
 async def test_values_survive_exactly(
     client: Client, items: Database, values: dict[str, object]
 ) -> None:
-    row = await items.add(**values)
+    row = await items.rows.insert(**values)
     exchange = await client.get(f"/items/{row['id']}")
     expect(exchange, model.item_answer(row))
 
 
 @pytest.mark.requirement("DB-4")
 async def test_each_read_sees_the_table_as_it_is(client: Client, items: Database) -> None:
-    item_id = items.unused_id()
+    item_id = items.rows.pick_unused_id()
     path = f"/items/{item_id}"
-    expect(await client.get(path), model.item_answer(None), await items.check_row(item_id))
-    row = await items.add(id=item_id)
-    expect(await client.get(path), model.item_answer(row), await items.check_row(item_id))
+    expect(await client.get(path), model.item_answer(None), await items.rows.check_row(item_id))
+    row = await items.rows.insert(id=item_id)
+    expect(await client.get(path), model.item_answer(row), await items.rows.check_row(item_id))
     for price in (1.5, 2.5):
-        row = await items.change(item_id, price=price, name=f"costs {price}")
-        expect(await client.get(path), model.item_answer(row), await items.check_row(item_id))
-    await items.delete(item_id)
-    expect(await client.get(path), model.item_answer(None), await items.check_row(item_id))
+        row = await items.rows.update(item_id, price=price, name=f"costs {price}")
+        expect(await client.get(path), model.item_answer(row), await items.rows.check_row(item_id))
+    await items.rows.delete(item_id)
+    expect(await client.get(path), model.item_answer(None), await items.rows.check_row(item_id))
 
 
 @pytest.mark.requirement("DB-4")
 async def test_a_read_shares_nothing_with_one_that_began_before_a_change(
     client: Client, items: Database
 ) -> None:
-    row = await items.add()
+    row = await items.rows.insert()
     path = f"/items/{row['id']}"
     async with client.in_flight() as send:
-        async with items.holding_what_was_read():
+        async with items.locks.reads_held():
             send(path)
-            seen = await items.waiting(1)
-            changed = await items.change(row["id"], name="changed since")
+            seen = await items.locks.wait_for_reads(1)
+            changed = await items.rows.update(row["id"], name="changed since")
             (late,) = send(path)
-            await items.waiting(2, at_most=timeouts.SECOND_READ_WATCHED)
+            await items.locks.wait_for_reads(2, at_most=timeouts.SECOND_READ_WATCHED)
         answer = await late.wait_for_answer()
-    no_evidence_unless(seen.data["waiting"] > 0, "no read was held that began before the change")
-    expect(answer, model.item_answer(changed), seen, await items.check_row(row["id"]))
+    no_evidence_unless(seen.waiting > 0, "no read was held that began before the change")
+    expect(answer, model.item_answer(changed), seen, await items.rows.check_row(row["id"]))
 
 
 @pytest.mark.requirement("DB-5")
@@ -139,12 +139,12 @@ async def test_an_id_that_is_no_integer_is_rejected(client: Client, text: str) -
 @pytest.mark.requirement("DB-6")
 @pytest.mark.parametrize("text", INJECTIONS)
 async def test_nothing_in_the_path_becomes_sql(client: Client, items: Database, text: str) -> None:
-    await items.add()
-    before = await items.snapshot()
+    await items.rows.insert()
+    before = await items.rows.take_snapshot()
     exchange = await client.get("/items/" + quote(text, safe=""))
-    after = await items.snapshot()
+    after = await items.rows.take_snapshot()
     expect_status(exchange, (422,), f"422, for {text!r} is no id", before)
-    require(before.data == after.data, "the table as it was", after.text, [exchange, before, after])
+    require(after.is_same_as(before), "the table as it was", after.text, [exchange, before, after])
 
 
 @pytest.mark.requirement("DB-7")
@@ -152,7 +152,7 @@ async def test_nothing_in_the_path_becomes_sql(client: Client, items: Database, 
 async def test_connected_when_startup_has_finished(lifecycle: LifecycleObserver) -> None:
     seen = (await lifecycle.observe(GracefulStop)).sessions_at_first_answer
     require(
-        seen.data["sessions"] > 0,
+        seen.sessions > 0,
         "a session on the database when the first answer comes, before any read",
         seen.text,
         [seen],
@@ -165,7 +165,7 @@ async def test_disconnected_at_shutdown(lifecycle: LifecycleObserver) -> None:
     observed = await lifecycle.observe(GracefulStop)
     seen = observed.sessions_at_end
     no_evidence_unless(
-        observed.sessions_at_signal.data["sessions"] > 0,
+        observed.sessions_at_signal.sessions > 0,
         "the service had no session to close when SIGTERM came",
     )
     evidence = [observed.sessions_at_signal, observed.ending.signalled, seen]
@@ -184,13 +184,13 @@ async def test_a_read_changes_nothing(
     capabilities: Capabilities,
     lifecycle: LifecycleObserver,
 ) -> None:
-    row = await items.add()
-    before = await items.snapshot()
+    row = await items.rows.insert()
+    before = await items.rows.take_snapshot()
     exchange = await client.get(f"/items/{row['id']}")
-    after = await items.snapshot()
+    after = await items.rows.take_snapshot()
     expect(exchange, model.item_answer(row))
     require(
-        before.data == after.data,
+        after.is_same_as(before),
         "no row changed or locked by a read",
         after.text,
         [before, exchange, after],
@@ -200,7 +200,7 @@ async def test_a_read_changes_nothing(
         observed = await lifecycle.observe(GracefulStop)
         evidence = [observed.table_before, *observed.reads, observed.table_after]
         require(
-            observed.table_before.data == observed.table_after.data,
+            observed.table_after.is_same_as(observed.table_before),
             "no row changed or locked by a read",
             "rows with other versions after it",
             evidence,
@@ -223,23 +223,21 @@ async def test_an_integer_that_no_id_can_be_is_answered(client: Client, number: 
 
 @pytest.mark.requirement("DB-11")
 async def test_connections_are_reused(client: Client, items: Database) -> None:
-    path = f"/items/{items.unused_id()}"
+    path = f"/items/{items.rows.pick_unused_id()}"
     for _ in range(timeouts.ROUNDS_TO_REST):
         await client.get(path)
-        before = await items.sessions_by_identity()
-        no_evidence_unless(
-            bool(before.data["identities"]), "the service has no session between two reads"
-        )
+        before = await items.sessions.list_sessions()
+        no_evidence_unless(bool(before.identities), "the service has no session between two reads")
         await client.get_in_turn([path] * 30)
         async with (
             client.in_flight() as send,
-            items.locked(),
+            items.locks.table_locked(),
         ):  # a session that lasts as long as its read is there as long as that is held
             send(path)
-            waiting = await items.waiting(1)
-            after = await items.sessions_by_identity()
-        no_evidence_unless(waiting.data["waiting"] > 0, "no read waited for the locked table")
-        if not (new := set(after.data["identities"]) - set(before.data["identities"])):
+            waiting = await items.locks.wait_for_reads(1)
+            after = await items.sessions.list_sessions()
+        no_evidence_unless(waiting.waiting > 0, "no read waited for the locked table")
+        if not (new := set(after.identities) - set(before.identities)):
             break
     require(
         not new,
@@ -251,7 +249,7 @@ async def test_connections_are_reused(client: Client, items: Database) -> None:
 
 async def expect_read_until_recovered(client: Client, items: Database, *facts: Fact) -> None:
     """Reads succeed, within the rounds that a pool of ordinary size needs to find out what is broken."""
-    row = await items.add()
+    row = await items.rows.insert()
     expect(
         await read_until_recovered(client, f"/items/{row['id']}"), model.item_answer(row), *facts
     )
@@ -260,25 +258,25 @@ async def expect_read_until_recovered(client: Client, items: Database, *facts: F
 @pytest.mark.requirement("DB-12")
 @pytest.mark.injects_fault
 async def test_lost_connections_are_replaced(client: Client, items: Database) -> None:
-    await client.get_all(*[f"/items/{items.unused_id()}"] * 5)
-    await expect_read_until_recovered(client, items, await items.terminate())
+    await client.get_all(*[f"/items/{items.rows.pick_unused_id()}"] * 5)
+    await expect_read_until_recovered(client, items, await items.sessions.terminate_sessions())
 
 
 @pytest.mark.requirement("DB-13")
 @pytest.mark.injects_fault
 async def test_a_read_killed_in_flight_fails_alone(client: Client, items: Database) -> None:
-    rows = [await items.add() for _ in range(4)]
+    rows = [await items.rows.insert() for _ in range(4)]
     async with client.in_flight() as send:
-        async with items.locked():
+        async with items.locks.table_locked():
             reads = send(*(f"/items/{row['id']}" for row in rows))
-            seen = await items.waiting(2)
+            seen = await items.locks.wait_for_reads(2)
             no_evidence_unless(
-                seen.data["waiting"] >= 2,
+                seen.waiting >= 2,
                 "no two reads waited for the locked table, so none could be killed",
             )
-            killed = await items.terminate(waiting=True)
+            killed = await items.sessions.terminate_sessions(only_waiting=True)
             no_evidence_unless(
-                killed.data["terminated"] > 0,
+                killed.terminated > 0,
                 "no session of a read that waited was there to be terminated",
             )
         for read, row in zip(reads, rows, strict=True):
@@ -286,18 +284,18 @@ async def test_a_read_killed_in_flight_fails_alone(client: Client, items: Databa
             if answer.status not in range(500, 600):
                 expect(answer, model.item_answer(row), killed)
     await expect_read_until_recovered(client, items, killed)
-    async with client.in_flight() as send, items.locked():
+    async with client.in_flight() as send, items.locks.table_locked():
         send(*(f"/items/{row['id']}" for row in rows))
-        again = await items.waiting(2)
-        require(again.data["waiting"] >= 2, "reads that overlap again", again.text, [killed, again])
+        again = await items.locks.wait_for_reads(2)
+        require(again.waiting >= 2, "reads that overlap again", again.text, [killed, again])
 
 
 @pytest.mark.requirement("DB-14")
 @pytest.mark.injects_fault
 async def test_an_outage_is_survived(client: Client, items: Database, target: Target) -> None:
-    row = await items.add()
+    row = await items.rows.insert()
     await client.get(f"/items/{row['id']}")  # which may be remembered, and must not be
-    async with items.refusing() as fact:
+    async with items.faults.logins_refused() as fact:
         read = await client.get(f"/items/{row['id']}")
         others = [
             (await client.get("/async"), model.async_answer()),
@@ -315,12 +313,14 @@ async def test_an_outage_is_survived(client: Client, items: Database, target: Ta
 
 @pytest.mark.requirement("DB-15")
 async def test_no_transaction_is_left_open(client: Client, items: Database) -> None:
-    row = await items.add()
-    reads = await client.get_all(*[f"/items/{row['id']}"] * 5, f"/items/{items.unused_id()}")
-    seen = await items.sessions_by_identity()
+    row = await items.rows.insert()
+    reads = await client.get_all(
+        *[f"/items/{row['id']}"] * 5, f"/items/{items.rows.pick_unused_id()}"
+    )
+    seen = await items.sessions.list_sessions()
     expect(reads[0], model.item_answer(row))
     require(
-        not seen.data["idle_in_transaction"],
+        not seen.idle_in_transaction,
         "no session idle in a transaction after an answer",
         seen.text,
         [reads[0], seen],
@@ -330,10 +330,10 @@ async def test_no_transaction_is_left_open(client: Client, items: Database) -> N
 @pytest.mark.requirement("DB-16")
 @pytest.mark.injects_fault
 async def test_the_table_may_grow_a_column(client: Client, items: Database) -> None:
-    row = await items.add()
+    row = await items.rows.insert()
     path = f"/items/{row['id']}"
     before = await client.get_all(*[path] * 10)
-    async with items.with_another_column() as fact:
+    async with items.faults.column_added() as fact:
         exchanges = await client.get_all(*[path] * 10)
     expect(before[0], model.item_answer(row))
     for exchange in exchanges:
@@ -343,11 +343,11 @@ async def test_the_table_may_grow_a_column(client: Client, items: Database) -> N
 @pytest.mark.requirement("DB-17")
 @pytest.mark.injects_fault
 async def test_error_answers_leak_nothing(client: Client, items: Database) -> None:
-    async with items.refusing() as fact:
-        exchange = await client.get(f"/items/{items.unused_id()}")
+    async with items.faults.logins_refused() as fact:
+        exchange = await client.get(f"/items/{items.rows.pick_unused_id()}")
     no_evidence_unless(exchange.answered, f"the read has no answer to look at: {exchange.summary}")
     text = exchange.body.decode("utf-8", "replace")
-    told = [secret for secret in items.secrets if secret in text]
+    told = [secret for secret in items.access.secrets if secret in text]
     require(
         not told,
         "an error answer without password, role, port, SQL and traceback",
@@ -361,7 +361,7 @@ async def test_values_that_are_no_numbers(
     client: Client, items: Database, observe: Callable[..., None]
 ) -> None:
     for price in (math.nan, math.inf):
-        row = await items.add(price=price)
+        row = await items.rows.insert(price=price)
         exchange = await client.get(f"/items/{row['id']}")
         observe(f"a row with the price {price} is answered {exchange.outcome}", exchange)
 
@@ -370,6 +370,6 @@ async def test_values_that_are_no_numbers(
 async def test_the_size_of_the_pool(
     client: Client, items: Database, observe: Callable[..., None]
 ) -> None:
-    await client.get_all(*[f"/items/{items.unused_id()}"] * 30)
-    seen = await items.sessions_by_identity()
-    observe(f"after 30 reads at once {len(seen.data['identities'])} sessions are open", seen)
+    await client.get_all(*[f"/items/{items.rows.pick_unused_id()}"] * 30)
+    seen = await items.sessions.list_sessions()
+    observe(f"after 30 reads at once {len(seen.identities)} sessions are open", seen)

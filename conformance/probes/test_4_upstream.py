@@ -24,7 +24,8 @@ from conformance.scenarios.lifecycle.upstream_unresponsive import UpstreamUnresp
 from conformance.spec import model, strategies
 from conformance.spec.strategies import AWKWARD_TEXT
 from conformance.target.capabilities import Capabilities
-from conformance.testbed.upstream import TARGET, Reply, Upstream, compressed, document
+from conformance.testbed.upstream import Upstream
+from conformance.testbed.upstream_replies import TARGET, Reply, compress_reply, make_reply
 
 POSTS = [
     {"userId": 1, "id": 1, "title": "sunt aut facere", "body": "quia et\nsuscipit"},
@@ -37,7 +38,7 @@ POSTS = [
 async def test_the_answer_is_the_upstreams_json(
     client: Client, upstream: Upstream, value: object
 ) -> None:
-    with upstream.answering(document(value)):
+    with upstream.answering(make_reply(value)):
         exchange = await client.get("/external-data")
     expect(exchange, model.external_answer(value), *upstream.requests[-1:])
 
@@ -62,8 +63,8 @@ async def test_the_answer_is_the_upstreams_json(
 async def test_json_survives_exactly(
     client: Client, upstream: Upstream, value: object, gzip: bool
 ) -> None:
-    reply = document(value)
-    with upstream.answering(compressed(reply) if gzip else reply):
+    reply = make_reply(value)
+    with upstream.answering(compress_reply(reply) if gzip else reply):
         exchange = await client.get("/external-data")
     expect(exchange, model.external_answer(json.loads(reply.body)), *upstream.requests[-1:])
 
@@ -81,7 +82,7 @@ async def test_each_request_makes_one_fresh_get_of_the_configured_url(
     )
     before = len(upstream.requests)
     count = 5
-    with upstream.answering(*(document({"nonce": number}) for number in range(count))):
+    with upstream.answering(*(make_reply({"nonce": number}) for number in range(count))):
         exchanges = await client.get_in_turn(["/external-data"] * count)
     made = upstream.requests[before:]
     require(
@@ -161,7 +162,7 @@ async def test_a_failed_call_harms_no_later_one(
 ) -> None:
     with fault.held(upstream):
         failed = await client.get("/external-data")
-    with upstream.answering(document({"after": fault.name})):
+    with upstream.answering(make_reply({"after": fault.name})):
         exchange = await client.get("/external-data")
     expect(exchange, model.external_answer({"after": fault.name}), failed)
 
@@ -177,7 +178,7 @@ async def test_many_failed_calls_harm_no_later_one(
 ) -> None:
     with upstream.answering(reply):
         failed = [await client.get("/external-data") for _ in range(timeouts.FAILED_CALLS)]
-    with upstream.answering(document({"after": len(failed)})):
+    with upstream.answering(make_reply({"after": len(failed)})):
         exchange = await client.get("/external-data")
     expect(exchange, model.external_answer({"after": len(failed)}), *failed[-1:])
 
@@ -266,7 +267,7 @@ async def test_a_silently_closed_kept_alive_connection_is_survived(
     client: Client, upstream: Upstream
 ) -> None:
     paths = ["/external-data"] * 5
-    with upstream.keeping_alive(), upstream.answering(document(POSTS)):
+    with upstream.keeping_alive(), upstream.answering(make_reply(POSTS)):
         await client.get_all(*paths)
         closed = upstream.close_idle()
         exchanges = await client.get_all(*paths)
@@ -300,7 +301,7 @@ async def test_the_clients_credentials_are_not_passed_on(
 async def test_redirects(client: Client, upstream: Upstream, observe: Callable[..., None]) -> None:
     before = len(upstream.requests)
     with upstream.answering(
-        Reply(status=302, body=b"", headers=(("Location", "/elsewhere"),)), document(POSTS)
+        Reply(status=302, body=b"", headers=(("Location", "/elsewhere"),)), make_reply(POSTS)
     ):
         exchange = await client.get("/external-data")
     followed = any(request.target == "/elsewhere" for request in upstream.requests[before:])

@@ -12,7 +12,8 @@ from hypothesis import example, given, settings
 from conformance.client.http import Client
 from conformance.core import timeouts
 from conformance.core.errors import NoEvidence, Violation
-from conformance.core.evidence import Exchange, Fact, Observation, QueuedMessage
+from conformance.core.evidence import Exchange, Fact, QueuedMessage
+from conformance.core.observations import TaskLocation, TaskResult
 from conformance.judging.assertions import (
     body_of,
     expect,
@@ -29,7 +30,7 @@ from conformance.spec.strategies import AWKWARD_TEXT
 from conformance.target.capabilities import Capabilities
 from conformance.target.server import Target
 from conformance.target.worker import Worker
-from conformance.testbed.redis import Broker
+from conformance.testbed.broker import Broker
 
 PATH = "/process-data/"
 LATE = 20  # submissions at once, after all others of the MUSTs
@@ -58,10 +59,10 @@ async def message_of(
     """The message of a task that no worker has taken, among those that are there now or were a moment ago."""
     found = [
         message
-        for message in (await queue.messages() if messages is None else messages)
+        for message in (await queue.messages.list_messages() if messages is None else messages)
         if message.task_id == task_id
     ]
-    if not found and queue.is_shared and await queue.consumers():
+    if not found and queue.is_shared and await queue.clients.count_consumers():
         raise NoEvidence(
             "a worker of somebody else's takes the messages from the queue: stop it, or start it on a `conformance testbed`, or let the suite start it"
         )
@@ -145,7 +146,7 @@ async def test_it_is_there_for_the_last_of_many_as_for_the_first(
 ) -> None:
     data = [{"late": number} for number in range(LATE)]
     exchanges = await asyncio.gather(*(client.post(PATH, each) for each in data))
-    messages = await queue.messages()
+    messages = await queue.messages.list_messages()
     for exchange, each in zip(exchanges, data, strict=True):
         expect_argument(
             each, exchange, await message_of(queue, exchange, task_id_of(exchange), messages)
@@ -177,13 +178,13 @@ def _arguments(body: Any) -> list[Any]:
 async def test_the_answer_does_not_wait_for_the_work(client: Client, queue: Broker) -> None:
     exchange = await client.post(PATH, {"patience": 0})
     task_id = task_id_of(exchange)
-    _, seen = await queue.result(task_id, deadline=0)
-    if seen.data["state"] != "PENDING" and queue.is_shared and await queue.consumers():
+    _, seen = await queue.results.wait_for_result(task_id, limit=0)
+    if not seen.is_pending and queue.is_shared and await queue.clients.count_consumers():
         raise NoEvidence(
             "a worker of somebody else's runs: stop it, or start it on a `conformance testbed`, or let the suite start it"
         )
     require(
-        seen.data["state"] == "PENDING",
+        seen.is_pending,
         "no result of the task while no worker runs",
         seen.text,
         [exchange, seen],
@@ -207,9 +208,9 @@ async def test_the_workers_result_is_the_completion_message_with_the_data(
         return
     with suppress(NoEvidence):  # a copy that does not start is no matter of the worker's
         submission = await lifecycle.observe(CrashAfterSubmit)
-        value, seen = await queue.result(task_id_of(submission), worker.deadline)
+        value, seen = await queue.results.wait_for_result(task_id_of(submission), worker.deadline)
         if (
-            seen.data["state"] == "SUCCESS"
+            seen.is_success
         ):  # of a submission that came while no worker ran, so that nobody else has stored it
             expect_value(model.task_result(json.loads(submission.sent)), value, submission, seen)
 
@@ -249,23 +250,25 @@ async def test_the_queue_outlives_the_web_process(
 
 async def completed(
     exchange: Exchange, queue: Broker, worker: Worker, deadline: float | None = None
-) -> tuple[Any, Exchange, Observation]:
+) -> tuple[Any, Exchange, TaskResult]:
     """The result of a submission's task, with its evidence. Raises Violation where it does not succeed in time."""
     if worker.timed_out:
         raise worker.timed_out
-    value, seen = await queue.result(task_id_of(exchange), deadline or worker.deadline)
-    if seen.data["state"] == "SUCCESS":
+    value, seen = await queue.results.wait_for_result(
+        task_id_of(exchange), deadline or worker.deadline
+    )
+    if seen.is_success:
         worker.note_result()
         return value, exchange, seen
     failure = Violation(
         "the task's result from the worker", seen.text, [exchange, seen, *worker.read_last_lines()]
     )
-    if seen.data["state"] != "FAILURE":
+    if not seen.is_failure:
         worker.timed_out = failure
     raise failure
 
 
-def expect_value(wanted: Any, value: Any, exchange: Exchange, seen: Observation) -> None:
+def expect_value(wanted: Any, value: Any, exchange: Exchange, seen: TaskResult) -> None:
     """A value of a result is what was wanted."""
     if found := model.find_difference(wanted, value):
         raise Violation(
@@ -279,13 +282,15 @@ def expect_value(wanted: Any, value: Any, exchange: Exchange, seen: Observation)
 async def test_a_body_that_is_no_json_object_is_rejected_and_queues_nothing(
     client: Client, queue: Broker, content: bytes
 ) -> None:
-    foreign = queue.is_shared and await queue.consumers()
+    foreign = queue.is_shared and await queue.clients.count_consumers()
     no_evidence_unless(
         not foreign, "a worker of somebody else's takes the messages from the queue: stop it"
     )
-    before = {message.task_id for message in await queue.messages()}
+    before = {message.task_id for message in await queue.messages.list_messages()}
     exchange = await client.post_bytes(PATH, content)
-    queued = [message for message in await queue.messages() if message.task_id not in before]
+    queued = [
+        message for message in await queue.messages.list_messages() if message.task_id not in before
+    ]
     expect_status(exchange, range(400, 500), "a status from 400 to 499", *queued)
     require(not queued, "no message queued", f"{len(queued)} messages", [exchange, *queued])
 
@@ -294,13 +299,17 @@ async def test_a_body_that_is_no_json_object_is_rejected_and_queues_nothing(
 @pytest.mark.worker("stopped")
 async def test_no_success_without_a_queued_task(client: Client, queue: Broker) -> None:
     no_evidence_unless(
-        queue.place.user is not None,
+        queue.access.user is not None,
         "the target's Redis user is not ours to restrict: start it on a `conformance testbed`, or let the suite start it",
     )
-    before = {message.task_id for message in await queue.messages()}
-    async with queue.refusing_writes():
+    before = {message.task_id for message in await queue.messages.list_messages()}
+    async with queue.faults.writes_refused():
         refused = await client.post(PATH, {"accepted": False})
-        queued = [message for message in await queue.messages() if message.task_id not in before]
+        queued = [
+            message
+            for message in await queue.messages.list_messages()
+            if message.task_id not in before
+        ]
     no_evidence_unless(
         refused.answered,
         f"the submission has no answer in time, which is another requirement's to say: {refused.summary}",
@@ -320,7 +329,7 @@ async def test_no_success_without_a_queued_task(client: Client, queue: Broker) -
     await message_of(queue, accepted, task_id_of(accepted))
     late = [
         message
-        for message in await queue.messages()
+        for message in await queue.messages.list_messages()
         if {"accepted": False} in _arguments(message.arguments)
     ]
     require(
@@ -351,7 +360,7 @@ async def test_an_unreachable_broker_is_503_in_bounded_time(
     client: Client, queue: Broker, lifecycle: LifecycleObserver
 ) -> None:
     await taken(client)
-    async with client.in_flight() as send, queue.refusing() as fact:
+    async with client.in_flight() as send, queue.faults.logins_refused() as fact:
         exchange = await send.post(PATH, {"reached": False}).wait_for_answer(
             timeouts.REFUSAL_DEADLINE
         )
@@ -385,11 +394,11 @@ async def test_submissions_resume_after_a_broker_outage(
     client: Client, queue: Broker, target: Target
 ) -> None:
     await taken(client)
-    before = await queue.refusals()
+    before = await queue.clients.count_rejections()
     async with client.in_flight() as send:
-        async with queue.refusing() as fact:
+        async with queue.faults.logins_refused() as fact:
             submission = send.post(PATH, {"reached": False})
-            await queue.turned_away(before + 1, until=lambda: submission.is_done)
+            await queue.clients.wait_for_rejections(before + 1, or_until=lambda: submission.is_done)
         refused = await submission.wait_for_answer(timeouts.REFUSAL_DEADLINE)
     for number in range(3):
         exchange = await client.post(PATH, {"again": number})
@@ -415,14 +424,14 @@ async def test_the_worker_resumes_after_a_broker_outage(
     await works(
         client, queue, worker
     )  # the task is done with, so that what breaks is the connection and not the task
-    cut = await queue.cut()
+    cut = await queue.faults.end_connections()
     no_evidence_unless(
-        cut.data["ended"] > 0, "the worker had no connection to the broker that could be ended"
+        cut.ended > 0, "the worker had no connection to the broker that could be ended"
     )
     await expect_to_go_on(client, queue, worker)
-    before = await queue.refusals()
-    async with queue.refusing():
-        await queue.turned_away_for_good(before, until=lambda: worker.has_ended)
+    before = await queue.clients.count_rejections()
+    async with queue.faults.logins_refused():
+        await queue.clients.wait_for_last_rejection(before, or_until=lambda: worker.has_ended)
     await expect_to_go_on(client, queue, worker)
 
 
@@ -435,7 +444,7 @@ async def expect_to_go_on(client: Client, queue: Broker, worker: Worker) -> None
     )
     try:
         await completed(exchange, queue, worker, timeouts.RECONNECT_DEADLINE)
-        await queue.acknowledged(task_id_of(exchange))
+        await queue.messages.wait_until_acknowledged(task_id_of(exchange))
     except Violation:
         worker.kill()  # whether it hangs or has ended, it is not what the next probe is about
         raise
@@ -446,7 +455,7 @@ async def works(client: Client, queue: Broker, worker: Worker) -> None:
     try:
         exchange = await client.post(PATH, {"ready": True})
         await completed(exchange, queue, worker)
-        await queue.acknowledged(task_id_of(exchange))
+        await queue.messages.wait_until_acknowledged(task_id_of(exchange))
     except Violation as violation:
         worker.timed_out = None
         raise NoEvidence(
@@ -477,17 +486,17 @@ async def test_a_stopping_worker_loses_nothing(
         long, next_one = (task_id_of(exchange) for exchange in exchanges[-WAITING - 1 :][:2])
         seen = await in_hand(queue, long, next_one)
         worker.note_result()
-        asked = (
-            [] if seen[0].data["done"] else await asked_to_stop_while_it_stores(queue, worker, long)
-        )
+        asked = [] if seen[0].done else await asked_to_stop_while_it_stores(queue, worker, long)
         ended = worker.stop()
         stopped = [*asked, *ended] if asked else []
     worker.start()
     for exchange in exchanges:
-        _, result = await queue.result(task_id_of(exchange), timeouts.FIRST_RESULT_DEADLINE)
+        _, result = await queue.results.wait_for_result(
+            task_id_of(exchange), timeouts.FIRST_RESULT_DEADLINE
+        )
         evidence = [exchange, *seen, *stopped, result]
         require(
-            result.data["state"] == "SUCCESS",
+            result.is_success,
             "a result of each task once a worker runs again",
             result.text,
             evidence,
@@ -500,38 +509,36 @@ async def asked_to_stop_while_it_stores(queue: Broker, worker: Worker, task_id: 
     Until its process that executes tasks has all of a task, Celery 5.7 may hang over SIGTERM, and with it a service that does nothing wrong.
     """
     size = len(json.dumps(BULK, separators=(",", ":")))
-    async with queue.stalled():
-        held = await queue.large_write_waiting(size)
-        _, result = await queue.result(task_id, deadline=0.0)
-        if result.data["state"] == "SUCCESS":
+    async with queue.faults.writes_stalled():
+        held = await queue.clients.wait_for_large_write(size)
+        _, result = await queue.results.wait_for_result(task_id, limit=0.0)
+        if result.is_success:
             return []
         asked = await asyncio.to_thread(worker.ask_to_stop)
         if (
             worker.has_ended
         ):  # what it had sent would be carried out, had the server not seen yet that it is gone
-            await queue.large_write_gone(size)
+            await queue.clients.wait_until_no_large_write(size)
         return [held, *asked]
 
 
-async def in_hand(queue: Broker, long: str, next_one: str) -> list[Observation]:
+async def in_hand(queue: Broker, long: str, next_one: str) -> list[TaskLocation]:
     """Where two tasks are as soon as the first is in execution, or done. Raises NoEvidence where the worker takes none.
 
     A worker that has a message still to decode holds it nowhere in Redis; it is past that once it keeps it, or has taken the next.
     """
-    seen: list[Observation] = []
-    async for first in queue.moments(long):
+    seen: list[TaskLocation] = []
+    async for first in queue.messages.watch_task(long):
         seen = [first]
-        if first.data["waiting"]:
+        if first.waiting:
             continue
-        if (
-            first.data["done"] or first.data["kept"]
-        ):  # enough; by a second look a quick worker may be done
+        if first.done or first.kept:  # enough; by a second look a quick worker may be done
             break
-        seen.append(await queue.whereabouts(next_one))
-        if not seen[-1].data["waiting"]:
+        seen.append(await queue.messages.locate_task(next_one))
+        if not seen[-1].waiting:
             break
     no_evidence_unless(
-        bool(seen) and not seen[0].data["waiting"],
+        bool(seen) and not seen[0].waiting,
         "the worker did not take the task from the queue",
     )
     return seen
@@ -545,33 +552,33 @@ async def test_a_task_in_execution_survives_its_worker(
 ) -> None:
     await works(client, queue, worker)
     wanted = "the task's message kept in Redis until the task is done"
-    last: list[Observation] = []
+    last: list[TaskLocation] = []
     for _ in range(timeouts.LOOKED_AWAY):
         exchange = await client.post(PATH, BULK)
         last += (await looked_at_to_the_end(queue, task_id_of(exchange)))[-1:]
-        if last and last[-1].data["kept"]:
+        if last and last[-1].kept:
             break
     no_evidence_unless(
-        len(last) == timeouts.LOOKED_AWAY or (bool(last) and last[-1].data["kept"]), TOO_QUICK
+        len(last) == timeouts.LOOKED_AWAY or (bool(last) and last[-1].kept), TOO_QUICK
     )
-    require(last[-1].data["kept"], wanted, last[-1].text, [exchange, *last])
+    require(last[-1].kept, wanted, last[-1].text, [exchange, *last])
     for _ in range(timeouts.LOOKED_AWAY):
         exchange = await client.post(PATH, BULK)
         seen = await kept(queue, task_id_of(exchange))
-        if not seen.data["done"]:
+        if not seen.done:
             break
-    no_evidence_unless(not seen.data["done"], TOO_QUICK)
+    no_evidence_unless(not seen.done, TOO_QUICK)
     killed = worker.kill()
-    after = await queue.whereabouts(task_id_of(exchange))
+    after = await queue.messages.locate_task(task_id_of(exchange))
     require(
-        after.data["kept"] or after.data["done"],
+        after.kept or after.done,
         wanted,
         after.text,
         [exchange, seen, *killed, after],
     )
 
 
-async def looked_at_to_the_end(queue: Broker, task_id: str) -> list[Observation]:
+async def looked_at_to_the_end(queue: Broker, task_id: str) -> list[TaskLocation]:
     """The last looks at a task before it was done, which agree; none where it was too quick for that.
 
     The last count, for a worker holds a message nowhere in Redis between taking it and keeping it as unacknowledged; that
@@ -579,17 +586,17 @@ async def looked_at_to_the_end(queue: Broker, task_id: str) -> list[Observation]
     """
     during = [
         seen
-        async for seen in queue.moments(task_id)
-        if not seen.data["waiting"] and not seen.data["done"]
+        async for seen in queue.messages.watch_task(task_id)
+        if not seen.waiting and not seen.done
     ][-timeouts.LOOKS :]
-    agree = len({seen.data["kept"] for seen in during}) == 1
+    agree = len({seen.kept for seen in during}) == 1
     return during if len(during) == timeouts.LOOKS and agree else []
 
 
-async def kept(queue: Broker, task_id: str) -> Observation:
+async def kept(queue: Broker, task_id: str) -> TaskLocation:
     """Wait until a message that was taken is kept as unacknowledged, or its task is done."""
-    async for seen in queue.moments(task_id):
-        if seen.data["done"] or (seen.data["kept"] and not seen.data["waiting"]):
+    async for seen in queue.messages.watch_task(task_id):
+        if seen.done or (seen.kept and not seen.waiting):
             break
     return seen
 
@@ -614,9 +621,9 @@ async def test_results_expire(client: Client, queue: Broker, worker: Worker) -> 
     _, exchange, result = await completed(
         await client.post(PATH, {"for": "a while"}), queue, worker
     )
-    seen = await queue.time_to_live(task_id_of(exchange))
+    seen = await queue.results.check_lifetime(task_id_of(exchange))
     require(
-        seen.data["seconds"] > 0,
+        seen.seconds > 0,
         "a result with a time to live",
         seen.text,
         [exchange, result, seen],
@@ -639,9 +646,9 @@ async def test_hostile_data_neither_kills_the_worker_nor_vanishes(
         if exchange.status in range(200, 300):
             await completed(exchange, queue, worker)
         after = await client.post(PATH, {"after": "hostile data"})
-        _, result = await queue.result(task_id_of(after), worker.deadline)
+        _, result = await queue.results.wait_for_result(task_id_of(after), worker.deadline)
         require(
-            result.data["state"] == "SUCCESS",
+            result.is_success,
             "a worker that goes on",
             result.text,
             [exchange, after, result, *worker.read_last_lines()],
@@ -657,7 +664,7 @@ async def without_leftovers(
         yield
     except Violation:
         worker.kill()
-        await queue.remove(task_id_of(exchange))
+        await queue.messages.remove_task(task_id_of(exchange))
         raise
 
 
@@ -685,9 +692,11 @@ async def test_bodies_that_json_leaves_open(
         "a megabyte": json.dumps({"a": "x" * 2**20}).encode(),
         "two members of one name": b'{"a": 1, "a": 2}',
     }
-    before = {message.task_id for message in await queue.messages()}
+    before = {message.task_id for message in await queue.messages.list_messages()}
     exchange = await client.post_bytes(PATH, bodies[name])
-    queued = [message for message in await queue.messages() if message.task_id not in before]
+    queued = [
+        message for message in await queue.messages.list_messages() if message.task_id not in before
+    ]
     what = (
         f", and {model.format_value(_arguments(queued[0].arguments), 60)} is queued"
         if queued

@@ -11,8 +11,8 @@ from conformance.judging.assertions import expect, expect_same, expect_status, r
 from conformance.scenarios.lifecycle.observer import LifecycleObserver
 from conformance.spec import model, strategies
 from conformance.spec.strategies import AWKWARD_TEXT
-from conformance.testbed.postgres import Database
-from conformance.testbed.redis import Broker
+from conformance.testbed.broker import Broker
+from conformance.testbed.database import Database
 
 READS = 15  # held meanwhile, more than a pool of 10
 
@@ -64,7 +64,7 @@ async def test_the_two_paths_do_not_shadow_each_other(
     expect(await client.get("/items/?q=x"), model.listing_answer("x"))
     expect_status(await client.get("/items/abc?q=x"), (422,), "422, for 'abc' is no id of an item")
     if items:  # else no id is known to have a row
-        row = await items.add()
+        row = await items.rows.insert()
         for query in ("q=x", f"item_id={row['id'] + 1}", f"id={row['id'] + 1}"):
             expect(await client.get(f"/items/{row['id']}?{query}"), model.item_answer(row))
 
@@ -94,9 +94,13 @@ async def test_of_repeated_q_the_last_wins(client: Client, texts: tuple[str, ...
 async def test_the_dependency_needs_neither_database_nor_broker(
     client: Client, items: Database, queue: Broker
 ) -> None:
-    async with client.in_flight() as send, items.locked(), queue.stalled() as fact:
-        send(*(f"/items/{items.unused_id()}" for _ in range(READS)))
-        await items.waiting(2)
+    async with (
+        client.in_flight() as send,
+        items.locks.table_locked(),
+        queue.faults.writes_stalled() as fact,
+    ):
+        send(*(f"/items/{items.rows.pick_unused_id()}" for _ in range(READS)))
+        await items.locks.wait_for_reads(2)
         exchanges = [
             (await client.get("/items/"), None),
             (await client.get("/items/?q=alone"), "alone"),
@@ -110,18 +114,12 @@ async def test_the_dependency_is_a_coroutine_function_given_through_depends(
     lifecycle: LifecycleObserver,
 ) -> None:
     seen = await lifecycle.read_routes()
-    given = [
-        dependency
-        for route in seen.data["routes"]
-        if route["path"] == "/items/"
-        for dependency in route["dependencies"]
-    ]
+    given = [each for route in seen.find_routes("/items/") for each in route.dependencies]
     names = [
-        ("async def " if each["coroutine"] else "def ")
-        + f"{each['name']}({', '.join(each['parameters'])})"
+        f"{'async def' if each.coroutine else 'def'} {each.name}({', '.join(each.parameters)})"
         for each in given
     ]
-    fits = any(each["coroutine"] and "q" in each["parameters"] for each in given)
+    fits = any(each.coroutine and "q" in each.parameters for each in given)
     require(
         fits,
         "a coroutine function that takes q, given to /items/ through Depends",

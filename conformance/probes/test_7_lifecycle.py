@@ -7,7 +7,8 @@ import pytest
 
 from conformance.client.http import Client
 from conformance.core.errors import NoEvidence, Violation
-from conformance.core.evidence import LogLine, Observation
+from conformance.core.evidence import LogLine
+from conformance.core.observations import EndedSessions
 from conformance.judging.assertions import expect, expect_status, no_evidence_unless, require
 from conformance.scenarios.lifecycle.copies import STARTING, STOPPING, Ending, is_clean_disconnect
 from conformance.scenarios.lifecycle.database_unreachable import DatabaseUnreachable
@@ -119,7 +120,7 @@ async def test_a_request_in_flight_at_sigterm_is_answered(lifecycle: LifecycleOb
     observed = await lifecycle.observe(Restart)
     stopped = observed.stopped
     no_evidence_unless(
-        stopped.waiting.data["waiting"] > 0,
+        stopped.waiting.waiting > 0,
         "no read waited for the locked table, so none was in flight",
     )
     answer = model.item_answer(stopped.row)
@@ -127,7 +128,7 @@ async def test_a_request_in_flight_at_sigterm_is_answered(lifecycle: LifecycleOb
     expect_goodbyes(stopped.sessions_at_end, stopped.ending)
 
 
-def expect_goodbyes(seen: Observation, ending: Ending) -> None:
+def expect_goodbyes(seen: EndedSessions, ending: Ending) -> None:
     """Every session was closed with a goodbye."""
     require(
         is_clean_disconnect(seen),

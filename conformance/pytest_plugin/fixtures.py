@@ -16,8 +16,8 @@ from conformance.session.submissions import Submissions
 from conformance.target.capabilities import Capabilities
 from conformance.target.server import Target
 from conformance.target.worker import Worker
-from conformance.testbed.postgres import Database
-from conformance.testbed.redis import Broker
+from conformance.testbed.broker import Broker
+from conformance.testbed.database import Database
 from conformance.testbed.upstream import Upstream
 
 
@@ -125,13 +125,13 @@ def restart_target(recovery: Recovery) -> Callable[[], None]:
 @pytest.fixture(scope="session")
 def seed(environment: Environment) -> int:
     """The seed of all generated inputs."""
-    return environment.launch.options.seed
+    return environment.launch.options.selection.seed
 
 
 @pytest.fixture(scope="session")
 def steps(environment: Environment) -> str | None:
     """The action sequence of CONC-11 that is to be replayed; None for a search."""
-    return environment.launch.options.steps
+    return environment.launch.options.selection.steps
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from conformance.core.signals import SIGNALS
 
 
 def leave_out_frames_of_no_line(excinfo: pytest.ExceptionInfo[BaseException]) -> None:

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Generator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -12,7 +11,7 @@ from _pytest.junitxml import xml_key
 from hypothesis import Phase
 from hypothesis.configuration import set_hypothesis_home_dir
 
-from conformance.config import options
+from conformance.config.paths import PROBES
 from conformance.core import preload, timeouts
 from conformance.core.errors import BrokenTestbed, WrongUsage
 from conformance.judging.result import RunResult
@@ -20,6 +19,13 @@ from conformance.judging.verdict import Status
 from conformance.pytest_plugin import fixtures, progress
 from conformance.pytest_plugin.interrupts import Interrupts, leave_out_frames_of_no_line
 from conformance.pytest_plugin.keys import MARKERS, OBSERVED, RUN, STARTED
+from conformance.pytest_plugin.options import (
+    check_settings_file,
+    has_probes,
+    pytest_addoption,
+    pytest_load_initial_conftests,
+    read_pytest_options,
+)
 from conformance.pytest_plugin.ordering import (
     describe_probe,
     find_requirement,
@@ -29,12 +35,12 @@ from conformance.pytest_plugin.ordering import (
 )
 from conformance.pytest_plugin.outcomes import find_violation
 from conformance.report.terminal import KNOWN, summarize_run
-from conformance.scenarios import program
 from conformance.session.probe import Probe, WorkerState
 from conformance.session.run import Run
 from conformance.spec.catalogue import Requirement, catalogue
 
-PROBES = Path(__file__).parents[1] / "probes"
+__all__ = ["pytest_addoption", "pytest_load_initial_conftests"]  # hooks of this plugin as well
+
 LETTERS = {
     Status.PASS: ".",
     Status.FAIL: "F",
@@ -54,51 +60,16 @@ COLOURS = {
 }
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("conformance", "conformance of an asynchronous service")
-    for flag in options.FLAGS:
-        group.addoption(
-            flag.name, dest=flag.dest, metavar=flag.metavar, default=None, help=flag.help
-        )
-    group.addoption(
-        "--only",
-        nargs="+",
-        action="extend",
-        metavar="ID",
-        default=[],
-        help="check these requirements, or sections (DB), alone",
-    )
-    group.addoption(
-        "--allow-inconclusive",
-        action="store_true",
-        help="exit with 0 where a requirement could not be judged (6 otherwise)",
-    )
-    group.addoption(
-        "--steps",
-        metavar="PROGRAM",
-        default=None,
-        help="with --only CONC-11: run this program in place of a search",
-    )
-    group.addoption(
-        "--shuffle",
-        action="store_true",
-        help="take the probes in an order that is drawn from the seed; the worker is started twice in it",
-    )
-    group.addoption("--record", metavar="FILE", default=None, help="write the run as JSON Lines")
-    group.addoption(
-        "--html", metavar="FILE", default=None, help="write the run as a page to look at"
-    )
-
-
 def pytest_configure(config: pytest.Config) -> None:
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
-    if not _wants_probes(config):
+    check_settings_file(config)  # again, for a plugin that a conftest has loaded
+    if not has_probes(config):
         return
     preload.settle_imports()
     set_examples()
     try:
-        run = Run(_options(config), catalogue(), datetime.now(UTC).date())
+        run = Run(read_pytest_options(config), catalogue(), datetime.now(UTC).date())
     except WrongUsage as error:
         raise pytest.UsageError(str(error)) from None
     config.option.tbstyle = "native"  # a traceback is printed for a defect of our own alone
@@ -122,37 +93,6 @@ def set_examples() -> None:
         report_multiple_bugs=False,
     )
     hypothesis.settings.load_profile("probe")
-
-
-def _options(config: pytest.Config) -> options.Options:
-    if parts := [str(argument) for argument in config.args if "::" in str(argument)]:
-        raise WrongUsage(
-            f"a requirement is judged by all of its probes or not at all; in place of {parts[0]} say --only ID"
-        )
-    given = {flag.name: config.getoption(flag.dest) for flag in options.FLAGS}
-    given |= {
-        "--allow-inconclusive": config.getoption("allow_inconclusive"),
-        "--record": config.getoption("record"),
-    }
-    given |= {"--steps": config.getoption("steps"), "--html": config.getoption("html")}
-    if given["--steps"] is not None:
-        program.parse_program(given["--steps"])
-    return options.read(given, config.getoption("only"), config.invocation_params.dir, catalogue())
-
-
-def _wants_probes(config: pytest.Config) -> bool:
-    if (
-        config.option.help
-        or config.option.version
-        or config.option.collectonly
-        or config.option.markers
-    ):
-        return False
-    paths = [
-        (config.invocation_params.dir / str(argument).split("::")[0]).resolve()
-        for argument in config.args
-    ]
-    return any(path == PROBES or PROBES in path.parents or path in PROBES.parents for path in paths)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -199,8 +139,10 @@ class RunHooks:
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
         selected = [item for item in items if self._collect(item)]
-        seed = self.run.options.seed
-        if config.getoption("shuffle"):
+        if dropped := [item for item in items if item not in selected]:
+            config.hook.pytest_deselected(items=dropped)
+        seed = self.run.options.selection.seed
+        if self.run.options.selection.shuffle:
             ordered = shuffle_probes(order_probes(selected, self.run.catalogue), seed)
         else:
             ordered = order_probes(selected, self.run.catalogue)
@@ -277,7 +219,7 @@ class RunHooks:
             title = f"{requirement.id} {status.label}: {requirement.sentence}"
             sides = f"expected  {finding.expected}\ngot       {finding.got}"
             report.longrepr = f"{title}\n{sides}"
-        is_allowed = status is Status.INCONCLUSIVE and self.run.options.allow_inconclusive
+        is_allowed = status is Status.INCONCLUSIVE and self.run.options.selection.allow_inconclusive
         if is_allowed or status is Status.NOT_APPLICABLE:
             _leave_out(report, item, f"{status.label}: {finding.got}")
         is_failed = status is Status.FAIL

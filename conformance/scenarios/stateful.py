@@ -22,9 +22,11 @@ from conformance.scenarios.program import (
     format_program,
 )
 from conformance.spec import model
-from conformance.testbed.postgres import Database
-from conformance.testbed.redis import Broker
-from conformance.testbed.upstream import Manner, Reply, Upstream, document
+from conformance.testbed.broker import Broker
+from conformance.testbed.database import Database
+from conformance.testbed.upstream import Upstream
+from conformance.testbed.upstream_hold import HoldMode
+from conformance.testbed.upstream_replies import Reply, make_reply
 
 PROGRAM = "program"  # the channel of the fact that holds one
 READS_AT_ONCE = 10
@@ -152,11 +154,11 @@ class ProgramRun:
         """Leave every state and remove the rows, whatever the program came to."""
         await self.states.leave_all()
         for item_id in self.world.rows:
-            await self.items.delete(item_id)
+            await self.items.rows.delete(item_id)
 
     def get_row_id(self, slot: int) -> int:
         """The id of a slot's row, which stays the same once it was asked for."""
-        return self._row_ids.setdefault(slot, self.items.unused_id())
+        return self._row_ids.setdefault(slot, self.items.rows.pick_unused_id())
 
 
 # Changes of the data
@@ -164,20 +166,20 @@ class ProgramRun:
 
 async def _add_row(run: ProgramRun, step: Step) -> None:
     item_id = run.get_row_id(step.slot)
-    run.world.rows[item_id] = await run.items.add(id=item_id)
+    run.world.rows[item_id] = await run.items.rows.insert(id=item_id)
 
 
 async def _change_row(run: ProgramRun, step: Step) -> None:
     item_id = run.get_row_id(step.slot)
     quantity = len(run.done)  # a value that the row did not have before
-    run.world.rows[item_id] = await run.items.change(
+    run.world.rows[item_id] = await run.items.rows.update(
         item_id, quantity=quantity, name=f"changed by step {quantity}"
     )
 
 
 async def _delete_row(run: ProgramRun, step: Step) -> None:
     item_id = run.get_row_id(step.slot)
-    await run.items.delete(item_id)
+    await run.items.rows.delete(item_id)
     del run.world.rows[item_id]
 
 
@@ -188,14 +190,14 @@ async def _replace_document(run: ProgramRun, step: Step) -> None:
 
 
 async def _serve_document(run: ProgramRun) -> None:
-    await run.states.enter("document", run.upstream.answering(document(run.world.document)))
+    await run.states.enter("document", run.upstream.answering(make_reply(run.world.document)))
 
 
 # Holds and faults
 
 
 async def _lock_table(run: ProgramRun, _: Step) -> None:
-    await run.states.enter("lock", run.items.locked())
+    await run.states.enter("lock", run.items.locks.table_locked())
     run.world.reads_are_held = True
 
 
@@ -206,7 +208,7 @@ async def _unlock_table(run: ProgramRun, _: Step) -> None:
 
 
 async def _hold_calls(run: ProgramRun, _: Step) -> None:
-    await run.states.enter("hold", run.upstream.holding(Manner.UNDECIDED))
+    await run.states.enter("hold", run.upstream.holding(HoldMode.TRICKLE_HEAD))
     run.world.calls_are_held = True
 
 
@@ -217,7 +219,7 @@ async def _release_calls(run: ProgramRun, _: Step) -> None:
 
 
 async def _refuse_database(run: ProgramRun, _: Step) -> None:
-    await run.states.enter("database", run.items.refusing())
+    await run.states.enter("database", run.items.faults.logins_refused())
     run.world.database_refuses = True
     _mark_reads_disturbed(run)
 
@@ -229,14 +231,14 @@ async def _heal_database(run: ProgramRun, _: Step) -> None:
 
 
 async def _end_sessions(run: ProgramRun, _: Step) -> None:
-    await run.items.terminate()
+    await run.items.sessions.terminate_sessions()
     _mark_reads_disturbed(run)
     await _expect_recovered_reads(run)
 
 
 async def _expect_recovered_reads(run: ProgramRun) -> None:
     """Reads succeed again, as DB-12 requires."""
-    path = f"/items/{run.items.unused_id()}"
+    path = f"/items/{run.items.rows.pick_unused_id()}"
     expect(await read_until_recovered(run.client, path), model.item_answer(None))
 
 
@@ -253,7 +255,7 @@ async def _heal_upstream(run: ProgramRun, _: Step) -> None:
 
 
 async def _deny_writes(run: ProgramRun, _: Step) -> None:
-    await run.states.enter("broker", run.queue.refusing_writes())
+    await run.states.enter("broker", run.queue.faults.writes_refused())
     run.world.broker_denies = True
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from conformance.core.errors import BrokenTestbed, NoEvidence
-from conformance.core.evidence import Observation
+from conformance.core.observations import RouteList
 from conformance.scenarios.lifecycle.catalogue import SCENARIOS
 from conformance.scenarios.lifecycle.crash_after_submit import CrashAfterSubmit
 from conformance.scenarios.lifecycle.observer import AnyScenario, explain_missing_copy
@@ -17,7 +17,8 @@ from conformance.spec.catalogue import Channel, Requirement
 from conformance.target.launch import Launch
 from conformance.target.routes import read_routes
 from conformance.target.server import NotReady
-from conformance.testbed import postgres
+from conformance.testbed.database import Database
+from conformance.testbed.postgres_admin import DatabaseAccess
 from conformance.testbed.services import Services
 
 R = TypeVar("R")
@@ -38,19 +39,19 @@ class BackgroundScenarios:
         needed = [scenario for scenario in SCENARIOS if scenario.requirements & ids]
         self._launch = launch
         self._services = services
-        self._routes: Future[Observation] | None = None
+        self._routes: Future[RouteList] | None = None
         if launch.capabilities.reads_source and _need_source(selected):
             self._routes = threads.submit(read_routes, launch, scratch)
-        shared = services.make_place() if needed else None
+        shared = services.make_database() if needed else None
         self._futures: dict[AnyScenario, Future[Any]] = {
             scenario: threads.submit(self._run, scenario, shared) for scenario in needed
         }
 
-    def _run(self, scenario: AnyScenario, shared: postgres.Place | None) -> Any:
+    def _run(self, scenario: AnyScenario, shared: DatabaseAccess | None) -> Any:
         place = shared
         if scenario.database is not DatabaseNeed.SHARED:
             may_write = scenario.database is DatabaseNeed.OWN_WRITABLE
-            place = self._services.make_place(may_write=may_write)
+            place = self._services.make_database(may_write=may_write)
         assert place
         return asyncio.run(scenario().run(self._launch, place))
 
@@ -62,7 +63,7 @@ class BackgroundScenarios:
             raise explain_missing_copy(failure) from failure
         return observed
 
-    async def read_routes(self) -> Observation:
+    async def read_routes(self) -> RouteList:
         """The routes in the application's source. Raises NoEvidence where they cannot be read."""
         assert self._routes
         return await asyncio.wrap_future(self._routes)
@@ -83,7 +84,7 @@ class ScenariosInTurn:
     """Scenarios on a target that somebody else has started. Each is run when it is asked for."""
 
     def __init__(
-        self, launch: Launch, database: postgres.Database | None, restart: Callable[[], object]
+        self, launch: Launch, database: Database | None, restart: Callable[[], object]
     ) -> None:
         self._launch = launch
         self._database = database
@@ -106,14 +107,14 @@ class ScenariosInTurn:
         assert self._database
         done: Future[Any] = Future()
         try:
-            done.set_result(await scenario().run(self._launch, self._database.place))
+            done.set_result(await scenario().run(self._launch, self._database.access))
         except (NotReady, NoEvidence, BrokenTestbed) as failure:
             done.set_exception(failure)
         finally:
             await asyncio.to_thread(self._restart)
         return done
 
-    async def read_routes(self) -> Observation:
+    async def read_routes(self) -> RouteList:
         """Raises NoEvidence: the source is elsewhere."""
         raise NoEvidence("the application's source is not where the suite could read it")
 

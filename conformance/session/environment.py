@@ -7,8 +7,8 @@ from conformance.spec.catalogue import Channel
 from conformance.target.launch import Launch
 from conformance.target.server import Target
 from conformance.target.worker import Worker
-from conformance.testbed.postgres import Database
-from conformance.testbed.redis import Broker
+from conformance.testbed.broker import Broker
+from conformance.testbed.database import Database
 from conformance.testbed.upstream import Upstream
 
 

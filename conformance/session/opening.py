@@ -21,11 +21,11 @@ from conformance.target.external import control_target, control_worker
 from conformance.target.launch import Launch
 from conformance.target.server import NotReady, Target
 from conformance.target.worker import Worker
-from conformance.testbed import persistent, postgres, redis
-from conformance.testbed.persistent import State
-from conformance.testbed.postgres import Database
-from conformance.testbed.redis import Broker
+from conformance.testbed import postgres_admin, redis_admin
+from conformance.testbed.broker import Broker
+from conformance.testbed.database import Database
 from conformance.testbed.services import Services
+from conformance.testbed.testbed_state import TestbedState, find_testbed
 from conformance.testbed.upstream import Upstream
 
 BROKER_VARIABLES = ("REDIS_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND")
@@ -47,20 +47,20 @@ class Opening:
         self._resources = resources
         self.capabilities = Capabilities.of(options)
         self.services = Services(
-            options,
+            options.testbed,
             resources.folder,
             journal,
             resources.cleanup,
-            network=bool(options.target_image),
+            network=bool(options.target.image),
         )
         self._state = self._lease_testbed()
         self._access = self._choose_access(submissions)
         self.url: str | None = None  # of the target, once it is started
 
-    def _lease_testbed(self) -> State | None:
+    def _lease_testbed(self) -> TestbedState | None:
         if self.capabilities.starts_target:
             return None
-        state = persistent.found(self._options)
+        state = find_testbed(self._options.testbed)
         if state:
             self._resources.cleanup.enter_context(state.leased())
         return state
@@ -136,16 +136,16 @@ def build_variables(
     """The variables of the contract that do not differ between copies of the target."""
     variables = {}
     if database:
-        variables["DATABASE_URL"] = database.place.target_url or database.place.admin_url
+        variables["DATABASE_URL"] = database.access.target_dsn or database.access.admin_url
     if broker:
-        url = broker.place.target_url or broker.place.admin_url
+        url = broker.access.target_dsn or broker.access.admin_url
         variables |= dict.fromkeys(BROKER_VARIABLES, url)
     if upstream:
         variables["EXTERNAL_DATA_URL"] = upstream.url
     return variables
 
 
-def check_testbed_reached(target: Target, state: State, upstream: Upstream) -> None:
+def check_testbed_reached(target: Target, state: TestbedState, upstream: Upstream) -> None:
     """See that the service uses the testbed. Raises WrongUsage.
 
     One that answers well and reaches nothing of the testbed uses other services.
@@ -153,8 +153,8 @@ def check_testbed_reached(target: Target, state: State, upstream: Upstream) -> N
     health = target.check_health(("GET", "/external-data", None))
     reached = (
         bool(upstream.requests),
-        asyncio.run(postgres.is_used(state.postgres)),
-        redis.is_used(state.redis),
+        asyncio.run(postgres_admin.has_sessions(state.postgres)),
+        redis_admin.has_connections(state.redis),
     )
     if health.is_well and not any(reached):
         raise WrongUsage(

@@ -6,7 +6,7 @@ from conformance.core.evidence import Exchange
 from conformance.core.polling import block_until
 from conformance.session.environment import Environment
 from conformance.target.server import Health, NotReady, Target
-from conformance.testbed.processes import last_said
+from conformance.testbed.process_output import take_last_lines
 
 READINESS = "LIFE-10"
 OUTLIVING_FAULTS = "END-5"
@@ -40,7 +40,7 @@ class Recovery:
         is_about_that = requirement in (READINESS, OUTLIVING_FAULTS)
         if not silent or is_about_that or not self._launch.capabilities.stops_target:
             return violation
-        if self.target.process.ended(timeouts.DEATH_DEADLINE) is None:
+        if self.target.process.wait_for_end(timeouts.DEATH_DEADLINE) is None:
             return violation
         died = f"the target died while it was looked at ({READINESS})"
         return NoEvidence(f"{died}: {silent[0].summary}")
@@ -48,7 +48,7 @@ class Recovery:
     def revive(self, requirement: str) -> None:
         """Start the target again where it has died by itself, so that the rest can be judged."""
         if self._launch.capabilities.stops_target and self.target.is_ending:
-            self.target.process.ended(timeouts.DEATH_DEADLINE)
+            self.target.process.wait_for_end(timeouts.DEATH_DEADLINE)
         if self.target.is_alive:
             return
         death = self._note_death()
@@ -62,7 +62,7 @@ class Recovery:
 
     def _note_death(self) -> Violation:
         process = self.target.process
-        lines = last_said(process.output(), 4)
+        lines = take_last_lines(process.read_output(), 4)
         text = f"the process ended by itself with status {process.status}"
         event = self._journal.observe("death", text)
         wanted = "the process to go on answering until it is asked to stop"

@@ -1,7 +1,8 @@
-"""Repeatability: the same target judged again and again, and every verdict that was not always the same.
+"""Repeatability: the same target judged again and again, and each verdict that changed.
 
-A run is of one of four kinds: of a target that is started for it, or of one that has served the runs before; alone, or beside as
-many others as make both cores busy. Probes are taken in another order each time, and inputs drawn from another seed.
+A run is of one of four kinds. Its target is started for it, or has served earlier runs. It is the
+only run, or one of as many as keep all cores busy. Each run has its own order of probes and its
+own seed.
 """
 
 import json
@@ -12,30 +13,45 @@ import sys
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from conformance.config import options
-from conformance.config.options import FORMS, Options
+from conformance.config.definitions import TARGET_FORMS, Name, write_arguments
+from conformance.config.options import Options, read_options
 from conformance.core.errors import WrongUsage
 from conformance.core.evidence import Journal
+from conformance.core.testbed_settings import TestbedSettings
 from conformance.judging.verdict import Exit
 from conformance.report.record import read_lines
 from conformance.spec.catalogue import catalogue
 from conformance.target.capabilities import Capabilities
 from conformance.target.launch import Launch
 from conformance.target.server import NotReady, Target
-from conformance.testbed import persistent
+from conformance.testbed import testbed_formats, testbed_state
 
 FRESH, REUSED = "a fresh target", "a re-used target"
-STANDS = "It stands until"  # what a testbed prints last, to its standard error
-AT_ONCE = 2 * (os.cpu_count() or 1)  # runs beside each other, so that every core is busy
-STOP_PATIENCE = 30.0  # seconds for a testbed to clean up
+AT_ONCE = 2 * (os.cpu_count() or 1)  # parallel runs, so that every core is busy
+STOP_TIMEOUT = 30.0  # seconds for a testbed to clean up
+COMMAND = (sys.executable, "-P", "-m", "conformance")
+OF_EACH_RUN = (Name.SEED, Name.RECORD, Name.TESTBED, Name.SHUFFLE, Name.HTML)
+STARTING = (  # options that say how a target and its worker are started, and on what
+    *TARGET_FORMS,
+    Name.TARGET_DIR,
+    Name.TARGET_PYTHON,
+    Name.WORKER_APP,
+    Name.WORKER_COMMAND,
+    Name.SERVICES,
+    Name.POSTGRES_IMAGE,
+    Name.REDIS_IMAGE,
+    Name.DATABASE_URL,
+    Name.REDIS_URL,
+    Name.UPSTREAM_PORT,
+)
+Given = Mapping[str, Any]  # values of a command line, by the name of the option
 
 
 @dataclass(frozen=True)
@@ -48,7 +64,7 @@ class Kind:
     @property
     def name(self) -> str:
         """The kind in words."""
-        return f"{self.target}, {'beside other runs' if self.loaded else 'alone'}"
+        return f"{self.target}, {'next to other runs' if self.loaded else 'alone'}"
 
 
 KINDS = (
@@ -57,7 +73,8 @@ KINDS = (
     Kind(REUSED, loaded=False),
     Kind(REUSED, loaded=True),
 )
-# The kinds of runs 0 to 9, 10 to 19 and so on: four of five beside others, where a verdict differs sooner and a run takes half as long.
+# The kinds of runs 0 to 9, 10 to 19 and so on. Four of five are parallel: there a verdict changes
+# sooner, and a run takes half as long.
 CYCLE = (*KINDS, *(3 * (Kind(FRESH, loaded=True), Kind(REUSED, loaded=True))))
 
 
@@ -79,7 +96,7 @@ class Series:
     runs: list[Ended] = field(default_factory=list)
 
     def differing(self) -> Iterator[tuple[str, str, list[Ended]]]:
-        """Each requirement and kind of target whose verdicts were not all the same, with the runs of the rarer verdicts."""
+        """Each requirement and kind of target whose verdicts differ, with the rarer runs."""
         for target in (FRESH, REUSED):
             runs = [run for run in self.runs if run.kind.target == target]
             for name in sorted({name for run in runs for name in run.verdicts}):
@@ -112,19 +129,22 @@ class Series:
         }
 
 
-Suite = Callable[
-    [Sequence[str]], tuple[int, str]
-]  # one run with these options: its exit status, and what it said
+# One run with these options. It returns the exit status and what the run wrote to standard error.
+Suite = Callable[[Sequence[str]], tuple[int, str]]
+MakeSuite = Callable[[], AbstractContextManager[Suite]]
 
 
 @contextmanager
-def started() -> Iterator[Suite]:
+def make_suite() -> Iterator[Suite]:
     """The suite as its users start it."""
 
-    def run(options: Sequence[str]) -> tuple[int, str]:
-        argv = [sys.executable, "-m", "conformance.cli.main", "run", *options]
+    def run(arguments: Sequence[str]) -> tuple[int, str]:
         done = subprocess.run(
-            argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+            [*COMMAND, "run", *arguments],
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
         )
         return done.returncode, done.stderr
 
@@ -135,89 +155,102 @@ def main(
     count: int,
     at_once: int,
     figures: Path | None,
-    arguments: Sequence[str],
-    suite: Callable[[], AbstractContextManager[Suite]] = started,
+    given: Given,
+    more: Sequence[str] = (),
+    suite: MakeSuite = make_suite,
 ) -> int:
-    """Make the runs, a line each, then what differed: 0 nothing, 1 something, 2 interrupted, 3 a run without verdicts.
+    """Make the runs, a line each, then print which verdicts changed; the exit status.
 
-    `suite` gives what makes one run at a time; there is one for each of those beside each other.
+    `given` are the options of each run, and `more` is for pytest. `suite` makes one run at a
+    time; there is one for each of the parallel runs. The status is 0 if no verdict changed, 1 if
+    one did, 2 if the series was interrupted, 3 if a run had no verdicts.
     """
     series = Series()
     try:
-        with suppress(KeyboardInterrupt):  # what was seen until then is told
-            _make(series, count, at_once, _read(min(count, at_once), arguments), arguments, suite)
+        with suppress(KeyboardInterrupt):  # what was seen until then is printed
+            chosen = _read_options(min(count, at_once), given)
+            _make_runs(series, count, at_once, Plan(chosen, given, more), suite)
     except WrongUsage as error:
-        print(f"conformance verify: {error}", file=sys.stderr)
-        if (
-            not series.runs
-        ):  # else it was well at first, and a signal may have ended what a run stands on
+        print(f"conformance repeat: {error}", file=sys.stderr)
+        # If a run has ended well, a signal may have ended what this one needs.
+        if not series.runs:
             return Exit.WRONG_USAGE
     except NotReady as failure:
         print(
-            f"conformance verify: the target that is to be re-used did not become ready: {failure.got}",
+            f"conformance repeat: the target for several runs did not become ready: {failure.got}",
             file=sys.stderr,
         )
         return Exit.FAILED
-    found = list(series.differing())
-    for name, target, odd in found:
-        print(f"\n{name} was not always the same for {target}:")
-        for run in odd:
-            finding = run.verdicts[name]["finding"] if name in run.verdicts else None
-            print(
-                f"  run {run.number} ({run.kind.name}): {_status(run, name)}"
-                + (f", got {finding['got']}" if finding else "")
-            )
-    verdicts = sum(len(run.verdicts) for run in series.runs)
-    print(
-        f"\n{len(series.runs)} runs, {verdicts} verdicts: {len(found) or 'none'} of {len(catalogue())} requirements had a verdict that differed"
-    )
     if figures:
         figures.write_text(json.dumps(series.figures(), indent=1) + "\n", "utf-8")
+    return _print_result(series, count)
+
+
+def _print_result(series: Series, count: int) -> int:
+    """Print which verdicts changed; the exit status."""
+    differing = list(series.differing())
+    for name, target, odd in differing:
+        print(f"\n{name} was not always the same for {target}:")
+        for run in odd:
+            print(f"  run {run.number} ({run.kind.name}): {_describe(run, name)}")
+    verdicts = sum(len(run.verdicts) for run in series.runs)
+    print(
+        f"\n{len(series.runs)} runs, {verdicts} verdicts: {len(differing) or 'none'} of "
+        f"{len(catalogue())} requirements had a verdict that differed"
+    )
     if silent := [run for run in series.runs if not run.verdicts]:
         print(
-            f"{len(silent)} runs ended without verdicts, the first of them run {silent[0].number}: they are evidence of nothing"
+            f"{len(silent)} runs ended without verdicts, the first of them run "
+            f"{silent[0].number}: they are evidence of nothing"
         )
         return Exit.ERROR
     if len(series.runs) < count:
         return Exit.INTERRUPTED
-    return Exit.FAILED if found else Exit.PASSED
+    return Exit.FAILED if differing else Exit.PASSED
 
 
-def _read(fewest: int, arguments: Sequence[str]) -> Options:
+def _describe(run: Ended, name: str) -> str:
+    finding = run.verdicts[name]["finding"] if name in run.verdicts else None
+    return _status(run, name) + (f", got {finding['got']}" if finding else "")
+
+
+def _read_options(fewest: int, given: Given) -> Options:
     """The options of the runs, as far as the target is concerned. Raises WrongUsage."""
     if fewest < 1:
-        raise WrongUsage(f"N and --at-once want a number of runs from 1 on; {fewest} is none")
-    known = {flag.name for flag in options.FLAGS}
-    words = [
-        part
-        for word in arguments
-        for part in (word.split("=", 1) if word.startswith("--") else [word])
-    ]
-    given = {name: value for name, value in pairwise(words) if name in known}
-    for name in ("--seed", "--record", "--testbed"):
-        if name in words:
-            raise WrongUsage(f"{name} is what each run has of its own; leave it out")
-    return options.read(given, (), Path.cwd(), catalogue())
+        raise WrongUsage(f"N and --at-once must be at least 1, not {fewest}")
+    for name in OF_EACH_RUN:
+        if name in given:
+            raise WrongUsage(f"each run has its own {name}; leave it out")
+    return read_options(given, Path.cwd(), catalogue())
 
 
-def _make(
-    series: Series,
-    count: int,
-    at_once: int,
-    chosen: Options,
-    arguments: Sequence[str],
-    suite: Callable[[], AbstractContextManager[Suite]],
-) -> None:
-    """Make the runs: those that are alone last."""
-    kinds = [kind for kind in CYCLE if not chosen.target_url or kind == Kind(REUSED, loaded=False)]
-    if chosen.target_image:
-        kinds = [kind for kind in kinds if kind.target == FRESH]
-    plan = [(number, kinds[number % len(kinds)]) for number in range(count)]
-    alone = [each for each in plan if not each[1].loaded]
+@dataclass(frozen=True)
+class Plan:
+    """What each run is given."""
+
+    options: Options
+    given: Given
+    more: Sequence[str]
+
+    def write_arguments(self) -> list[str]:
+        """The arguments of a run that starts its own target."""
+        return [*write_arguments(self.given), *self.more]
+
+    def write_arguments_for(self, target: Given) -> list[str]:
+        """The arguments of a run on this target, which runs already."""
+        kept = {name: value for name, value in self.given.items() if name not in STARTING}
+        return [*write_arguments(kept | dict(target)), *self.more]
+
+
+def _make_runs(series: Series, count: int, at_once: int, plan: Plan, suite: MakeSuite) -> None:
+    """Make the runs, the parallel ones first."""
+    kinds = _choose_kinds(plan.options)
+    runs = [(number, kinds[number % len(kinds)]) for number in range(count)]
+    alone = [each for each in runs if not each[1].loaded]
     with ExitStack() as stack:
         lanes = [
-            stack.enter_context(_lane(chosen, arguments, stack.enter_context(suite())))
-            for _ in range(at_once if len(plan) > len(alone) else 1)
+            stack.enter_context(_open_lane(plan, stack.enter_context(suite())))
+            for _ in range(at_once if len(runs) > len(alone) else 1)
         ]
         free = list(lanes)
         lock = threading.Lock()
@@ -229,11 +262,11 @@ def _make(
             ended = lane(*each)
             with lock:
                 free.append(lane)
-                if not interrupted.is_set():  # by what has interrupted the run too
+                if not interrupted.is_set():  # the same interrupt has ended the run
                     _note(series, ended, count)
 
         with ThreadPoolExecutor(len(lanes)) as pool:
-            begun = [pool.submit(take, each) for each in plan if each[1].loaded]
+            begun = [pool.submit(take, each) for each in runs if each[1].loaded]
             try:
                 for future in begun:
                     future.result()
@@ -245,42 +278,51 @@ def _make(
             _note(series, lanes[0](number, kind), count)
 
 
+def _choose_kinds(options: Options) -> list[Kind]:
+    if options.target.url:
+        return [Kind(REUSED, loaded=False)]
+    if options.target.image:
+        return [kind for kind in CYCLE if kind.target == FRESH]
+    return list(CYCLE)
+
+
 def _note(series: Series, ended: Ended, count: int) -> None:
     series.runs.append(ended)
     print(
-        f"{len(series.runs)}/{count}  run {ended.number}, {ended.kind.name}: {ended.claim} ({ended.seconds:.1f} s)",
+        f"{len(series.runs)}/{count}  run {ended.number}, {ended.kind.name}: {ended.claim} "
+        f"({ended.seconds:.1f} s)",
         flush=True,
     )
 
 
 @contextmanager
-def _lane(
-    chosen: Options, arguments: Sequence[str], suite: Suite
-) -> Iterator[Callable[[int, Kind], Ended]]:
-    """What makes one run at a time; its re-used target is started when the first run wants it."""
+def _open_lane(plan: Plan, suite: Suite) -> Iterator[Callable[[int, Kind], Ended]]:
+    """What makes one run at a time. The first run that re-uses a target starts that target."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.chmod(0o711)
         reused: list[str] = []
 
         def run(number: int, kind: Kind) -> Ended:
-            own: Iterable[str] = arguments
-            if kind.target == REUSED and not chosen.target_url:
-                reused[:] = reused or stack.enter_context(_standing(chosen, folder))
-                own = [*reused, *_without_target(arguments)]
-            return _run(suite, number, kind, folder / "record.jsonl", own)
+            arguments = plan.write_arguments()
+            if kind.target == REUSED and not plan.options.target.url:
+                if not reused:
+                    target = stack.enter_context(_start_target(plan.options, folder))
+                    reused.extend(plan.write_arguments_for(target))
+                arguments = reused
+            return _run(suite, number, kind, folder / "record.jsonl", arguments)
 
         yield run
 
 
-def _run(suite: Suite, number: int, kind: Kind, record: Path, arguments: Iterable[str]) -> Ended:
-    """One run, in a process of its own. Raises WrongUsage, and KeyboardInterrupt where it was interrupted, as the series is then."""
+def _run(suite: Suite, number: int, kind: Kind, record: Path, arguments: Sequence[str]) -> Ended:
+    """One run, in a process of its own. Raises WrongUsage, and KeyboardInterrupt."""
     record.unlink(missing_ok=True)
-    status, said = suite([f"--record={record}", f"--seed={number}", "--shuffle", *arguments])
-    if status in (Exit.INTERRUPTED, -signal.SIGINT):  # in order, or before it could take a signal
+    status, errors = suite([f"--record={record}", f"--seed={number}", "--shuffle", *arguments])
+    if status in (Exit.INTERRUPTED, -signal.SIGINT):  # the latter before it handles signals
         raise KeyboardInterrupt
     if status == Exit.WRONG_USAGE:
-        raise WrongUsage(said.strip().removeprefix("ERROR: "))
+        raise WrongUsage(errors.strip().removeprefix("ERROR: "))
     lines = read_lines(record)
     verdicts = {line["requirement"]: line for line in lines if line["type"] == "verdict"}
     footer: dict[str, Any] = next(
@@ -291,53 +333,55 @@ def _run(suite: Suite, number: int, kind: Kind, record: Path, arguments: Iterabl
 
 
 @contextmanager
-def _standing(chosen: Options, folder: Path) -> Iterator[list[str]]:
-    """A testbed and a target on it that outlive a run; the options of a run on them. Raises WrongUsage, NotReady."""
+def _start_target(chosen: Options, folder: Path) -> Iterator[Given]:
+    """A testbed and a target on it that outlive a run; the options of a run on them.
+
+    Raises WrongUsage, NotReady.
+    """
     with (
-        testbed(folder, chosen.services) as (state, variables),
+        testbed(folder, chosen.testbed) as (state, variables),
         served(chosen, variables, folder) as target,
     ):
-        workers = {"--worker-app": chosen.worker_app, "--worker-command": chosen.worker_command}
-        own = {
-            "--target-url": target.url,
-            "--testbed": str(state),
-            "--target-dir": str(chosen.directory),
-            **workers,
+        yield {
+            Name.TARGET_URL: target.url,
+            Name.TESTBED: str(state),
+            Name.TARGET_DIR: str(chosen.target.directory),
+            Name.TARGET_PYTHON: chosen.target.python,
+            Name.WORKER_APP: chosen.worker.app,
+            Name.WORKER_COMMAND: chosen.worker.command,
         }
-        yield [word for name, value in own.items() if value for word in (name, value)]
 
 
 @contextmanager
-def testbed(folder: Path, services: str) -> Iterator[tuple[Path, dict[str, str]]]:
-    """A testbed that stands: its file, and the environment of a target on it. Raises WrongUsage."""
+def testbed(folder: Path, settings: TestbedSettings) -> Iterator[tuple[Path, dict[str, str]]]:
+    """A persistent testbed: its file, and the environment of a target on it. Raises WrongUsage."""
     state = folder / "testbed.json"
     argv = [
-        sys.executable,
-        "-m",
-        "conformance.cli.main",
+        *COMMAND,
         "testbed",
-        "--format",
-        "dotenv",
-        "--state",
-        str(state),
-        "--services",
-        services,
+        "--format=dotenv",
+        f"--state={state}",
+        *write_arguments(
+            {
+                Name.SERVICES: settings.services,
+                Name.POSTGRES_IMAGE: settings.postgres_image,
+                Name.REDIS_IMAGE: settings.redis_image,
+                Name.DATABASE_URL: settings.database_url,
+                Name.REDIS_URL: settings.redis_url,
+            }
+        ),
     ]
     process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
+        assert process.stdout
         assert process.stderr
-        said = ""
-        for line in process.stderr:
-            said += line
-            if line.startswith(STANDS):
-                break
-        else:
-            raise WrongUsage(said.strip())
-        place = persistent.read(state)
-        yield state, persistent.contract(place.postgres, place.redis, place.upstream_url)
+        if not process.stdout.readline():  # it prints the environment after it wrote the file
+            raise WrongUsage(process.stderr.read().strip().removeprefix("conformance testbed: "))
+        place = testbed_state.read_state(state)
+        yield state, testbed_formats.make_variables(place)
     finally:
         process.terminate()
-        process.communicate(timeout=STOP_PATIENCE)
+        process.communicate(timeout=STOP_TIMEOUT)
 
 
 @contextmanager
@@ -350,19 +394,6 @@ def served(chosen: Options, variables: Mapping[str, str], folder: Path) -> Itera
         yield target
     finally:
         target.process.kill()
-
-
-def _without_target(arguments: Sequence[str]) -> list[str]:
-    """The options of a run but for those that say how its target and worker are started."""
-    starting = (*FORMS, "--worker-app", "--worker-command", "--target-dir", "--services")
-    kept: list[str] = []
-    words = iter(arguments)
-    for word in words:
-        if word in starting:
-            next(words, None)
-        elif not word.startswith(tuple(f"{name}=" for name in starting)):
-            kept.append(word)
-    return kept
 
 
 def _status(run: Ended, name: str) -> str:

@@ -12,8 +12,9 @@ from typing import Any
 from conformance.core import timeouts
 from conformance.core.errors import BrokenTestbed
 from conformance.testbed.embedded import explain_no_space
-from conformance.testbed.guard import Guard, guarded_folder
-from conformance.testbed.processes import Running, kill_all, started_with
+from conformance.testbed.guard import Guard, make_guarded_folder
+from conformance.testbed.process_table import find_processes_started_with, kill_processes
+from conformance.testbed.processes import Running
 
 OPENERS = 6  # threads that open services
 COPIES_AT_ONCE = 2  # lifecycle scenarios at the same time; more would slow the probes
@@ -36,7 +37,7 @@ class Resources:
         """Make the run's folder and its guard. Raises BrokenTestbed where there is no space."""
         where = self.folder
         try:
-            self.folder, self._guard = guarded_folder()
+            self.folder, self._guard = make_guarded_folder()
             self.cleanup.callback(shutil.rmtree, self.folder, ignore_errors=True)
             self.folder.chmod(0o711)  # the embedded servers may run as another user
             for folder in (self.stack_dump_folder, self.scratch):
@@ -79,7 +80,7 @@ class Resources:
             wait([opening], timeout=timeouts.BOOT_DEADLINE)
         for pool in (self.pool, self.copies):
             pool.shutdown(wait=True, cancel_futures=True)
-        kill_all(started_with(str(self.scratch)))
+        kill_processes(find_processes_started_with(str(self.scratch)))
         troubles += [self._attempt(work) for work in (*last, self.cleanup.close)]
         if self._guard:
             self._guard.dismiss()

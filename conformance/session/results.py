@@ -57,12 +57,14 @@ class Results:
         self._catalogue = catalogue
         self._today = today  # by which known failures expire
         self._findings = FindingMaker(options, list_target_urls)
-        self._record = RecordWriter(options.record)
-        if options.html:
-            views.reserve_file("html", options.html)
+        self._record = RecordWriter(options.output.record)
+        if options.output.html:
+            views.reserve_file("html", options.output.html)
         self._evidence: list[Evidence] = []  # for the page alone
         self.selected = (
-            [catalogue[name] for name in options.only] if options.only else list(catalogue.values())
+            [catalogue[name] for name in options.selection.only]
+            if options.selection.only
+            else list(catalogue.values())
         )
         self._probes: dict[str, list[str]] = {each.id: [] for each in self.selected}
         self._outcomes: list[Outcome] = []
@@ -90,7 +92,7 @@ class Results:
     def add_evidence(self, fact: Fact) -> None:
         """Record what was seen."""
         self._record.write_evidence(fact)
-        if self._options.html:
+        if self._options.output.html:
             self._evidence.append(Evidence.of(fact))
 
     def add_pass(self, requirement: Requirement, probe: str, span: Span) -> None:
@@ -139,7 +141,8 @@ class Results:
     def find_known_failure(self, requirement: Requirement) -> KnownFailure | None:
         """The entry because of which the failure of a requirement does not count, so far."""
         entry = next(
-            (each for each in self._options.known_failures if each.id == requirement.id), None
+            (each for each in self._options.selection.known_failures if each.id == requirement.id),
+            None,
         )
         first = next(
             (
@@ -169,11 +172,11 @@ class Results:
         self._header = RunHeader(
             suite=__version__,
             began=datetime.now(UTC),
-            target=self._options.title,
+            target=self._options.target.title,
             url=url,
             services=dict(services),
-            seed=self._options.seed,
-            level=self._options.level,
+            seed=self._options.selection.seed,
+            level=self._options.selection.level,
             requirements=tuple(self._probes),
         )
         self._record.write_header(self._header)
@@ -187,7 +190,7 @@ class Results:
             for requirement in self.selected
         ]
         self._results = tuple(
-            mark_known_failures(judged, self._options.known_failures, self._today)
+            mark_known_failures(judged, self._options.selection.known_failures, self._today)
         )
         self._footer = self._conclude()
         for result in self._results:
@@ -204,7 +207,7 @@ class Results:
             self._results or tuple(RequirementResult.of(each, None) for each in self.selected),
             self._footer,
             tuple(self._evidence),
-            self._options.record,
+            self._options.output.record,
         )
 
     def write_page(self) -> str | None:
@@ -212,7 +215,7 @@ class Results:
 
         None if no page is wanted.
         """
-        file = self._options.html
+        file = self._options.output.html
         if not file:
             return None
         try:
@@ -235,7 +238,7 @@ class Results:
 
     def _conclude(self) -> RunFooter:
         options, results = self._options, self._results
-        wrong = tuple(find_wrong_entries(results, options.known_failures, self._today))
+        wrong = tuple(find_wrong_entries(results, options.selection.known_failures, self._today))
         claim = make_claim(results, self._catalogue)
         return RunFooter(
             claim=claim.name,
@@ -245,8 +248,8 @@ class Results:
             wrong_entries=wrong,
             exit_status=exit_status(
                 results,
-                options.level,
-                allow_inconclusive=options.allow_inconclusive,
+                options.selection.level,
+                allow_inconclusive=options.selection.allow_inconclusive,
                 wrong_entries=wrong,
             ),
             seconds=round(time.monotonic() - self._began, 3),

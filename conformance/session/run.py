@@ -201,7 +201,7 @@ class Run:
         """See that what somebody else has started runs on after the suite."""
         with suppress(NoEvidence):
             self.opened.recovery.leave_running()
-        if self.options.worker_container:
+        if self.options.worker.container:
             with suppress(NoEvidence):
                 self.opened.environment.worker.start()
 

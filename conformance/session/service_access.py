@@ -9,11 +9,14 @@ from collections.abc import Set
 from contextlib import ExitStack
 
 from conformance.config.options import Options
-from conformance.core.errors import WrongUsage
 from conformance.core.evidence import Journal
-from conformance.testbed import postgres, redis
-from conformance.testbed.persistent import State
+from conformance.testbed import postgres_admin, redis_admin
+from conformance.testbed.broker import Broker
+from conformance.testbed.database import Database
+from conformance.testbed.postgres_admin import DatabaseAccess
+from conformance.testbed.redis_admin import BrokerAccess
 from conformance.testbed.services import Services
+from conformance.testbed.testbed_state import TestbedState
 from conformance.testbed.upstream import LOOPBACK, Upstream
 
 
@@ -27,11 +30,11 @@ class ServiceAccess(ABC):
         self.described: dict[str, str] = {}  # each service in a few words
 
     @abstractmethod
-    def open_database(self) -> postgres.Database | None:
+    def open_database(self) -> Database | None:
         """The table, seen from the server."""
 
     @abstractmethod
-    def open_broker(self) -> redis.Broker | None:
+    def open_broker(self) -> Broker | None:
         """The broker and result backend, seen from the server."""
 
     @abstractmethod
@@ -42,16 +45,16 @@ class ServiceAccess(ABC):
         upstream = Upstream(self._journal, port, addresses)
         try:
             upstream.start()
-        except OSError as error:
-            taken = f"{port} is taken ({error.strerror})"
-            raise WrongUsage(f"--upstream-port wants a port that is free; {taken}") from error
         finally:
             self._cleanup.callback(upstream.stop)
         self.described["upstream"] = f"stub at {upstream.url}"
         return upstream
 
-    def _clean_broker_up(self, access: redis.Place, *, owned: bool) -> None:
-        self._cleanup.callback(lambda: redis.drop(access, set(self._task_ids), ours=owned))
+    def _clean_broker_up(self, access: BrokerAccess, *, owned: bool) -> None:
+        if owned:
+            self._cleanup.callback(redis_admin.drop_user, access)
+        else:
+            self._cleanup.callback(lambda: redis_admin.remove_tasks(access, set(self._task_ids)))
 
 
 class StartedServices(ServiceAccess):
@@ -67,22 +70,22 @@ class StartedServices(ServiceAccess):
     ) -> None:
         super().__init__(journal, cleanup, task_ids)
         self._services = services
-        self._is_given = bool(options.redis_url)
-        self._upstream_port = options.upstream_port
+        self._is_given = bool(options.testbed.redis_url)
+        self._upstream_port = options.testbed.upstream_port
         self.described = services.described
 
-    def open_database(self) -> postgres.Database:
+    def open_database(self) -> Database:
         """A database of the run's own."""
         self._services.open_postgres()
-        return postgres.Database(self._services.make_place(), self._journal)
+        return Database(self._services.make_database(), self._journal)
 
-    def open_broker(self) -> redis.Broker:
+    def open_broker(self) -> Broker:
         """A user of the run's own on an empty logical database."""
         self._services.open_redis()
-        access = redis.create(self._services.redis_url)
+        access = redis_admin.create_user(self._services.redis_url)
         if self._is_given:
             self._clean_broker_up(access, owned=True)
-        return redis.Broker(access, self._journal, shared=False)
+        return Broker(access, self._journal, shared=False)
 
     def open_upstream(self) -> Upstream:
         """A stub on a free port, or on the one that was given."""
@@ -94,47 +97,47 @@ class ExternalServices(ServiceAccess):
 
     origin: str  # whose they are, in a few words
 
-    def open_database(self) -> postgres.Database | None:
+    def open_database(self) -> Database | None:
         """The target's database, of which only rows of the suite's own are touched."""
         access = self._find_postgres()
         if access is None:
             return None
-        database = postgres.Database(access, self._journal)
-        self._cleanup.callback(lambda: asyncio.run(database.forget()))
-        version = asyncio.run(postgres.version(access.admin_url))
+        database = Database(access, self._journal)
+        self._cleanup.callback(lambda: asyncio.run(database.rows.delete_inserted()))
+        version = asyncio.run(postgres_admin.read_version(access.admin_url))
         self.described["postgres"] = f"{version} ({self.origin})"
         return database
 
-    def open_broker(self) -> redis.Broker | None:
+    def open_broker(self) -> Broker | None:
         """The target's logical database, of which only messages of the run's are touched."""
         access = self._find_redis()
         if access is None:
             return None
-        self.described["redis"] = f"{redis.version(access.admin_url)} ({self.origin})"
+        self.described["redis"] = f"{redis_admin.read_version(access.admin_url)} ({self.origin})"
         self._clean_broker_up(access, owned=False)
-        return redis.Broker(access, self._journal, shared=True)
+        return Broker(access, self._journal, shared=True)
 
     @abstractmethod
-    def _find_postgres(self) -> postgres.Place | None: ...
+    def _find_postgres(self) -> DatabaseAccess | None: ...
 
     @abstractmethod
-    def _find_redis(self) -> redis.Place | None: ...
+    def _find_redis(self) -> BrokerAccess | None: ...
 
 
 class PersistentServices(ExternalServices):
     """Those of a persistent testbed, which `conformance testbed` keeps."""
 
     def __init__(
-        self, state: State, journal: Journal, cleanup: ExitStack, task_ids: Set[str]
+        self, state: TestbedState, journal: Journal, cleanup: ExitStack, task_ids: Set[str]
     ) -> None:
         super().__init__(journal, cleanup, task_ids)
         self._state = state
         self.origin = f"testbed of process {state.pid}"
 
-    def _find_postgres(self) -> postgres.Place:
+    def _find_postgres(self) -> DatabaseAccess:
         return self._state.postgres
 
-    def _find_redis(self) -> redis.Place:
+    def _find_redis(self) -> BrokerAccess:
         return self._state.redis
 
     def open_upstream(self) -> Upstream:
@@ -153,18 +156,18 @@ class GivenServices(ExternalServices):
         super().__init__(journal, cleanup, task_ids)
         self._options = options
 
-    def _find_postgres(self) -> postgres.Place | None:
-        url = self._options.database_url
-        return asyncio.run(postgres.adopt(url)) if url else None
+    def _find_postgres(self) -> DatabaseAccess | None:
+        url = self._options.testbed.database_url
+        return asyncio.run(postgres_admin.adopt_database(url)) if url else None
 
-    def _find_redis(self) -> redis.Place | None:
-        url = self._options.redis_url
+    def _find_redis(self) -> BrokerAccess | None:
+        url = self._options.testbed.redis_url
         if not url:
             return None
-        redis.check_rights(url, empty=False)
-        return redis.Place(url, None, None)
+        redis_admin.check_rights(url, empty=False)
+        return BrokerAccess(url, None, None)
 
     def open_upstream(self) -> Upstream | None:
         """A stub on the port that was given."""
-        port = self._options.upstream_port
+        port = self._options.testbed.upstream_port
         return self._start_upstream(port, LOOPBACK) if port else None

@@ -83,9 +83,9 @@ class Capabilities:
             runs_in_container=form in IN_CONTAINER,
             reads_output=form not in STATUS_UNSEEN,
             reads_exit_status=form not in STATUS_UNSEEN,
-            reads_source=form is TargetForm.OWNED_PROCESS and options.target_app is not None,
+            reads_source=form is TargetForm.OWNED_PROCESS and options.target.app is not None,
             owns_queue=starts_target,
-            has_worker=options.has_worker,
+            has_worker=options.worker.is_given,
         )
 
     @property
@@ -103,10 +103,10 @@ class Capabilities:
 
 def find_form(options: Options) -> TargetForm:
     """The form in which a target was given."""
-    if options.target_image:
+    if options.target.image:
         return TargetForm.OWNED_CONTAINER
-    if not options.target_url:
+    if not options.target.url:
         return TargetForm.OWNED_PROCESS
-    if options.container:
+    if options.target.container:
         return TargetForm.EXTERNAL_CONTAINER
-    return TargetForm.EXTERNAL_COMMAND if options.restart_command else TargetForm.URL_ONLY
+    return TargetForm.EXTERNAL_COMMAND if options.target.restart_command else TargetForm.URL_ONLY

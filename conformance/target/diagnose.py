@@ -22,15 +22,15 @@ def explain_failed_start(launch: Launch, failure: NotReady) -> WrongUsage | None
     if failure.status is None:
         return None
     ended = f"{failure.got}. Its last lines: {failure.last_words}"
-    if options.target_image:
+    if options.target.image:
         found = failure.status == UVICORN_STARTUP_FAILED
         wanted = "--target-image wants an image that goes on serving"
         return None if found else WrongUsage(f"{wanted}; {ended}")
-    if options.target_command:
+    if options.target.command:
         return WrongUsage(f"--target-command wants a command that goes on serving; {ended}")
     if (reason := find_import_problem(launch)) is not None:
         wanted = "--target-app wants MODULE:ATTR of an ASGI application"
-        return WrongUsage(f"{wanted}, looked up in {options.directory}; {reason}")
+        return WrongUsage(f"{wanted}, looked up in {options.target.directory}; {reason}")
     if failure.status == UVICORN_STARTUP_FAILED:
         return None
     return WrongUsage(f"--target-app wants an application that uvicorn can serve; {ended}")
@@ -39,13 +39,13 @@ def explain_failed_start(launch: Launch, failure: NotReady) -> WrongUsage | None
 def _explain_silent_url(launch: Launch, failure: NotReady) -> WrongUsage | None:
     if not failure.nothing_listens:
         return None
-    url = launch.options.target_url
+    url = launch.options.target.url
     return WrongUsage(f"--target-url wants a service that answers; at {url} nothing listens there")
 
 
 def explain_errors_alone(launch: Launch) -> WrongUsage | None:
     """Why uvicorn answers 500 to everything, where what it serves is no ASGI application."""
-    is_served_here = launch.options.target_app and not launch.options.target_image
+    is_served_here = launch.options.target.app and not launch.options.target.image
     reason = find_import_problem(launch) if is_served_here else None
     wanted = "--target-app wants MODULE:ATTR of an ASGI application"
     return WrongUsage(f"{wanted}; {reason}") if reason else None
@@ -55,6 +55,6 @@ def find_import_problem(launch: Launch) -> str | None:
     """Why the target's interpreter finds no ASGI application there; None where it finds one."""
     found: Any = None
     with suppress(OSError, ValueError, subprocess.TimeoutExpired):
-        done = launch.run_script(SCRIPT.read_text("utf-8"), str(launch.options.target_app))
+        done = launch.run_script(SCRIPT.read_text("utf-8"), str(launch.options.target.app))
         found = json.loads(done.stdout.splitlines()[-1]) if done.stdout.strip() else None
     return found if isinstance(found, str) else None

@@ -7,19 +7,21 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import urlsplit
 
 import psutil
 
 from conformance.config.options import Options
 from conformance.core import timeouts
 from conformance.core.errors import NoEvidence, WrongUsage
-from conformance.core.evidence import Journal, LogLine, Observation, ProcessEvent
+from conformance.core.evidence import Journal, LogLine, ProcessEvent
+from conformance.core.observations import BlockingLine
 from conformance.core.polling import block_until
-from conformance.testbed.processes import Running, is_running, kill_all
+from conformance.core.urls import find_port
+from conformance.testbed.process_table import is_running, kill_processes
+from conformance.testbed.processes import Running
 
 if TYPE_CHECKING:
-    from conformance.testbed.docker_process import Contained
+    from conformance.testbed.docker_process import DockerProcess
 
 UNSEEN_STATUS = 1 << 16  # stands for an exit status that only the parent of a process can read
 
@@ -39,14 +41,14 @@ class ExternalControl(Protocol):
 
 def control_target(options: Options, journal: Journal) -> ExternalControl | None:
     """The control that a run was given over its target. Raises WrongUsage."""
-    if options.container:
-        return ContainerControl(options.container, "server", journal, "--container")
-    return CommandControl(options, journal) if options.restart_command else None
+    if options.target.container:
+        return ContainerControl(options.target.container, "server", journal, "--container")
+    return CommandControl(options, journal) if options.target.restart_command else None
 
 
 def control_worker(options: Options, journal: Journal) -> ExternalControl | None:
     """The control that a run was given over its target's worker. Raises WrongUsage."""
-    name = options.worker_container
+    name = options.worker.container
     return ContainerControl(name, "worker", journal, "--worker-container") if name else None
 
 
@@ -54,17 +56,17 @@ class ContainerControl:
     """A service in a container that somebody else has made."""
 
     def __init__(self, container: str, name: str, journal: Journal, option: str) -> None:
-        from conformance.testbed.docker_process import Existing  # noqa: PLC0415 - half a second
+        from conformance.testbed.docker_process import ExistingContainer  # noqa: PLC0415 - half a second
 
         self._name = name
         self._journal = journal
-        self._existing = Existing(container, option)
+        self._existing = ExistingContainer(container, option)
 
-    def find_running(self) -> "Contained":
+    def find_running(self) -> "DockerProcess":
         """The container as it runs."""
-        return self._existing.running(self._name, self._journal)
+        return self._existing.find_running(self._name, self._journal)
 
-    def start(self) -> "Contained":
+    def start(self) -> "DockerProcess":
         """Start the container again."""
         return self._existing.start(self._name, self._journal)
 
@@ -77,14 +79,14 @@ class CommandControl:
     """A process of this machine, found by its port, and a command that starts it again."""
 
     def __init__(self, options: Options, journal: Journal) -> None:
-        self._command = shlex.split(str(options.restart_command))
-        self._folder = options.directory
-        self._url = str(options.target_url)
+        self._command = shlex.split(str(options.target.restart_command))
+        self._folder = options.target.directory
+        self._url = str(options.target.url)
         self._journal = journal
 
     def find_running(self) -> Running:
         """The process that listens. Raises WrongUsage where none can be found."""
-        port = urlsplit(self._url).port or 80
+        port = find_port(self._url)
         try:
             connections = psutil.net_connections("tcp")
             pids = {
@@ -148,7 +150,7 @@ class ExternalProcess:
     It can be signalled and seen to end. Its output and its exit status cannot be seen.
     """
 
-    is_heard = False
+    has_output = False
 
     def __init__(self, name: str, process: psutil.Process, journal: Journal) -> None:
         self.name = name
@@ -171,11 +173,11 @@ class ExternalProcess:
         with suppress(psutil.Error):
             self._family = self._process.children(recursive=True) or self._family
 
-    def output(self) -> list[LogLine]:
+    def read_output(self) -> list[LogLine]:
         """None: it goes to somebody else."""
         return []
 
-    def last_lines(self, _count: int = 6) -> list[str]:
+    def read_last_lines(self, _count: int = 6) -> list[str]:
         """None, likewise."""
         return []
 
@@ -188,11 +190,11 @@ class ExternalProcess:
             ProcessEvent, process=self.name, event=f"was sent {number.name}"
         )
 
-    def ended(self, deadline: float) -> int | None:
+    def wait_for_end(self, limit: float) -> int | None:
         """Wait for the end; UNSEEN_STATUS, or None if the deadline passed."""
         with suppress(psutil.NoSuchProcess):
             try:
-                self._process.wait(deadline)
+                self._process.wait(limit)
             except psutil.TimeoutExpired:
                 return self.status
         self._journal.record(
@@ -203,9 +205,9 @@ class ExternalProcess:
     def kill(self) -> None:
         """SIGKILL it and all that descends from it, and wait until it is gone."""
         family = [self._process, *self.children]
-        kill_all(family)
+        kill_processes(family)
         psutil.wait_procs(family, timeout=timeouts.STOP_DEADLINE)
 
-    def blocking_line(self, _folder: Path) -> Observation | None:
+    def find_blocking_line(self, _folder: Path) -> BlockingLine | None:
         """None: its output, to which it would print its stack, goes to somebody else."""
         return None

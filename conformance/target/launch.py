@@ -44,7 +44,7 @@ class Launch:
 
     def start_server(self, name: str, port: int, variables: Mapping[str, str]) -> Running:
         """Start the service. Raises FileNotFoundError."""
-        image = self.options.target_image
+        image = self.options.target.image
         if image:
             command = self.build_server_command(ALL_INTERFACES, INNER_PORT)
             return self._start_container(name, image, command, port, variables)
@@ -56,13 +56,13 @@ class Launch:
         if self.external_worker:
             return self.external_worker.start()
         command = self.build_worker_command()
-        if self.options.worker_image:
-            return self._start_container("worker", self.options.worker_image, command, None, {})
+        if self.options.worker.image:
+            return self._start_container("worker", self.options.worker.image, command, None, {})
         return self._start_process("worker", command)
 
     def _start_process(self, name: str, argv: Sequence[str], **more: str) -> Process:
         environment = self.build_environment(**more)
-        folder = self.options.directory
+        folder = self.options.target.directory
         process = Process(name, argv, self.journal, env=environment, cwd=folder)
         self.on_start(process)
         return process
@@ -82,7 +82,7 @@ class Launch:
         where = {"HOST": ALL_INTERFACES, "PORT": str(INNER_PORT)} if port else {}
         environment = {**services, **where, "PYTHONUNBUFFERED": "1", **variables}
         published = {INNER_PORT: port} if port else {}
-        process = docker_process.start(
+        process = docker_process.start_container(
             self.engine, name, image, command, environment, self.journal, published
         )
         self.on_start(process)
@@ -104,19 +104,19 @@ class Launch:
 
     def build_server_command(self, host: str, port: int) -> list[str]:
         """The command that starts the service. It is empty where an image has its own."""
-        if self.options.target_app:
+        if self.options.target.app:
             address = ("--host", host, "--port", str(port))
-            return [self.options.python, "-m", "uvicorn", *address, self.options.target_app]
-        words = shlex.split(self.options.target_command or "")
+            return [self.options.target.python, "-m", "uvicorn", *address, self.options.target.app]
+        words = shlex.split(self.options.target.command or "")
         return [word.replace("{host}", host).replace("{port}", str(port)) for word in words]
 
     def build_worker_command(self) -> list[str]:
         """The command that starts the worker. It is empty where an image has its own."""
-        if not self.options.worker_app:
-            return shlex.split(self.options.worker_command or "")
-        celery = ("-m", "celery", "-A", self.options.worker_app, "worker", "--loglevel", "INFO")
+        if not self.options.worker.app:
+            return shlex.split(self.options.worker.command or "")
+        celery = ("-m", "celery", "-A", self.options.worker.app, "worker", "--loglevel", "INFO")
         alone = ("--without-gossip", "--without-mingle", "--without-heartbeat")
-        return [self.options.python, *celery, "--concurrency", "1", *alone]
+        return [self.options.target.python, *celery, "--concurrency", "1", *alone]
 
     def run_script(self, script: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
         """Run a script to its end in the target's interpreter, folder and environment.
@@ -125,9 +125,9 @@ class Launch:
         IMPORT_DEADLINE.
         """
         return subprocess.run(
-            [self.options.python, "-c", script, *arguments],
+            [self.options.target.python, "-c", script, *arguments],
             env=self.build_environment(),
-            cwd=self.options.directory,
+            cwd=self.options.target.directory,
             capture_output=True,
             stdin=subprocess.DEVNULL,
             check=False,

@@ -5,15 +5,15 @@ import subprocess
 from pathlib import Path
 
 from conformance.core.errors import NoEvidence, NotApplicable
-from conformance.core.evidence import Observation
+from conformance.core.observations import Route, RouteList
 from conformance.target.launch import Launch
 
 SCRIPT = Path(__file__).parents[1] / "injected" / "routes.py"
 NO_ROUTES = 4  # how the script ends for an application without routes
 
 
-def read_routes(launch: Launch, folder: Path) -> Observation:
-    """The routes as an observation, in its data under `routes`.
+def read_routes(launch: Launch, folder: Path) -> RouteList:
+    """The routes as an observation.
 
     Raises NotApplicable for an application that has no routes, such as a plain ASGI application.
     Raises NoEvidence if they could not be read this time: the import failed or took too long.
@@ -21,9 +21,9 @@ def read_routes(launch: Launch, folder: Path) -> Observation:
     answer = folder / "routes.json"
     try:
         done = launch.run_script(
-            SCRIPT.read_text("utf-8"), str(launch.options.target_app), str(answer)
+            SCRIPT.read_text("utf-8"), str(launch.options.target.app), str(answer)
         )
-        routes = json.loads(answer.read_bytes())
+        routes = tuple(map(Route.from_json, json.loads(answer.read_bytes())))
     except subprocess.TimeoutExpired as error:
         reason = f"its import did not end in {error.timeout:.0f} s"
         raise NoEvidence(f"the application's routes could not be read: {reason}") from error
@@ -36,8 +36,8 @@ def read_routes(launch: Launch, folder: Path) -> Observation:
         lines = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["it ended silently"]
         raise NoEvidence(f"the application's routes could not be read: {lines[-1]}") from error
     described = "; ".join(
-        f"{'async def' if route['coroutine'] else 'def'} {route['endpoint']} for {route['path']}"
+        f"{'async def' if route.coroutine else 'def'} {route.endpoint} for {route.path}"
         for route in routes
     )
     text = f"the application routes {described or 'nothing'}"
-    return launch.journal.observe("source", text, routes=routes)
+    return launch.journal.record(RouteList, text=text, routes=routes)

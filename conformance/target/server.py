@@ -14,11 +14,14 @@ import httpx
 from conformance.client.http import HEADERS
 from conformance.core import timeouts
 from conformance.core.errors import NoEvidence, Violation, WrongUsage
-from conformance.core.evidence import LogLine, Observation
+from conformance.core.evidence import LogLine
+from conformance.core.observations import BlockingLine
 from conformance.core.polling import Pauses
+from conformance.core.urls import find_port
 from conformance.target.launch import HOST, Launch
-from conformance.testbed.embedded import free_port
-from conformance.testbed.processes import Running, last_said
+from conformance.testbed.ports import claim_port
+from conformance.testbed.process_output import take_last_lines
+from conformance.testbed.processes import Running
 
 TIMEOUTS = ("connect", "read", "write", "pool")  # httpx's kinds
 NOTHING_LISTENS = "nothing listens there"
@@ -60,7 +63,7 @@ class NotReady(Violation):
         *,
         nothing_listens: bool = False,
     ) -> None:
-        lines = last_said(process.output() if process else [], 6)
+        lines = take_last_lines(process.read_output() if process else [], 6)
         super().__init__("an answer to GET /async", got, lines, _join_words(lines[-3:]))
         self.status = status
         self.nothing_listens = nothing_listens
@@ -92,11 +95,11 @@ class Target:
 
         Raises WrongUsage where the command cannot be run.
         """
-        port = port or free_port()
+        port = port or claim_port()
         try:
             process = launch.start_server(name, port, variables)
         except FileNotFoundError as error:
-            if launch.options.target_command:
+            if launch.options.target.command:
                 wanted = "--target-command wants a command that can be run"
             else:
                 wanted = "--target-python wants an interpreter"
@@ -110,18 +113,18 @@ class Target:
         Raises WrongUsage where it does not run.
         """
         process = launch.external.find_running() if launch.external else None
-        return cls._at(launch, str(launch.options.target_url), process)
+        return cls._at(launch, str(launch.options.target.url), process)
 
     @classmethod
     def restart_external(cls, launch: Launch) -> "Target":
         """The same, started again after it has ended. Raises NoEvidence."""
         assert launch.external
-        return cls._at(launch, str(launch.options.target_url), launch.external.start())
+        return cls._at(launch, str(launch.options.target.url), launch.external.start())
 
     @classmethod
     def _at(cls, launch: Launch, url: str, process: Running | None) -> "Target":
         in_container = launch.capabilities.runs_in_container
-        return cls(url, launch.options.directory, process, in_container=in_container)
+        return cls(url, launch.options.target.directory, process, in_container=in_container)
 
     @property
     def process(self) -> Running:
@@ -138,13 +141,13 @@ class Target:
     @property
     def port(self) -> int:
         """The port that it listens on."""
-        return urlsplit(self.url).port or 80
+        return find_port(self.url)
 
     def wait_until_ready(self) -> int:
         """Wait for the first answer to GET /async, and return its status. Raises NotReady."""
         status = _Readiness(self, self._process, self._can_look_at_port).wait()
         if self._process:
-            self.lines_at_first_answer = self._process.output()
+            self.lines_at_first_answer = self._process.read_output()
         return status
 
     @property
@@ -176,9 +179,9 @@ class Target:
             self._unresponsive.add(path)
             return None
 
-    def find_blocking_line(self) -> Observation | None:
+    def find_blocking_line(self) -> BlockingLine | None:
         """Where its event loop is stuck in its own code; None where it is not or is not seen."""
-        return self._process.blocking_line(self._folder) if self._process else None
+        return self._process.find_blocking_line(self._folder) if self._process else None
 
     @property
     def is_ending(self) -> bool:
@@ -236,7 +239,7 @@ class _Readiness:
 
     def _expect_running(self) -> None:
         if self._process and (ended := self._process.status) is not None:
-            self._process.ended(timeouts.DEATH_DEADLINE)
+            self._process.wait_for_end(timeouts.DEATH_DEADLINE)
             got = f"the process ended with status {ended} before it answered"
             raise NotReady(got, self._process, ended)
 

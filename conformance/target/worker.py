@@ -6,7 +6,8 @@ from conformance.core import timeouts
 from conformance.core.errors import NoEvidence, Violation
 from conformance.core.evidence import Fact, LogLine
 from conformance.target.launch import Launch
-from conformance.testbed.processes import Running, last_said
+from conformance.testbed.process_output import take_last_lines
+from conformance.testbed.processes import Running
 
 
 class Worker:
@@ -39,7 +40,7 @@ class Worker:
         if self._process and self._process.status is None:
             return
         if self._process and not self._proven:
-            lines = " / ".join(self._process.last_lines(3))
+            lines = " / ".join(self._process.read_last_lines(3))
             status = self._process.status
             ended = f"the worker ended with status {status} before it did anything: {lines}"
             raise NoEvidence(ended)
@@ -60,9 +61,9 @@ class Worker:
         process, self._process = self._process, None
         is_asked = process is self._asked_to_stop or process.status is not None
         seen: list[Fact] = [] if is_asked else [process.send(signal.SIGTERM)]
-        ended = process.ended(timeouts.STOP_DEADLINE)
+        ended = process.wait_for_end(timeouts.STOP_DEADLINE)
         process.kill()
-        return seen if ended is not None else [*seen, *last_said(process.output(), 3)]
+        return seen if ended is not None else [*seen, *take_last_lines(process.read_output(), 3)]
 
     def ask_to_stop(self) -> list[Fact]:
         """Send SIGTERM, and watch for GRACE_WATCHED whether it ends, which it should not yet."""
@@ -70,7 +71,7 @@ class Worker:
             return []
         self._asked_to_stop = self._process
         signalled = self._process.send(signal.SIGTERM)
-        self._process.ended(timeouts.GRACE_WATCHED)
+        self._process.wait_for_end(timeouts.GRACE_WATCHED)
         return [signalled]
 
     def kill(self) -> list[Fact]:
@@ -108,4 +109,4 @@ class Worker:
             return []
         if self._process.status is not None and not self._proven:
             self.start()
-        return last_said(self._process.output(), 3)
+        return take_last_lines(self._process.read_output(), 3)

@@ -1,1 +1,1 @@
-"""The testbed: the real Postgres, the real Redis, the upstream stub and the target's processes, for one run."""
+"""The testbed: a real Postgres and Redis, the upstream stub, and processes and containers."""

@@ -1,19 +1,18 @@
-"""What the guard runs: it waits until the suite has ended, and removes what that had no time to remove.
+"""What the guard runs: it waits for the end of the suite, and removes what a killed suite left.
 
-It is started by its path with Python's `-I`, so it has nothing of this package. Every run starts it, and nearly none has anything
-left to remove, so it imports what that takes only then.
+It is started by its path with Python's `-I`, so it imports nothing of this package. Every run
+starts it, and almost none leaves anything, so it imports what it needs only then.
 """
 # ruff: noqa: PLC0415
 
 import sys
 
-PATIENCE = (
-    5.0  # seconds; initdb takes about 1 s of CPU, and Postgres ended within 0.2 s of SIGQUIT, of 4
-)
+# Seconds. initdb takes about 1 s of CPU. Postgres ended within 0.2 s of SIGQUIT, in 4 of 4 tries.
+PATIENCE = 5.0
 
 
 def main(folder: str, label: str) -> None:
-    """Read the standard input to its end, which is the suite's; where that has said anything, all is done."""
+    """Read the standard input to its end. If the suite has written anything, do nothing."""
     if sys.stdin.buffer.read():
         return
     import shutil
@@ -25,10 +24,11 @@ def main(folder: str, label: str) -> None:
 
 
 def end_processes(folder: str) -> None:
-    """End every process that was started in or with the folder.
+    """End every process that has the folder in its working directory, command or environment.
 
-    Postgres leaves System V's and POSIX's shared memory behind where it is killed, so it is told to stop (SIGQUIT), and initdb,
-    whose Postgres is deaf to that, is left to its end; what is there after PATIENCE gets SIGKILL like everything else.
+    A killed Postgres leaves shared memory behind, of System V and of POSIX. So it is asked to
+    stop by SIGQUIT. The Postgres of initdb ignores that, and initdb is waited for. Whatever runs
+    after PATIENCE gets SIGKILL, as every other process does at once.
     """
     import signal
     import time
@@ -37,7 +37,7 @@ def end_processes(folder: str) -> None:
 
     import psutil
 
-    until = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + PATIENCE
 
     def is_of_the_run(process: Any) -> bool:
         with suppress(psutil.Error):
@@ -45,9 +45,9 @@ def end_processes(folder: str) -> None:
             return any(folder in word for word in known_by) and process.pid != psutil.Process().pid
         return False
 
-    def end(process: Any) -> None:
+    def end_process(process: Any) -> None:
         names = [each.name() for each in (process, process.parent()) if each]
-        if time.monotonic() > until or not {"initdb", "postgres"} & set(names):
+        if time.monotonic() > deadline or not {"initdb", "postgres"} & set(names):
             process.kill()
         elif "initdb" not in names:
             process.send_signal(signal.SIGQUIT)
@@ -55,16 +55,16 @@ def end_processes(folder: str) -> None:
     while found := [process for process in psutil.process_iter() if is_of_the_run(process)]:
         for process in found:
             with suppress(psutil.Error):
-                end(process)
+                end_process(process)
         psutil.wait_procs(found, timeout=0.2)
 
 
 def remove_containers(label: str) -> None:
-    """Remove containers and networks with this label, where there is a daemon."""
+    """Remove containers and networks with this label, if there is a daemon."""
     from contextlib import suppress
     from typing import Any
 
-    with suppress(Exception):  # nobody is left to be told
+    with suppress(Exception):  # nobody is left who could read an error
         import docker
 
         client = docker.from_env()

@@ -1,16 +1,17 @@
-"""Containers: PostgreSQL and Redis by testcontainers, published on 127.0.0.1 alone, and the network of a run's containers.
+"""The Docker daemon, and the network and containers that one run makes there.
 
-Whatever is made carries the label `conformance.run`, by which the guard removes it should the suite be killed. Testcontainers'
-own reaper is not started unless it is asked for (TESTCONTAINERS_RYUK_DISABLED=false): it publishes a port on every interface.
+Every container publishes its ports on 127.0.0.1 only, and carries the label `conformance.run`, by
+which the guard removes it if the suite is killed. The reaper of testcontainers is not started
+unless TESTCONTAINERS_RYUK_DISABLED=false asks for it: it publishes a port on every interface.
 """
 
 import errno
 import os
 import re
-import secrets
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,290 +26,206 @@ from testcontainers.core.docker_client import DockerClient, get_docker_host
 from testcontainers.core.network import Network
 
 from conformance.core.errors import BrokenTestbed, WrongUsage
-from conformance.testbed import embedded
 from conformance.testbed.guard import LABEL
 
 TROUBLE = (docker.errors.DockerException, requests.RequestException, OSError)
 LOOPBACK = "127.0.0.1"
 DEFAULT_HOST = "unix:///var/run/docker.sock"
-# Settings that the embedded server alone has: where it listens, and what PostgreSQL 15 does not know.
-POSTGRES_SETTINGS = {
-    name: value
-    for name, value in embedded.POSTGRES_SETTINGS.items()
-    if name not in ("listen_addresses", "unix_socket_directories", "scram_iterations")
-}
-REDIS_SETTINGS = {"save": "", "appendonly": "no", "loglevel": "warning"}
+NEEDS_DAEMON = "containers need a Docker daemon"
 
 if "TESTCONTAINERS_RYUK_DISABLED" not in os.environ:
     testcontainers_config.ryuk_disabled = True
+
+
+@dataclass(frozen=True)
+class RunNetwork:
+    """The network of a run's containers."""
+
+    made: Network
+    name: str
+    gateway: str  # the address of this machine in it
 
 
 class Engine:
     """The Docker daemon of this machine, and what one run has made there."""
 
     def __init__(self, run: str) -> None:
-        """Reach the daemon. Raises WrongUsage, in one sentence, where it does not answer."""
+        """Connect to the daemon. Raises WrongUsage if it does not answer."""
         self.labels = {LABEL: run}
-        self._network: Network | None = None
-        self._published: dict[
-            int, str
-        ] = {}  # ports on this machine, and where they lead in the network
-        self.client = reached()
+        self._opened: RunNetwork | None = None
+        # Ports on this machine, and the addresses in the network to which they lead.
+        self._published: dict[int, str] = {}
+        self.client = connect_to_daemon()
 
-    def fetch(self, image: str, option: str) -> None:
-        """See that an image is there. Raises WrongUsage where it is not, and cannot be pulled."""
+    def fetch_image(self, image: str, option: str) -> None:
+        """See that an image is there, or pull it. Raises WrongUsage."""
         try:
             self.client.images.get(image)
         except docker.errors.ImageNotFound:
-            try:
-                self.client.images.pull(
-                    image, tag=None if re.search("[:@][^/]+$", image) else "latest"
-                )
-            except TROUBLE as error:
-                raise WrongUsage(
-                    f"{option} wants an image that is there or can be pulled; {image} cannot be: {_said(error)}"
-                ) from error
+            self._pull_image(image, option)
         except TROUBLE as error:
             raise WrongUsage(
-                f"{option} wants an image; the daemon does not tell of {image}: {_said(error)}"
+                f"{option} must be an image; the daemon does not know whether {image} is there: "
+                f"{text_of(error)}"
+            ) from error
+
+    def _pull_image(self, image: str, option: str) -> None:
+        has_tag = re.search("[:@][^/]+$", image)
+        try:
+            self.client.images.pull(image, tag=None if has_tag else "latest")
+        except TROUBLE as error:
+            raise WrongUsage(
+                f"{option} must be an image that is there or can be pulled; "
+                f"{image} cannot be: {text_of(error)}"
             ) from error
 
     def open_network(self) -> None:
-        """Make a network that the run's containers share, where they find each other by name."""
-        with blaming_the_testbed("make a network"):
-            self._network = Network(docker_network_kw={"labels": self.labels}).create()
-            network: docker.models.networks.Network = self.client.networks.get(
-                str(self._network.id)
-            )
-            self.network_name = str(network.name)
-            self.gateway = str(network.attrs["IPAM"]["Config"][0]["Gateway"])
+        """Make a network of the run's containers, where they find each other by name."""
+        with as_broken_testbed("make a network"):
+            made = Network(docker_network_kw={"labels": self.labels}).create()
+            network: docker.models.networks.Network = self.client.networks.get(str(made.id))
+            gateway = str(network.attrs["IPAM"]["Config"][0]["Gateway"])
+            self._opened = RunNetwork(made, str(network.name), gateway)
 
-    def server(
+    @property
+    def network(self) -> RunNetwork:
+        """The network that `open_network` has made."""
+        assert self._opened, "`open_network` comes first"
+        return self._opened
+
+    def prepare_server(
         self, image: str, command: list[str], environment: dict[str, str], inner: int
     ) -> DockerContainer:
-        """A container that is not made yet, with a port that will be published on a free one of 127.0.0.1."""
-        container = DockerContainer(image, env=environment, labels=self.labels).with_command(
-            command
-        )
+        """A container that is not made yet. Its port will be published on a free one."""
+        container = DockerContainer(image, env=environment, labels=self.labels)
+        container.with_command(command)
         bindings: Any = {f"{inner}/tcp": (LOOPBACK,)}
         container.ports = bindings
-        if self._network:
-            container.with_network(self._network)
+        if self._opened:
+            container.with_network(self._opened.made)
         return container
 
-    def made(
+    def create_container(
         self,
         image: str,
         command: list[str] | None,
         environment: dict[str, str],
         ports: Mapping[int, int],
     ) -> docker.models.containers.Container:
-        """A container of the run's network that is made and not started, with ports that are published on these of 127.0.0.1."""
+        """Make a container of the run's network, and do not start it.
+
+        `ports` maps ports of the container to those of 127.0.0.1 on which they are published.
+        """
         bindings: Any = {f"{inner}/tcp": (LOOPBACK, port) for inner, port in ports.items()}
-        return _docker(self.client.api.api_version).create(
+        return _make_client(self.client.api.api_version).create(
             image,
             command=command,
             environment=environment,
             ports=bindings,
             labels=self.labels,
-            network=self.network_name,
+            network=self.network.name,
         )
 
-    def postgres(self, image: str) -> "Postgres":
-        """Start a PostgreSQL."""
-        return Postgres(self, image)
-
-    def redis(self, image: str) -> "Redis":
-        """Start a Redis."""
-        return Redis(self, image)
-
-    def publish(self, port: int, name: str, inner: int) -> None:
-        """Note where a port of this machine leads in the network."""
+    def note_published(self, port: int, name: str, inner: int) -> None:
+        """Note to which container's port a port of this machine leads."""
         self._published[port] = f"{name}:{inner}"
 
-    def seen_from_inside(self, value: str) -> str:
-        """A text in which addresses on this machine's loopback are written as a container of the network reaches them."""
+    def translate_addresses(self, value: str) -> str:
+        """A text whose loopback addresses are replaced by what containers of the network use."""
 
-        def address(match: re.Match[str]) -> str:
+        def translate(match: re.Match[str]) -> str:
             port = int(match[1])
-            return self._published.get(port, f"{self.gateway}:{port}")
+            return self._published.get(port, f"{self.network.gateway}:{port}")
 
-        return re.sub(rf"(?<=[@/]){re.escape(LOOPBACK)}:(\d+)", address, value)
+        return re.sub(rf"(?<=[@/]){re.escape(LOOPBACK)}:(\d+)", translate, value)
 
     def close(self) -> None:
-        """Remove the network, when nothing is in it any more."""
-        with blaming_the_testbed("remove a network"):
-            if self._network:
-                self._network.remove()
+        """Remove the network. No container may be in it any more."""
+        with as_broken_testbed("remove a network"):
+            if self._opened:
+                self._opened.made.remove()
         self.client.close()
 
 
-def reached() -> docker.DockerClient:
-    """A client of the daemon of this machine. Raises WrongUsage, in one sentence, where it does not answer."""
-    where = get_docker_host() or DEFAULT_HOST
-    _knock(where)
+def connect_to_daemon() -> docker.DockerClient:
+    """A client of this machine's daemon. Raises WrongUsage if it does not answer."""
+    address = get_docker_host() or DEFAULT_HOST
+    _check_address(address)
     try:
-        client = _docker().client
+        client = _make_client().client
         client.ping()
     except TROUBLE as error:
         raise WrongUsage(
-            f"containers want a Docker daemon that answers; at {where}: {_said(error)}"
+            f"{NEEDS_DAEMON} that answers; the one at {address} does not: {text_of(error)}"
         ) from error
     return client
 
 
-def _docker(version: str | None = None) -> DockerClient:
-    """Testcontainers' client, which does not ask the environment for a proxy, but for the version of the API where that is not given.
+def _make_client(version: str | None = None) -> DockerClient:
+    """Testcontainers' client. It asks the daemon for the version of its API if none is given.
 
-    No daemon of this machine is behind one; and pytest changes the environment at each probe, so that a thread that reads all of it may fail.
+    It reads no proxy from the environment. No daemon of this machine is behind one, and pytest
+    changes the environment at each probe: a thread that reads all of it may fail.
     """
     client = DockerClient(version=version)
     client.client.api.trust_env = False
     return client
 
 
-class _Server:
-    """A server in a container of the run's own."""
-
-    name: str
-    inner_port: int
-
-    def __init__(
-        self, engine: Engine, image: str, command: list[str], environment: dict[str, str]
-    ) -> None:
-        with blaming_the_testbed(f"start {image}"):
-            self._container = engine.server(image, command, environment, self.inner_port)
-            self._container.with_network_aliases(self.name)
-            self._container.start()
-        self.port = published(self._container.get_wrapped_container(), self.inner_port)
-        engine.publish(self.port, self.name, self.inner_port)
-
-    def status(self) -> int | None:
-        """The exit status where it has ended."""
-        wrapped = self._container.get_wrapped_container()
-        with blaming_the_testbed(f"look after {self.name}"):
-            wrapped.reload()
-        return (
-            int(wrapped.attrs["State"]["ExitCode"])
-            if wrapped.status in ("exited", "dead")
-            else None
-        )
-
-    def last_lines(self) -> list[str]:
-        """What it printed last."""
-        with suppress(*TROUBLE):
-            said = self._container.get_wrapped_container().logs(tail=6).decode("utf-8", "replace")
-            return [line for line in said.splitlines() if line.strip()]
-        return []
-
-    def stop(self) -> None:
-        """Remove the container at once, and its volumes; its data is thrown away."""
-        with (
-            blaming_the_testbed(f"remove the container of {self.name}"),
-            suppress(docker.errors.NotFound),
-        ):
-            self._container.stop()
-
-
-class Postgres(_Server):
-    """A PostgreSQL of the run's own."""
-
-    name, inner_port = "postgres", 5432
-
-    def __init__(self, engine: Engine, image: str) -> None:
-        self._password = secrets.token_hex(16)
-        settings = [
-            word for name, value in POSTGRES_SETTINGS.items() for word in ("-c", f"{name}={value}")
-        ]
-        environment = {"POSTGRES_PASSWORD": self._password, "POSTGRES_INITDB_ARGS": "--no-sync"}
-        super().__init__(engine, image, ["postgres", *settings], environment)
-
-    @property
-    def url(self) -> str:
-        """The administrator's URL."""
-        return f"postgresql://postgres:{self._password}@{LOOPBACK}:{self.port}/postgres"
-
-    def ready(self) -> None:
-        """Wait until a query answers."""
-        embedded.wait_for_postgres(self)
-
-
-class Redis(_Server):
-    """A Redis of the run's own."""
-
-    name, inner_port = "redis", 6379
-
-    def __init__(self, engine: Engine, image: str) -> None:
-        self._password = secrets.token_hex(16)
-        settings = {**REDIS_SETTINGS, "requirepass": self._password}
-        super().__init__(
-            engine,
-            image,
-            [word for name, value in settings.items() for word in (f"--{name}", value)],
-            {},
-        )
-
-    @property
-    def url(self) -> str:
-        """The administrator's URL."""
-        return f"redis://:{self._password}@{LOOPBACK}:{self.port}/0"
-
-    def ready(self) -> None:
-        """Wait until the server answers."""
-        embedded.wait_for_redis(self)
-
-
-def published(container: docker.models.containers.Container, inner: int) -> int:
-    """The port of this machine that leads to a container's."""
-    with blaming_the_testbed("look up a published port"):
+def find_published_port(container: docker.models.containers.Container, inner: int) -> int:
+    """The port of this machine that leads to a container's port. Raises BrokenTestbed."""
+    with as_broken_testbed("look up a published port"):
         container.reload()
         bindings = container.attrs["NetworkSettings"]["Ports"].get(f"{inner}/tcp") or []
     if not bindings:
         raise BrokenTestbed(
-            f"the container of {container.attrs['Config']['Image']} ended, or publishes no port {inner}: {_last_words(container)}"
+            f"the container of {container.attrs['Config']['Image']} ended, or publishes no port "
+            f"{inner}; its last lines: {_read_last_lines(container)}"
         )
     return int(bindings[0]["HostPort"])
 
 
 @contextmanager
-def blaming_the_testbed(work: str) -> Iterator[None]:
-    """Whatever the daemon answers to the suite's own work is the testbed's trouble, never the target's."""
+def as_broken_testbed(work: str) -> Iterator[None]:
+    """Raise BrokenTestbed if the daemon fails at the suite's own work: no fault of the target's."""
     try:
         yield
     except TROUBLE as error:
-        raise BrokenTestbed(f"Docker did not let the suite {work}: {_said(error)}") from error
+        raise BrokenTestbed(f"Docker did not let the suite {work}: {text_of(error)}") from error
 
 
-def _last_words(container: docker.models.containers.Container) -> str:
+def _read_last_lines(container: docker.models.containers.Container) -> str:
     with suppress(*TROUBLE):
         return " / ".join(container.logs(tail=3).decode("utf-8", "replace").strip().splitlines())
-    return "nothing is known of its output"
+    return "unknown"
 
 
-def _knock(where: str) -> None:
-    """See that something listens at a daemon's address on this machine. Raises WrongUsage, in one sentence, where it does not."""
-    parts = urlsplit(where)
+def _check_address(address: str) -> None:
+    """See that something listens at a daemon's address on this machine. Raises WrongUsage."""
+    parts = urlsplit(address)
     if parts.scheme == "unix":
         try:
-            with socket.socket(socket.AF_UNIX) as line:
-                line.connect(parts.path)
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(parts.path)
         except OSError as error:
             raise WrongUsage(
-                f"containers want a Docker daemon that answers; {why_not(where, error)}"
+                f"{NEEDS_DAEMON} that answers; {explain_refusal(address, error)}"
             ) from error
     elif parts.scheme != "npipe":
         raise WrongUsage(
-            f"containers want a Docker daemon on this machine, for their ports are published on {LOOPBACK}; it is at {where}"
+            f"{NEEDS_DAEMON} on this machine, since their ports are published on {LOOPBACK}; "
+            f"it is at {address}"
         )
 
 
-def why_not(where: str, error: OSError) -> str:
-    """Why a socket lets nobody in."""
+def explain_refusal(address: str, error: OSError) -> str:
+    """Why a socket does not let this user connect."""
     if error.errno in (errno.EACCES, errno.EPERM):
-        return f"this user may not use {where}, whose group it may join"
-    return f"none listens at {where}"
+        return f"this user may not use {address}: join the group that owns it"
+    return f"none listens at {address}"
 
 
-def _said(error: BaseException) -> str:
+def text_of(error: BaseException) -> str:
+    """The first line of an error of the daemon's."""
     explanation: Callable[[], str] | str | None = getattr(error, "explanation", None)
     return str(explanation or error).splitlines()[0].strip()

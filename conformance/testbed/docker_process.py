@@ -1,4 +1,4 @@
-"""What runs in a container as a process does elsewhere: its output, its signals, its end, all through the daemon."""
+"""A service or a worker in a container: its output, its signals and its end, by the daemon."""
 
 import os
 import signal
@@ -18,15 +18,19 @@ from docker.utils.socket import STDERR, STDOUT, frames_iter
 
 from conformance.core import timeouts
 from conformance.core.errors import WrongUsage
-from conformance.core.evidence import Journal, LogLine, Observation, ProcessEvent
-from conformance.testbed.containers import TROUBLE, Engine, blaming_the_testbed, reached
-from conformance.testbed.processes import Output, last_lines
+from conformance.core.evidence import Journal, LogLine, ProcessEvent
+from conformance.core.observations import BlockingLine
+from conformance.testbed.containers import TROUBLE, Engine, as_broken_testbed, connect_to_daemon
+from conformance.testbed.process_output import Output, take_last_texts
 
 
-class Contained:
-    """A container, with all that it prints. Its first process is the one that signals go to and whose status counts."""
+class DockerProcess:
+    """A container, with all that it prints.
 
-    is_heard = True
+    Signals go to its first process, whose exit status counts.
+    """
+
+    has_output = True
 
     def __init__(
         self,
@@ -36,23 +40,25 @@ class Contained:
         *,
         ours: bool,
     ) -> None:
-        """Take the output of a container from now on."""
+        """Read the output of a container from now on. It is removed in the end if it is `ours`."""
         self.name = name
         self._container = container
         self._journal = journal
         self._output = Output(name, journal)
         self._lock = threading.Lock()
-        self._heard = time.monotonic()  # when it printed last
+        self._last_output = time.monotonic()
         self._status: int | None = None
         self._killing = threading.Lock()
-        self._gone = False
+        self._is_killed = False
         self._is_ours = ours
-        self._left = False
-        with blaming_the_testbed("read a container's output"):
-            self._line: Any = _api(container).attach_socket(
+        self._is_abandoned = False
+        with as_broken_testbed("read a container's output"):
+            self._stream: Any = _client_of(container).attach_socket(
                 str(container.id), {"stdout": 1, "stderr": 1, "stream": 1}
             )
-        self._reader = threading.Thread(target=self._read, name=f"output of {name}", daemon=True)
+        self._reader = threading.Thread(
+            target=self._read_until_end, name=f"output of {name}", daemon=True
+        )
         self._reader.start()
 
     @property
@@ -62,92 +68,103 @@ class Contained:
 
     @property
     def children(self) -> Sequence[psutil.Process]:
-        """None: what a container's first process has started ends with it."""
+        """None: what the first process of a container has started ends with it."""
         return ()
 
-    def output(self) -> list[LogLine]:
-        """Every line printed so far: the daemon hands them on a moment later, so it is waited for LOG_LAG of silence."""
-        while (
-            self._status is None and (left := self._heard + timeouts.LOG_LAG - time.monotonic()) > 0
-        ):
+    def read_output(self) -> list[LogLine]:
+        """Every line printed so far.
+
+        The daemon hands lines on a moment later, so LOG_LAG without output is waited for.
+        """
+        while self._status is None and (left := self._measure_lag_left()) > 0:
             self._reader.join(left)
         with self._lock:
             return self._output.lines
 
-    def last_lines(self, count: int = 6) -> list[str]:
-        """The last lines that are not empty, as text."""
-        return last_lines(self.output(), count)
+    def read_last_lines(self, count: int = 6) -> list[str]:
+        """The texts of the last lines that are not empty."""
+        return take_last_texts(self.read_output(), count)
+
+    def _measure_lag_left(self) -> float:
+        return self._last_output + timeouts.LOG_LAG - time.monotonic()
 
     def send(self, number: signal.Signals) -> ProcessEvent:
         """Send a signal to its first process."""
-        with blaming_the_testbed("send a signal to a container"), suppress(docker.errors.APIError):
+        with as_broken_testbed("send a signal to a container"), suppress(docker.errors.APIError):
             self._container.kill(signal=number.name)
-        self._heard = time.monotonic()
-        return self._event(f"was sent {number.name}")
+        self._last_output = time.monotonic()
+        return self._record_event(f"was sent {number.name}")
 
-    def ended(self, deadline: float) -> int | None:
-        """Wait for the end of the container and of its output; the exit status, or None if the deadline passed."""
-        self._reader.join(deadline)
+    def wait_for_end(self, limit: float) -> int | None:
+        """Wait until the container and its output end, for `limit` seconds at most.
+
+        Returns the exit status, or None if it still runs.
+        """
+        self._reader.join(limit)
         if self._status is not None:
-            self._event(f"ended with status {self._status}")
+            self._record_event(f"ended with status {self._status}")
         return self._status
 
     def kill(self) -> None:
-        """SIGKILL the container, and remove it where it is ours. The second time, it does nothing."""
+        """SIGKILL the container, and remove it if it is ours. The second time, it does nothing."""
         with self._killing:
-            if self._gone:
+            if self._is_killed:
                 return
-            self._gone = True
-            with blaming_the_testbed("kill a container"), suppress(docker.errors.APIError):
+            self._is_killed = True
+            with as_broken_testbed("kill a container"), suppress(docker.errors.APIError):
                 self._container.kill()
             self._reader.join(timeouts.STOP_DEADLINE)
             self._output.close()
             if self._is_ours:
-                with blaming_the_testbed("remove a container"), suppress(docker.errors.NotFound):
+                with as_broken_testbed("remove a container"), suppress(docker.errors.NotFound):
                     self._container.remove(force=True, v=True)
-                _api(self._container).close()
+                _client_of(self._container).close()
 
-    def let_go(self) -> None:
-        """Listen no more, whether it runs on or not."""
-        self._left = True
+    def abandon(self) -> None:
+        """Stop reading its output, whether it runs on or not."""
+        self._is_abandoned = True
         with (
             suppress(OSError, ValueError),
-            socket.socket(fileno=os.dup(self._line.fileno())) as line,
+            socket.socket(fileno=os.dup(self._stream.fileno())) as connection,
         ):
-            line.shutdown(socket.SHUT_RDWR)
+            connection.shutdown(socket.SHUT_RDWR)
         self._reader.join(timeouts.STOP_DEADLINE)
 
-    def blocking_line(self, _folder: Path) -> Observation | None:
-        """None: a stack cannot be asked for through the daemon."""
+    def find_blocking_line(self, _folder: Path) -> BlockingLine | None:
+        """None: the daemon cannot ask a process for its stack."""
         return None
 
-    def _read(self) -> None:
-        """Take what it prints until it ends, then its status."""
+    def _read_until_end(self) -> None:
+        """Read what it prints until it ends, and then its status."""
         with suppress(*TROUBLE):
-            for stream, chunk in self._chunks():
-                self._heard = time.monotonic()
+            for stream, chunk in self._read_chunks():
+                self._last_output = time.monotonic()
                 with self._lock:
-                    self._output.take(stream, chunk)
+                    self._output.take_chunk(stream, chunk)
         with self._lock:
-            self._output.take("stdout", b"")
-            self._output.take("stderr", b"")
-        if not self._left:
+            self._output.take_chunk("stdout", b"")
+            self._output.take_chunk("stderr", b"")
+        if not self._is_abandoned:
             with suppress(*TROUBLE):
                 self._status = int(self._container.wait()["StatusCode"])
-        self._line._response.close()  # noqa: SLF001 - docker keeps it there so that somebody closes it
-        self._line.close()
+        # docker keeps it there so that somebody closes it.
+        self._stream._response.close()  # noqa: SLF001
+        self._stream.close()
 
-    def _chunks(self) -> Iterator[tuple[str, bytes]]:
-        """What it prints, until it ends. The line of a container that does not run is silent until somebody starts it."""
+    def _read_chunks(self) -> Iterator[tuple[str, bytes]]:
+        """The names of streams and what they carry, until the container ends.
+
+        The connection to a container that does not run is silent until somebody starts it.
+        """
         names = {STDOUT: "stdout", STDERR: "stderr"}
-        for stream, chunk in frames_iter(self._line, tty=self._container.attrs["Config"]["Tty"]):
+        for stream, chunk in frames_iter(self._stream, tty=self._container.attrs["Config"]["Tty"]):
             yield names[stream], chunk
 
-    def _event(self, event: str) -> ProcessEvent:
+    def _record_event(self, event: str) -> ProcessEvent:
         return self._journal.record(ProcessEvent, process=self.name, event=event)
 
 
-def start(
+def start_container(
     engine: Engine,
     name: str,
     image: str,
@@ -155,64 +172,66 @@ def start(
     environment: Mapping[str, str],
     journal: Journal,
     ports: Mapping[int, int],
-) -> Contained:
-    """Start a container of the run's network, with some of its ports published on ports of this machine's.
+) -> DockerProcess:
+    """Start a container of the run's network. Raises BrokenTestbed.
 
-    It is heard before it is started: between what the daemon has kept and what it goes on to hand over, a line would be lost.
+    `ports` maps ports of the container to those of this machine on which they are published. Its
+    output is read from before its start. Otherwise a line could be lost between what the daemon
+    has kept and what it hands on.
     """
-    inside = {key: engine.seen_from_inside(value) for key, value in environment.items()}
-    with blaming_the_testbed(f"start {image}"):
-        container = engine.made(image, list(command) or None, inside, ports)
-    contained = Contained(name, container, journal, ours=True)
-    with blaming_the_testbed(f"start {image}"):
+    inside = {key: engine.translate_addresses(value) for key, value in environment.items()}
+    with as_broken_testbed(f"start {image}"):
+        container = engine.create_container(image, list(command) or None, inside, ports)
+    process = DockerProcess(name, container, journal, ours=True)
+    with as_broken_testbed(f"start {image}"):
         try:
             container.start()
         except docker.errors.APIError:
             container.remove(force=True, v=True)
             raise
-    return contained
+    return process
 
 
-class Existing:
-    """A container that somebody else has made, which is stopped and started and never removed."""
+class ExistingContainer:
+    """A container that somebody else has made. It is stopped and started, and never removed."""
 
     def __init__(self, name: str, option: str) -> None:
         """Find it. Raises WrongUsage."""
-        self._heard: list[Contained] = []
-        self._wanted = f"{option} wants the name of a container that runs"
+        self._processes: list[DockerProcess] = []
+        self._wanted = f"{option} must be the name of a container that runs"
         try:
-            self._container = reached().containers.get(name)
+            self._container = connect_to_daemon().containers.get(name)
         except docker.errors.NotFound as error:
             raise WrongUsage(f"{self._wanted}; there is no {name}") from error
         except TROUBLE as error:
-            raise WrongUsage(f"{self._wanted}, and a daemon that tells of it; {error}") from error
+            raise WrongUsage(f"{self._wanted}; the daemon does not know: {error}") from error
 
-    def running(self, name: str, journal: Journal) -> Contained:
-        """The container as it runs. Raises WrongUsage where it does not."""
-        with blaming_the_testbed("look after a container"):
+    def find_running(self, name: str, journal: Journal) -> DockerProcess:
+        """The container as it runs. Raises WrongUsage if it does not."""
+        with as_broken_testbed("look at a container"):
             self._container.reload()
         if self._container.status != "running":
             raise WrongUsage(f"{self._wanted}; {self._container.name} is {self._container.status}")
-        return self._hear(name, journal)
+        return self._read_output_of(name, journal)
 
-    def start(self, name: str, journal: Journal) -> Contained:
-        """Start it again, and take its output from the first line on."""
-        contained = self._hear(name, journal)
-        with blaming_the_testbed("start a container"):
+    def start(self, name: str, journal: Journal) -> DockerProcess:
+        """Start it again, and read its output from the first line on."""
+        process = self._read_output_of(name, journal)
+        with as_broken_testbed("start a container"):
             self._container.start()
-        return contained
+        return process
 
-    def _hear(self, name: str, journal: Journal) -> Contained:
-        self._heard.append(Contained(name, self._container, journal, ours=False))
-        return self._heard[-1]
+    def _read_output_of(self, name: str, journal: Journal) -> DockerProcess:
+        self._processes.append(DockerProcess(name, self._container, journal, ours=False))
+        return self._processes[-1]
 
     def close(self) -> None:
         """Leave it as it is."""
-        for contained in self._heard:
-            contained.let_go()
-        _api(self._container).close()
+        for process in self._processes:
+            process.abandon()
+        _client_of(self._container).close()
 
 
-def _api(container: docker.models.containers.Container) -> APIClient:
+def _client_of(container: docker.models.containers.Container) -> APIClient:
     assert container.client
     return container.client.api

@@ -1,6 +1,7 @@
-"""The guard: a process that outlives the suite where the suite is killed, and then removes what it had no time to remove.
+"""The guard: a process that outlives a suite that is killed, and then cleans up after it.
 
-Its standard input ends when the suite does, however that comes. Where it was told before that all is done, it does nothing.
+Its standard input ends when the suite does, however it ends. If the suite has written to it
+before, everything is cleaned up already, and the guard does nothing.
 """
 
 import secrets
@@ -10,34 +11,33 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-LABEL = "conformance.run"  # on containers and networks; its value is the name of the run's folder
-AFTERWARDS = Path(__file__).with_name("cleanup.py").resolve()
+LABEL = "conformance.run"  # of containers and networks; its value is the name of the run's folder
+CLEANUP = Path(__file__).with_name("cleanup.py").resolve()
 
 
 class Guard:
-    """The suite's side of it."""
+    """The suite's end of the guard."""
 
     def __init__(self, folder: Path) -> None:
-        """Begin to guard a run's folder, and everything that is known by it."""
-        argv = [sys.executable, "-I", str(AFTERWARDS), str(folder), LABEL]
-        nowhere = subprocess.DEVNULL
+        """Start to guard a run's folder, and all that is known by its name. Raises OSError."""
+        argv = [sys.executable, "-I", str(CLEANUP), str(folder), LABEL]
         self._process = subprocess.Popen(
             argv,
             stdin=subprocess.PIPE,
-            stdout=nowhere,
-            stderr=nowhere,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
             start_new_session=True,
             cwd="/",
         )
 
     def dismiss(self) -> None:
-        """Say that all is done, and see the guard end."""
+        """Say that everything is cleaned up, and wait for the end of the guard."""
         with suppress(OSError):
             self._process.communicate(b"done")
 
 
-def guarded_folder() -> tuple[Path, Guard]:
-    """A new folder among the temporary ones, and its guard, which is there before it. Raises OSError."""
+def make_guarded_folder() -> tuple[Path, Guard]:
+    """Make a temporary folder, after the guard that removes it. Raises OSError."""
     folder = Path(tempfile.gettempdir()) / f"run-{secrets.token_hex(4)}"
     guard = Guard(folder)
     try:

@@ -1,276 +1,128 @@
-"""A testbed that stands between runs: what `conformance testbed` starts and says, and how a run finds it and takes it over.
+"""The persistent testbed: services that `conformance testbed` starts and keeps between runs.
 
-The process that keeps it also plays the upstream, so that a service can be tried by hand. A run takes the upstream's port over
-for as long as it holds the lease, a connection to a socket of the keeper's, which ends with the run however that ends.
+The process that keeps them also plays the upstream, so that a service can be tried by hand. A run
+takes the port of the upstream over for as long as it holds the lease. That is a connection to a
+socket of the keeper's, which ends with the run, however the run ends.
 """
 
 import asyncio
-import json
-import os
 import shutil
 import signal
 import socket
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from os import getpid
 from pathlib import Path
 
-from conformance.config.options import NO_TESTBED, Options
-from conformance.core import timeouts
 from conformance.core.errors import WrongUsage
 from conformance.core.evidence import Journal
-from conformance.pytest_plugin.interrupts import SIGNALS
-from conformance.testbed import postgres, redis
-from conformance.testbed.guard import guarded_folder
+from conformance.core.signals import SIGNALS
+from conformance.core.testbed_settings import TestbedSettings
+from conformance.testbed import postgres_admin, redis_admin
+from conformance.testbed.guard import make_guarded_folder
 from conformance.testbed.services import Services
-from conformance.testbed.upstream import Upstream, url
-
-YOURS = b"yours"
-PRIVATE = 0o600  # the file holds passwords
-
-
-@dataclass(frozen=True)
-class State:
-    """What the file of a standing testbed says."""
-
-    pid: int
-    postgres: postgres.Place
-    redis: redis.Place
-    upstream_port: int
-    addresses: tuple[str, ...]  # where the upstream listens
-    lease: str  # the path of the keeper's socket
-
-    @property
-    def upstream_url(self) -> str:
-        """The URL that a service on it fetches."""
-        return url(self.upstream_port)
-
-    @contextmanager
-    def leased(self) -> Iterator[None]:
-        """Take the testbed over. Raises WrongUsage where another run has it, or it has gone."""
-        with closing(socket.socket(socket.AF_UNIX)) as line:
-            line.settimeout(timeouts.LEASE_DEADLINE)
-            try:
-                line.connect(self.lease)
-                taken = line.recv(len(YOURS)) == YOURS
-            except TimeoutError:
-                taken = False
-            except OSError as error:
-                raise WrongUsage(
-                    f"--testbed wants a testbed that stands; process {self.pid} does not answer: {error.strerror}"
-                ) from error
-            if not taken:
-                raise WrongUsage(
-                    f"the testbed of process {self.pid} is in use by another run; wait for its end, or start another testbed"
-                )
-            yield
+from conformance.testbed.testbed_formats import FORMATS, make_variables
+from conformance.testbed.testbed_state import (
+    GRANTED,
+    PRIVATE,
+    TestbedState,
+    is_running,
+    read_state,
+    state_written,
+)
+from conformance.testbed.upstream import Upstream
 
 
-def default_file() -> Path:
-    """Where a testbed leaves its file unless it is told, and where a run looks."""
-    return Path(tempfile.gettempdir()) / f"conformance-testbed-{os.getuid()}.json"
+def keep_testbed(settings: TestbedSettings, form: str, file: Path) -> None:
+    """Start the services, write the state file, print the environment, and serve runs.
 
-
-def found(options: Options) -> State | None:
-    """The testbed that a run was given, or that stands where one is looked for. Raises WrongUsage."""
-    elsewhere = [name for name, value in (("--database-url", options.database_url), ("--redis-url", options.redis_url),
-                                          ("--upstream-port", options.upstream_port)) if value]  # fmt: skip
-    if options.testbed == NO_TESTBED or (elsewhere and options.testbed is None):
-        return None
-    if elsewhere:
-        raise WrongUsage(f"--testbed says what {elsewhere[0]} says; leave out one")
-    if options.testbed is not None:
-        return read(Path(options.testbed))
-    file = default_file()
-    if not file.exists():
-        return None
-    state = read(file)
-    return state if _runs(state.pid) else None
-
-
-def read(file: Path) -> State:
-    """What a testbed has written. Raises WrongUsage where it cannot be read, or is not ours to believe."""
-    try:
-        if file.stat().st_uid != os.getuid():
-            raise WrongUsage(f"--testbed wants a file of this user's; {file} is somebody else's")
-        content = json.loads(file.read_bytes())
-        return State(
-            **{
-                **content,
-                "postgres": postgres.Place(**content["postgres"]),
-                "redis": redis.Place(**content["redis"]),
-            }
-            | {"addresses": tuple(content["addresses"])}
+    Returns at a KeyboardInterrupt. Raises WrongUsage, BrokenTestbed.
+    """
+    if file.exists() and is_running(pid := read_state(file).pid):
+        raise WrongUsage(
+            f"the testbed of process {pid} runs already ({file}); "
+            "end it, or give another file by --state"
         )
-    except OSError as error:
-        raise WrongUsage(
-            f"--testbed wants the file that `conformance testbed` has written; {file} cannot be read: {error.strerror}"
-        ) from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise WrongUsage(
-            f"--testbed wants the file that `conformance testbed` has written; {file} is none"
-        ) from error
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-# Keeping one
-
-
-def keep(options: Options, form: str, file: Path) -> None:
-    """Start the services, write the file, print the environment, and answer runs until Ctrl-C. Raises WrongUsage."""
-    if file.exists() and _runs(read(file).pid):
-        raise WrongUsage(
-            f"a testbed stands already, of process {read(file).pid} ({file}); end it, or name another file by --state"
-        )
-    journal = Journal()
     with ExitStack() as cleanup:
-        folder = Path(cleanup.enter_context(_folder()))
-        services = Services(options, folder, journal, cleanup, network=True)
+        folder = cleanup.enter_context(_guarded_folder())
+        journal = Journal()
+        services = Services(settings, folder, journal, cleanup, network=True)
         services.prepare()
         services.open_postgres()
         services.open_redis()
-        place, user = services.make_place(), redis.create(services.redis_url)
-        if options.redis_url:
-            cleanup.callback(lambda: redis.drop(user, set(), ours=True))
-        upstream = Upstream(journal, options.upstream_port, services.addresses)
+        upstream = Upstream(journal, settings.upstream_port, services.addresses)
         cleanup.callback(upstream.stop)
-        try:
-            upstream.start()
-        except OSError as error:
-            raise WrongUsage(
-                f"--upstream-port wants a port that is free; {options.upstream_port} is taken ({error.strerror})"
-            ) from error
-        listener = cleanup.enter_context(closing(_listening(folder / "lease")))
-        state = State(
-            os.getpid(), place, user, upstream.port, services.addresses, str(folder / "lease")
-        )
-        cleanup.enter_context(_written(state, file))
-        variables = contract(place, user, upstream.url)
-        print(FORMATS[form](variables, services), flush=True)
-        said = ", ".join(services.described[name] for name in ("postgres", "redis"))
-        print(
-            f"{said}; upstream at {upstream.url}\nIt stands until Ctrl-C; {file} tells runs with --target-url of it.",
-            file=sys.stderr,
-            flush=True,
-        )
-        cleanup.callback(_let_signals_be)
+        upstream.start()
+        state = _make_state(settings, services, upstream, folder, cleanup)
+        listener = cleanup.enter_context(closing(_open_listener(Path(state.lease))))
+        cleanup.enter_context(state_written(state, file))
+        _print_environment(state, services, form, file)
+        cleanup.callback(_ignore_signals)
         with suppress(KeyboardInterrupt):
             while True:
-                _serve(listener, upstream, state)
+                _serve_run(listener, upstream, state)
 
 
-def _serve(listener: socket.socket, upstream: Upstream, state: State) -> None:
-    """Let one run have the testbed for as long as its connection lasts, and mend what it may have left broken."""
-    line, _ = listener.accept()
-    with line, upstream.refusing(), suppress(ConnectionError):
-        line.sendall(YOURS)
-        line.recv(1)
-    asyncio.run(postgres.heal(state.postgres))
-    redis.heal(state.redis)
+def _make_state(
+    settings: TestbedSettings,
+    services: Services,
+    upstream: Upstream,
+    folder: Path,
+    cleanup: ExitStack,
+) -> TestbedState:
+    """Make a database and a user for a target, and say where everything is."""
+    database = services.make_database()
+    broker = redis_admin.create_user(services.redis_url)
+    if settings.redis_url:  # a server of the suite's own takes it with it
+        cleanup.callback(redis_admin.drop_user, broker)
+    lease = str(folder / "lease")
+    return TestbedState(getpid(), database, broker, upstream.port, services.addresses, lease)
 
 
-def _let_signals_be() -> None:
-    """Ignore a second Ctrl-C: cleaning up is bounded in time."""
+def _serve_run(listener: socket.socket, upstream: Upstream, state: TestbedState) -> None:
+    """Give one run the testbed while its connection lasts, and then undo what it has left."""
+    connection, _ = listener.accept()
+    with connection, upstream.refusing(), suppress(ConnectionError):
+        connection.sendall(GRANTED)
+        connection.recv(1)
+    asyncio.run(postgres_admin.repair_database(state.postgres))
+    redis_admin.repair_broker(state.redis)
+
+
+def _print_environment(state: TestbedState, services: Services, form: str, file: Path) -> None:
+    """Print the variables of a target to standard output, and a summary to standard error."""
+    print(FORMATS[form](make_variables(state), services.engine), flush=True)
+    described = ", ".join(services.described[name] for name in ("postgres", "redis"))
+    print(
+        f"ready: {described}; upstream at {state.upstream_url}\n"
+        f"The testbed runs until Ctrl-C. A run with --target-url finds it by {file}.",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def _ignore_signals() -> None:
+    """Ignore a second Ctrl-C: the time for cleaning up is bounded."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
-def _folder() -> Iterator[str]:
-    """A folder for the servers, guarded like a run's."""
-    folder, guard = guarded_folder()
+def _guarded_folder() -> Iterator[Path]:
+    """A folder for the servers, which is guarded like that of a run."""
+    folder, guard = make_guarded_folder()
     folder.chmod(0o711)
     try:
-        yield str(folder)
+        yield folder
     finally:
         shutil.rmtree(folder)
         guard.dismiss()
 
 
-def _listening(path: Path) -> socket.socket:
+def _open_listener(path: Path) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
     path.chmod(PRIVATE)
     listener.listen()
     return listener
-
-
-@contextmanager
-def _written(state: State, file: Path) -> Iterator[None]:
-    """The state in its file, which is removed in the end. Raises WrongUsage where it cannot be written."""
-    try:
-        file.unlink(missing_ok=True)
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, PRIVATE)
-    except OSError as error:
-        raise WrongUsage(
-            f"--state wants a file that can be written; {file} cannot: {error.strerror}"
-        ) from error
-    try:
-        os.write(descriptor, json.dumps(asdict(state), indent=1).encode())
-        yield
-    finally:
-        os.close(descriptor)
-        file.unlink(missing_ok=True)
-
-
-# What it says
-
-
-def contract(place: postgres.Place, user: redis.Place, upstream_url: str) -> dict[str, str]:
-    """The variables that a target and its worker find in their environment."""
-    broker = dict.fromkeys(
-        ("REDIS_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"), str(user.target_url)
-    )
-    return {
-        "DATABASE_URL": str(place.target_url),
-        **broker,
-        "EXTERNAL_DATA_URL": upstream_url,
-        "PYTHONUNBUFFERED": "1",
-    }
-
-
-def _shell(variables: Mapping[str, str], _services: Services) -> str:
-    return "\n".join(f"export {name}='{value}'" for name, value in variables.items())
-
-
-def _dotenv(variables: Mapping[str, str], _services: Services) -> str:
-    return "\n".join(f"{name}='{value}'" for name, value in variables.items())
-
-
-def _compose(variables: Mapping[str, str], services: Services) -> str:
-    """For a file of Docker Compose's: in the network of the service containers, or on that of the machine where they are none."""
-    engine = services.engine
-    inside = {
-        name: engine.seen_from_inside(value) if engine else value
-        for name, value in variables.items()
-    }
-    lines = ["services:", "  web: &conformance", "    environment:"]
-    lines += [f"      {name}: {json.dumps(value)}" for name, value in inside.items()]
-    if engine is None:
-        return "\n".join([*lines, "    network_mode: host"])
-    lines += [
-        "    networks: [conformance]",
-        "networks:",
-        "  conformance:",
-        "    external: true",
-        f"    name: {engine.network_name}",
-    ]
-    return "\n".join(lines)
-
-
-FORMATS: dict[str, Callable[[Mapping[str, str], Services], str]] = {
-    "shell": _shell,
-    "dotenv": _dotenv,
-    "compose": _compose,
-}

@@ -1,4 +1,4 @@
-"""The services of a run: its Postgres and its Redis, embedded, in containers or somebody else's, and what is made there."""
+"""The Postgres and the Redis of a run: embedded, in containers, or given by the caller."""
 
 import asyncio
 import os
@@ -6,59 +6,76 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from conformance.config.options import AUTO, EMBEDDED, Options
 from conformance.core.errors import WrongUsage
 from conformance.core.evidence import Journal
-from conformance.testbed import embedded, postgres, redis
-from conformance.testbed.embedded import Server
+from conformance.core.testbed_settings import ServiceKind, TestbedSettings
+from conformance.testbed import postgres_admin, redis_admin
+from conformance.testbed.embedded import EmbeddedPostgres, EmbeddedRedis
+from conformance.testbed.postgres_admin import DatabaseAccess
+from conformance.testbed.server import Server
 from conformance.testbed.upstream import LOOPBACK
 
-if TYPE_CHECKING:  # importing it takes half a second, which those alone pay who want containers
+if TYPE_CHECKING:  # its import takes half a second, which only those pay who want containers
     from conformance.testbed.containers import Engine
 
 SOCKET = Path("/var/run/docker.sock")
+GIVEN = "given"
 
 
 class Services:
-    """What the suite starts, or was given, for targets to stand on. It is removed by the caller's `cleanup`."""
+    """The servers that targets use. The caller's `cleanup` stops those that are started here."""
 
     def __init__(
-        self, options: Options, folder: Path, journal: Journal, cleanup: ExitStack, *, network: bool
+        self,
+        settings: TestbedSettings,
+        folder: Path,
+        journal: Journal,
+        cleanup: ExitStack,
+        *,
+        network: bool,
     ) -> None:
-        """Choose where they run. Raises WrongUsage where containers are wanted and no daemon answers."""
-        self._options = options
+        """Choose where the servers run.
+
+        With `network`, containers of a target can reach them. Raises WrongUsage where
+        containers are wanted and no daemon answers.
+        """
+        self._settings = settings
         self._folder = folder
         self._journal = journal
         self._cleanup = cleanup
         self._network = network
         self._where = "embedded"
         self.described: dict[str, str] = {}
+        self.database_url = settings.database_url or ""
+        self.redis_url = settings.redis_url or ""
         self.engine: Engine | None = None
-        if (
-            options.services == EMBEDDED
-            or options.target_url
-            or (options.database_url and options.redis_url)
-        ):
-            return
-        if options.services == AUTO and not SOCKET.exists() and "DOCKER_HOST" not in os.environ:
-            self._do_without(WrongUsage(f"no Docker daemon listens at {SOCKET}"))
-        else:
-            self._reach()
+        self._choose_engine()
 
-    def _reach(self) -> None:
+    def _choose_engine(self) -> None:
+        settings = self._settings
+        has_both = settings.database_url and settings.redis_url
+        if settings.services is ServiceKind.EMBEDDED or not settings.starts_services or has_both:
+            return
+        has_daemon = SOCKET.exists() or "DOCKER_HOST" in os.environ
+        if settings.services is ServiceKind.AUTO and not has_daemon:
+            self._use_embedded(WrongUsage(f"no Docker daemon listens at {SOCKET}"))
+        else:
+            self._connect_to_daemon()
+
+    def _connect_to_daemon(self) -> None:
         try:
             from conformance.testbed.containers import Engine  # noqa: PLC0415
 
             self.engine = Engine(self._folder.name)
         except WrongUsage as error:
-            self._do_without(error)
+            self._use_embedded(error)
         else:
             self._where = "container"
             self._cleanup.callback(self.engine.close)
 
-    def _do_without(self, reason: WrongUsage) -> None:
-        """Go on with embedded servers, where that is left to us."""
-        if self._options.services != AUTO:
+    def _use_embedded(self, reason: WrongUsage) -> None:
+        """Go on with embedded servers, if the caller left the choice to the suite."""
+        if self._settings.services is not ServiceKind.AUTO:
             raise reason
         self.engine, self._where = None, "embedded"
         self.described["containers"] = f"none: {reason}"
@@ -67,69 +84,81 @@ class Services:
         """See that the images are there, and make the network. Raises WrongUsage."""
         if self.engine is None:
             return
+        settings = self._settings
         try:
-            if not self._options.database_url:
-                self.engine.fetch(self._options.postgres_image, "--postgres-image")
-            if not self._options.redis_url:
-                self.engine.fetch(self._options.redis_image, "--redis-image")
+            if not settings.database_url:
+                self.engine.fetch_image(settings.postgres_image, "--postgres-image")
+            if not settings.redis_url:
+                self.engine.fetch_image(settings.redis_image, "--redis-image")
         except WrongUsage as reason:
-            self._do_without(reason)
+            self._use_embedded(reason)
             return
         for image, option in (
-            (self._options.target_image, "--target-image"),
-            (self._options.worker_image, "--worker-image"),
+            (settings.target_image, "--target-image"),
+            (settings.worker_image, "--worker-image"),
         ):
             if image:
-                self.engine.fetch(image, option)
+                self.engine.fetch_image(image, option)
         if self._network:
             self.engine.open_network()
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Where on this machine a server of ours must listen that targets reach."""
-        return (*LOOPBACK, self.engine.gateway) if self.engine and self._network else LOOPBACK
+        """Where on this machine a server of the suite must listen, so that targets reach it."""
+        return (
+            (*LOOPBACK, self.engine.network.gateway) if self.engine and self._network else LOOPBACK
+        )
 
     def open_postgres(self) -> None:
-        """Have a Postgres that answers; `database_url` is its administrator's."""
-        url = self._options.database_url
-        if url:
-            asyncio.run(postgres.check_rights(url))
+        """Have a Postgres that answers. Its administrator's URL is then in `database_url`.
+
+        Raises WrongUsage, BrokenTestbed.
+        """
+        where = GIVEN
+        if self._settings.database_url:
+            asyncio.run(postgres_admin.check_rights(self.database_url))
         else:
-            image = self._options.postgres_image
-            url = self._started(
-                self.engine.postgres(image)
-                if self.engine
-                else embedded.Postgres(self._folder, self._journal)
-            )
-        self.database_url = url
-        self.described["postgres"] = (
-            f"{asyncio.run(postgres.version(url))} ({'given' if self._options.database_url else self._where})"
-        )
+            self.database_url, where = self._start_server(self._make_postgres()), self._where
+        version = asyncio.run(postgres_admin.read_version(self.database_url))
+        self.described["postgres"] = f"{version} ({where})"
 
     def open_redis(self) -> None:
-        """Have a Redis that answers; `redis_url` is its administrator's."""
-        url = self._options.redis_url
-        if url:
-            redis.check_rights(url, empty=True)
+        """Have a Redis that answers. Its administrator's URL is then in `redis_url`.
+
+        Raises WrongUsage, BrokenTestbed.
+        """
+        where = GIVEN
+        if self._settings.redis_url:
+            redis_admin.check_rights(self.redis_url, empty=True)
         else:
-            url = self._started(
-                self.engine.redis(self._options.redis_image)
-                if self.engine
-                else embedded.Redis(self._folder, self._journal)
+            self.redis_url, where = self._start_server(self._make_redis()), self._where
+        self.described["redis"] = f"{redis_admin.read_version(self.redis_url)} ({where})"
+
+    def make_database(self, *, may_write: bool = False) -> DatabaseAccess:
+        """Make a database and a role for a target. Raises BrokenTestbed."""
+        create = postgres_admin.create_database(self.database_url, may_write=may_write)
+        access = asyncio.run(create)
+        if self._settings.database_url:  # a server of the suite's own takes it with it
+            self._cleanup.callback(
+                lambda: asyncio.run(postgres_admin.drop_database(self.database_url, access))
             )
-        self.redis_url = url
-        self.described["redis"] = (
-            f"{redis.version(url)} ({'given' if self._options.redis_url else self._where})"
-        )
+        return access
 
-    def _started(self, server: Server) -> str:
+    def _make_postgres(self) -> Server:
+        if self.engine is None:
+            return EmbeddedPostgres(self._folder, self._journal)
+        from conformance.testbed.container_servers import ContainerPostgres  # noqa: PLC0415
+
+        return ContainerPostgres(self.engine, self._settings.postgres_image)
+
+    def _make_redis(self) -> Server:
+        if self.engine is None:
+            return EmbeddedRedis(self._folder, self._journal)
+        from conformance.testbed.container_servers import ContainerRedis  # noqa: PLC0415
+
+        return ContainerRedis(self.engine, self._settings.redis_image)
+
+    def _start_server(self, server: Server) -> str:
         self._cleanup.callback(server.stop)
-        server.ready()
+        server.wait_until_ready()
         return server.url
-
-    def make_place(self, *, may_write: bool = False) -> postgres.Place:
-        """Make a database and a role for a target."""
-        place = asyncio.run(postgres.create(self.database_url, may_write=may_write))
-        if self._options.database_url:  # a server of ours takes it with it
-            self._cleanup.callback(lambda: asyncio.run(postgres.drop(self.database_url, place)))
-        return place

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 
 from conformance.client.http import InFlightRequests, PendingRequest
 from conformance.core import timeouts
-from conformance.core.evidence import Exchange, Observation
+from conformance.core.evidence import Exchange
+from conformance.core.observations import BlockingLine
 from conformance.core.polling import wait_until
 from conformance.scenarios.lifecycle.copies import find_start_failure, start_copy, use_database
 from conformance.scenarios.lifecycle.scenario import Scenario
 from conformance.target.launch import HOST, Launch
 from conformance.target.server import NotReady
-from conformance.testbed import postgres
-from conformance.testbed.embedded import free_port
+from conformance.testbed.ports import claim_port
+from conformance.testbed.postgres_admin import DatabaseAccess
 
 BROKER = ("REDIS_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND")
 
@@ -23,7 +24,7 @@ class Submission:
 
     exchange: Exchange
     meanwhile: Exchange | None  # of /async; see `ask_meanwhile`
-    stack: Observation | None  # where the event loop was stuck, if that did not come
+    stack: BlockingLine | None  # where the event loop was stuck, if that did not come
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,9 @@ class BrokerUnreachable(Scenario[StartWithoutBroker]):
 
     requirements = frozenset({"CONC-9", "TASK-10", "TASK-17"})
 
-    async def run(self, launch: Launch, database: postgres.Place) -> StartWithoutBroker:
+    async def run(self, launch: Launch, database: DatabaseAccess) -> StartWithoutBroker:
         """Run it on a database."""
-        url = f"redis://{HOST}:{free_port()}/0"
+        url = f"redis://{HOST}:{claim_port()}/0"
         variables = {**use_database(database), **dict.fromkeys(BROKER, url)}
         async with start_copy(launch, "without a broker", variables) as (target, client):
             failure = await find_start_failure(target)

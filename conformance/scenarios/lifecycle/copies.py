@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from conformance.client.http import Client
 from conformance.core import timeouts
 from conformance.core.errors import WrongUsage
-from conformance.core.evidence import LogLine, Observation, ProcessEvent
+from conformance.core.evidence import LogLine, ProcessEvent
+from conformance.core.observations import EndedSessions
 from conformance.core.polling import block_until
 from conformance.target.launch import Launch
 from conformance.target.server import NotReady, Target
-from conformance.testbed import postgres
-from conformance.testbed.processes import names_of
+from conformance.testbed.database import Database
+from conformance.testbed.postgres_admin import DatabaseAccess
+from conformance.testbed.process_table import list_names
 
 STARTING, STOPPING = "Starting up...", "Shutting down..."
 
@@ -62,14 +64,14 @@ def _end_external(launch: Launch) -> None:
     except WrongUsage:
         return
     running.send(signal.SIGTERM)
-    running.ended(timeouts.STOP_DEADLINE)
+    running.wait_for_end(timeouts.STOP_DEADLINE)
     running.kill()
 
 
 @asynccontextmanager
-async def open_database(place: postgres.Place, launch: Launch) -> AsyncIterator[postgres.Database]:
+async def open_database(place: DatabaseAccess, launch: Launch) -> AsyncIterator[Database]:
     """The suite's own session on a copy's database."""
-    database = postgres.Database(place, launch.journal)
+    database = Database(place, launch.journal)
     await database.open()
     try:
         yield database
@@ -77,9 +79,9 @@ async def open_database(place: postgres.Place, launch: Launch) -> AsyncIterator[
         await database.close()
 
 
-def use_database(place: postgres.Place) -> dict[str, str]:
+def use_database(place: DatabaseAccess) -> dict[str, str]:
     """The variable of the contract that puts a copy on a database."""
-    return {"DATABASE_URL": str(place.target_url)}
+    return {"DATABASE_URL": str(place.target_dsn)}
 
 
 async def wait_until_ready(target: Target) -> None:
@@ -98,23 +100,23 @@ async def find_start_failure(target: Target) -> NotReady | None:
 
 async def stop_by(target: Target, number: signal.Signals) -> Ending:
     """Send a signal and wait for the end."""
-    lines = target.process.output()
+    lines = target.process.read_output()
     return await asyncio.to_thread(watch_end, target, target.process.send(number), lines)
 
 
 def watch_end(target: Target, signalled: ProcessEvent, lines_at_signal: list[LogLine]) -> Ending:
     """Wait for the end of a copy that was sent a signal, of its children and of its listening."""
     process = target.process
-    status = process.ended(timeouts.STOP_DEADLINE)
+    status = process.wait_for_end(timeouts.STOP_DEADLINE)
 
     def is_gone() -> bool:
         return target.is_port_free() and not process.children
 
     block_until(is_gone, timeouts.STOP_DEADLINE)  # a child may end a moment after it
-    is_free, children = target.is_port_free(), names_of(process.children)
-    return Ending(signalled, lines_at_signal, status, children, is_free, process.output())
+    is_free, children = target.is_port_free(), list_names(process.children)
+    return Ending(signalled, lines_at_signal, status, children, is_free, process.read_output())
 
 
-def is_clean_disconnect(seen: Observation) -> bool:
-    """Whether every session ended with a Terminate message, as `sessions_ended` saw it."""
-    return bool(seen.data["abandoned"] == 0 and seen.data["open"] == 0)
+def is_clean_disconnect(seen: EndedSessions) -> bool:
+    """Whether every session ended with a Terminate message, as `wait_until_ended` saw it."""
+    return seen.all_disconnected

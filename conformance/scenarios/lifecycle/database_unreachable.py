@@ -7,8 +7,9 @@ from conformance.scenarios.lifecycle.copies import find_start_failure, start_cop
 from conformance.scenarios.lifecycle.scenario import Scenario
 from conformance.target.launch import Launch
 from conformance.target.server import NotReady
-from conformance.testbed import postgres
-from conformance.testbed.embedded import free_port
+from conformance.testbed import postgres_admin
+from conformance.testbed.ports import claim_port
+from conformance.testbed.postgres_admin import DatabaseAccess
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,11 @@ class DatabaseUnreachable(Scenario[StartWithoutDatabase]):
 
     requirements = frozenset({"LIFE-6"})
 
-    async def run(self, launch: Launch, database: postgres.Place) -> StartWithoutDatabase:
+    async def run(self, launch: Launch, database: DatabaseAccess) -> StartWithoutDatabase:
         """Run it; of the database only the names in its URL are used."""
-        variables = {"DATABASE_URL": postgres.at_port(str(database.target_url), free_port())}
+        url = postgres_admin.replace_port(str(database.target_dsn), claim_port())
+        variables = {"DATABASE_URL": url}
         async with start_copy(launch, "without a database", variables) as (target, client):
             failure = await find_start_failure(target)
             answer = None if failure else await client.get("/async")
-            return StartWithoutDatabase(failure, answer, target.process.output())
+            return StartWithoutDatabase(failure, answer, target.process.read_output())

@@ -14,8 +14,9 @@ from conformance.scenarios.lifecycle.copies import start_copy
 from conformance.scenarios.lifecycle.scenario import Scenario
 from conformance.target.launch import Launch
 from conformance.target.server import Target
-from conformance.testbed import postgres
-from conformance.testbed.embedded import free_port
+from conformance.testbed import postgres_admin
+from conformance.testbed.ports import claim_port
+from conformance.testbed.postgres_admin import DatabaseAccess
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,12 @@ class DatabaseUnresponsive(Scenario[StartOnSilence]):
 
     requirements = frozenset({"LIFE-7"})
 
-    async def run(self, launch: Launch, database: postgres.Place) -> StartOnSilence:
+    async def run(self, launch: Launch, database: DatabaseAccess) -> StartOnSilence:
         """Run it; of the database only the names in its URL are used."""
         async with _serve_silence(launch.addresses) as (port, connected):
-            variables = {"DATABASE_URL": postgres.at_port(str(database.target_url), port)}
+            variables = {
+                "DATABASE_URL": postgres_admin.replace_port(str(database.target_dsn), port)
+            }
             name = "whose database is silent"
             async with start_copy(launch, name, variables) as (target, client):
                 with suppress(TimeoutError):
@@ -53,7 +56,7 @@ async def _serve_silence(addresses: Sequence[str]) -> AsyncIterator[tuple[int, a
         writers.append(writer)
         connected.set()
 
-    port = free_port()
+    port = claim_port()
     server = await asyncio.start_server(accept, addresses, port)
     try:
         yield port, connected

@@ -3,7 +3,8 @@
 import signal
 from dataclasses import dataclass
 
-from conformance.core.evidence import Exchange, LogLine, Observation
+from conformance.core.evidence import Exchange, LogLine
+from conformance.core.observations import EndedSessions, SessionCount, TableSnapshot
 from conformance.scenarios.lifecycle.copies import (
     Ending,
     open_database,
@@ -14,7 +15,7 @@ from conformance.scenarios.lifecycle.copies import (
 )
 from conformance.scenarios.lifecycle.scenario import DatabaseNeed, Scenario
 from conformance.target.launch import Launch
-from conformance.testbed import postgres
+from conformance.testbed.postgres_admin import DatabaseAccess
 
 
 @dataclass(frozen=True)
@@ -22,13 +23,13 @@ class StopObserved:
     """What was observed of the copy from its start to its end."""
 
     lines_at_first_answer: list[LogLine]
-    sessions_at_first_answer: Observation
+    sessions_at_first_answer: SessionCount
     reads: list[Exchange]
-    table_before: Observation  # the reads
-    table_after: Observation
-    sessions_at_signal: Observation
+    table_before: TableSnapshot  # the reads
+    table_after: TableSnapshot
+    sessions_at_signal: SessionCount
     ending: Ending
-    sessions_at_end: Observation
+    sessions_at_end: EndedSessions
 
 
 class GracefulStop(Scenario[StopObserved]):
@@ -43,7 +44,7 @@ class GracefulStop(Scenario[StopObserved]):
     )
     database = DatabaseNeed.OWN_WRITABLE
 
-    async def run(self, launch: Launch, database: postgres.Place) -> StopObserved:
+    async def run(self, launch: Launch, database: DatabaseAccess) -> StopObserved:
         """Run it on a database."""
         variables = use_database(database)
         async with (
@@ -51,17 +52,17 @@ class GracefulStop(Scenario[StopObserved]):
             start_copy(launch, "to be stopped", variables) as (target, client),
         ):
             await wait_until_ready(target)
-            sessions_at_first_answer = await items.sessions()
-            rows = [await items.add() for _ in range(3)]
-            table_before = await items.snapshot()
+            sessions_at_first_answer = await items.sessions.count_sessions()
+            rows = [await items.rows.insert() for _ in range(3)]
+            table_before = await items.rows.take_snapshot()
             paths = [f"/items/{row['id']}" for row in rows]
             return StopObserved(
                 lines_at_first_answer=target.lines_at_first_answer,
                 sessions_at_first_answer=sessions_at_first_answer,
                 table_before=table_before,
-                reads=await client.get_all(*paths, f"/items/{items.unused_id()}"),
-                table_after=await items.snapshot(),
-                sessions_at_signal=await items.sessions(),
+                reads=await client.get_all(*paths, f"/items/{items.rows.pick_unused_id()}"),
+                table_after=await items.rows.take_snapshot(),
+                sessions_at_signal=await items.sessions.count_sessions(),
                 ending=await stop_by(target, signal.SIGTERM),
-                sessions_at_end=await items.sessions_ended(),
+                sessions_at_end=await items.sessions.wait_until_ended(),
             )

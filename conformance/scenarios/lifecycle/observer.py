@@ -3,7 +3,7 @@
 from typing import Any, Protocol, TypeVar
 
 from conformance.core.errors import NoEvidence
-from conformance.core.evidence import Observation
+from conformance.core.observations import RouteList
 from conformance.scenarios.lifecycle.scenario import Scenario
 from conformance.target.server import NotReady
 
@@ -16,7 +16,7 @@ class LifecycleObserver(Protocol):
     async def observe(self, scenario: type[Scenario[R]]) -> R:
         """What a scenario observed. Raises NoEvidence where its first copy did not start."""
 
-    async def read_routes(self) -> Observation:
+    async def read_routes(self) -> RouteList:
         """The routes in the application's source. Raises NoEvidence where they cannot be read."""
 
     async def expect_all_started(self) -> None:

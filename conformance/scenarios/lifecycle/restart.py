@@ -7,7 +7,8 @@ from typing import Any
 
 from conformance.client.http import Client, PendingRequest
 from conformance.core import timeouts
-from conformance.core.evidence import Exchange, Observation
+from conformance.core.evidence import Exchange
+from conformance.core.observations import EndedSessions, LockCount
 from conformance.core.polling import wait_until
 from conformance.scenarios.lifecycle.copies import (
     Ending,
@@ -22,8 +23,9 @@ from conformance.scenarios.lifecycle.copies import (
 from conformance.scenarios.lifecycle.scenario import DatabaseNeed, Scenario
 from conformance.target.launch import Launch
 from conformance.target.server import NotReady, Target
-from conformance.testbed import postgres
-from conformance.testbed.embedded import free_port
+from conformance.testbed.database import Database
+from conformance.testbed.ports import claim_port
+from conformance.testbed.postgres_admin import DatabaseAccess
 
 IDLE_CLIENTS = 3
 
@@ -33,10 +35,10 @@ class StopOverRead:
     """How a copy ended that had a read in flight and idle clients when SIGTERM came."""
 
     row: dict[str, Any]
-    waiting: Observation  # the read that is in flight when SIGTERM comes
+    waiting: LockCount  # the read that is in flight when SIGTERM comes
     in_flight: Exchange  # and its answer
     ending: Ending
-    sessions_at_end: Observation
+    sessions_at_end: EndedSessions
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Interruption:
     """How a copy ended that was sent SIGINT."""
 
     ending: Ending
-    sessions_at_end: Observation
+    sessions_at_end: EndedSessions
 
 
 @dataclass(frozen=True)
@@ -63,41 +65,41 @@ class Restart(Scenario[RestartObserved]):
     requirements = frozenset({"LIFE-4", "LIFE-5", "LIFE-8", "LIFE-9"})
     database = DatabaseNeed.OWN
 
-    async def run(self, launch: Launch, database: postgres.Place) -> RestartObserved:
+    async def run(self, launch: Launch, database: DatabaseAccess) -> RestartObserved:
         """Run it on a database."""
-        where = (launch, "to be started again", use_database(database), free_port())
+        where = (launch, "to be started again", use_database(database), claim_port())
         async with open_database(database, launch) as items:
-            row = await items.add()
+            row = await items.rows.insert()
             async with start_copy(*where) as (target, client):
                 await wait_until_ready(target)
                 stopped = await _stop_over_read(row, items, target, client)
             async with start_copy(*where) as (target, _):
                 after_stop = await find_start_failure(target)
-            await items.sessions_ended()  # those of a copy that was killed are abandoned
+            await items.sessions.wait_until_ended()  # those of a copy that was killed are abandoned
             interruption = None
             async with start_copy(*where) as (target, client):
                 after_kill = await find_start_failure(target)
                 if after_kill is None:
                     await client.get(f"/items/{row['id']}")
                     ending = await stop_by(target, signal.SIGINT)
-                    interruption = Interruption(ending, await items.sessions_ended())
+                    interruption = Interruption(ending, await items.sessions.wait_until_ended())
         return RestartObserved(stopped, after_stop, after_kill, interruption)
 
 
 async def _stop_over_read(
-    row: dict[str, Any], items: postgres.Database, target: Target, client: Client
+    row: dict[str, Any], items: Database, target: Target, client: Client
 ) -> StopOverRead:
     async with client.idle(IDLE_CLIENTS):
-        async with client.in_flight() as send, items.locked():
+        async with client.in_flight() as send, items.locks.table_locked():
             (read,) = send(f"/items/{row['id']}")
-            waiting = await items.waiting(1)
-            lines = target.process.output()
+            waiting = await items.locks.wait_for_reads(1)
+            lines = target.process.read_output()
             signalled = target.process.send(signal.SIGTERM)
             await _wait_for_reaction(target, read)
             await asyncio.sleep(timeouts.GRACE_WATCHED)
         in_flight = await read.wait_for_answer()
         ending = await asyncio.to_thread(watch_end, target, signalled, lines)
-    return StopOverRead(row, waiting, in_flight, ending, await items.sessions_ended())
+    return StopOverRead(row, waiting, in_flight, ending, await items.sessions.wait_until_ended())
 
 
 async def _wait_for_reaction(target: Target, read: PendingRequest) -> None:

@@ -5,7 +5,7 @@ from enum import Enum
 from typing import ClassVar, Generic, TypeVar
 
 from conformance.target.launch import Launch
-from conformance.testbed import postgres
+from conformance.testbed.postgres_admin import DatabaseAccess
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -25,7 +25,7 @@ class Scenario(ABC, Generic[R_co]):
     database: ClassVar[DatabaseNeed] = DatabaseNeed.SHARED
 
     @abstractmethod
-    async def run(self, launch: Launch, database: postgres.Place) -> R_co:
+    async def run(self, launch: Launch, database: DatabaseAccess) -> R_co:
         """Run it on a database, and return what was observed.
 
         Raises NotReady where a copy that had all it needs did not become ready, and NoEvidence

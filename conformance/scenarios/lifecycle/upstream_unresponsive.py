@@ -10,8 +10,9 @@ from conformance.core.evidence import Exchange, UpstreamRequest
 from conformance.scenarios.lifecycle.copies import start_copy, use_database, wait_until_ready
 from conformance.scenarios.lifecycle.scenario import Scenario
 from conformance.target.launch import Launch
-from conformance.testbed import postgres
-from conformance.testbed.upstream import Manner, Upstream
+from conformance.testbed.postgres_admin import DatabaseAccess
+from conformance.testbed.upstream import Upstream
+from conformance.testbed.upstream_hold import HoldMode
 
 NO_CALL = "no outbound call arrived at the upstream"
 
@@ -32,7 +33,7 @@ class UpstreamUnresponsive(Scenario[CallsGivenUp]):
 
     requirements = frozenset({"UP-6"})
 
-    async def run(self, launch: Launch, database: postgres.Place) -> CallsGivenUp:
+    async def run(self, launch: Launch, database: DatabaseAccess) -> CallsGivenUp:
         """Run it on a database."""
         upstream = Upstream(launch.journal, None, launch.addresses)
         await asyncio.to_thread(upstream.start)
@@ -48,13 +49,13 @@ class UpstreamUnresponsive(Scenario[CallsGivenUp]):
 
 async def watch_calls(client: Client, upstream: Upstream) -> CallsGivenUp:
     """Make both calls and wait for their answers. Raises NoEvidence where no call arrives."""
-    async with client.in_flight() as send, upstream.holding(Manner.BEGUN) as unfinished:
+    async with client.in_flight() as send, upstream.holding(HoldMode.TRUNCATED) as unfinished:
         (first,) = send("/external-data")
-        if not await upstream.arrived(unfinished, 1):
+        if not await upstream.wait_for_requests(unfinished, 1):
             raise NoEvidence(NO_CALL)
-        async with upstream.holding(Manner.SILENT) as unanswered:
+        async with upstream.holding(HoldMode.SILENT) as unanswered:
             (second,) = send("/external-data")
-            await upstream.arrived(unanswered, 1)
+            await upstream.wait_for_requests(unanswered, 1)
             meanwhile = await client.get("/async")
             answers = (call.wait_for_answer(timeouts.GIVE_UP_DEADLINE) for call in (first, second))
             to_unfinished, to_unanswered = await asyncio.gather(*answers)

@@ -1,6 +1,6 @@
-"""The page, in a browser: found, filtered, opened, linked to, copied from, driven by keys, printed; and hostile text stays text.
+"""The HTML page in a browser: filtered, opened, linked to, copied from, used by keys, printed.
 
-It is looked at where Debian's Chromium is, and skipped, with the reason, where it is not; with CHROMIUM=required that is a failure.
+Hostile text stays text. Skipped without Debian's Chromium, unless CHROMIUM=required.
 """
 
 import ast
@@ -16,13 +16,14 @@ import pytest
 from justhtml import JustHTML
 from playwright.sync_api import Browser, expect
 
-from conformance.config.options import PROJECT
+from conformance.config.paths import PROJECT
 from conformance.report.html import page, render_html
 from conformance.report.html.requirement import NOT_JUDGED
 from conformance.report.html.timeline import LANES, OTHER
 from conformance.report.record_reader import read_record
 from conformance.report.translations import ZH
 from conformance.selftest.support.browser import MISSING, chromium, visited
+from conformance.selftest.support.records import NO_SOURCE, write_excluded
 from conformance.selftest.support.services import CONTROLS, MARKUP
 from conformance.selftest.support.suite import (
     PATIENCE,
@@ -45,7 +46,9 @@ TARGETS = {
     "hostile": ("--target-app", f"{SERVICES}:answers_with_markup"),
 }
 LARGEST = 2**20  # bytes of a page of 90 requirements
-LONGEST = 5.0  # seconds until such a page can be read; of 20 on a machine whose two cores had 15 to serve, the longest took 1.8
+# Seconds until such a page can be read. On a machine whose two cores had 15 processes to serve, the
+# longest of 20 took 1.8.
+LONGEST = 5.0
 NARROW = {"viewport": {"width": 360, "height": 740}}
 Lines = list[dict[str, Any]]
 
@@ -179,6 +182,22 @@ def test_a_reader_filters(browser: Browser, write: Callable[..., Path]) -> None:
         form.get_by_role("button", name="Clear").click()
         words.fill("ABSENT item_id")
         assert visit.shown() == ["DB-2"]
+
+
+def test_a_reader_finds_what_is_not_applicable(browser: Browser, place: Path) -> None:
+    file = place / "page.html"
+    file.write_text(render_html([write_excluded(place)], Language.EN), "utf-8")
+    with visited(browser, file) as visit:
+        visit.page.get_by_role("search").get_by_label("NOT APPLICABLE").check(force=True)
+        assert visit.shown() == ["END-6", "DEP-9"]
+        item = visit.item("DEP-9")
+        item.locator("summary").first.click()
+        expect(item.locator("dt", has_text="because").locator("+ dd")).to_have_text(NO_SOURCE.got)
+        top = visit.page.get_by_role("banner")
+        expect(top.locator(".claim")).to_contain_text("robust is established: all 40 SHOULD that")
+        expect(top.locator(".counts li")).to_have_text(["83PASS", "5OBSERVED", "2NOT APPLICABLE"])
+        expect(visit.page.get_by_role("link", name="DEP-9 NOT APPLICABLE")).to_be_visible()
+        assert visit.obstacles() == []
 
 
 def test_a_failure_opens_to_what_was_seen_and_what_overlapped(
@@ -475,8 +494,8 @@ def test_a_page_that_cannot_be_written_is_said_before_the_run(place: Path) -> No
     finished = judge(place, "--html", "/nowhere/page.html", "--only", "END-1")
     assert finished.status == 4
     assert (
-        "--html must be a file that can be written; /nowhere/page.html cannot: No such file or directory"
-        in finished.output
+        "--html must be a file that can be written; /nowhere/page.html cannot:"
+        " No such file or directory" in finished.output
     )
 
 

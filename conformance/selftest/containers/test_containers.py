@@ -18,7 +18,7 @@ import docker.errors
 import pytest
 import yaml
 
-from conformance.config.options import PROJECT
+from conformance.config.paths import PROJECT
 from conformance.core.errors import WrongUsage
 from conformance.selftest.evaluation.kill_matrix import list_options
 from conformance.selftest.faulty_services.table import load_faulty_services
@@ -40,9 +40,9 @@ from conformance.selftest.support.targets import (
 )
 from conformance.selftest.support.testbed import CONTROLLED, run_testbed
 from conformance.spec.catalogue import Level, catalogue
-from conformance.testbed.containers import Engine, reached
-from conformance.testbed.embedded import free_port
+from conformance.testbed.containers import Engine, connect_to_daemon
 from conformance.testbed.guard import LABEL
+from conformance.testbed.ports import claim_port
 
 NEWEST = {
     "CONFORMANCE_POSTGRES_IMAGE": "conformance-ci/postgres:18",
@@ -69,7 +69,7 @@ FAULTY = ("reads_share_one_connection", "row_is_cached", "work_is_done_by_the_we
 def find_obstacle() -> str | None:
     """Return why no containers can run here, or None."""
     try:
-        client = reached()  # which leaves nothing open where no daemon answers
+        client = connect_to_daemon()  # which leaves nothing open where no daemon answers
     except WrongUsage as error:
         return str(error)
     with_tags = {tag for image in client.images.list() for tag in image.tags}
@@ -106,7 +106,7 @@ def test_what_a_thread_asks_of_the_daemon_reads_no_whole_environment(
         engine.open_network()
         with monkeypatch.context() as while_probes_run:
             while_probes_run.setattr("requests.sessions.get_environ_proxies", fails)
-            container = engine.made(SERVICE, None, {}, {})
+            container = engine.create_container(SERVICE, None, {}, {})
             container.reload()
             container.remove()
     finally:
@@ -195,7 +195,7 @@ def test_a_service_in_a_container_of_somebody_elses(
     with run_testbed(place, "--services", "containers", "--format", "compose", *IMAGES) as testbed:
         printed = yaml.safe_load(testbed.printed)
         network = printed["networks"]["conformance"]["name"]
-        port = free_port()
+        port = claim_port()
         names = [f"web-{port}", f"worker-{port}"]
         inside = printed["services"]["web"]["environment"]
         more: Any = {"detach": True, "network": network, "environment": inside}
@@ -224,7 +224,7 @@ def test_a_service_in_a_container_of_somebody_elses(
 def test_an_image_that_cannot_be_pulled(place: Path) -> None:
     image = "127.0.0.1:9/postgres:18"  # nothing listens there
     sentence = (
-        rf"--postgres-image wants an image that is there or can be pulled; {image} cannot be: .*"
+        rf"--postgres-image must be an image that is there or can be pulled; {image} cannot be: .*"
     )
     expect_usage(
         judge(place, "--services", "containers", "--postgres-image", image), sentence, place
@@ -232,7 +232,7 @@ def test_an_image_that_cannot_be_pulled(place: Path) -> None:
     finished = judge(place, "--services", "auto", "--postgres-image", image, "--only", "DB-1")
     assert finished.status == 0
     assert (
-        f"containers  none: --postgres-image wants an image that is there or can be pulled; {image}"
+        f"containers  none: --postgres-image must be an image that is there or can be pulled; {image}"
         in finished.output
     )
 
@@ -248,7 +248,7 @@ def test_an_image_that_does_not_go_on_serving(place: Path, client: docker.Docker
 
 
 def test_a_container_that_is_not_there(place: Path) -> None:
-    sentence = r"--container wants the name of a container that runs; there is no nobodys"
+    sentence = r"--container must be the name of a container that runs; there is no nobodys"
     expect_usage(
         judge(place, "--target-url", "http://127.0.0.1:9", "--container", "nobodys"),
         sentence,

@@ -18,13 +18,14 @@ from pathlib import Path
 
 import asyncpg
 
-from conformance.config import options
-from conformance.config.options import PROJECT
+from conformance.config.options import read_options
+from conformance.config.paths import PROJECT
+from conformance.core.testbed_settings import ServiceKind, TestbedSettings
 from conformance.selftest.faulty_services.table import FaultyService
 from conformance.session import repeat
 from conformance.spec.catalogue import catalogue
 from conformance.target.server import NotReady
-from conformance.testbed.persistent import read
+from conformance.testbed.testbed_state import read_state
 
 CONTRACT = PROJECT / "spec" / "openapi.yaml"
 DEADLINE = 180.0  # seconds
@@ -52,7 +53,7 @@ class Testbed:
     def compare(self, service: FaultyService) -> Compared:
         """Start a faulty service and give it to Schemathesis. One that does not start is found."""
         began = time.monotonic()
-        chosen = options.read({"--target-app": service.target_app}, (), PROJECT, catalogue())
+        chosen = read_options({"--target-app": service.target_app}, PROJECT, catalogue())
         try:
             with repeat.served(chosen, self.variables, self.folder) as target:
                 found = self._find_failures(target.url)
@@ -111,8 +112,8 @@ def find_version() -> str:
 @contextmanager
 def open_testbed(folder: Path) -> Iterator[Testbed]:
     """Start a testbed with three rows in its table."""
-    with repeat.testbed(folder, "embedded") as (state, variables):
-        asyncio.run(_insert_rows(read(state).postgres.admin_url))
+    with repeat.testbed(folder, TestbedSettings(ServiceKind.EMBEDDED)) as (state, variables):
+        asyncio.run(_insert_rows(read_state(state).postgres.admin_url))
         yield Testbed(variables, folder)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from queue import Queue
 from typing import Any
 
-from conformance.config.options import PROJECT
+from conformance.config.paths import PROJECT
 from conformance.selftest.conforming_services.table import CONFORMING_SERVICES
 from conformance.selftest.evaluation import (
     comparison,
@@ -224,7 +224,7 @@ def _repeat(runs: int) -> Figures:
     """Judge the reference again and again."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "figures.json"
-        repeat.main(runs, repeat.AT_ONCE, file, ["--services", "embedded"], _open_forked_suite)
+        repeat.main(runs, repeat.AT_ONCE, file, {"--services": "embedded"}, (), _open_forked_suite)
         figures = dict(json.loads(file.read_text("utf-8")))
         if not figures["runs"]:
             raise SystemExit("repeat: no run ended, so its figures stay as they were")

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from conformance.config.options import PROJECT
+from conformance.config.paths import PROJECT
 from conformance.selftest.conforming_services.table import CONFORMING_SERVICES
 from conformance.selftest.evaluation.kill_matrix import choose_requirements
 from conformance.selftest.evaluation.survivors import FAILED, NOT_STARTED, SURVIVORS

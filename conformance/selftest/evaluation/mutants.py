@@ -16,7 +16,7 @@ from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator
 from cosmic_ray.work_db import WorkDB
 
-from conformance.config.options import PROJECT, REFERENCE_APP, REFERENCE_WORKER
+from conformance.config.paths import PROJECT, REFERENCE_APP, REFERENCE_WORKER
 from conformance.judging.verdict import Exit
 from conformance.selftest.evaluation.slots import Slot, SlotResult
 from conformance.selftest.evaluation.survivors import FAILED, NOT_STARTED

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from conformance.config.options import PROJECT
+from conformance.config.paths import PROJECT
 from conformance.judging.verdict import Status
 from conformance.report import annotations
 from conformance.report.annotations import render_annotations
@@ -129,14 +129,10 @@ def test_the_steps_judge_a_service_report_and_keep_the_baseline(place: Path) -> 
     (place / "repository").mkdir()
     service = place / "repository" / "app.py"
     service.write_text(SERVICE.replace("ANSWER", "q"))
-    package = next(
-        text
-        for text in EXPRESSION.findall(ACTION.read_text("utf-8"))
-        if text.startswith("inputs.package")
-    )
     values = {
         "inputs.python": sys.executable,
-        package: str(PROJECT),
+        "inputs.package": "",
+        "github.action_path": str(FOLDER),
         "inputs.fail-on": "worse",
         "inputs.lang": "en",
     }

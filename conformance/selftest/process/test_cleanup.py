@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 import redis
 
-from conformance.config.options import PROJECT
+from conformance.config.paths import PROJECT
 from conformance.pytest_plugin.interrupts import leave_out_frames_of_no_line
 from conformance.selftest.support.suite import (
     PATIENCE,

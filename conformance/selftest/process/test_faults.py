@@ -1,4 +1,7 @@
-"""Faults: each holds while its block lasts, heals whatever happens in it, and is the testbed's trouble where it does not take hold."""
+"""Faults: each lasts as long as its block and is undone whatever happens in it.
+
+A fault that has no effect is a BrokenTestbed.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -15,42 +18,43 @@ from conformance.core import timeouts
 from conformance.core.errors import BrokenTestbed, NoEvidence
 from conformance.core.evidence import Journal
 from conformance.selftest.support.suite import servers
-from conformance.testbed import postgres
-from conformance.testbed import redis as broker
+from conformance.testbed import postgres_admin, redis_admin
+from conformance.testbed.broker import Broker
+from conformance.testbed.database import Database
 
 
-class Wrong(Exception):
+class ProbeError(Exception):
     """What a probe raises in the middle of a fault."""
 
 
 @dataclass(frozen=True)
-class Bed:
-    """Servers with a place each for a target, and the suite's own sessions on them."""
+class Testbed:
+    """A database and a broker of a target, with the suite's own sessions on them."""
 
-    items: postgres.Database
-    queue: broker.Broker
+    items: Database
+    queue: Broker
 
-    async def reads(self) -> str:
-        """What becomes of a read under the target's role."""
+    async def try_read(self) -> str:
+        """The columns that a read of the target's role gets, or the error."""
         try:
-            connection = await asyncpg.connect(str(self.items.place.target_url))
+            connection = await asyncpg.connect(str(self.items.access.target_dsn))
         except asyncpg.PostgresError as error:
             return type(error).__name__
         row = await connection.fetchrow("SELECT * FROM items LIMIT 1")
         await connection.close()
         return ", ".join(row.keys()) if row else "no row"
 
-    async def name_of(self, item_id: int) -> str:
+    async def read_name(self, item_id: int) -> str:
         """The name in a row, as the target's role reads it."""
-        connection = await asyncpg.connect(str(self.items.place.target_url))
+        connection = await asyncpg.connect(str(self.items.access.target_dsn))
         name = await connection.fetchval("SELECT name FROM items WHERE id = $1", item_id)
         await connection.close()
         return str(name)
 
-    async def writes(self) -> str:
-        """What becomes of a write under the target's Redis user, which is not waited for."""
+    async def try_write(self) -> str:
+        """The outcome of a write of the target's Redis user, which is not waited for."""
         async with redis.asyncio.Redis.from_url(
-            str(self.queue.place.target_url), socket_timeout=0.2, retry=None
+            str(self.queue.access.target_dsn), socket_timeout=0.2, retry=None
         ) as client:
             try:
                 await client.lpush("somewhere", "x")
@@ -58,16 +62,16 @@ class Bed:
                 return type(error).__name__
         return "done"
 
-    def fault(self, name: str) -> AbstractAsyncContextManager[object]:
-        """A fault by name."""
+    def make_fault(self, name: str) -> AbstractAsyncContextManager[object]:
+        """A fault, by its name."""
         faults = {
-            "database refuses": self.items.refusing,
-            "another column": self.items.with_another_column,
-            "table locked": self.items.locked,
-            "reads held": self.items.holding_what_was_read,
-            "broker refuses": self.queue.refusing,
-            "broker denies writes": self.queue.refusing_writes,
-            "broker stalled": self.queue.stalled,
+            "database refuses": self.items.faults.logins_refused,
+            "another column": self.items.faults.column_added,
+            "table locked": self.items.locks.table_locked,
+            "reads held": self.items.locks.reads_held,
+            "broker refuses": self.queue.faults.logins_refused,
+            "broker denies writes": self.queue.faults.writes_refused,
+            "broker stalled": self.queue.faults.writes_stalled,
         }
         return faults[name]()
 
@@ -80,15 +84,15 @@ def urls(shared_place: Path) -> Iterator[tuple[str, str]]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def bed(urls: tuple[str, str]) -> AsyncIterator[Bed]:
-    """A place on each for a target, and a row in the table."""
+async def testbed(urls: tuple[str, str]) -> AsyncIterator[Testbed]:
+    """A testbed with a row in the table."""
     database_url, redis_url = urls
-    items = postgres.Database(await postgres.create(database_url), Journal())
-    queue = broker.Broker(broker.create(redis_url), Journal())
+    items = Database(await postgres_admin.create_database(database_url), Journal())
+    queue = Broker(redis_admin.create_user(redis_url), Journal())
     await items.open()
     await queue.open()
-    await items.add()
-    yield Bed(items, queue)
+    await items.rows.insert()
+    yield Testbed(items, queue)
     await items.close()
     await queue.close()
 
@@ -106,68 +110,69 @@ COLUMNS = "id, name, description, price, quantity, available, created_at"
         ("broker stalled", COLUMNS, "TimeoutError"),
     ],
 )
-async def test_a_fault_holds_in_its_block_and_heals_whatever_happens(
-    bed: Bed, name: str, reads: str, writes: str
+async def test_a_fault_lasts_as_long_as_its_block_and_is_undone_whatever_happens(
+    testbed: Testbed, name: str, reads: str, writes: str
 ) -> None:
-    with suppress(Wrong):
-        async with bed.fault(name):
-            assert (await bed.reads(), await bed.writes()) == (reads, writes)
-            raise Wrong
-    assert (await bed.reads(), await bed.writes()) == (COLUMNS, "done")
+    with suppress(ProbeError):
+        async with testbed.make_fault(name):
+            assert (await testbed.try_read(), await testbed.try_write()) == (reads, writes)
+            raise ProbeError
+    assert (await testbed.try_read(), await testbed.try_write()) == (COLUMNS, "done")
 
 
-async def test_a_locked_table_is_free_again_whatever_happens(bed: Bed) -> None:
-    with suppress(Wrong):
-        async with bed.fault("table locked"):
-            raise Wrong
-    assert await bed.reads() == COLUMNS
+async def test_a_locked_table_is_free_again_whatever_happens(testbed: Testbed) -> None:
+    with suppress(ProbeError):
+        async with testbed.make_fault("table locked"):
+            raise ProbeError
+    assert await testbed.try_read() == COLUMNS
 
 
 async def test_reads_are_held_once_they_have_seen_the_table_and_free_again_whatever_happens(
-    bed: Bed,
+    testbed: Testbed,
 ) -> None:
-    row = await bed.items.add(name="before")
-    with suppress(Wrong):
-        async with bed.fault("reads held"):
-            early = asyncio.create_task(bed.name_of(row["id"]))
-            assert (await bed.items.waiting(1)).data["waiting"] == 1
-            await bed.items.change(row["id"], name="after")
-            raise Wrong
-    assert (await early, await bed.name_of(row["id"])) == ("before", "after")
+    row = await testbed.items.rows.insert(name="before")
+    with suppress(ProbeError):
+        async with testbed.make_fault("reads held"):
+            early = asyncio.create_task(testbed.read_name(row["id"]))
+            assert (await testbed.items.locks.wait_for_reads(1)).waiting == 1
+            await testbed.items.rows.update(row["id"], name="after")
+            raise ProbeError
+    assert (await early, await testbed.read_name(row["id"])) == ("before", "after")
 
 
-async def test_what_a_run_that_was_killed_had_done_to_the_table_is_healed(bed: Bed) -> None:
-    await bed.items._execute(
-        "ALTER TABLE items ADD COLUMN colour text; ALTER TABLE items ENABLE ROW LEVEL SECURITY"
+async def test_what_a_killed_run_had_done_to_the_table_is_undone(testbed: Testbed) -> None:
+    await testbed.items._session.execute(
+        "break the table",
+        "ALTER TABLE items ADD COLUMN colour text; ALTER TABLE items ENABLE ROW LEVEL SECURITY",
     )
-    assert await bed.reads() == "no row"
-    await postgres.heal(bed.items.place)
-    assert await bed.reads() == COLUMNS
+    assert await testbed.try_read() == "no row"
+    await postgres_admin.repair_database(testbed.items.access)
+    assert await testbed.try_read() == COLUMNS
 
 
 @pytest.mark.parametrize("name", ["database refuses", "broker refuses", "broker denies writes"])
-async def test_a_fault_that_does_not_take_hold_is_the_testbeds_trouble(
-    bed: Bed, monkeypatch: pytest.MonkeyPatch, name: str
+async def test_a_fault_without_effect_is_a_broken_testbed(
+    testbed: Testbed, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     async def do_nothing(*_: str) -> None:
         pass
 
-    monkeypatch.setattr(bed.items, "_execute", do_nothing)
-    monkeypatch.setattr(bed.queue, "_set_user", do_nothing)
-    with pytest.raises(BrokenTestbed, match=r"can log in still|is let in still|can write still"):
-        async with bed.fault(name):
+    monkeypatch.setattr(testbed.items.faults, "_set_login", do_nothing)
+    monkeypatch.setattr(testbed.queue.faults, "_set_user", do_nothing)
+    with pytest.raises(BrokenTestbed, match=r"can log in still|and is not|can write still"):
+        async with testbed.make_fault(name):
             pass
 
 
-async def test_a_session_that_keeps_the_table_is_told_apart_from_a_broken_testbed(
-    bed: Bed, monkeypatch: pytest.MonkeyPatch
+async def test_a_session_that_keeps_the_table_locked_is_not_a_broken_testbed(
+    testbed: Testbed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(timeouts, "OWN_LOCK_DEADLINE", 0.1)
-    async with bed.fault("table locked"):
+    async with testbed.make_fault("table locked"):
         with pytest.raises(NoEvidence, match="keeps a lock"):
-            async with bed.fault("another column"):
+            async with testbed.make_fault("another column"):
                 pass
         for name in ("table locked", "reads held"):
             with pytest.raises(NoEvidence, match="keeps a lock"):
-                async with bed.fault(name):
+                async with testbed.make_fault(name):
                     pass

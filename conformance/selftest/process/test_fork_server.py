@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from conformance.config.options import PROJECT
+from conformance.config.paths import PROJECT
 from conformance.report.record import read_lines
 from conformance.selftest.evaluation import kill_matrix
 from conformance.selftest.evaluation.slots import SEED

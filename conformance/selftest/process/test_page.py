@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from conformance.config.options import PROJECT
+from conformance.config.paths import PROJECT
 from conformance.selftest.support.suite import SERVICES, judge, left_behind
 
 pytest_plugins = ["pytester"]
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-BOUND = 180  # seconds; 79 to 140 alone, mostly of deadlines that pass, and at most 155 beside two other files of tests
+# Seconds: 79 to 140 alone, mostly of timeouts, and at most 155 next to two other files of tests.
+BOUND = 180
 UPDATE = "UPDATE_GOLDEN"  # set it, run, and read the diff
 
 # What differs from run to run and from machine to machine.

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from conformance.config.options import PROJECT
+from conformance.config.paths import PROJECT
 from conformance.selftest.support.suite import (
     SERVICES,
     abandoned_memory,
@@ -26,7 +26,7 @@ from conformance.selftest.support.suite import (
 )
 from conformance.selftest.support.targets import WORKER, ids_needing, wait_until_answering
 from conformance.selftest.support.testbed import CONTROLLED, RunningTestbed, run_testbed
-from conformance.testbed.embedded import free_port
+from conformance.testbed.ports import claim_port
 
 # Not seen of a process that the suite did not start: its output, and its exit status.
 OF_A_PARENT = {"LIFE-1", "LIFE-2", "LIFE-3", "LIFE-5"}
@@ -35,7 +35,7 @@ OF_A_PARENT = {"LIFE-1", "LIFE-2", "LIFE-3", "LIFE-5"}
 @contextmanager
 def started(app: str, variables: Mapping[str, str]) -> Iterator[str]:
     """A service that somebody starts by hand; its URL."""
-    port = free_port()
+    port = claim_port()
     argv = [sys.executable, "-m", "uvicorn", "--port", str(port), app]
     nowhere = subprocess.DEVNULL
     service = subprocess.Popen(
@@ -78,7 +78,7 @@ def test_a_service_started_by_hand_is_judged_but_for_what_the_page_names(
 def test_with_a_command_that_starts_it_again_its_lives_are_judged_too(
     shared_place: Path, standing: RunningTestbed
 ) -> None:
-    port = free_port()
+    port = claim_port()
     script, pid = shared_place / "restart", shared_place / "pid"
     served = f"{sys.executable} -m uvicorn --port {port} reference_impl.app:app"
     script.write_text(f"#!/bin/sh\ncd {PROJECT}\n{served} > /dev/null 2>&1 &\necho $! > {pid}\n")
@@ -112,7 +112,7 @@ def test_with_a_command_that_starts_it_again_its_lives_are_judged_too(
 def test_a_life_that_cannot_be_seen_to_its_end_leaves_the_service_running(
     shared_place: Path, standing: RunningTestbed
 ) -> None:
-    port = free_port()
+    port = claim_port()
     script, pid, calls = (
         shared_place / "restart-once",
         shared_place / "pid-once",
@@ -222,17 +222,17 @@ MISTAKES = {
     "a file that is not there": (
         ("--testbed", "/nowhere.json"),
         (
-            r"--testbed wants the file that `conformance testbed` has written; /nowhere.json cannot"
+            r"--testbed must be the file that `conformance testbed` has written; /nowhere.json cannot"
             r" be read: No such file or directory"
         ),
     ),
     "a file that is none": (
         ("--testbed", str(PROJECT / "README.md")),
-        r"--testbed wants the file that `conformance testbed` has written; \S+README.md is none",
+        r"--testbed must be the file that `conformance testbed` has written; \S+README.md is no such file",
     ),
     "a testbed and a database": (
         ("--testbed", "/nowhere.json", "--database-url", "postgresql://127.0.0.1/x"),
-        r"--testbed says what --database-url says; leave out one",
+        r"--testbed names the same servers as --database-url; leave out one",
     ),
 }
 
@@ -246,10 +246,10 @@ def test_a_mistake_gets_one_sentence(place: Path, name: str) -> None:
 @pytest.mark.thorough
 def test_two_testbeds_do_not_share_a_file(place: Path) -> None:
     with run_testbed(place) as first:
-        argv = [sys.executable, "-m", "conformance.cli.main", "testbed"]
+        argv = [sys.executable, "-P", "-m", "conformance", "testbed"]
         second = subprocess.run(
             argv, cwd=PROJECT, env=environment(place), capture_output=True, text=True, check=False
         )
         assert second.returncode == 4
-        assert f"a testbed stands already, of process {first.process.pid}" in second.stderr
+        assert f"the testbed of process {first.process.pid} runs already" in second.stderr
     assert not left_behind(place)

@@ -1,4 +1,4 @@
-"""The record: valid, complete, the same result when it is read back, and honest if it was killed."""
+"""The record: valid, complete, the same result when it is read back, and honest if killed."""
 
 import json
 from dataclasses import replace
@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
-from conformance.config.options import read
+from conformance.config.options import read_options
 from conformance.core.errors import BrokenTestbed, NoEvidence, NotApplicable, Violation
 from conformance.core.evidence import (
     Exchange,
@@ -21,6 +21,7 @@ from conformance.core.evidence import (
     QueuedMessage,
     UpstreamRequest,
 )
+from conformance.core.observations import RowCheck
 from conformance.judging.result import Evidence, KnownFailure, Mistake, RunHeader, WrongEntry
 from conformance.judging.verdict import Status
 from conformance.report.html import render_html
@@ -153,7 +154,8 @@ def test_every_kind_of_evidence_is_the_same_when_it_is_read_back(place: Path) ->
     journal.record(LogLine, process="server", stream="stderr", text="x" * 10**5)
     journal.record(ProcessEvent, process="server", event="ended")
     journal.record(QueuedMessage, key="q", task_id=None, content_type=None, arguments=[1, {}])
-    journal.observe("row", "items has no row 1", row=None, at_all=datetime(2026, 7, 1, tzinfo=UTC))
+    row = {"id": 1, "description": None, "created_at": datetime(2026, 7, 1, tzinfo=UTC)}
+    journal.record(RowCheck, text="items has row 1", row=row)
     record = RecordWriter(place / "record.jsonl")
     record.write_header(ABOUT)
     for fact in seen:
@@ -167,7 +169,7 @@ def collect(place: Path) -> Results:
     """The results of a run that found one of everything, before it ends."""
     given = {"--record": str(place / "record.jsonl"), "--html": str(place / "page.html")}
     names = ("DB-2", "DB-3", "END-6", "TASK-5", "HTTP-6", "UP-5", "UP-6")
-    options = read(given, names, place, catalogue())
+    options = read_options({**given, "--only": list(names)}, place, catalogue())
     results = Results(options, catalogue(), date(2026, 7, 1), lambda: {"http://h"})
     journal = Journal(results.add_evidence)
     exchange = journal.record(Exchange, status=404, body=b"no", failure=None, **GET)
@@ -254,7 +256,7 @@ def test_a_record_of_version_1_can_still_be_read() -> None:
 def test_a_run_that_is_killed_leaves_what_it_had_seen(place: Path) -> None:
     record = RecordWriter(place / "record.jsonl")
     record.write_header(ABOUT)
-    Journal(record.write_evidence).observe("row", "items has no row 1", row=None)
+    Journal(record.write_evidence).record(RowCheck, text="items has no row 1", row=None)
     lines = [
         json.loads(line) for line in (place / "record.jsonl").read_text("utf-8").splitlines()
     ]  # before it is closed

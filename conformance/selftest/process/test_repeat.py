@@ -1,4 +1,4 @@
-"""`conformance verify`: runs of every kind, and a verdict that differs is told of."""
+"""`conformance repeat`: runs of every kind, and a verdict that differs is named."""
 
 import json
 import os
@@ -27,12 +27,13 @@ async def read_async():
 """
 
 
-def verify(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def repeat(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     argv = [
         sys.executable,
+        "-P",
         "-m",
-        "conformance.cli.main",
-        "verify",
+        "conformance",
+        "repeat",
         *arguments,
         "--services",
         "embedded",
@@ -51,7 +52,7 @@ def verify(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.thorough
 def test_the_reference_has_the_same_verdicts_in_runs_of_every_kind(place: Path) -> None:
     figures = place / "figures.json"
-    done = verify(
+    done = repeat(
         place, "4", "--at-once", "2", "--json", str(figures), "--only", "CONC-1", "DEP", "TASK-5"
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -65,9 +66,9 @@ def test_the_reference_has_the_same_verdicts_in_runs_of_every_kind(place: Path) 
 
 
 @pytest.mark.thorough
-def test_a_verdict_that_differs_is_told_of(place: Path) -> None:
+def test_a_verdict_that_differs_is_named(place: Path) -> None:
     (place / "flaky.py").write_text(FLAKY)
-    done = verify(
+    done = repeat(
         place, "6", "--target-app", "flaky:app", "--target-dir", str(place), "--only", "END-2"
     )
     assert done.returncode == 1, done.stdout + done.stderr
@@ -79,23 +80,23 @@ def test_a_verdict_that_differs_is_told_of(place: Path) -> None:
 
 
 def test_what_each_run_has_of_its_own_is_refused(place: Path) -> None:
-    done = verify(place, "2", "--seed=3")
+    done = repeat(place, "2", "--seed=3")
     assert (done.returncode, done.stderr) == (
         4,
-        "conformance verify: --seed is what each run has of its own; leave it out\n",
+        "conformance repeat: each run has its own --seed; leave it out\n",
     )
 
 
 @pytest.mark.thorough
 def test_a_target_that_cannot_be_started_is_wrong_usage(place: Path) -> None:
-    done = verify(place, "1", "--target-app", "nowhere:app")
+    done = repeat(place, "1", "--target-app", "nowhere:app")
     assert done.returncode == 4
     assert "nowhere does not import" in done.stderr
 
 
 @pytest.mark.thorough
 def test_runs_without_verdicts_are_evidence_of_nothing(place: Path) -> None:
-    done = verify(place, "1", "--only", "DEP-1", "-p", "no:conformance-run")
+    done = repeat(place, "1", "--only", "DEP-1", "-p", "no:conformance-run")
     assert done.returncode == 3, done.stdout + done.stderr
     assert done.stdout.endswith(
         "1 runs ended without verdicts, the first of them run 0: they are evidence of nothing\n"
@@ -103,10 +104,10 @@ def test_runs_without_verdicts_are_evidence_of_nothing(place: Path) -> None:
 
 
 def test_no_run_at_all_is_wrong_usage(place: Path) -> None:
-    done = verify(place, "0")
+    done = repeat(place, "0")
     assert (done.returncode, done.stderr) == (
         4,
-        "conformance verify: N and --at-once want a number of runs from 1 on; 0 is none\n",
+        "conformance repeat: N and --at-once must be at least 1, not 0\n",
     )
 
 
@@ -136,12 +137,13 @@ def test_a_shuffled_run_starts_the_worker_twice(place: Path) -> None:
 
 
 @pytest.mark.thorough
-def test_what_an_interrupted_series_has_seen_is_told(place: Path) -> None:
+def test_what_an_interrupted_series_has_seen_is_printed(place: Path) -> None:
     argv = [
         sys.executable,
+        "-P",
         "-m",
-        "conformance.cli.main",
-        "verify",
+        "conformance",
+        "repeat",
         "40",
         "--at-once",
         "2",

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 import redis
 
-from conformance.config.options import PROJECT
+from conformance.config.paths import PROJECT
 from conformance.core import timeouts
 from conformance.selftest.support.suite import environment, judge, left_behind, servers
 from conformance.selftest.support.targets import (
@@ -23,9 +23,9 @@ from conformance.selftest.support.targets import (
     wait_until_answering,
 )
 from conformance.spec.catalogue import Level
-from conformance.testbed.embedded import free_port
-from conformance.testbed.postgres import TABLE
-from conformance.testbed.processes import STACK_SIGNAL
+from conformance.testbed.ports import claim_port
+from conformance.testbed.postgres_admin import TABLE
+from conformance.testbed.stack_dump import STACK_SIGNAL
 
 # Seen only by restricting the target's role in the database or its Redis user.
 RESTRICTING = {
@@ -59,7 +59,7 @@ def standing(shared_place: Path) -> Iterator[Standing]:
 
     with servers(shared_place) as (database_url, redis_url):
         asyncio.run(make_table(database_url))
-        port, upstream_port = free_port(), free_port()
+        port, upstream_port = claim_port(), claim_port()
         external = f"http://127.0.0.1:{upstream_port}/posts?userId=1&tag=a%20b&tag=c"
         env = {
             **environment(shared_place),

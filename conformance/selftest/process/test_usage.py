@@ -5,6 +5,7 @@ import errno
 import os
 import re
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,10 +15,11 @@ import asyncpg
 import pytest
 import redis
 
+from conformance.config.paths import PROJECT
 from conformance.core.errors import WrongUsage
-from conformance.pytest_plugin.arguments import tie
 from conformance.selftest.support.suite import (
     SERVICES,
+    environment,
     expect_usage,
     judge,
     servers,
@@ -80,24 +82,19 @@ MISTAKES = [
         r"--target-url wants a service that answers; at \S+ nothing listens there",
     ),
     Mistake(
-        "two targets",
-        ("--target-app", "a:b", "--target-url", "http://127.0.0.1:9"),
-        r"a run has one target; .*",
-    ),
-    Mistake(
         "an id that is none",
         ("--only", "DB-99", "CONC-1"),
-        r"--only wants ids of requirements; there is no 'DB-99'. .*",
+        r"--only must be an id or a section; there is no 'DB-99'. .*",
     ),
     Mistake(
         "a database that is away",
         ("--database-url", "postgresql://me:secret@127.0.0.1:9/x"),
-        r"--database-url wants a Postgres server that answers; postgresql://me@127.0.0.1:9/x does not: .*",
+        r"--database-url must be the URL of a Postgres server that answers; postgresql://me@127.0.0.1:9/x does not answer: .*",
     ),
     Mistake(
         "a Redis that is away",
         ("--redis-url", "redis://127.0.0.1:9/0"),
-        r"--redis-url wants a Redis server that answers; .* does not: .*",
+        r"--redis-url must be the URL of a Redis server that answers; .* does not: .*",
     ),
     Mistake(
         "a record that cannot be",
@@ -107,50 +104,57 @@ MISTAKES = [
 ]
 
 
-MISTAKES += [
-    Mistake(
-        "services of no kind",
-        ("--services", "some"),
-        r"--services wants auto, embedded or containers; got 'some'",
-    ),
-    Mistake(
-        "a container without a URL",
-        ("--container", "web"),
-        r"--container goes with a service that runs already; give --target-url as well",
-    ),
-    Mistake(
-        "two kinds of control",
-        (
-            "--target-url",
-            "http://127.0.0.1:9",
-            "--container",
-            "web",
-            "--restart-command",
-            "./start",
-        ),
-        r"--container and --restart-command say the same of two kinds of services; leave out one",
-    ),
-    Mistake(
-        "an image beside somebody else's database",
-        ("--target-image", "shop", "--database-url", "postgresql://me@127.0.0.1:9/x"),
-        r"--target-image starts a container beside the suite's own services; leave out --database-url",
-    ),
-    Mistake(
-        "an image beside embedded servers",
-        ("--target-image", "shop", "--services", "embedded"),
-        r"--target-image wants services in containers, for it shares their network; leave out --services embedded",
-    ),
-    Mistake(
-        "a worker's image alone",
-        ("--worker-image", "shop"),
-        r"--worker-image goes with --target-image, whose network it shares",
-    ),
-]
-
-
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name.replace(" ", "-"))
 def test_a_mistake_gets_one_sentence(place: Path, mistake: Mistake) -> None:
     expect_usage(judge(place, *mistake.arguments), mistake.sentence, place)
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("-k", "absent"), "-k"),
+        (("-m", "late"), "-m"),
+        (("--deselect", "conformance/probes/test_3_database.py"), "--deselect"),
+        (("--ignore-glob", "*database*"), "--ignore-glob"),
+        (("-x",), "--maxfail"),
+        (("--sw",), "--stepwise"),
+        (("-p", "xdist.plugin", "-n", "2"), "-n"),
+        (
+            ("conformance/probes/test_3_database.py::test_absent",),
+            "conformance/probes/test_3_database.py::test_absent",
+        ),
+    ],
+)
+def test_what_leaves_probes_out_is_refused(place: Path, words: tuple[str, ...], named: str) -> None:
+    sentence = (
+        "a requirement is judged by all of its probes or not at all; "
+        f"use `conformance run --only ID`, not {re.escape(named)}"
+    )
+    expect_usage(judge(place, *words), sentence, place)
+
+
+def test_what_is_collected_next_to_the_probes_is_reported_as_deselected(place: Path) -> None:
+    words = ["conformance/probes", "--conformance-only=DEP-1"]
+    (place / "counting.py").write_text(
+        "import pytest\n"
+        "class Other(pytest.Item):\n"
+        "    def runtest(self): ...\n"
+        "@pytest.hookimpl(wrapper=True)\n"
+        "def pytest_collection_modifyitems(session, items):\n"
+        "    items.append(Other.from_parent(session, name='other'))\n"
+        "    return (yield)\n",
+        "utf-8",
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "counting", *words],
+        cwd=PROJECT,
+        env={**environment(place), "PYTHONPATH": str(place)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed, 1 deselected" in done.stdout
 
 
 NO_DAEMON = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
@@ -158,13 +162,13 @@ NO_DAEMON = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
 
 def test_containers_without_a_daemon(place: Path) -> None:
     sentence = (
-        r"containers want a Docker daemon that answers; none listens at unix:///nowhere/docker.sock"
+        r"containers need a Docker daemon that answers; none listens at unix:///nowhere/docker.sock"
     )
     expect_usage(judge(place, "--services", "containers", env=NO_DAEMON), sentence, place)
 
 
 def test_containers_of_another_machine(place: Path) -> None:
-    sentence = r"containers want a Docker daemon on this machine, for their ports are published on 127.0.0.1; it is at tcp://127.0.0.1:9"
+    sentence = r"containers need a Docker daemon on this machine, since their ports are published on 127.0.0.1; it is at tcp://127.0.0.1:9"
     expect_usage(
         judge(place, "--services", "containers", env={"DOCKER_HOST": "tcp://127.0.0.1:9"}),
         sentence,
@@ -176,19 +180,19 @@ def test_auto_goes_on_with_embedded_servers_and_says_why(place: Path) -> None:
     finished = judge(place, "--services", "auto", "--only", "DB-1", env=NO_DAEMON)
     assert finished.status == 0, finished.output
     assert (
-        "containers  none: containers want a Docker daemon that answers; none listens at unix:///nowhere/docker.sock"
+        "containers  none: containers need a Docker daemon that answers; none listens at unix:///nowhere/docker.sock"
         in finished.output
     )
     assert "(embedded)" in finished.output
 
 
 def test_a_socket_that_this_user_may_not_use() -> None:
-    from conformance.testbed.containers import why_not  # noqa: PLC0415 - it takes half a second
+    from conformance.testbed.containers import explain_refusal  # noqa: PLC0415 - it takes half a second
 
     where = "unix:///var/run/docker.sock"
     assert (
-        why_not(where, PermissionError(errno.EACCES, "Permission denied"))
-        == f"this user may not use {where}, whose group it may join"
+        explain_refusal(where, PermissionError(errno.EACCES, "Permission denied"))
+        == f"this user may not use {where}: join the group that owns it"
     )
 
 
@@ -197,7 +201,7 @@ def test_an_upstream_port_that_is_taken(place: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        sentence = rf"--upstream-port wants a port that is free; {port} is taken \(.*\)"
+        sentence = rf"--upstream-port must be a free port; {port} is taken \(.*\)"
         expect_usage(judge(place, "--upstream-port", port), sentence, place)
 
 
@@ -230,7 +234,7 @@ def test_a_database_role_that_lacks_rights(place: Path, given: tuple[str, str]) 
     asyncio.run(make())
     url = re.sub(r"//[^@]+@", "//humble:humble@", given[0])
     sentence = (
-        r"--database-url wants a role that may make a database and a role for the target; "
+        r"the role of --database-url must have the rights to make a database and a role; "
         r"humble lacks CREATEROLE: ALTER ROLE humble CREATEROLE"
     )
     expect_usage(judge(place, "--database-url", url), sentence, place)
@@ -238,7 +242,7 @@ def test_a_database_role_that_lacks_rights(place: Path, given: tuple[str, str]) 
 
 def test_a_database_password_that_is_wrong(place: Path, given: tuple[str, str]) -> None:
     url = re.sub(r":[^:@]+@", ":wrong@", given[0])
-    sentence = r'--database-url wants a Postgres server that answers; \S+ does not: password authentication failed for user "postgres"'
+    sentence = r'--database-url must be the URL of a Postgres server that answers; \S+ does not answer: password authentication failed for user "postgres"'
     expect_usage(judge(place, "--database-url", url), sentence, place)
 
 
@@ -248,7 +252,7 @@ def test_a_redis_user_that_lacks_rights(place: Path, given: tuple[str, str]) -> 
             "ACL", "SETUSER", "humble", "on", ">humble", "~*", "+@all", "-@admin"
         )
     url = re.sub(r"//[^@]+@", "//humble:humble@", given[1]).replace("/0", "/5")
-    sentence = r"--redis-url wants a user that may make a user for the target \(ACL SETUSER\) and read every key: .*"
+    sentence = r"the user of --redis-url must have the rights to make a user for the target \(ACL SETUSER\) and to read every key: .*"
     expect_usage(judge(place, "--redis-url", url), sentence, place)
 
 
@@ -256,7 +260,7 @@ def test_a_redis_database_that_is_not_empty(place: Path, given: tuple[str, str])
     url = given[1].replace("/0", "/6")
     with redis.Redis.from_url(url) as client:
         client.set("precious", "1")
-        sentence = r"--redis-url wants a logical database that is empty, so that nothing of yours is touched; \S+ holds 1 keys"
+        sentence = r"the logical database of --redis-url must be empty, so that no data of yours is touched; \S+ holds 1 keys"
         expect_usage(judge(place, "--redis-url", url), sentence, place)
         assert client.get("precious") == b"1"
 
@@ -265,22 +269,12 @@ def test_a_redis_database_that_is_not_empty(place: Path, given: tuple[str, str])
 def test_a_disk_that_is_full_or_read_only_is_the_callers_to_mend(number: int, place: Path) -> None:
     error = explain_no_space(place, OSError(number, ""))
     assert isinstance(error, WrongUsage)
-    assert str(error).endswith("name another place by TMPDIR")
+    assert str(error).endswith("set TMPDIR to another folder")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's embedded Postgres runs as somebody else")
 def test_a_temporary_folder_that_nobody_can_enter(place: Path) -> None:
     (place / "scratch").mkdir(0o700)
     place.chmod(0o700)
-    sentence = r"the embedded Postgres does not run as root but as nobody, who cannot enter \S+; name a place that everybody can enter by TMPDIR, such as /tmp"
+    sentence = r"the embedded Postgres runs not as root but as nobody, who cannot enter \S+; set TMPDIR to a folder that everybody can enter, such as /tmp"
     expect_usage(judge(place), sentence, place)
-
-
-def test_a_flag_that_takes_a_path_is_tied_to_it() -> None:
-    assert tie(["--target-dir", "here", "-x", "--record", "--only", "DB-2"]) == [
-        "--target-dir=here",
-        "-x",
-        "--record",
-        "--only",
-        "DB-2",
-    ]

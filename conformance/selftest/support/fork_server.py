@@ -30,7 +30,9 @@ from multiprocessing.reduction import recv_handle, send_handle
 from pathlib import Path
 from typing import IO, Any
 
-SUITE = "pytest"
+SUITE = "conformance run"
+# pluggy says so of a signal that comes inside of Hypothesis's hook. An error would hide the signal.
+NO_ERROR = "ignore::pluggy.PluggyTeardownRaisedWarning"
 SERVERS = ("uvicorn", "celery", "hypercorn")  # modules that targets and workers run
 FIRST_OTHER = 3  # file descriptors before it are the standard streams
 # What runs and targets import, and what these import only when they are used.
@@ -114,7 +116,7 @@ def start_server() -> str:
 
 def fork_suite(argv: Sequence[str], env: Mapping[str, str], output: Path) -> ForkedProcess:
     """Fork a run of the suite from the server of this process."""
-    from conformance.config.options import PROJECT  # noqa: PLC0415
+    from conformance.config.paths import PROJECT  # noqa: PLC0415
 
     with output.open("wb") as file:
         outputs = (file.fileno(), file.fileno())
@@ -184,18 +186,17 @@ def _set_up(outputs: tuple[int, int], environment: Mapping[str, str], folder: st
 
 
 def _run_suite(server: str, argv: Sequence[str]) -> None:
-    """Do what `python -m pytest` does."""
-    import pytest  # noqa: PLC0415
-
+    """Do what `conformance run` does. A warning of the suite's own is an error."""
+    from conformance.cli.main import main as run_command  # noqa: PLC0415
     from conformance.testbed.processes import Process  # noqa: PLC0415
 
     Process.spawn = partial(start_target, server)  # type: ignore[assignment]
-    sys.argv = list(argv)
     status: list[int] = []
     # The first registered is called last. To take all modules apart would cost 0.1 s of CPU.
     atexit.register(lambda: os._exit(*status))
     # What is imported already cannot be rewritten.
-    status.append(pytest.main(["--assert=plain", *argv[1:]]))
+    own = ("--assert=plain", "-W", "error", "-W", NO_ERROR)
+    status.append(run_command(["run", *argv[1:], *own]))
 
 
 def _run_module(argv: Sequence[str], folder: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import jsonschema
 
-from conformance.config.options import PROJECT
+from conformance.config.paths import PROJECT
 
 SCHEMA = json.loads((PROJECT / "conformance" / "report" / "record.schema.json").read_text("utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA, format_checker=jsonschema.FormatChecker())

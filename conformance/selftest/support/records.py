@@ -84,7 +84,7 @@ NASTY: dict[str, Verdict] = {
 
 
 def make_results(found: Mapping[str, Verdict] = {}) -> list[RequirementResult]:
-    """A result for each requirement: what is found, and for the rest what a correct service gets."""
+    """A result for each requirement: what is found, else what a correct service gets."""
     results = []
     for each in catalogue().values():
         status, finding = found.get(each.id) or _correct(each.level)

@@ -1,4 +1,6 @@
-"""Samples: records of real runs of whole catalogues, cut to the evidence that reports show, so that what is made of records is tried on them.
+"""Samples: records of real runs of the whole catalogue, cut to the evidence that reports show.
+
+`version_1.jsonl` stays as it is: it shows that records of version 1 can be read.
 
 `python -m conformance.selftest.support.samples` makes them again.
 """

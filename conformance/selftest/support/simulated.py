@@ -7,7 +7,8 @@ from typing import Any
 
 from conformance.core.evidence import Exchange, Journal
 from conformance.scenarios.stateful import ProgramRun
-from conformance.testbed.upstream import Manner, Reply
+from conformance.testbed.upstream_hold import HoldMode
+from conformance.testbed.upstream_replies import Reply
 
 Answer = tuple[int, Any]  # a status and the JSON value of a body
 FIXED_ANSWERS: dict[str, Answer] = {
@@ -18,53 +19,77 @@ FIXED_ANSWERS: dict[str, Answer] = {
 }
 
 
-class Items:
-    """The table, as `testbed.postgres.Database` offers it."""
+class Rows:
+    """The rows of the table, as `DatabaseRows` offers them."""
 
     def __init__(self) -> None:
-        self.rows: dict[int, dict[str, Any]] = {}
-        self.active: list[str] = []
+        self.stored: dict[int, dict[str, Any]] = {}
         self._last_id = 1000
 
-    def unused_id(self) -> int:
+    def pick_unused_id(self) -> int:
         """An id that no row has."""
         self._last_id += 1
         return self._last_id
 
-    async def add(self, **values: Any) -> dict[str, Any]:
+    async def insert(self, **values: Any) -> dict[str, Any]:
         """Insert a row with these values."""
-        self.rows[values["id"]] = values
+        self.stored[values["id"]] = values
         return dict(values)
 
-    async def change(self, item_id: int, **values: Any) -> dict[str, Any]:
+    async def update(self, item_id: int, **values: Any) -> dict[str, Any]:
         """Update a row. Returns it whole."""
-        self.rows[item_id] = self.rows[item_id] | values
-        return dict(self.rows[item_id])
+        self.stored[item_id] = self.stored[item_id] | values
+        return dict(self.stored[item_id])
 
     async def delete(self, item_id: int) -> None:
         """Delete a row. Raises KeyError if there is none."""
-        del self.rows[item_id]
+        del self.stored[item_id]
 
-    async def terminate(self) -> None:
-        """End no session, for there is none."""
 
-    def locked(self) -> Any:
+class States:
+    """The states of a database or a broker that last as long as a block."""
+
+    def __init__(self, active: list[str]) -> None:
+        self._active = active
+
+    def table_locked(self) -> Any:
         """Count as locked."""
-        return self._active("locked")
+        return self._activate("locked")
 
-    def refusing(self) -> Any:
+    def logins_refused(self) -> Any:
         """Count as refusing connections."""
-        return self._active("refusing")
+        return self._activate("refusing")
+
+    def writes_refused(self) -> Any:
+        """Count as refusing submissions."""
+        return self._activate("refusing writes")
 
     @asynccontextmanager
-    async def _active(self, name: str) -> AsyncIterator[None]:
-        self.active.append(name)
+    async def _activate(self, name: str) -> AsyncIterator[None]:
+        self._active.append(name)
         yield
-        self.active.remove(name)
+        self._active.remove(name)
+
+
+class Sessions:
+    """The sessions of the target, as `DatabaseSessions` offers them."""
+
+    async def terminate_sessions(self) -> None:
+        """End no session, for there is none."""
+
+
+class Items:
+    """The table, as `Database` offers it."""
+
+    def __init__(self) -> None:
+        self.active: list[str] = []
+        self.rows = Rows()
+        self.locks = self.faults = States(self.active)
+        self.sessions = Sessions()
 
 
 class Upstream:
-    """The stub, as `testbed.upstream.Upstream` offers it."""
+    """The stub, as `Upstream` offers it."""
 
     def __init__(self) -> None:
         self.reply = Reply()
@@ -80,25 +105,19 @@ class Upstream:
         self.reply = before
 
     @asynccontextmanager
-    async def holding(self, manner: Manner) -> AsyncIterator[None]:
+    async def holding(self, mode: HoldMode) -> AsyncIterator[None]:
         """Count as holding requests."""
-        self.active.append(manner.name)
+        self.active.append(mode.name)
         yield
-        self.active.remove(manner.name)
+        self.active.remove(mode.name)
 
 
 class Queue:
-    """The broker, as `testbed.redis.Broker` offers it."""
+    """The broker, as `Broker` offers it."""
 
     def __init__(self) -> None:
         self.active: list[str] = []
-
-    @asynccontextmanager
-    async def refusing_writes(self) -> AsyncIterator[None]:
-        """Refuse submissions."""
-        self.active.append("refusing writes")
-        yield
-        self.active.remove("refusing writes")
+        self.faults = States(self.active)
 
 
 class Service:
@@ -109,6 +128,11 @@ class Service:
         self.journal = Journal()
         self.requests: list[str] = []
         self.reads_at_once = 0  # how many of the requests were made by `get_all`
+
+    @property
+    def rows(self) -> dict[int, dict[str, Any]]:
+        """The rows of the table by id."""
+        return self.items.rows.stored
 
     @property
     def active(self) -> list[str]:
@@ -128,7 +152,7 @@ class Service:
     def _read_row(self, item_id: int) -> Answer:
         if "refusing" in self.items.active:
             return 503, {"detail": "the database is not available"}
-        return 200, {"item": self.items.rows.get(item_id)}
+        return 200, {"item": self.rows.get(item_id)}
 
     def _call_upstream(self) -> Answer:
         if self.upstream.reply.status != 200:

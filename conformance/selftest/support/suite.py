@@ -23,8 +23,8 @@ import psutil
 from conformance.core.evidence import Journal
 from conformance.report.record import read_lines
 from conformance.selftest.support.fork_server import fork_suite
-from conformance.testbed import embedded
-from conformance.testbed.processes import is_running
+from conformance.testbed.embedded import EmbeddedPostgres, EmbeddedRedis
+from conformance.testbed.process_table import is_running
 
 SERVICES = "conformance.selftest.support.services"
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of Linux's in memory
@@ -73,7 +73,7 @@ def work_in_memory() -> None:
 
 def command(*arguments: str) -> list[str]:
     """The command line of a run."""
-    return [sys.executable, "-m", "pytest", *arguments]
+    return [sys.executable, "-P", "-m", "conformance", "run", *arguments]
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -191,11 +191,11 @@ def expect_nothing_left(folder: Path, memory: Set[str]) -> None:
 def servers(folder: Path) -> Iterator[tuple[str, str]]:
     """A Postgres and a Redis that somebody else runs: their administrators' URLs."""
     journal = Journal()
-    postgres = embedded.Postgres(folder, journal)
-    redis = embedded.Redis(folder, journal)
+    postgres = EmbeddedPostgres(folder, journal)
+    redis = EmbeddedRedis(folder, journal)
     try:
-        postgres.ready()
-        redis.ready()
+        postgres.wait_until_ready()
+        redis.wait_until_ready()
         yield postgres.url, redis.url
     finally:
         postgres.stop()

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from conformance.config.options import PROJECT
+from conformance.config.paths import PROJECT
 from conformance.selftest.support.suite import PATIENCE, command, environment
 
 PART = re.compile(r"\x1b\[K|\x1b\[[\d;]*m|.", re.DOTALL)

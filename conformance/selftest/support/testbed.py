@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from conformance.config.options import PROJECT
+from conformance.config.paths import PROJECT
 from conformance.selftest.support.suite import environment
 from conformance.selftest.support.targets import ids_needing
 
@@ -35,7 +35,7 @@ class RunningTestbed:
 @contextmanager
 def run_testbed(folder: Path, *arguments: str) -> Iterator[RunningTestbed]:
     """Run a testbed until the block ends."""
-    argv = [sys.executable, "-m", "conformance.cli.main", "testbed", *arguments]
+    argv = [sys.executable, "-P", "-m", "conformance", "testbed", *arguments]
     process = subprocess.Popen(
         argv,
         cwd=PROJECT,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.config.options import read
+from conformance.config.options import read_options
 from conformance.spec.catalogue import Channel, catalogue
 from conformance.target.capabilities import REMEDIES, Capabilities, TargetForm
 
@@ -19,7 +19,7 @@ FORMS = {
 
 
 def capabilities(folder: Path, flags: dict[str, str]) -> Capabilities:
-    return Capabilities.of(read(flags, (), folder, catalogue()))
+    return Capabilities.of(read_options(flags, folder, catalogue()))
 
 
 @pytest.mark.parametrize("form", TargetForm)

@@ -11,7 +11,7 @@ from openapi_spec_validator import validate
 from schemathesis.checks import CHECKS, load_all_checks
 
 from conformance.client import schema_cases
-from conformance.config.options import PROJECT
+from conformance.config.paths import PROJECT
 from conformance.core import timeouts
 from conformance.spec.catalogue import (
     FOLDER,

@@ -13,7 +13,7 @@ from conformance.client.http import Client, PendingRequest, RequestSpec
 from conformance.core import timeouts
 from conformance.core.evidence import Exchange, Fact, FailureKind, Journal, as_plain
 from conformance.core.polling import wait_until
-from conformance.testbed.embedded import free_port
+from conformance.testbed.ports import claim_port
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 ANSWER = HEAD + b"Content-Length: 2\r\n\r\n{}"
@@ -222,7 +222,7 @@ async def test_a_failure_has_its_kind_and_its_text(
 
 
 async def test_a_connection_that_is_refused_is_a_failure_of_its_own_kind() -> None:
-    client = Client(f"http://127.0.0.1:{free_port()}", Journal())
+    client = Client(f"http://127.0.0.1:{claim_port()}", Journal())
     exchange = await client.get("/async")
     await client.close()
     assert exchange.failure_kind is FailureKind.REFUSED

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from conformance.cli import main as cli
-from conformance.config.options import PROJECT
+from conformance.config.paths import PROJECT
 from conformance.judging.result import EvidenceReference, Finding, RunResult
 from conformance.judging.verdict import Status
 from conformance.report import diff_views
@@ -228,8 +228,8 @@ def test_markdown_fits_a_comment_and_says_what_it_leaves_out(place: Path) -> Non
     assert len(shown) <= 65_536
     left = 85 - shown.count("<details>")
     assert (
-        f"{left} more are not shown here; `conformance diff {old.path} {new.path}` shows all of them."
-        in shown
+        f"{left} more are not shown here;"
+        f" `conformance diff {old.path} {new.path}` shows all of them." in shown
     )
 
 

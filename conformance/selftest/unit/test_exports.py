@@ -1,4 +1,7 @@
-"""The exports of a record: each valid by a tool that is not ours, honest about what was not judged, and broken by no hostile text."""
+"""The views of a result: valid by tools of others, honest about what was not judged.
+
+No hostile text breaks them.
+"""
 
 import ast
 import json
@@ -15,12 +18,13 @@ import resvg_py
 import xmlschema
 
 from conformance.cli import main as cli
-from conformance.config.options import PROJECT
+from conformance.config.paths import PROJECT
 from conformance.core.errors import WrongUsage
 from conformance.judging.known_failures import mark_known_failures
 from conformance.judging.result import KnownFailure, RunResult
 from conformance.judging.verdict import Status
 from conformance.report import badge, ctrf, views
+from conformance.report.annotations import render_annotations
 from conformance.report.badge import render_badge
 from conformance.report.ctrf import render_ctrf
 from conformance.report.data import render_json
@@ -33,6 +37,7 @@ from conformance.report.translations import ZH
 from conformance.selftest.support.records import (
     BROKEN,
     FOUND,
+    NO_SOURCE,
     UNSEEN,
     make_finding,
     make_results,
@@ -59,7 +64,8 @@ def test_the_page_of_a_record_is_that_of_its_run(place: Path) -> None:
 
 def test_the_page_of_a_killed_run_says_so(killed: RunResult) -> None:
     assert render_text([killed], EN).splitlines()[-1] == (
-        "no claim: the record is incomplete, for the run did not come to its end (90 of 90 requirements were not judged)"
+        "no claim: the record is incomplete, for the run did not come to its end"
+        " (90 of 90 requirements were not judged)"
     )
 
 
@@ -155,7 +161,7 @@ def test_json_is_as_its_schema_says(
 
 
 def cases(report: RunResult) -> dict[str, ElementTree.Element]:
-    """The cases of a record by the ids that their names begin with; the document is valid by Jenkins's schema."""
+    """The cases by the ids that their names begin with. Jenkins's schema accepts the document."""
     shown = render_junit([report], EN)
     xmlschema.XMLSchema(OTHERS / "junit-10.xsd").validate(shown)
     root = ElementTree.fromstring(shown)  # noqa: S314 - our own
@@ -407,3 +413,30 @@ def test_a_known_failure_is_told_as_one_in_every_form(place: Path) -> None:
     assert "### FAIL (known) (1)" in render_markdown([report], EN)
     assert "FAIL (known)" in render_text([report], EN)
     assert "known         issue <112> (until 2027-03-01)" in render_text([report], EN)
+
+
+def test_what_is_not_applicable_is_said_in_every_format(excluded: RunResult) -> None:
+    reason = NO_SOURCE.got
+    claim = "robust is established: all 40 SHOULD that apply passed, 2 are not applicable"
+    shown = render_text([excluded], EN)
+    assert claim in shown
+    assert "  2 Endpoints       5 of  5 passed, 1 NOT APPLICABLE\n" in shown
+    assert f"NOT APPLICABLE  §6.1\nbecause       {reason}\n" in shown
+    assert outcomes(excluded)["END-6"] == outcomes(excluded)["DEP-9"] == "skipped"
+    assert cases(excluded)["END-6"][0].attrib == {"type": "NOT_APPLICABLE", "message": reason}
+    test = by_id(excluded)["END-6"]
+    assert (test["status"], test["message"]) == ("skipped", f"not applicable: {reason}")
+    (record,) = json.loads(render_json([excluded], EN))["records"]
+    assert (record["claim"], record["exit_status"]) == ("robust", 0)
+    assert (record["counts"]["NOT_APPLICABLE"], record["counts"]["INCONCLUSIVE"]) == (2, 0)
+    markdown = render_markdown([excluded], EN)
+    assert f"### NOT APPLICABLE (2)\n\n- {reason}: END-6, DEP-9\n" in markdown
+    assert "<title>conformance: robust (2 not applicable)</title>" in render_badge([excluded], EN)
+    assert render_annotations([excluded], EN) == (
+        f"::notice title=END-6%2C DEP-9 NOT APPLICABLE::{reason}\n"
+    )
+
+
+@pytest.mark.parametrize("name", views.FORMATS)
+def test_what_is_not_applicable_is_said_in_chinese(excluded: RunResult, name: str) -> None:
+    assert views.FORMATS[name].render([excluded], Language.ZH)

@@ -14,7 +14,8 @@ import yaml
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from conformance.config.options import FLAGS, PROJECT
+from conformance.config.definitions import DEFINITIONS
+from conformance.config.paths import PROJECT
 from conformance.judging.verdict import Exit
 from conformance.spec.catalogue import Level, catalogue
 
@@ -118,6 +119,15 @@ def test_the_readme_is_short_and_its_two_commands_are_the_whole_set_up() -> None
     assert "conformance/selftest" in second
 
 
+@pytest.mark.parametrize("page", [README, GUIDE / "reports.md"], ids=name_of)
+def test_the_sample_of_a_failure_has_the_lines_of_a_report(page: Path) -> None:
+    label = re.compile(r"^[a-z ]{13} (?=\S)", re.MULTILINE)
+    report = (PROJECT / "conformance" / "selftest" / "golden" / "failed.txt").read_text("utf-8")
+    labels = label.findall(blocks(page, "text")[0])
+    assert "likely cause  " in labels
+    assert set(labels) <= set(label.findall(report))
+
+
 @pytest.mark.parametrize("page", sorted(GUIDE.glob("*.md")), ids=name_of)
 def test_the_readme_leads_to_every_page_of_the_guide(page: Path) -> None:
     assert f"spec/guide/{page.name}" in [link.partition("#")[0] for link in links(README)]
@@ -138,19 +148,44 @@ def test_every_exit_status_is_in_the_tables_of_them(page: Path) -> None:
 
 
 def test_every_option_is_in_the_guide_with_its_key() -> None:
-    documented = {
-        row[0].strip("`").split()[0]: row for row in table(GUIDE / "configuration.md", "option")
+    rows = [
+        [cell.strip("`") for cell in row] for row in table(GUIDE / "configuration.md", "option")
+    ]
+    assert {row[0].split()[0]: row[1] for row in rows} == {
+        each.name: each.key if each.stands_in_file else "" for each in DEFINITIONS.values()
     }
-    for flag in FLAGS:
-        assert flag.name in documented
-        assert documented[flag.name][1].strip("`") in (flag.key, "")
 
 
 def test_every_variable_is_in_the_guide_with_its_option() -> None:
     rows = [
         [cell.strip("`") for cell in row] for row in table(GUIDE / "configuration.md", "variable")
     ]
-    assert rows == [[flag.variable, flag.name] for flag in FLAGS if flag.variable]
+    assert rows == [[each.variable, each.name] for each in DEFINITIONS.values() if each.variable]
+
+
+def claims(page: Path) -> dict[frozenset[str], tuple[str, str]]:
+    """What a page says can be claimed: by the options of a target, the claim and the MUSTs."""
+    found = {}
+    for row in table(page, "target"):
+        options = set(
+            re.findall(r"--(?:target|container|restart|testbed)[a-z-]*", "".join(row[:2]))
+        )
+        if "`conformance testbed`" in row[0]:
+            options.add("--testbed")
+        claim, musts = (
+            re.search(part, " ".join(row)) for part in (r"robust|core|none", r"\d+ of \d+")
+        )
+        assert claim
+        found[frozenset(options)] = (claim[0], musts[0] if musts else "")
+    return found
+
+
+def test_the_readme_says_of_each_form_of_target_what_the_specification_says() -> None:
+    specified, shown = claims(PROJECT / "spec" / "README.md"), claims(README)
+    assert len(shown) >= len(specified) - 1  # one row has two forms
+    for options, (claim, musts) in shown.items():
+        assert specified[options][0] == claim
+        assert musts in ("", specified[options][1])
 
 
 @pytest.mark.parametrize(

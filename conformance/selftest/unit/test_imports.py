@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.config.options import PROJECT
+from conformance.config.paths import PROJECT
 
 LEAVES = {
     "conformance.core",
@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "conformance/core": SPEC | LEAVES,
     "conformance/config": SPEC | LEAVES | {"conformance.config", "conformance.judging"},
     "conformance/core/timeouts.py": set(),
-    "conformance/testbed": TESTBED | {"conformance.pytest_plugin.interrupts"},
+    "conformance/testbed": SPEC | {"conformance.core", "conformance.testbed"},
     "conformance/client": SPEC | LEAVES | {"conformance.client"},
     "conformance/target/external.py": TESTBED,
     "conformance/judging": SPEC | {"conformance.core", "conformance.judging"},

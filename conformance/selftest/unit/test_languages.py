@@ -1,4 +1,4 @@
-"""Languages: the Chinese specification, README and words say what the English ones say, and are Chinese."""
+"""Languages: the Chinese specification, README and reports say what the English ones say."""
 
 import ast
 import re
@@ -10,7 +10,8 @@ from string import Formatter
 import pytest
 
 from conformance.cli import main as cli
-from conformance.config.options import PROJECT
+from conformance.cli.requirements import WIDTH
+from conformance.config.paths import PROJECT
 from conformance.judging.claim import Phrases
 from conformance.judging.result import KnownFailure, RequirementResult
 from conformance.judging.verdict import Status
@@ -54,7 +55,8 @@ WORDS = {"one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "ten": 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Half-width marks beside Chinese, and Chinese that touches Latin letters, digits or code.
 SLIPS = re.compile(
-    rf"[{CHINESE}] ?[,;:?!()]|[,;:?!()] ?[{CHINESE}]|[{CHINESE}]\.|[{CHINESE}][A-Za-z0-9`]|[A-Za-z0-9`][{CHINESE}]| [，。、；：？！（）]|[，。、；：？！（] "
+    rf"[{CHINESE}] ?[,;:?!()]|[,;:?!()] ?[{CHINESE}]|[{CHINESE}]\."
+    rf"|[{CHINESE}][A-Za-z0-9`]|[A-Za-z0-9`][{CHINESE}]| [，。、；：？！（）]|[，。、；：？！（] "
 )
 
 
@@ -188,7 +190,7 @@ def test_what_reports_say_takes_the_same_in_both_languages() -> None:
 def test_every_text_that_reports_say_is_translated() -> None:
     files = [
         *(PROJECT / "conformance" / "report").glob("*.py"),
-        PROJECT / "conformance" / "cli" / "main.py",
+        *(PROJECT / "conformance" / "cli").glob("*.py"),
     ]
     calls = [
         node
@@ -237,7 +239,10 @@ def make_results(
         ),
         (
             PASSED | dict.fromkeys(NAMES[Level.SHOULD][:6], Status.FAIL),
-            "core 成立：43 条 MUST 全部通过；robust 不成立：42 条 SHOULD 中，6 条（CONC-7、CONC-8、CONC-9、CONC-10、CONC-11 等）未通过",
+            (
+                "core 成立：43 条 MUST 全部通过；robust 不成立：42 条 SHOULD 中，"
+                "6 条（CONC-7、CONC-8、CONC-9、CONC-10、CONC-11 等）未通过"
+            ),
         ),
         ({"DB-2": Status.PASS}, "不作声明：90 条要求中只选择了 1 条"),
         (
@@ -297,8 +302,7 @@ def test_the_command_line_lists_and_explains_in_chinese(capsys: pytest.CaptureFi
         for each in catalogue(Language.ZH).values()
     }
     assert (
-        max(measure_width(line) for line in explained.splitlines() if line not in titles)
-        <= cli.WIDTH
+        max(measure_width(line) for line in explained.splitlines() if line not in titles) <= WIDTH
     )
 
 
@@ -309,7 +313,7 @@ def test_a_language_that_there_is_not_is_answered_by_those_that_there_are(
     with pytest.raises(SystemExit):
         cli.main([*command, "--lang", "de"])
     assert capsys.readouterr().err.endswith(
-        "error: argument --lang: wanted one of en, zh, got 'de'\n"
+        f": argument --lang: must be one of en, zh, not 'de'. See 'conformance {command[0]} --help'\n"
     )
 
 

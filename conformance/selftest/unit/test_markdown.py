@@ -81,7 +81,8 @@ def rendered(source: str) -> Shown:
 def test_markdown_begins_with_the_claim_and_counts_the_verdicts(mixed: RunResult) -> None:
     shown = render_markdown([mixed], EN)
     assert shown.startswith(
-        "## Conformance: no claim\n\n`shop.main:app`: core is not established: of 43 MUST 1 (DB-2) failed"
+        "## Conformance: no claim\n\n"
+        "`shop.main:app`: core is not established: of 43 MUST 1 (DB-2) failed"
     )
     assert "| section | PASS | FAIL | INCONCLUSIVE | OBSERVED |\n" in shown
     assert "| 3 Database | 16 | 1 |  | 1 |\n" in shown
@@ -112,8 +113,8 @@ def test_markdown_fits_a_comment_and_says_what_it_leaves_out(
     told = rendered(shown).tags["details"]
     assert told > 0
     assert (
-        f"\n{len(ALL) - told} more are not shown here; `conformance report {report.path}` shows all of them.\n"
-        in shown
+        f"\n{len(ALL) - told} more are not shown here;"
+        f" `conformance report {report.path}` shows all of them.\n" in shown
     )
 
 
@@ -131,8 +132,8 @@ def test_markdown_of_several_records_begins_with_what_differs(
 ) -> None:
     shown = render_markdown([mixed, correct], EN)
     assert (
-        f"| what differs | 1 | 2 |\n| --- | --- | --- |\n| DB-2 | FAIL {make_finding('404').fingerprint} | PASS |\n"
-        in shown
+        "| what differs | 1 | 2 |\n| --- | --- | --- |\n"
+        f"| DB-2 | FAIL {make_finding('404').fingerprint} | PASS |\n" in shown
     )
     assert "Every requirement has the same verdict in each." in render_markdown(
         [correct, correct], EN

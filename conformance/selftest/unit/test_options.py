@@ -1,11 +1,12 @@
-"""Options: each wrong word gets one sentence that says what was wanted, flags win over files."""
+"""Options: each mistake gets one sentence, and the command line wins over the file."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from conformance.config.options import PROJECT, Options, read
+from conformance.config.options import Options, read_options
+from conformance.config.paths import PROJECT
 from conformance.core.errors import WrongUsage
 from conformance.core.evidence import Journal
 from conformance.spec.catalogue import Level, catalogue
@@ -15,42 +16,42 @@ from conformance.target.launch import Launch
 
 def options(folder: Path, only: tuple[str, ...] = (), **flags: Any) -> Options:
     """Read options in a folder; `target_url` stands for `--target-url`."""
-    return read(
-        {"--" + name.replace("_", "-"): value for name, value in flags.items()},
-        only,
-        folder,
-        catalogue(),
-    )
+    given = {"--" + name.replace("_", "-"): value for name, value in flags.items()}
+    return read_options({**given, "--only": list(only)}, folder, catalogue())
 
 
 def test_nothing_given_is_the_bundled_reference_at_both_levels(tmp_path: Path) -> None:
     given = options(tmp_path)
-    assert given.is_reference
-    assert given.has_worker
-    assert (given.directory, given.level) == (PROJECT, Level.SHOULD)
+    assert given.target.is_reference
+    assert given.worker.is_given
+    assert (given.target.directory, given.selection.level) == (PROJECT, Level.SHOULD)
 
 
 def test_any_other_target_is_judged_at_the_level_must(tmp_path: Path) -> None:
     given = options(tmp_path, target_app="shop:app")
-    assert not given.is_reference
-    assert (given.directory, given.level, given.has_worker) == (tmp_path, Level.MUST, False)
+    assert not given.target.is_reference
+    assert (given.target.directory, given.selection.level, given.worker.is_given) == (
+        tmp_path,
+        Level.MUST,
+        False,
+    )
 
 
 def test_a_seed_is_drawn_and_can_be_given(tmp_path: Path) -> None:
-    assert options(tmp_path, seed="7").seed == 7
-    assert options(tmp_path).seed != options(tmp_path).seed
+    assert options(tmp_path, seed="7").selection.seed == 7
+    assert options(tmp_path).selection.seed != options(tmp_path).selection.seed
 
 
 def test_a_section_stands_for_its_requirements(tmp_path: Path) -> None:
     section = [name for name in catalogue() if name.startswith("UP-")]
-    assert options(tmp_path, ("up", "UP-1", "DB-2")).only == (*section, "DB-2")
+    assert options(tmp_path, ("up", "UP-1", "DB-2")).selection.only == (*section, "DB-2")
 
 
 def test_the_line_to_reproduce_gives_the_same_target(tmp_path: Path) -> None:
     given = options(tmp_path, target_command="serve --port {port}", seed="7", level="must")
     assert (
         given.reproduce("DB-2")
-        == "pytest --target-command 'serve --port {port}' --only DB-2 --seed 7"
+        == "conformance run --target-command 'serve --port {port}' --only DB-2 --seed 7"
     )
 
 
@@ -72,10 +73,10 @@ def test_a_file_says_what_flags_do_and_flags_win(tmp_path: Path, name: str) -> N
         head
         + 'target-app = "shop:app"\nworker-app = "shop:queue"\nlevel = "should"\nupstream-port = 8081\n'
     )
-    assert options(tmp_path).target_app == "shop:app"
-    assert options(tmp_path).upstream_port == 8081
+    assert options(tmp_path).target.app == "shop:app"
+    assert options(tmp_path).testbed.upstream_port == 8081
     given = options(tmp_path, target_url="http://127.0.0.1:1", level="must")
-    assert (given.target_app, given.target_url, given.worker_app, given.level) == (
+    assert (given.target.app, given.target.url, given.worker.app, given.selection.level) == (
         None,
         "http://127.0.0.1:1",
         "shop:queue",
@@ -88,28 +89,28 @@ def test_a_file_says_what_flags_do_and_flags_win(tmp_path: Path, name: str) -> N
     [
         (
             {"target_url": "nonsense"},
-            "--target-url wants a URL such as http://127.0.0.1:8000; got 'nonsense'",
+            "--target-url must be a URL such as http://127.0.0.1:8000, not 'nonsense'",
         ),
         (
             {"target_url": "http://h:99999"},
-            "--target-url wants a URL such as http://127.0.0.1:8000; got 'http://h:99999'",
+            "--target-url must be a URL such as http://127.0.0.1:8000, not 'http://h:99999'",
         ),
         (
             {"target_url": "ftp://h"},
-            "--target-url wants a URL such as http://127.0.0.1:8000; got 'ftp://h'",
+            "--target-url must be a URL such as http://127.0.0.1:8000, not 'ftp://h'",
         ),
         (
             {"target_app": "shop"},
-            "--target-app wants MODULE:ATTR, such as shop.main:app; got 'shop'",
+            "--target-app must be MODULE:ATTR, such as shop.main:app, not 'shop'",
         ),
         (
             {"target_app": "shop:app", "worker_app": ":x"},
-            "--worker-app wants MODULE:ATTR, such as shop.main:app; got ':x'",
+            "--worker-app must be MODULE:ATTR, such as shop.main:app, not ':x'",
         ),
-        ({"target_command": ""}, "--target-command wants a command line; it is empty"),
+        ({"target_command": ""}, "--target-command must be a command line; it is empty"),
         (
             {"target_command": "a 'b"},
-            '--target-command wants a command line; "a \'b" is none: No closing quotation',
+            '--target-command must be a command line, not "a \'b": No closing quotation',
         ),
         (
             {"target_app": "a:b", "target_url": "http://h"},
@@ -121,25 +122,65 @@ def test_a_file_says_what_flags_do_and_flags_win(tmp_path: Path, name: str) -> N
         ),
         (
             {"target_url": "http://h/prefix"},
-            "--target-url wants a URL without a path, for the specification's paths begin at its root; got 'http://h/prefix'",
+            (
+                "--target-url must be a URL without a path, since the paths of the specification begin "
+                "at its root; it is 'http://h/prefix'"
+            ),
         ),
         (
             {"worker_command": "work"},
-            "--worker-command goes with a target of yours; give one of --target-app, --target-command, --target-url as well",
+            (
+                "--worker-command needs a target of yours; "
+                "give one of --target-app, --target-command, --target-url as well"
+            ),
         ),
-        ({"level": "maybe"}, "--level wants must or should; got 'maybe'"),
-        ({"seed": "-1"}, "--seed wants a whole number from 0 to 18446744073709551616; got '-1'"),
+        ({"services": "some"}, "--services must be auto, embedded or containers, not 'some'"),
+        (
+            {"container": "web"},
+            "--container is for a service that runs already; give --target-url as well",
+        ),
+        (
+            {"target_url": "http://h", "container": "web", "restart_command": "./start"},
+            (
+                "--container is for a service in a container, --restart-command for a process of "
+                "this machine; leave out one"
+            ),
+        ),
+        (
+            {"target_image": "shop", "database_url": "postgresql://me@127.0.0.1:9/x"},
+            (
+                "--target-image starts a container next to the suite's own services; "
+                "leave out --database-url"
+            ),
+        ),
+        (
+            {"target_image": "shop", "services": "embedded"},
+            (
+                "--target-image needs services in containers, since they share a network; "
+                "leave out --services embedded"
+            ),
+        ),
+        (
+            {"worker_image": "shop"},
+            "--worker-image needs --target-image, since both containers share a network",
+        ),
+        ({"target_image": " "}, "--target-image must not be empty"),
+        ({"level": "maybe"}, "--level must be must or should, not 'maybe'"),
+        ({"seed": "-1"}, "--seed must be a whole number from 0 to 18446744073709551616, not '-1'"),
         (
             {"upstream_port": "70000"},
-            "--upstream-port wants a whole number from 1 to 65535; got '70000'",
+            "--upstream-port must be a whole number from 1 to 65535, not '70000'",
         ),
         (
             {"database_url": "mysql://h/x"},
-            "--database-url wants a URL such as postgresql://postgres:secret@127.0.0.1:5432/postgres; got 'mysql://h/x'",
+            (
+                "--database-url must be a URL such as "
+                "postgresql://postgres:secret@127.0.0.1:5432/postgres, not 'mysql://h/x'"
+            ),
         ),
         (
             {"redis_url": "http://h"},
-            "--redis-url wants a URL such as redis://:secret@127.0.0.1:6379/0; got 'http://h'",
+            "--redis-url must be a URL such as redis://:secret@127.0.0.1:6379/0, not 'http://h'",
         ),
     ],
 )
@@ -154,7 +195,7 @@ def test_a_wrong_word_gets_one_sentence(
 def test_an_unknown_id_is_told_what_there_is(tmp_path: Path) -> None:
     with pytest.raises(
         WrongUsage,
-        match=r"^--only wants ids of requirements; there is no 'UP-99'. That section has UP-1, UP-2, UP-3, UP-4",
+        match=r"^--only must be an id or a section; there is no 'UP-99'. That section has UP-1, UP-2, UP-3, UP-4",
     ):
         options(tmp_path, ("UP-99",))
     with pytest.raises(
@@ -168,7 +209,7 @@ def test_an_unknown_key_in_a_file_is_told_what_there_is(tmp_path: Path) -> None:
     (tmp_path / "conformance.toml").write_text('target = "x"\n')
     with pytest.raises(
         WrongUsage,
-        match=r"conformance.toml has no use for target; it may say target-app, target-command, target-url",
+        match=r"conformance.toml: unknown key 'target' \(allowed: target-app, target-command, target-url",
     ):
         options(tmp_path)
 
@@ -183,7 +224,7 @@ def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(
-        WrongUsage, match=r"^--target-dir wants a folder that exists; .*/nowhere is none$"
+        WrongUsage, match=r"^--target-dir must be a folder that exists; .*/nowhere does not$"
     ):
         options(tmp_path, target_dir="nowhere")
 

@@ -24,11 +24,11 @@ class ProcessDouble:
     def __init__(self) -> None:
         self.status: int | None = None
 
-    def ended(self, _deadline: float) -> int | None:
+    def wait_for_end(self, _deadline: float) -> int | None:
         """Its status."""
         return self.status
 
-    def output(self) -> list[Any]:
+    def read_output(self) -> list[Any]:
         """No line."""
         return []
 

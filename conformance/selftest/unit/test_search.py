@@ -32,7 +32,7 @@ async def test_a_right_service_is_searched_to_the_end_and_left_as_it_was() -> No
     assert len(found.history) == timeouts.PROGRAMS
     assert all(tuple(steps[:2]) == OPENING for steps in found.history)
     assert not service.active
-    assert not service.items.rows
+    assert not service.rows
 
 
 async def test_a_seed_yields_the_same_programs_each_time() -> None:
@@ -74,7 +74,7 @@ async def test_what_fails_and_is_no_violation_ends_the_search_and_is_raised() ->
     with pytest.raises(BrokenTestbed, match="the broker is gone"):
         await search(service.begin_program)
     assert not service.active
-    assert not service.items.rows
+    assert not service.rows
 
 
 def violation_of(steps: Sequence[Step]) -> Violation:

@@ -2,17 +2,22 @@
 
 import asyncio
 import json
+import re
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
+import httpx
 import pytest
 
 from conformance.core import timeouts
+from conformance.core.errors import WrongUsage
 from conformance.core.evidence import Fact, Journal
 from conformance.core.polling import wait_until
-from conformance.testbed.upstream import START, TARGET, Manner, Reply, Upstream, document
+from conformance.testbed.upstream import Upstream
+from conformance.testbed.upstream_hold import HoldMode
+from conformance.testbed.upstream_replies import STATUS_LINE_START, TARGET, Reply, make_reply
 
 LONG = 10.0  # seconds that nothing here takes, even on a busy machine
 
@@ -93,7 +98,7 @@ def body_of(answer: bytes) -> bytes:
 
 async def test_it_answers_an_empty_list_unless_it_has_other_replies(upstream: Upstream) -> None:
     before = await ask(upstream)
-    with upstream.answering(document(1), document(2)):
+    with upstream.answering(make_reply(1), make_reply(2)):
         bodies = [body_of(await ask(upstream)) for _ in range(3)]
     assert bodies == [b"1", b"2", b"2"]
     assert body_of(before) == body_of(await ask(upstream)) == b"[]"
@@ -101,13 +106,13 @@ async def test_it_answers_an_empty_list_unless_it_has_other_replies(upstream: Up
 
 
 async def test_replies_that_were_not_needed_are_forgotten(upstream: Upstream) -> None:
-    with upstream.answering(document(1), document(2), document(3)):
+    with upstream.answering(make_reply(1), make_reply(2), make_reply(3)):
         assert body_of(await ask(upstream)) == b"1"
     assert body_of(await ask(upstream)) == b"[]"
 
 
 async def test_an_inner_reply_stands_in_for_an_outer_one(upstream: Upstream) -> None:
-    with upstream.answering(document("outer")):
+    with upstream.answering(make_reply("outer")):
         with upstream.answering(Reply(status=503)):
             assert (await ask(upstream)).startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
         assert body_of(await ask(upstream)) == b'"outer"'
@@ -182,7 +187,7 @@ async def test_a_held_request_is_answered_once_the_block_ends(upstream: Upstream
     async with call(upstream) as caller:
         async with upstream.holding() as hold:
             caller.ask()
-            assert await upstream.arrived(hold, 1) == 1
+            assert await upstream.wait_for_requests(hold, 1) == 1
             assert hold.requests == upstream.requests
             assert await caller.read_for(0.1) == b""
         assert body_of(await caller.read_all()) == b"[]"
@@ -190,47 +195,47 @@ async def test_a_held_request_is_answered_once_the_block_ends(upstream: Upstream
 
 
 @pytest.mark.parametrize(
-    ("manner", "at_the_most"),
+    ("mode", "at_the_most"),
     [
-        (Manner.AWAKE, b"HTTP/1.1 200 OK\r\n"),
-        (Manner.UNDECIDED, START),
-        (Manner.SILENT, b""),
+        (HoldMode.TRICKLE, b"HTTP/1.1 200 OK\r\n"),
+        (HoldMode.TRICKLE_HEAD, STATUS_LINE_START),
+        (HoldMode.SILENT, b""),
     ],
 )
-async def test_a_held_request_gets_the_bytes_of_its_manner_and_then_the_rest(
-    upstream: Upstream, manner: Manner, at_the_most: bytes, monkeypatch: pytest.MonkeyPatch
+async def test_a_held_request_gets_the_bytes_of_its_mode_and_then_the_rest(
+    upstream: Upstream, mode: HoldMode, at_the_most: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(timeouts, "KEPT_AWAKE", 0.01)
     async with call(upstream) as caller:
-        async with upstream.holding(manner) as hold:
+        async with upstream.holding(mode) as hold:
             caller.ask()
-            await upstream.arrived(hold, 1)
+            await upstream.wait_for_requests(hold, 1)
             held = b""
             while len(held) < len(at_the_most):
                 held += await caller.read_for(0.05)
             held += await caller.read_for(0.1)
             assert held.startswith(at_the_most)
-            assert manner is Manner.AWAKE or held == at_the_most
-        assert held + await caller.read_all() == Reply().encoded()
+            assert mode is HoldMode.TRICKLE or held == at_the_most
+        assert held + await caller.read_all() == Reply().encode()
 
 
 async def test_an_answer_that_has_begun_lacks_its_last_byte_while_it_is_held(
     upstream: Upstream,
 ) -> None:
     async with call(upstream) as caller:
-        async with upstream.holding(Manner.BEGUN) as hold:
+        async with upstream.holding(HoldMode.TRUNCATED) as hold:
             caller.ask()
-            await upstream.arrived(hold, 1)
-            assert await caller.read_for(0.2) == Reply().encoded()[:-1]
-        assert await caller.read_all() == Reply().encoded()[-1:]
+            await upstream.wait_for_requests(hold, 1)
+            assert await caller.read_for(0.2) == Reply().encode()[:-1]
+        assert await caller.read_all() == Reply().encode()[-1:]
 
 
 async def test_the_reply_of_a_held_request_is_the_one_of_its_arrival(upstream: Upstream) -> None:
     async with call(upstream) as caller:
         async with upstream.holding() as hold:
-            with upstream.answering(document("at arrival")):
+            with upstream.answering(make_reply("at arrival")):
                 caller.ask()
-                await upstream.arrived(hold, 1)
+                await upstream.wait_for_requests(hold, 1)
         assert body_of(await caller.read_all()) == b'"at arrival"'
 
 
@@ -238,11 +243,11 @@ async def test_the_reply_of_an_undecided_request_is_the_one_of_its_release(
     upstream: Upstream,
 ) -> None:
     async with call(upstream) as caller:
-        with upstream.answering(document("at arrival")):
-            async with upstream.holding(Manner.UNDECIDED) as hold:
+        with upstream.answering(make_reply("at arrival")):
+            async with upstream.holding(HoldMode.TRICKLE_HEAD) as hold:
                 caller.ask()
-                await upstream.arrived(hold, 1)
-                with upstream.answering(document("at release")):
+                await upstream.wait_for_requests(hold, 1)
+                with upstream.answering(make_reply("at release")):
                     upstream.release(hold)
                     assert body_of(await caller.read_all()) == b'"at release"'
 
@@ -251,12 +256,12 @@ async def test_replies_in_turn_go_to_held_requests_in_the_order_of_their_arrival
     upstream: Upstream,
 ) -> None:
     async with call(upstream) as first, call(upstream) as second:
-        with upstream.answering(document(1), document(2)):
+        with upstream.answering(make_reply(1), make_reply(2)):
             async with upstream.holding() as hold:
                 first.ask()
-                await upstream.arrived(hold, 1)
+                await upstream.wait_for_requests(hold, 1)
                 second.ask()
-                await upstream.arrived(hold, 2)
+                await upstream.wait_for_requests(hold, 2)
             bodies = [body_of(await caller.read_all()) for caller in (first, second)]
     assert [json.loads(body) for body in bodies] == [1, 2]
 
@@ -273,10 +278,10 @@ async def test_an_outer_hold_goes_on_after_an_inner_one(upstream: Upstream) -> N
         async with upstream.holding() as outer:
             async with upstream.holding() as inner:
                 first.ask()
-                assert await upstream.arrived(inner, 1) == 1
+                assert await upstream.wait_for_requests(inner, 1) == 1
             assert body_of(await first.read_all()) == b"[]"
             second.ask()
-            assert await upstream.arrived(outer, 1) == 1
+            assert await upstream.wait_for_requests(outer, 1) == 1
             assert await second.read_for(0.1) == b""
         assert body_of(await second.read_all()) == b"[]"
     assert (outer.arrived, inner.arrived) == (1, 1)
@@ -287,7 +292,7 @@ async def test_a_client_that_leaves_while_it_is_held_is_counted(upstream: Upstre
         async with upstream.holding() as hold:
             stays.ask()
             leaves.ask()
-            assert await upstream.arrived(hold, 2) == 2
+            assert await upstream.wait_for_requests(hold, 2) == 2
             leaves.leave()
 
             async def count_given_up() -> int:
@@ -302,7 +307,7 @@ async def test_those_that_left_do_not_count_among_those_held_at_once(upstream: U
     async with upstream.holding() as hold:
         async with call(upstream) as leaves:
             leaves.ask()
-            await upstream.arrived(hold, 1)
+            await upstream.wait_for_requests(hold, 1)
 
         async def count_given_up() -> int:
             return hold.given_up
@@ -328,16 +333,16 @@ async def test_arrivals_are_waited_for_until_one_is_late(
     monkeypatch.setattr(timeouts, "DEADLINE_AFTER_A_MISSED_ONE", 0.2)
     async with upstream.holding() as hold:
         began = time.monotonic()
-        assert await upstream.arrived(hold, 3) == 0
+        assert await upstream.wait_for_requests(hold, 3) == 0
         assert time.monotonic() - began >= 0.8  # the time of each is added to that of the first
         began = time.monotonic()
-        assert await upstream.arrived(hold, 3) == 0
+        assert await upstream.wait_for_requests(hold, 3) == 0
         assert 0.2 <= time.monotonic() - began < 0.8  # less than before, for they were late
         async with call(upstream) as caller:
             caller.ask()
-            assert await upstream.arrived(hold, 1) == 1
+            assert await upstream.wait_for_requests(hold, 1) == 1
             began = time.monotonic()
-            assert await upstream.arrived(hold, 2) == 1
+            assert await upstream.wait_for_requests(hold, 2) == 1
             assert time.monotonic() - began >= 0.5  # as at first, for one was in time
             upstream.release(hold)
             await caller.read_all()
@@ -347,9 +352,9 @@ async def test_arrivals_are_not_waited_for_once_a_client_has_left(upstream: Upst
     async with upstream.holding() as hold:
         async with call(upstream) as caller:
             caller.ask()
-            await upstream.arrived(hold, 1)
+            await upstream.wait_for_requests(hold, 1)
         began = time.monotonic()
-        assert await upstream.arrived(hold, 2) == 1
+        assert await upstream.wait_for_requests(hold, 2) == 1
         assert time.monotonic() - began < timeouts.ARRIVAL_DEADLINE
 
 
@@ -386,7 +391,7 @@ async def test_a_connection_that_is_in_use_is_not_closed_as_idle(upstream: Upstr
         with upstream.keeping_alive():
             async with upstream.holding() as hold:
                 caller.ask()
-                await upstream.arrived(hold, 1)
+                await upstream.wait_for_requests(hold, 1)
                 upstream.close_idle()
                 upstream.release(hold)
                 assert body_of(await caller.read_answer()) == b"[]"
@@ -402,14 +407,27 @@ async def test_it_refuses_connections_and_listens_on_the_same_port_again(
     assert body_of(await ask(upstream)) == b"[]"
 
 
-def test_a_port_that_is_taken_cannot_be_listened_on() -> None:
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        upstream = Upstream(Journal(), other.getsockname()[1])
-        with pytest.raises(OSError, match="in use"):
+def test_a_port_of_the_callers_that_is_taken_is_wrong_usage() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        upstream = Upstream(Journal(), port)
+        sentence = f"--upstream-port must be a free port; {port} is taken ("
+        with pytest.raises(WrongUsage, match=f"^{re.escape(sentence)}"):
             upstream.start()
         upstream.stop()
+
+
+def test_an_inner_block_gives_the_replies_of_the_outer_one_back(upstream: Upstream) -> None:
+    with upstream.answering(make_reply("outer 1"), make_reply("outer 2")):
+        assert fetch(upstream) == "outer 1"
+        with upstream.answering(make_reply("inner")):
+            assert fetch(upstream) == "inner"
+        assert fetch(upstream) == "outer 2"
+
+
+def fetch(upstream: Upstream) -> object:
+    """The JSON that the upstream answers."""
+    return httpx.get(upstream.url, trust_env=False, verify=False).json()  # noqa: S501 - no TLS
 
 
 async def test_nothing_answers_once_it_is_stopped() -> None:

@@ -1,4 +1,4 @@
-"""The benchmark: where the time of a run on the reference goes, and what an example costs beside a bare loop."""
+"""The benchmark: where the time of a run on the reference goes, and what one example costs."""
 
 import asyncio
 import json
@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from conformance.client.http import Client
-from conformance.config import options
-from conformance.config.options import PROJECT
+from conformance.config.definitions import Name
+from conformance.config.options import read_options
+from conformance.config.paths import PROJECT
 from conformance.session.run import Run
 from conformance.spec.catalogue import catalogue, sections
 
@@ -35,8 +36,7 @@ def _print_run() -> int:
         record = Path(folder) / "record.jsonl"
         began = time.monotonic()
         done = subprocess.run(
-            [sys.executable, "-m", "conformance.cli.main", "run", f"--record={record}"],
-            cwd=PROJECT,
+            [sys.executable, "-P", "-m", "conformance", "run", f"--record={record}"],
             capture_output=True,
             check=False,
         )
@@ -62,15 +62,15 @@ def _print_run() -> int:
         print(f"{name:<30} {seconds:>6.2f} s")
     exchanges = sum(line.get("kind") == "exchange" for line in lines)
     print(
-        f"{exchanges} exchanges; the suite's own process took at most {footer['memory_mb']} MB; exit status {done.returncode}\n"
+        f"{exchanges} exchanges; the suite's own process took at most {footer['memory_mb']} MB; "
+        f"exit status {done.returncode}\n"
     )
     return done.returncode
 
 
 def _print_examples() -> None:
-    run = Run(
-        options.read({}, ["DEP-2"], PROJECT, catalogue()), catalogue(), datetime.now(UTC).date()
-    )
+    options = read_options({Name.ONLY: ["DEP-2"]}, PROJECT, catalogue())
+    run = Run(options, catalogue(), datetime.now(UTC).date())
     run.open()
     try:
         run.wait_until_open()

@@ -1,0 +1,62 @@
+"""Ports: no two claims are of one port, in one process or in two, and none is of a busy port."""
+
+import itertools
+import socket
+import subprocess
+import sys
+
+from conformance.testbed.ports import LOOPBACK, PortClaims, claim_port
+
+NEIGHBOUR = (
+    "from conformance.testbed.ports import claim_port; print(claim_port(), flush=True); input()"
+)
+
+
+def count_from(port: int) -> PortClaims:
+    """Claims that try this port first, then the next, and so on."""
+    ports = itertools.count(port)
+    return PortClaims(lambda: next(ports))
+
+
+def test_a_port_is_claimed_once_in_a_process() -> None:
+    first = count_from(claim_port() + 1)
+    port = first.claim()
+    second = count_from(port)
+    assert second.claim() != port
+    first.close()
+    third = count_from(port)
+    assert third.claim() == port
+    second.close()
+    third.close()
+
+
+def test_a_port_that_another_process_has_claimed_is_free_when_that_ends() -> None:
+    neighbour = subprocess.Popen(
+        [sys.executable, "-c", NEIGHBOUR],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert neighbour.stdout
+    port = int(neighbour.stdout.readline())
+    meanwhile, afterwards = count_from(port), count_from(port)
+    assert meanwhile.claim() != port
+    neighbour.communicate("\n")
+    assert afterwards.claim() == port
+    meanwhile.close()
+    afterwards.close()
+
+
+def test_a_port_on_which_a_server_listens_is_not_claimed() -> None:
+    with socket.create_server((LOOPBACK, 0)) as server:
+        port = server.getsockname()[1]
+        claims = count_from(port)
+        assert claims.claim() != port
+        claims.close()
+
+
+def test_a_server_can_listen_on_a_claimed_port() -> None:
+    claims = PortClaims()
+    with socket.create_server((LOOPBACK, claims.claim())) as server:
+        assert server.getsockname()[0] == LOOPBACK
+    claims.close()

@@ -1,0 +1,64 @@
+"""Results of tasks, read as `celery.result.AsyncResult` reads them."""
+
+import asyncio
+from functools import cached_property
+from typing import Any
+
+import redis.asyncio
+from celery import Celery
+from kombu.exceptions import KombuError
+
+from conformance.core.evidence import Journal
+from conformance.core.observations import FINAL_STATES, UNREADABLE, ResultLifetime, TaskResult
+from conformance.core.polling import wait_until
+from conformance.spec.model import format_value
+from conformance.testbed.redis_admin import RESULT_PREFIX, BrokerAccess, as_broken_testbed
+
+
+class BrokerResults:
+    """Reads results. Every method raises BrokenTestbed if the server fails."""
+
+    def __init__(self, client: redis.asyncio.Redis, access: BrokerAccess, journal: Journal) -> None:
+        self._client = client
+        self._access = access
+        self._journal = journal
+
+    def close(self) -> None:
+        """Disconnect Celery's backend, if it was used."""
+        if "_backend" in vars(self):
+            self._backend.client.close()
+
+    async def wait_for_result(self, task_id: str, limit: float) -> tuple[Any, TaskResult]:
+        """Wait until a task has ended, for `limit` seconds at most.
+
+        Returns its value, or the reason why there is none, and what was seen then.
+        """
+
+        async def read_once() -> tuple[str, Any]:
+            return await asyncio.to_thread(self._read_result, task_id)
+
+        state, value = await wait_until(read_once, limit, lambda seen: seen[0] in FINAL_STATES)
+        text = f"task {task_id} is {state}: {format_value(value)}"
+        return value, self._journal.record(TaskResult, text=text, state=state)
+
+    async def check_lifetime(self, task_id: str) -> ResultLifetime:
+        """Record how many seconds the result of a task is kept."""
+        with as_broken_testbed("read a key's time to live"):
+            seconds = await self._client.ttl(RESULT_PREFIX + task_id)
+        text = f"the result of task {task_id} has {seconds} s to live"
+        return self._journal.record(ResultLifetime, text=text, seconds=seconds)
+
+    @cached_property
+    def _backend(self) -> Any:
+        """Celery's own backend. It takes a while to make, and most runs need none."""
+        url = self._access.admin_url
+        return Celery("conformance", backend=url, broker=url, set_as_current=False).backend
+
+    def _read_result(self, task_id: str) -> tuple[str, Any]:
+        """The state and the value of a task, read in one step."""
+        with as_broken_testbed("read a result"):
+            try:
+                meta = self._backend.get_task_meta(task_id, cache=False)
+            except (KombuError, ValueError, RecursionError) as error:
+                return UNREADABLE, str(error)
+            return str(meta["status"]), meta["result"]

@@ -1,0 +1,62 @@
+"""Faults of a database, which last as long as their block and are undone whatever happens."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+
+from conformance.core.errors import BrokenTestbed
+from conformance.core.evidence import Journal, Observation
+from conformance.testbed.database_sessions import DatabaseSessions
+from conformance.testbed.postgres_admin import connect
+from conformance.testbed.postgres_session import PostgresSession
+
+
+class DatabaseFaults:
+    """Makes the database fail for the target, and proves that it does."""
+
+    def __init__(
+        self, session: PostgresSession, journal: Journal, sessions: DatabaseSessions
+    ) -> None:
+        self._session = session
+        self._journal = journal
+        self._sessions = sessions
+
+    @asynccontextmanager
+    async def logins_refused(self) -> AsyncIterator[Observation]:
+        """Refuse every login of the target, and end its sessions.
+
+        Raises BrokenTestbed if the fault has no effect, and NoEvidence where the role is not
+        the suite's.
+        """
+        await self._set_login("NOLOGIN")
+        try:
+            await self._sessions.terminate_sessions()
+            await self._check_refused()
+            yield self._journal.observe("fault", "the database refuses the service")
+        finally:
+            await self._set_login("LOGIN")
+            self._journal.observe("fault", "the database lets the service in again")
+
+    @asynccontextmanager
+    async def column_added(self) -> AsyncIterator[Observation]:
+        """Add a column to the table. Raises NoEvidence where the target keeps the table locked."""
+        await self._session.alter_table("ALTER TABLE items ADD COLUMN colour text DEFAULT 'oak'")
+        try:
+            yield self._journal.observe("fault", "the table has a column more, colour")
+        finally:
+            await self._session.alter_table("ALTER TABLE items DROP COLUMN colour")
+            self._journal.observe("fault", "the table has its columns again")
+
+    async def _set_login(self, right: str) -> None:
+        await self._session.execute(
+            "change the target's role", f"ALTER ROLE {self._session.role} {right}"
+        )
+
+    async def _check_refused(self) -> None:
+        try:
+            connection = await connect(str(self._session.access.target_dsn))
+        except asyncpg.InvalidAuthorizationSpecificationError:
+            return
+        await connection.close()
+        raise BrokenTestbed("the target's role was denied to log in, and can log in still")

@@ -1,0 +1,48 @@
+"""The processes of this machine, as the system lists them."""
+
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+
+import psutil
+
+
+def list_names(processes: Iterable[psutil.Process]) -> list[str]:
+    """The names of the processes that can still be looked at."""
+    names = []
+    for process in processes:
+        with suppress(psutil.Error):
+            names.append(process.name())
+    return names
+
+
+def find_processes_started_with(value: str) -> list[psutil.Process]:
+    """The processes that have this value in their environment, whoever is their parent now."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if value in process.environ().values():
+                found.append(process)
+    return found
+
+
+def is_running(process: psutil.Process) -> bool:
+    """Whether a process runs. One that has ended, and waits for its parent, does not."""
+    with suppress(psutil.Error):
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    return False
+
+
+def kill_processes(processes: Iterable[psutil.Process]) -> None:
+    """SIGKILL each process that still runs."""
+    for process in processes:
+        with suppress(psutil.Error):
+            process.kill()
+
+
+def list_group(group: int) -> Iterable[psutil.Process]:
+    """The processes of a process group that still run."""
+    for pid in psutil.pids():
+        with suppress(psutil.Error, ProcessLookupError, PermissionError):
+            if os.getpgid(pid) == group and is_running(process := psutil.Process(pid)):
+                yield process
