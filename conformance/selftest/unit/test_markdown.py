@@ -118,7 +118,7 @@ def test_markdown_fits_a_comment_and_says_what_it_leaves_out(
     )
 
 
-@pytest.mark.parametrize("count", [2, 9, pytest.param(200, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("count", [2, 9, 200])
 def test_markdown_of_many_records_fits_a_comment(place: Path, mixed: RunResult, count: int) -> None:
     report = write_run(place / "all.jsonl", make_run(make_results(ALL)))
     shown = render_markdown([mixed, *[report] * (count - 1)], EN)
