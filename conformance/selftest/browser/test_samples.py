@@ -56,9 +56,8 @@ def test_each_is_of_the_whole_catalogue_and_came_out_as_the_tables_say() -> None
         assert describe_claim(report, Language.EN) == report.footer.sentence
         ids = {each.id for each in failed(report)}
         if name in of:
-            assert (
-                set(of[name].fails) <= ids
-            )  # and what follows from it at the level SHOULD, by which a row of a MUST is not judged
+            # What follows from the fault at the level SHOULD is not in the table.
+            assert set(of[name].fails) <= ids
     assert sample("reference").claim == "robust"
     assert (sample("document").claim, {each.id for each in failed(sample("document"))}) == (
         "core",

@@ -112,8 +112,7 @@ def find_version() -> str:
 @contextmanager
 def open_testbed(folder: Path) -> Iterator[Testbed]:
     """Start a testbed with three rows in its table."""
-    settings = TestbedSettings(ServiceKind.EMBEDDED)
-    with repeat.testbed(folder, settings) as (state, variables):
+    with repeat.testbed(folder, TestbedSettings(ServiceKind.EMBEDDED)) as (state, variables):
         asyncio.run(_insert_rows(read_state(state).postgres.admin_url))
         yield Testbed(variables, folder)
 

@@ -19,10 +19,9 @@ from conformance.config.paths import PROJECT
 from conformance.core.errors import WrongUsage
 from conformance.selftest.support.suite import (
     SERVICES,
-    Finished,
     environment,
+    expect_usage,
     judge,
-    left_behind,
     servers,
 )
 from conformance.testbed.embedded import explain_no_space
@@ -106,20 +105,6 @@ MISTAKES = [
         r"--record must be a file that can be written; /proc/record.jsonl cannot: .*",
     ),
 ]
-
-
-def expect_usage(finished: Finished, sentence: str, folder: Path) -> None:
-    """The run ended in this sentence, with status 4, and left nothing."""
-    errors = [
-        line.removeprefix("ERROR: ")
-        for line in finished.output.splitlines()
-        if line.startswith("ERROR: ")
-    ]
-    assert len(errors) == 1, finished.output
-    assert re.fullmatch(sentence, errors[0]), errors[0]
-    assert finished.status == 4
-    assert "Traceback" not in finished.output
-    assert not left_behind(folder)
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name.replace(" ", "-"))

@@ -186,7 +186,7 @@ def _set_up(outputs: tuple[int, int], environment: Mapping[str, str], folder: st
 
 
 def _run_suite(server: str, argv: Sequence[str]) -> None:
-    """Do what `conformance run` does, and make a warning of the suite's own an error."""
+    """Do what `conformance run` does. A warning of the suite's own is an error."""
     from conformance.cli.main import main as run_command  # noqa: PLC0415
     from conformance.testbed.processes import Process  # noqa: PLC0415
 

@@ -226,3 +226,18 @@ def test_of_faulty_and_conforming_services_together_the_longest_are_at_the_two_e
     assert {part: figures[part]["together"] for part in figures} == {
         part: list(names) for part in names
     }
+
+
+def test_an_unknown_part_of_the_evaluation_is_wrong_usage(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert evaluate.main(["matrix", "peer"], runs=1, again=False) == 4
+    assert capsys.readouterr().err == (
+        "PART must be one of matrix, whole, conforming, mutants, comparison, repeat, not 'peer'\n"
+    )
+
+
+def test_the_requirements_that_are_cheap_to_judge_are_those_of_the_figures() -> None:
+    cheap = {name for names in kill_matrix.find_cheap_musts().values() for name in names}
+    assert len(cheap) == 23
+    assert not cheap & {"CONC-1", "DB-3", "TASK-5", "TASK-6", "TASK-2", "LIFE-1", "DB-7", "DB-10"}
