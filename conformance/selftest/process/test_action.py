@@ -193,10 +193,16 @@ def test_an_annotation_names_what_failed_and_the_line_that_blocks(place: Path) -
         finding.got,
         likely_cause="/srv/shop/app.py:12, which blocks the event loop",
     )
-    message = "expected: 200%0Agot: nothing, it is stuck%0Alikely cause: /srv/shop/app.py:12, which blocks the event loop"
+    message = (
+        "expected: 200%0Agot: nothing, it is stuck%0A"
+        "likely cause: /srv/shop/app.py:12, which blocks the event loop"
+    )
     assert shown(place, DB_2=FOUND["DB-2"], CONC_1=(Status.FAIL, blocking)) == [
         f"::error title=CONC-1 Outbound calls overlap,file=/srv/shop/app.py,line=12::{message}",
-        "::error title=DB-2 An absent item is null::expected: 200%0Agot: 404%0Alikely cause: the branch that handles a missing row",
+        (
+            "::error title=DB-2 An absent item is null::"
+            "expected: 200%0Agot: 404%0Alikely cause: the branch that handles a missing row"
+        ),
     ]
     assert shown(place) == []
 

@@ -92,7 +92,8 @@ MISTAKES = [
     Mistake(
         "a database that is away",
         ("--database-url", "postgresql://me:secret@127.0.0.1:9/x"),
-        r"--database-url must be the URL of a Postgres server that answers; postgresql://me@127.0.0.1:9/x does not answer: .*",
+        r"--database-url must be the URL of a Postgres server that answers; "
+        r"postgresql://me@127.0.0.1:9/x does not answer: .*",
     ),
     Mistake(
         "a Redis that is away",
@@ -171,7 +172,10 @@ def test_containers_without_a_daemon(place: Path) -> None:
 
 
 def test_containers_of_another_machine(place: Path) -> None:
-    sentence = r"containers need a Docker daemon on this machine, since their ports are published on 127.0.0.1; it is at tcp://127.0.0.1:9"
+    sentence = (
+        r"containers need a Docker daemon on this machine, since their ports are published on "
+        r"127.0.0.1; it is at tcp://127.0.0.1:9"
+    )
     expect_usage(
         judge(place, "--services", "containers", env={"DOCKER_HOST": "tcp://127.0.0.1:9"}),
         sentence,
@@ -245,7 +249,10 @@ def test_a_database_role_that_lacks_rights(place: Path, given: tuple[str, str]) 
 
 def test_a_database_password_that_is_wrong(place: Path, given: tuple[str, str]) -> None:
     url = re.sub(r":[^:@]+@", ":wrong@", given[0])
-    sentence = r'--database-url must be the URL of a Postgres server that answers; \S+ does not answer: password authentication failed for user "postgres"'
+    sentence = (
+        r"--database-url must be the URL of a Postgres server that answers; "
+        r'\S+ does not answer: password authentication failed for user "postgres"'
+    )
     expect_usage(judge(place, "--database-url", url), sentence, place)
 
 
@@ -255,7 +262,10 @@ def test_a_redis_user_that_lacks_rights(place: Path, given: tuple[str, str]) -> 
             "ACL", "SETUSER", "humble", "on", ">humble", "~*", "+@all", "-@admin"
         )
     url = re.sub(r"//[^@]+@", "//humble:humble@", given[1]).replace("/0", "/5")
-    sentence = r"the user of --redis-url must have the rights to make a user for the target \(ACL SETUSER\) and to read every key: .*"
+    sentence = (
+        r"the user of --redis-url must have the rights to make a user for the target "
+        r"\(ACL SETUSER\) and to read every key: .*"
+    )
     expect_usage(judge(place, "--redis-url", url), sentence, place)
 
 
@@ -263,7 +273,10 @@ def test_a_redis_database_that_is_not_empty(place: Path, given: tuple[str, str])
     url = given[1].replace("/0", "/6")
     with redis.Redis.from_url(url) as client:
         client.set("precious", "1")
-        sentence = r"the logical database of --redis-url must be empty, so that no data of yours is touched; \S+ holds 1 keys"
+        sentence = (
+            r"the logical database of --redis-url must be empty, so that no data of yours is "
+            r"touched; \S+ holds 1 keys"
+        )
         expect_usage(judge(place, "--redis-url", url), sentence, place)
         assert client.get("precious") == b"1"
 
@@ -279,5 +292,8 @@ def test_a_disk_that_is_full_or_read_only_is_the_callers_to_mend(number: int, pl
 def test_a_temporary_folder_that_nobody_can_enter(place: Path) -> None:
     (place / "scratch").mkdir(0o700)
     place.chmod(0o700)
-    sentence = r"the embedded Postgres runs not as root but as nobody, who cannot enter \S+; set TMPDIR to a folder that everybody can enter, such as /tmp"
+    sentence = (
+        r"the embedded Postgres runs not as root but as nobody, who cannot enter \S+; "
+        r"set TMPDIR to a folder that everybody can enter, such as /tmp"
+    )
     expect_usage(judge(place), sentence, place)
