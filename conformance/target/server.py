@@ -100,9 +100,9 @@ class Target:
             process = launch.start_server(name, port, variables)
         except FileNotFoundError as error:
             if launch.options.target.command:
-                wanted = "--target-command wants a command that can be run"
+                wanted = "--target-command must be a command that can be run"
             else:
-                wanted = "--target-python wants an interpreter"
+                wanted = "--target-python must be an interpreter"
             raise WrongUsage(f"{wanted}; {error}") from error
         return cls._at(launch, f"http://{HOST}:{port}", process)
 

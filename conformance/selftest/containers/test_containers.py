@@ -239,7 +239,7 @@ def test_an_image_that_cannot_be_pulled(place: Path) -> None:
 
 def test_an_image_that_does_not_go_on_serving(place: Path, client: docker.DockerClient) -> None:
     sentence = (
-        r"--target-image wants an image that goes on serving; the process ended with status 7"
+        r"--target-image must be an image that goes on serving; the process ended with status 7"
         r" before it answered. Its last lines: no licence"
     )
     arguments = ("--target-image", SERVICE, "--target-command", "sh -c 'echo no licence; exit 7'")

@@ -174,7 +174,7 @@ def test_the_steps_judge_a_service_report_and_keep_the_baseline(place: Path) -> 
     runner.values["inputs.arguments"] = "--target-app app"
     (place / "conformance" / "record.jsonl").unlink()
     assert [runner.run(of[name]) for name in ("Judge the service", "RunResult")] == [0, 4]
-    assert "--target-app wants MODULE:ATTR" in runner.said[-2]
+    assert "--target-app must be MODULE:ATTR" in runner.said[-2]
 
 
 def shown(path: Path, language: Language = Language.EN, **found: tuple[Status, Any]) -> list[str]:

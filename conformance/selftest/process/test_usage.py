@@ -42,7 +42,7 @@ MISTAKES = [
     Mistake(
         "an app that does not import",
         ("--target-app", "nowhere.at_all:app"),
-        r"--target-app wants MODULE:ATTR of an ASGI application, looked up in \S+; "
+        r"--target-app must be MODULE:ATTR of an ASGI application, looked up in \S+; "
         r"nowhere.at_all does not import: ModuleNotFoundError: No module named 'nowhere'",
     ),
     Mistake(
@@ -63,26 +63,26 @@ MISTAKES = [
     Mistake(
         "a command that dies at once",
         ("--target-command", "sh -c 'echo hello; echo no licence >&2; exit 7'"),
-        r"--target-command wants a command that goes on serving; "
+        r"--target-command must be a command that goes on serving; "
         r"the process ended with status 7 before it answered. "
         r"Its last lines: (hello / no licence|no licence / hello)",
     ),
     Mistake(
         "a command that is not there",
         ("--target-command", "/no/such/thing"),
-        r"--target-command wants a command that can be run; "
+        r"--target-command must be a command that can be run; "
         r"/no/such/thing cannot be started: No such file or directory",
     ),
     Mistake(
         "an interpreter that is not there",
         ("--target-app", f"{SERVICES}:number", "--target-python", "/no/python"),
-        r"--target-python wants an interpreter; "
+        r"--target-python must be an interpreter; "
         r"/no/python cannot be started: No such file or directory",
     ),
     Mistake(
         "a URL that refuses",
         ("--target-url", "http://127.0.0.1:9"),
-        r"--target-url wants a service that answers; at \S+ nothing listens there",
+        r"--target-url must be the URL of a service that answers; nothing listens at \S+",
     ),
     Mistake(
         "an id that is none",
@@ -221,7 +221,7 @@ def test_a_port_of_the_targets_that_is_taken(place: Path) -> None:
         finished = judge(place, "--target-command", command)
     expect_usage(
         finished,
-        r"--target-command wants a command that goes on serving; .*address already in use.*",
+        r"--target-command must be a command that goes on serving; .*address already in use.*",
         place,
     )
 
