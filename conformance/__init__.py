@@ -4,8 +4,9 @@ import sys
 
 __version__ = "0.1.0"
 
-if sys.version_info < (3, 11):  # noqa: UP036 - pip refuses older ones; this is for a checkout that is run in place
+# pip refuses older ones. This is for a checkout that is run in place.
+if sys.version_info < (3, 11):  # noqa: UP036
     sys.stderr.write(
-        f"conformance wants Python 3.11 or newer, this is {sys.version.split()[0]}; run it with a newer interpreter\n"
+        f"conformance must be run with Python 3.11 or newer, and this is {sys.version.split()[0]}\n"
     )
     raise SystemExit(4)

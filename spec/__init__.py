@@ -1,1 +1,4 @@
-"""The specification: what an implementation does. Imports nothing of the suite and opens nothing but its own files."""
+"""The specification: what an implementation does.
+
+It imports nothing of the suite, and opens nothing but its own files.
+"""

@@ -23,7 +23,10 @@ _ID = re.compile(r"(?P<prefix>[A-Z]+)-[1-9]\d*")
 
 
 class Level(StrEnum):
-    """How much a requirement asks: MUST (the document says it), SHOULD (production expects it), MAY (only observed)."""
+    """The class of a requirement.
+
+    MUST: the source tutorial says so. SHOULD: users expect it in production. MAY: only observed.
+    """
 
     MUST = "MUST"
     SHOULD = "SHOULD"
@@ -119,14 +122,18 @@ def documents(place: Path) -> list[Path]:
 
 
 def read(place: Path) -> dict[str, Requirement]:
-    """Read the requirements of all numbered documents in a folder. Raises CatalogueError for a wrong or repeated id."""
+    """Read the requirements of all numbered documents in a folder.
+
+    Raises CatalogueError for a wrong or repeated id.
+    """
     found: dict[str, Requirement] = {}
     for path in documents(place):
         for requirement in _requirements(path):
             if earlier := found.get(requirement.id):
                 raise CatalogueError(
                     f"{path.name}:{requirement.line}: {requirement.id} is already defined at "
-                    f"{earlier.document}:{earlier.line}; ids are permanent and unique, so give this one the next free number"
+                    f"{earlier.document}:{earlier.line}; ids are permanent and unique, "
+                    "so give this one the next free number"
                 )
             found[requirement.id] = requirement
     return found
@@ -145,7 +152,8 @@ def _requirement(document: str, line: int, block: list[str]) -> Requirement:
     identity = _ID.fullmatch(heading["id"]) if heading else None
     if heading is None or identity is None or identity["prefix"] not in PREFIXES:
         raise CatalogueError(
-            f"{where}: wanted '### ID sentence' with an id such as DB-2 ({', '.join(PREFIXES)}), got {block[0]!r}"
+            f"{where}: wanted '### ID sentence' with an id such as DB-2 "
+            f"({', '.join(PREFIXES)}), got {block[0]!r}"
         )
     if PREFIXES[identity["prefix"]] != int(document.split("-", 1)[0]):
         raise CatalogueError(
@@ -155,7 +163,8 @@ def _requirement(document: str, line: int, block: list[str]) -> Requirement:
     facts = _FACTS.fullmatch(paragraphs[0])
     if facts is None:
         raise CatalogueError(
-            f"{where}: wanted 'LEVEL · §section · channels' under {heading['id']}, got {paragraphs[0]!r}"
+            f"{where}: wanted 'LEVEL · §section · channels' under {heading['id']}, "
+            f"got {paragraphs[0]!r}"
         )
     names = facts["channels"].split(", ")
     if unknown := set(names) - set(Channel):

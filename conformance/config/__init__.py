@@ -1,1 +1,1 @@
-"""What a run was told: the command line, the target's own file, the known failures."""
+"""The options of a run: the command line, the target's own file, the known failures."""

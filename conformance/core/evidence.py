@@ -17,7 +17,10 @@ NOT_RECORDED = {"recorded": False}  # metadata of a field that a live run alone 
 
 @dataclass(frozen=True, kw_only=True)
 class Fact:
-    """Something that was seen: its number among its kind, and when, in seconds since the run began."""
+    """Something that was seen: its number among its kind, and its time.
+
+    The time is in seconds since the run began.
+    """
 
     number: int
     at: float
@@ -57,7 +60,7 @@ class Exchange(Fact):
     body: bytes
     failure: str | None
     ended: float
-    sent_headers: tuple[tuple[str, str], ...] = ()  # beside those that every request has
+    sent_headers: tuple[tuple[str, str], ...] = ()  # in addition to those of every request
     failure_kind: FailureKind | None = field(default=None, metadata=NOT_RECORDED)
 
     @property
@@ -106,7 +109,7 @@ class Exchange(Fact):
 
 @dataclass(frozen=True, kw_only=True)
 class UpstreamRequest(Fact):
-    """A request that reached the upstream stub, and the number of the connection on which it came."""
+    """A request that reached the upstream stub, and the number of its connection."""
 
     method: str
     target: str
@@ -154,7 +157,9 @@ class QueuedMessage(Fact):
 
     @property
     def summary(self) -> str:
-        return f"list {self.key!r} holds task {self.task_id} with {format_value(self.arguments)} (message {self.number})"
+        arguments = format_value(self.arguments)
+        held = f"list {self.key!r} holds task {self.task_id} with {arguments}"
+        return f"{held} (message {self.number})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,7 +187,10 @@ F = TypeVar("F", bound=Fact)
 
 
 class Journal:
-    """Numbers facts as they are seen and hands each to a sink; it keeps none, so a long run costs no memory."""
+    """Numbers facts as they are seen, and hands each to a sink.
+
+    It keeps none, so a long run costs no memory.
+    """
 
     def __init__(self, sink: Callable[[Fact], None] = lambda _: None) -> None:
         self._began = time.monotonic()

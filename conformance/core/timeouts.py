@@ -25,7 +25,7 @@ DEADLINE_AFTER_A_MISSED_ONE = 1.0
 
 # At the upstream: from the arrival of one call to the arrival of the next. In pg_locks: until
 # enough reads wait. Worst: 1.9 s for 20 calls sent at once. Calls are now sent four at a time. In
-# CI, beside five other runs and as many containers, the tutorial's own code needed more than its
+# CI, next to five other runs and as many containers, the tutorial's own code needed more than its
 # own timeout of 5 s to connect 20 clients at once, in one of some 15 runs. With 64 clients at once
 # the same had happened before.
 ARRIVAL_DEADLINE = 5.0
@@ -50,13 +50,13 @@ READY_DEADLINE = 20.0
 STOP_DEADLINE = 10.0
 
 # From SIGTERM to a sign that the service has reacted: nothing listens any more, it has dropped the
-# request in flight, or its process has ended. Worst of 12, beside two other runs: 0.1 s.
+# request in flight, or its process has ended. Worst of 12, next to two other runs: 0.1 s.
 SIGNAL_DEADLINE = 2.0
 
 # How long a request in flight is held after the service has reacted to SIGTERM (LIFE-4, in the
 # background). uvicorn, told to wait for 1 ms, drops it after 0.1 s. Also how long a worker's result
 # is held back after the worker was sent SIGTERM (TASK-13). A worker that ends at once had ended
-# after 0.1 s, the worst of 6, beside the suite's own tests.
+# after 0.1 s, the worst of 6, next to the suite's own tests.
 GRACE_WATCHED = 0.5
 
 # How long a service is watched for an answer that it must not give, while its database accepts
@@ -76,7 +76,7 @@ REFUSAL_DEADLINE = 15.0
 # tries once, is never watched that long.
 RETRIES_WATCHED = 2.0
 
-# Each of these other answers. Worst, beside two other runs: 0.48 s.
+# Each of these other answers. Worst, next to two other runs: 0.48 s.
 UNBLOCKED_DEADLINE = 2.0
 
 # From asking for a task's result to having it: the first result of a worker process, which also
@@ -118,7 +118,7 @@ QUIET = 0.1
 
 # How long the suite waits for a second read of a changed row to be held beside the first one. A
 # service that has a connection for it is not waited for that long. A service that has none (a pool
-# of one) is judged all the same. Worst of 21, beside two other runs: 0.03 s.
+# of one) is judged all the same. Worst of 21, next to two other runs: 0.03 s.
 SECOND_READ_WATCHED = 2.0
 
 # A lock on the table for the suite itself. Nobody else should hold one. Worst, for all of CONC-2:
@@ -129,7 +129,7 @@ OWN_LOCK_DEADLINE = 5.0
 # and the suite's imports.
 BOOT_DEADLINE = 30.0
 
-# From the signal to the complete stack of a Python process. Worst of 40, beside a CI run: 0.007 s.
+# From the signal to the complete stack of a Python process. Worst of 40, next to a CI run: 0.007 s.
 STACK_DEADLINE = 1.0
 
 # Asking a persistent testbed whether another run uses it. Worst of 30, both cores busy: 0.016 s.
@@ -141,7 +141,7 @@ LISTENER_SILENCE = 0.2
 
 # How long a container must have printed nothing before its output counts as complete: the daemon
 # forwards a line some time after it was printed. Worst of 600 lines, both cores busy: 0.041 s.
-# Worst of 592, beside fourteen busy sessions: 0.078 s.
+# Worst of 592, next to fourteen busy sessions: 0.078 s.
 LOG_LAG = 0.2
 
 # How long the suite looks for a shorter sequence of steps after one has failed.
@@ -163,12 +163,12 @@ LONGEST_POLL_INTERVAL = 0.1
 ROUNDS_TO_RECOVER = 5
 
 # Rounds of reads in turn, until one opens no session: a pool may still be growing after many reads
-# at once. psycopg's was, in one of 4 runs, beside ten other processes.
+# at once. psycopg's was, in one of 4 runs, next to ten other processes.
 ROUNDS_TO_REST = 3
 
 # Tasks that the suite tries until it has seen one in execution (TASK-13, TASK-14). As many must
 # have been kept nowhere before TASK-14 fails. Such a task takes about 0.1 s. All of that was
-# missed in one of some 60 runs, beside two other runs on 2 cores.
+# missed in one of some 60 runs, next to two other runs on 2 cores.
 LOOKED_AWAY = 3
 
 # The last looks at such a task. They must agree on where its message is. A look takes 2 to 5 ms,

@@ -1,8 +1,9 @@
-"""Reads an application's routes in the target's own interpreter, and prints them as one line of JSON.
+"""Reads an application's routes in the target's own interpreter and writes them as JSON.
 
-Run as `python -c` with MODULE:ATTR and the path of a pipe or file for the answer, in the target's folder; it imports nothing
-of the suite. Each route is given with its path, its methods, whether its endpoint is a coroutine function, and its
-dependencies (FastAPI's `Depends`), each with its name, its parameters and whether it is a coroutine function.
+Run as `python -c` with MODULE:ATTR and the path of a pipe or file for the answer, in the target's
+folder. It imports nothing of the suite. Each route is given with its path, its methods, whether its
+endpoint is a coroutine function, and its dependencies (FastAPI's `Depends`). Each of these has its
+name, its parameters and whether it is a coroutine function.
 """
 
 import functools
@@ -13,11 +14,11 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-NO_ROUTES = 4  # exit status: the application is none that has routes
+NO_ROUTES = 4  # exit status: the application has none, nor does anything that it wraps
 
 
 def is_coroutine(call: Any) -> bool:
-    """Whether a call of this is awaited, as Starlette tells: through partials, and by `__call__`."""
+    """Whether a call of this is awaited. As in Starlette, partials and `__call__` count."""
     while isinstance(call, functools.partial):
         call = call.func
     if not inspect.isroutine(call) and not inspect.isclass(call):
@@ -25,7 +26,7 @@ def is_coroutine(call: Any) -> bool:
     return inspect.iscoroutinefunction(call)
 
 
-def routed(application: Any) -> Any:
+def find_routed(application: Any) -> Any:
     """The object with the routes: the application, or what a chain of middleware wraps."""
     for _ in range(20):
         if hasattr(application, "routes"):
@@ -34,8 +35,8 @@ def routed(application: Any) -> Any:
     raise SystemExit(NO_ROUTES)
 
 
-def dependencies(dependant: Any) -> Iterator[dict[str, Any]]:
-    """Every dependency of a route, those of dependencies included."""
+def list_dependencies(dependant: Any) -> Iterator[dict[str, Any]]:
+    """Every dependency of a route, with their own dependencies."""
     for child in getattr(dependant, "dependencies", ()):
         call = child.call
         names = [
@@ -46,31 +47,31 @@ def dependencies(dependant: Any) -> Iterator[dict[str, Any]]:
             "coroutine": is_coroutine(call),
             "parameters": names,
         }
-        yield from dependencies(child)
+        yield from list_dependencies(child)
 
 
-def below(application: Any) -> Any:
-    """What an application or a route holds: routes, or what newer FastAPI keeps of an included router (`_IncludedRouter`)."""
+def list_children(application: Any) -> Any:
+    """The routes of an application, a route or a newer FastAPI's `_IncludedRouter`."""
     candidates = getattr(application, "effective_candidates", None)
     if candidates is None:
         return getattr(application, "routes", None) or ()
     return [getattr(candidate, "starlette_route", None) or candidate for candidate in candidates()]
 
 
-def routes(application: Any, prefix: str = "") -> Iterator[dict[str, Any]]:
-    """Every route, those of mounted and included applications too."""
-    for route in below(application):
+def list_routes(application: Any, prefix: str = "") -> Iterator[dict[str, Any]]:
+    """Every route, also of mounted and included applications."""
+    for route in list_children(application):
         path = prefix + (getattr(route, "path", None) or "")
         endpoint = getattr(route, "endpoint", None)
         if endpoint is None:
-            yield from routes(route, path)
+            yield from list_routes(route, path)
             continue
         yield {
             "path": path,
             "methods": sorted(getattr(route, "methods", None) or ()),
             "endpoint": getattr(endpoint, "__name__", type(endpoint).__name__),
             "coroutine": is_coroutine(endpoint),
-            "dependencies": list(dependencies(getattr(route, "dependant", None))),
+            "dependencies": list(list_dependencies(getattr(route, "dependant", None))),
         }
 
 
@@ -79,7 +80,7 @@ def main(target: str, answer: str) -> None:
     module, attribute = target.split(":", 1)
     found = functools.reduce(getattr, attribute.split("."), importlib.import_module(module))
     with open(answer, "w") as file:
-        json.dump(list(routes(routed(found))), file)
+        json.dump(list(list_routes(find_routed(found))), file)
 
 
 sys.path.insert(0, "")

@@ -1,7 +1,8 @@
-"""Runs at the start of every Python process of a target: on a signal, it prints where each thread is.
+"""Runs at the start of every Python process of a target: on a signal, it prints all stacks.
 
-A copy of this file stands in a folder of the run that comes first in the target's PYTHONPATH. It imports nothing of the
-suite, takes itself out of the path, and then runs the sitecustomize that it stood in front of.
+A copy of this file is in a folder of the run that comes first in the target's PYTHONPATH. It
+imports nothing of the suite, takes its folder out of the path, and then runs the sitecustomize
+that it has hidden.
 """
 
 import faulthandler

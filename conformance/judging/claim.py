@@ -1,7 +1,7 @@
 """The claim: the highest that the verdicts establish, as data and as a sentence. Pure functions.
 
 A known failure is a failure to a claim. What would be established if the known failures had
-passed is said beside it. What is not applicable counts neither for nor against.
+passed is said as well. What is not applicable counts neither for nor against.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -182,7 +182,8 @@ def make_claim(results: Iterable[RequirementResult], catalogue: Mapping[str, Req
     judged = {each.id: each for each in results if each.status}
     broken = any(each.status is Status.ERROR for each in judged.values())
     musts, shoulds = (
-        None if broken else _tally(level, judged, catalogue) for level in (Level.MUST, Level.SHOULD)
+        None if broken else _make_tally(level, judged, catalogue)
+        for level in (Level.MUST, Level.SHOULD)
     )
     return Claim(
         len(judged),
@@ -194,7 +195,7 @@ def make_claim(results: Iterable[RequirementResult], catalogue: Mapping[str, Req
     )
 
 
-def _tally(
+def _make_tally(
     level: Level,
     judged: Mapping[str, RequirementResult],
     catalogue: Mapping[str, Requirement],

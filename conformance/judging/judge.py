@@ -34,12 +34,12 @@ def judge_requirement(
     }
     ended = list(by_probe.values())
     deciding = (
-        _first(ended, Status.ERROR)
-        or _first(ended, Status.FAIL)
-        or _lost_probe(requirement, collected, by_probe)
-        or _first(ended, Status.INCONCLUSIVE)
-        or _not_applicable(ended)
-        or _passed(requirement, ended)
+        _find_first(ended, Status.ERROR)
+        or _find_first(ended, Status.FAIL)
+        or _find_lost_probe(requirement, collected, by_probe)
+        or _find_first(ended, Status.INCONCLUSIVE)
+        or _find_not_applicable(ended)
+        or _make_pass(requirement, ended)
     )
     return RequirementResult(
         requirement.id,
@@ -47,17 +47,17 @@ def judge_requirement(
         requirement.sentence,
         deciding.status,
         len(collected),
-        _with_likely_cause(deciding.finding, requirement),
+        _add_likely_cause(deciding.finding, requirement),
         round(sum(outcome.seconds for outcome in ended), 3),
         deciding.span,
     )
 
 
-def _first(outcomes: Iterable[Outcome], status: Status) -> Outcome | None:
+def _find_first(outcomes: Iterable[Outcome], status: Status) -> Outcome | None:
     return next((outcome for outcome in outcomes if outcome.status is status), None)
 
 
-def _lost_probe(
+def _find_lost_probe(
     requirement: Requirement, collected: Sequence[str], reported: Collection[str]
 ) -> Outcome | None:
     """The ERROR that a probe is missing, or that one is there which nobody expects."""
@@ -79,12 +79,12 @@ def _lost_probe(
     return Outcome(requirement.id, "", Status.ERROR, finding)
 
 
-def _not_applicable(outcomes: Sequence[Outcome]) -> Outcome | None:
+def _find_not_applicable(outcomes: Sequence[Outcome]) -> Outcome | None:
     applies = any(outcome.status is not Status.NOT_APPLICABLE for outcome in outcomes)
-    return None if applies else _first(outcomes, Status.NOT_APPLICABLE)
+    return None if applies else _find_first(outcomes, Status.NOT_APPLICABLE)
 
 
-def _passed(requirement: Requirement, outcomes: Iterable[Outcome]) -> Outcome:
+def _make_pass(requirement: Requirement, outcomes: Iterable[Outcome]) -> Outcome:
     if requirement.level is not Level.MAY:
         return Outcome(requirement.id, "", Status.PASS)
     findings = [outcome.finding for outcome in outcomes if outcome.finding]
@@ -96,7 +96,7 @@ def _passed(requirement: Requirement, outcomes: Iterable[Outcome]) -> Outcome:
     return Outcome(requirement.id, "", Status.OBSERVED, finding)
 
 
-def _with_likely_cause(finding: Finding | None, requirement: Requirement) -> Finding | None:
+def _add_likely_cause(finding: Finding | None, requirement: Requirement) -> Finding | None:
     if finding is None or finding.likely_cause:
         return finding
     return replace(finding, likely_cause=requirement.usual_cause)

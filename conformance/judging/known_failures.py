@@ -51,12 +51,12 @@ def find_wrong_entries(
     """
     by_id = {entry.id: entry for entry in entries}
     for result in results:
-        if (entry := by_id.get(result.id)) and (wrong := _mistake(entry, result, today)):
+        if (entry := by_id.get(result.id)) and (wrong := _find_mistake(entry, result, today)):
             sentence = f"{result.id} is listed as a known failure{wrong[1]}"
             yield WrongEntry(result.id, wrong[0], sentence)
 
 
-def _mistake(
+def _find_mistake(
     entry: KnownFailure, result: RequirementResult, today: date
 ) -> tuple[Mistake, str] | None:
     if result.status is Status.PASS:

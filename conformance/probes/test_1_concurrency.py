@@ -1,4 +1,7 @@
-"""Probes of section 1: what is held at the same time, and what answers meanwhile. Order decides, never time."""
+"""Probes of section 1: what is held at the same time, and what answers meanwhile.
+
+Order decides, never time.
+"""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -33,12 +36,17 @@ from conformance.testbed.upstream_hold import Hold
 from conformance.testbed.upstream_replies import make_reply
 
 OUTBOUND, MANY = 20, 64  # the latter is more than the 40 threads of Starlette's pool
-BATCH = 4  # made at once: on a busy machine a client may take 0.3 s before it connects, and none should spend its own 5 s on the others'
+# Calls made at once. On a busy machine a client may take 0.3 s before it connects, and none should
+# spend its own 5 s on the others'.
+BATCH = 4
 READS = 15  # more than a pool of 10
 SUBMISSION = "/process-data/"
 APART = (1, 1, 8, 10, 64, 100, 256, 1000)  # distances of ids that a careless key may mix up
 LEAVING = 4  # times that OUTBOUND clients leave
-MEANWHILE = "an answer of /async while the broker refuses the service, before that of a submission sent earlier"
+MEANWHILE = (
+    "an answer of /async while the broker refuses the service, "
+    "before that of a submission sent earlier"
+)
 
 
 @pytest.mark.requirement("CONC-1")
@@ -50,7 +58,10 @@ async def test_outbound_calls_overlap(client: Client, upstream: Upstream, target
 async def expect_held(
     count: int, send: InFlightRequests, hold: Hold, upstream: Upstream, target: Target
 ) -> None:
-    """So many outbound calls are at the upstream at once; where the event loop is stuck instead, the line is named."""
+    """Expect so many outbound calls at the upstream at once.
+
+    Where the event loop is stuck instead, the line is named.
+    """
     calling = asyncio.create_task(call(count, send, hold, upstream))
     stack = None
     while not calling.done():
@@ -66,7 +77,10 @@ async def expect_held(
 
 
 async def call(count: int, send: InFlightRequests, hold: Hold, upstream: Upstream) -> int:
-    """Have so many outbound calls made, a few at a time as long as they arrive; how many are held. Raises NoEvidence where none is."""
+    """Have so many outbound calls made, a few at a time as long as they arrive.
+
+    Returns how many are held. Raises NoEvidence where none is.
+    """
     arrived = sent = 0
     while sent < count and arrived == sent:
         requests = send(*["/external-data"] * min(BATCH, count - sent))
@@ -100,7 +114,10 @@ async def test_database_reads_overlap(client: Client, items: Database, target: T
 
 
 async def held(count: int, what: str, requests: list[PendingRequest]) -> None:
-    """At least one of the requests is held. Raises NoEvidence, with what became of the first of them, where none is."""
+    """Expect at least one of the requests to be held.
+
+    Raises NoEvidence, with what became of the first of them, where none is.
+    """
     if count == 0:
         became = (await requests[0].wait_for_answer(timeouts.DEADLINE_AFTER_A_MISSED_ONE)).summary
         raise NoEvidence(f"no {what} could be held: {became}")
@@ -141,7 +158,10 @@ async def test_held_reads_delay_no_endpoint_that_needs_no_table(
 
 
 async def answered_alone(client: Client, *paths: str) -> list[Exchange]:
-    """What each path answers while nothing is held. Raises NoEvidence where one does not answer even so."""
+    """What each path answers while nothing is held.
+
+    Raises NoEvidence where one does not answer even so.
+    """
     alone = [await request(path, client) for path in paths]
     for exchange in alone:
         no_evidence_unless(
@@ -158,7 +178,10 @@ async def request(path: str, client: Client) -> Exchange:
 async def expect_same_meanwhile(
     alone: Exchange, situation: str, fact: Fact, client: Client, target: Target
 ) -> None:
-    """The endpoint answers now what it answered alone; where the event loop is stuck instead, the line is named."""
+    """Expect the endpoint to answer what it answered alone.
+
+    Where the event loop is stuck instead, the line is named.
+    """
     exchange = await request(alone.target, client)
     if not exchange.answered:
         blocked(
@@ -230,7 +253,8 @@ async def test_every_held_call_ends_with_an_answer_of_its_own(
                 )
             exchanges = [await request.wait_for_answer() for request in requests]
     for exchange in exchanges:
-        wanted = f"200 and an upstream's answer that no other request was given, of {model.format_value(nonces)}"
+        given = f"of {model.format_value(nonces)}"
+        wanted = f"200 and an upstream's answer that no other request was given, {given}"
         expect_status(exchange, (200,), wanted, *hold.requests[:1])
         require(body_of(exchange, wanted) in nonces, wanted, exchange.outcome, exchanges)
         nonces.remove(body_of(exchange, wanted))
@@ -383,7 +407,8 @@ async def test_work_of_a_client_that_left(
         became = "had been given up" if hold.given_up else "was outstanding still"
         answered = sum(exchange.answered for exchange in later)
         observe(
-            f"when {answered} later requests were answered, the outbound call of a client that left {became}",
+            f"when {answered} later requests were answered, "
+            f"the outbound call of a client that left {became}",
             hold.requests[0],
             later[-1],
         )

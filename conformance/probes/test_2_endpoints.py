@@ -1,4 +1,4 @@
-"""Probes of section 2: the two messages, the media type, independence, and a process that outlives every request."""
+"""Probes of section 2: messages, media type, independence, and a process that outlives requests."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -30,7 +30,8 @@ from conformance.testbed.upstream_replies import Reply
 INVALID_ID = "/items/abc"
 ABSENT_ITEM = "/items/1"  # ids of ours are far above
 SUCCESS = range(200, 300)
-BROWSERS = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"  # what they say that they accept
+# What browsers accept.
+BROWSERS = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
 # Whether the endpoint of a path is a coroutine function.
 COROUTINES = {
@@ -103,7 +104,7 @@ async def test_the_upstreams_media_type_is_not_relayed(
 
 
 def expect_json(exchange: Exchange) -> None:
-    """A success, or the rejection of an id, has the media type of JSON; what is neither is not judged here."""
+    """Expect the media type of JSON of a success, or of the rejection of an id."""
     if exchange.status in SUCCESS or exchange.target == INVALID_ID:
         require(
             exchange.media_type == "application/json",
@@ -234,5 +235,6 @@ async def test_sync_is_a_plain_function_and_what_does_io_a_coroutine_function(
         routed = seen.find_routes(path)
         require(bool(routed), wanted, "no such route", [seen])
         other = [route for route in routed if route.coroutine is not coroutine]
-        got = f"{'a plain' if coroutine else 'a coroutine'} function, {other[0].endpoint if other else ''}"
+        kind = "a plain" if coroutine else "a coroutine"
+        got = f"{kind} function, {other[0].endpoint if other else ''}"
         require(not other, wanted, got, [seen])

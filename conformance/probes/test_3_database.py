@@ -171,7 +171,7 @@ async def test_disconnected_at_shutdown(lifecycle: LifecycleObserver) -> None:
     evidence = [observed.sessions_at_signal, observed.ending.signalled, seen]
     require(
         is_clean_disconnect(seen),
-        "every session closed with a goodbye after SIGTERM",
+        "every session closed by a Terminate message after SIGTERM",
         seen.text,
         evidence,
     )
@@ -208,7 +208,8 @@ async def test_a_read_changes_nothing(
 
 
 NO_IDS = {
-    "beyond 32 bits": 2**31, "far below 32 bits": -(2**31) - 1, "beyond 64 bits": 2**63, "far below 64 bits": -(2**63) - 1,
+    "beyond 32 bits": 2**31, "far below 32 bits": -(2**31) - 1,
+    "beyond 64 bits": 2**63, "far below 64 bits": -(2**63) - 1,
     "of hundreds of digits": 10**300, "negative": -1, "zero": 0,
 }  # fmt: skip
 
@@ -248,7 +249,7 @@ async def test_connections_are_reused(client: Client, items: Database) -> None:
 
 
 async def expect_read_until_recovered(client: Client, items: Database, *facts: Fact) -> None:
-    """Reads succeed, within the rounds that a pool of ordinary size needs to find out what is broken."""
+    """Expect reads to succeed within the rounds that an ordinary pool needs to replace sessions."""
     row = await items.rows.insert()
     expect(
         await read_until_recovered(client, f"/items/{row['id']}"), model.item_answer(row), *facts
@@ -347,11 +348,11 @@ async def test_error_answers_leak_nothing(client: Client, items: Database) -> No
         exchange = await client.get(f"/items/{items.rows.pick_unused_id()}")
     no_evidence_unless(exchange.answered, f"the read has no answer to look at: {exchange.summary}")
     text = exchange.body.decode("utf-8", "replace")
-    told = [secret for secret in items.access.secrets if secret in text]
+    leaked = [secret for secret in items.access.secrets if secret in text]
     require(
-        not told,
+        not leaked,
         "an error answer without password, role, port, SQL and traceback",
-        f"{told[:1]} in {text[:200]}",
+        f"{leaked[:1]} in {text[:200]}",
         [exchange, fact],
     )
 

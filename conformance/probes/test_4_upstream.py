@@ -1,4 +1,4 @@
-"""Probes of section 4: the upstream's document, the calls that fetch it, and the calls that fail."""
+"""Probes of section 4: the upstream's document, calls that fetch it, and calls that fail."""
 
 import json
 from collections.abc import Callable
@@ -241,7 +241,8 @@ async def test_an_upstreams_error_is_never_relayed_as_success(
         unasked += [] if made else [exchange]
     no_evidence_unless(
         not unasked,
-        f"no outbound call was made that an error could answer: {unasked[0].summary if unasked else ''}",
+        "no outbound call was made that an error could answer: "
+        f"{unasked[0].summary if unasked else ''}",
     )
 
 
@@ -306,7 +307,8 @@ async def test_redirects(client: Client, upstream: Upstream, observe: Callable[.
         exchange = await client.get("/external-data")
     followed = any(request.target == "/elsewhere" for request in upstream.requests[before:])
     observe(
-        f"a redirect is {'followed' if followed else 'not followed'}, and answered {exchange.status}",
+        f"a redirect is {'followed' if followed else 'not followed'}, "
+        f"and answered {exchange.status}",
         exchange,
     )
 
@@ -320,6 +322,7 @@ async def test_connections_that_are_used_again(
         await client.get_in_turn(["/external-data"] * 3)
     made = upstream.requests[before:]
     observe(
-        f"{len(made)} outbound calls in turn took {len({request.connection for request in made})} connections",
+        f"{len(made)} outbound calls in turn took "
+        f"{len({request.connection for request in made})} connections",
         *made,
     )

@@ -1,4 +1,4 @@
-"""Probes of section 5: submissions, the messages they leave in Redis, and what the implementation's worker makes of them."""
+"""Probes of section 5: submissions, their messages in Redis, and what the worker makes of them."""
 
 import asyncio
 import json
@@ -41,7 +41,10 @@ NO_OBJECTS = {
 
 
 def task_id_of(exchange: Exchange) -> str:
-    """The id in a success of a submission. Raises Violation where there is no success, NoEvidence where it has no id."""
+    """The id in the answer to a submission.
+
+    Raises Violation where that is no success, NoEvidence where it has no id.
+    """
     wanted = "a success of a submission"
     expect_status(exchange, range(200, 300), wanted)
     body = body_of(exchange, wanted)
@@ -56,7 +59,7 @@ def task_id_of(exchange: Exchange) -> str:
 async def message_of(
     queue: Broker, exchange: Exchange, task_id: str, messages: Sequence[QueuedMessage] | None = None
 ) -> QueuedMessage:
-    """The message of a task that no worker has taken, among those that are there now or were a moment ago."""
+    """The message of a task that no worker has taken, there now or a moment ago."""
     found = [
         message
         for message in (await queue.messages.list_messages() if messages is None else messages)
@@ -64,7 +67,8 @@ async def message_of(
     ]
     if not found and queue.is_shared and await queue.clients.count_consumers():
         raise NoEvidence(
-            "a worker of somebody else's takes the messages from the queue: stop it, or start it on a `conformance testbed`, or let the suite start it"
+            "a worker of somebody else's takes the messages from the queue: stop it, "
+            "or start it on a `conformance testbed`, or let the suite start it"
         )
     require(
         len(found) == 1,
@@ -154,7 +158,10 @@ async def test_it_is_there_for_the_last_of_many_as_for_the_first(
 
 
 def expect_argument(data: Any, exchange: Exchange, message: QueuedMessage) -> None:
-    """The data are among the arguments of a task. Raises NoEvidence where its message is not one that can be opened."""
+    """Expect the data among the arguments of a task.
+
+    Raises NoEvidence where its message cannot be opened.
+    """
     no_evidence_unless(
         message.arguments is not None,
         f"the message's content type is {message.content_type}, which the suite does not open",
@@ -165,7 +172,7 @@ def expect_argument(data: Any, exchange: Exchange, message: QueuedMessage) -> No
 
 
 def _arguments(body: Any) -> list[Any]:
-    """Positional and keyword arguments of a Celery message's body, protocol 2: [args, kwargs, embed]."""
+    """The arguments in the body of a Celery message, protocol 2: [args, kwargs, embed]."""
     match body:
         case [list(args), dict(kwargs), *_]:
             return [*args, *kwargs.values()]
@@ -181,7 +188,8 @@ async def test_the_answer_does_not_wait_for_the_work(client: Client, queue: Brok
     _, seen = await queue.results.wait_for_result(task_id, limit=0)
     if not seen.is_pending and queue.is_shared and await queue.clients.count_consumers():
         raise NoEvidence(
-            "a worker of somebody else's runs: stop it, or start it on a `conformance testbed`, or let the suite start it"
+            "a worker of somebody else's runs: stop it, "
+            "or start it on a `conformance testbed`, or let the suite start it"
         )
     require(
         seen.is_pending,
@@ -251,7 +259,10 @@ async def test_the_queue_outlives_the_web_process(
 async def completed(
     exchange: Exchange, queue: Broker, worker: Worker, deadline: float | None = None
 ) -> tuple[Any, Exchange, TaskResult]:
-    """The result of a submission's task, with its evidence. Raises Violation where it does not succeed in time."""
+    """The result of a submission's task, with its evidence.
+
+    Raises Violation where it does not succeed in time.
+    """
     if worker.timed_out:
         raise worker.timed_out
     value, seen = await queue.results.wait_for_result(
@@ -300,7 +311,8 @@ async def test_a_body_that_is_no_json_object_is_rejected_and_queues_nothing(
 async def test_no_success_without_a_queued_task(client: Client, queue: Broker) -> None:
     no_evidence_unless(
         queue.access.user is not None,
-        "the target's Redis user is not ours to restrict: start it on a `conformance testbed`, or let the suite start it",
+        "the target's Redis user is not ours to restrict: "
+        "start it on a `conformance testbed`, or let the suite start it",
     )
     before = {message.task_id for message in await queue.messages.list_messages()}
     async with queue.faults.writes_refused():
@@ -312,7 +324,8 @@ async def test_no_success_without_a_queued_task(client: Client, queue: Broker) -
         ]
     no_evidence_unless(
         refused.answered,
-        f"the submission has no answer in time, which is another requirement's to say: {refused.summary}",
+        "the submission has no answer in time, which is another requirement's to say: "
+        f"{refused.summary}",
     )
     require(
         not queued,
@@ -379,7 +392,10 @@ def expect_unavailable(exchange: Exchange, when: str, *also: Fact) -> None:
 
 
 async def taken(client: Client) -> None:
-    """A submission succeeds. Raises NoEvidence where it does not even while the broker is well; that is TASK-1's to say."""
+    """Expect a submission to succeed while the broker is well.
+
+    Raises NoEvidence where it does not. TASK-1 judges that.
+    """
     exchange = await client.post(PATH, {"well": True})
     no_evidence_unless(
         exchange.status in range(200, 300),
@@ -451,7 +467,10 @@ async def expect_to_go_on(client: Client, queue: Broker, worker: Worker) -> None
 
 
 async def works(client: Client, queue: Broker, worker: Worker) -> None:
-    """The worker is there and does its work. Raises NoEvidence where it does not; that is another requirement's to say."""
+    """Expect the worker to be there and to do its work.
+
+    Raises NoEvidence where it does not. Another requirement judges that.
+    """
     try:
         exchange = await client.post(PATH, {"ready": True})
         await completed(exchange, queue, worker)
@@ -504,9 +523,11 @@ async def test_a_stopping_worker_loses_nothing(
 
 
 async def asked_to_stop_while_it_stores(queue: Broker, worker: Worker, task_id: str) -> list[Fact]:
-    """Send the worker SIGTERM while the broker keeps it from storing a large result: what was seen; nothing where it had stored it before.
+    """Send the worker SIGTERM while the broker keeps it from storing a large result.
 
-    Until its process that executes tasks has all of a task, Celery 5.7 may hang over SIGTERM, and with it a service that does nothing wrong.
+    Returns what was seen; nothing where it had stored the result before. Until the process that
+    executes tasks has all of a task, Celery 5.7 may hang over SIGTERM, and with it a service that
+    does nothing wrong.
     """
     size = len(json.dumps(BULK, separators=(",", ":")))
     async with queue.faults.writes_stalled():
@@ -523,9 +544,10 @@ async def asked_to_stop_while_it_stores(queue: Broker, worker: Worker, task_id: 
 
 
 async def in_hand(queue: Broker, long: str, next_one: str) -> list[TaskLocation]:
-    """Where two tasks are as soon as the first is in execution, or done. Raises NoEvidence where the worker takes none.
+    """Where two tasks are as soon as the first is in execution, or done.
 
-    A worker that has a message still to decode holds it nowhere in Redis; it is past that once it keeps it, or has taken the next.
+    Raises NoEvidence where the worker takes none. A worker that has a message still to decode holds
+    it nowhere in Redis. It is past that once it keeps it, or has taken the next.
     """
     seen: list[TaskLocation] = []
     async for first in queue.messages.watch_task(long):
@@ -579,10 +601,11 @@ async def test_a_task_in_execution_survives_its_worker(
 
 
 async def looked_at_to_the_end(queue: Broker, task_id: str) -> list[TaskLocation]:
-    """The last looks at a task before it was done, which agree; none where it was too quick for that.
+    """The last looks at a task before it was done, which agree; none where it was too quick.
 
-    The last count, for a worker holds a message nowhere in Redis between taking it and keeping it as unacknowledged; that
-    lasts longer the larger the message is (worst seen: 0.12 s), and is over before the task is in execution.
+    The last ones count, for a worker holds a message nowhere in Redis between taking it and keeping
+    it as unacknowledged. That lasts longer the larger the message is (worst seen: 0.12 s), and is
+    over before the task is in execution.
     """
     during = [
         seen
@@ -659,7 +682,7 @@ async def test_hostile_data_neither_kills_the_worker_nor_vanishes(
 async def without_leftovers(
     exchange: Exchange, queue: Broker, worker: Worker
 ) -> AsyncIterator[None]:
-    """Where the worker cannot bear a task, take it out of the queue, so that the next worker does not meet it."""
+    """Take a task out of the queue that the worker cannot bear, before the next worker meets it."""
     try:
         yield
     except Violation:

@@ -1,4 +1,4 @@
-"""Probes of section 7: what copies of the target printed, answered and left in the whole of their lives."""
+"""Probes of section 7: what copies of the target printed, answered and left until their end."""
 
 import signal
 from collections.abc import Sequence
@@ -21,7 +21,10 @@ from conformance.target.capabilities import Capabilities
 from conformance.target.external import UNSEEN_STATUS
 
 CLEAN = (0, -signal.SIGTERM, 128 + signal.SIGTERM)
-UNHEARD = "what the service prints goes to somebody else: let the suite start it, or give --container NAME"
+UNHEARD = (
+    "what the service prints goes to somebody else: "
+    "let the suite start it, or give --container NAME"
+)
 INTERRUPTED = (0, -signal.SIGINT, 128 + signal.SIGINT)
 
 
@@ -96,7 +99,8 @@ def expect_clean(ending: Ending, signal_name: str, statuses: Sequence[int]) -> N
     """The process ended by itself, with one of these statuses, and left nothing."""
     unseen = ending.status == UNSEEN_STATUS and UNSEEN_STATUS not in statuses
     got = "a process that had to be killed" if ending.status is None else f"status {ending.status}"
-    wanted = f"an end by itself after {signal_name}, with status {' or '.join(str(int(status)) for status in statuses if status != UNSEEN_STATUS)}"
+    allowed = " or ".join(str(int(each)) for each in statuses if each != UNSEEN_STATUS)
+    wanted = f"an end by itself after {signal_name}, with status {allowed}"
     require(
         ending.status in statuses or unseen, wanted, got, [ending.signalled, *ending.lines[-4:]]
     )
@@ -110,7 +114,8 @@ def expect_clean(ending: Ending, signal_name: str, statuses: Sequence[int]) -> N
     require(not ending.children, "no child process left", left, [ending.signalled])
     no_evidence_unless(
         not unseen,
-        "the service ended, and its status can be seen only where the suite starts it, or by --container",
+        "the service ended, and its status can be seen only where the suite starts it, "
+        "or by --container",
     )
 
 
@@ -125,14 +130,14 @@ async def test_a_request_in_flight_at_sigterm_is_answered(lifecycle: LifecycleOb
     )
     answer = model.item_answer(stopped.row)
     expect(stopped.in_flight, answer, stopped.waiting, stopped.ending.signalled)
-    expect_goodbyes(stopped.sessions_at_end, stopped.ending)
+    expect_clean_disconnects(stopped.sessions_at_end, stopped.ending)
 
 
-def expect_goodbyes(seen: EndedSessions, ending: Ending) -> None:
-    """Every session was closed with a goodbye."""
+def expect_clean_disconnects(seen: EndedSessions, ending: Ending) -> None:
+    """Every session was closed by a Terminate message."""
     require(
         is_clean_disconnect(seen),
-        "every session closed with a goodbye",
+        "every session closed by a Terminate message",
         seen.text,
         [ending.signalled, seen],
     )
@@ -147,14 +152,17 @@ async def test_sigint_does_the_same(lifecycle: LifecycleObserver) -> None:
         raise NoEvidence("the copy that was to be interrupted did not start (LIFE-9)")
     expect_clean(interruption.ending, "SIGINT", INTERRUPTED)
     expect_stopping_once(interruption.ending, "SIGINT")
-    expect_goodbyes(interruption.sessions_at_end, interruption.ending)
+    expect_clean_disconnects(interruption.sessions_at_end, interruption.ending)
 
 
 @pytest.mark.requirement("LIFE-6")
 @pytest.mark.stage("SCENARIOS")
 async def test_without_a_database_the_service_does_not_start(lifecycle: LifecycleObserver) -> None:
     observed = await lifecycle.observe(DatabaseUnreachable)
-    wanted = "no answer, and an end with a status other than 0, of a service at whose database's address nothing listens"
+    wanted = (
+        "no answer, and an end with a status other than 0, "
+        "of a service at whose database's address nothing listens"
+    )
     if observed.answer:
         raise Violation(wanted, observed.answer.outcome, [observed.answer, *observed.lines[-4:]])
     await lifecycle.observe(GracefulStop)  # a copy that has its database starts

@@ -49,17 +49,17 @@ async def test_the_openapi_document_declares_the_operations_and_parameters(clien
         [exchange],
     )
     info = document.get("info")
-    told = isinstance(info, dict) and all(
+    is_complete = isinstance(info, dict) and all(
         isinstance(info.get(name), str) for name in ("title", "version")
     )
-    require(told, "an info with title and version", json.dumps(info), [exchange])
+    require(is_complete, "an info with title and version", json.dumps(info), [exchange])
     dangling = [
         reference for reference in references(document) if not resolves(reference, document)
     ]
     require(
         not dangling,
         "references that lead somewhere",
-        f"{' and '.join(dangling[:3])} in vain",
+        f"{' and '.join(dangling[:3])} unresolved",
         [exchange],
     )
     for path, method in OPERATIONS:
@@ -93,7 +93,10 @@ def references(value: Any) -> Iterator[str]:
 
 
 def resolves(reference: str, document: Any) -> bool:
-    """Whether a reference within the document (RFC 6901) leads to something; another document's is not looked up."""
+    """Whether a reference within the document (RFC 6901) leads to something.
+
+    One to another document is not looked up.
+    """
     if not reference.startswith("#"):
         return True
     for part in reference.removeprefix("#").split("/")[1:]:

@@ -15,7 +15,7 @@ WORKER_PHASES = {WorkerState.STOPPED: (0, 2), WorkerState.RUNNING: (1, 3), None:
 class Stage(IntEnum):
     """When probes are run, in this order. A marker names one where the worker does not decide.
 
-    Probes that want no worker run early, so that it starts beside others. While the worker finds
+    Probes that need no worker run early, so that it starts while others run. While the worker finds
     its broker again after an outage, the lifecycle scenarios go on. It is killed before the broker
     goes away for good, so that this costs no reconnection.
     """
@@ -91,7 +91,7 @@ def shuffle_probes(items: Sequence[pytest.Item], seed: int) -> list[pytest.Item]
 
 
 def is_last_without_worker(items: Sequence[pytest.Item], following: pytest.Item | None) -> bool:
-    """Whether the worker may start after a probe that wants none, beside those that follow."""
+    """Whether the worker may start after a probe that needs none, while others run."""
     if following is None or find_worker_state(following) is WorkerState.STOPPED:
         return False
     later = items[items.index(following) :]

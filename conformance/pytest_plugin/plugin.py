@@ -81,7 +81,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def set_examples() -> None:
-    """Say how properties are tried. It must be said before the probes are imported, for each takes what is said by then."""
+    """Register how properties are tried.
+
+    It must be registered before the probes are imported: `@given` reads it at decoration.
+    """
     phases = [Phase.explicit, Phase.generate, Phase.shrink]
     hypothesis.settings.register_profile(
         "probe",
@@ -96,11 +99,12 @@ def set_examples() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Probes that were collected without a run are not this package's own: those of another checkout, or copies."""
+    """Refuse probes that were collected without a run: those of another checkout, or copies."""
     strangers = [item for item in items if item.get_closest_marker("requirement")]
     if strangers and RUN not in config.stash and not config.option.collectonly:
         raise pytest.UsageError(
-            f"{strangers[0].path} is no probe of the installed suite, which is {PROBES}; install the checkout that you run in"
+            f"{strangers[0].path} is no probe of the installed suite, which is {PROBES}; "
+            "install the checkout that you run in"
         )
 
 
@@ -194,7 +198,8 @@ class RunHooks:
         _name_case(item, probe.requirement)
         if call.excinfo is None:
             is_call = call.when == "call"
-            report.status = self._report_pass(item, probe) if is_call else Status.PASS  # type: ignore[attr-defined]
+            status = self._report_pass(item, probe) if is_call else Status.PASS
+            report.status = status  # type: ignore[attr-defined]
             return report
         error = find_violation(call.excinfo.value)
         if not isinstance(error, KeyboardInterrupt | pytest.exit.Exception):

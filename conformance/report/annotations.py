@@ -24,43 +24,43 @@ def render_annotations(runs: Sequence[RunResult], language: Language) -> str:
 
     Of each kind a MUST comes first, and a last command says how many more there are.
     """
-    return "".join(f"{command}\n" for run in runs for command in _commands(run, language))
+    return "".join(f"{command}\n" for run in runs for command in _list_commands(run, language))
 
 
-def _commands(run: RunResult, language: Language) -> Iterator[str]:
+def _list_commands(run: RunResult, language: Language) -> Iterator[str]:
     if not run.is_complete:
-        yield _command("error", run.target, joins.describe_claim(run, language))
+        yield _write_command("error", run.target, joins.describe_claim(run, language))
     for kind, statuses in (
         ("error", (Status.FAIL, Status.ERROR)),
         ("warning", (Status.INCONCLUSIVE,)),
     ):
         chosen = [each for each in run.results if each.status in statuses and not each.known]
-        yield from _annotate_first(kind, sorted(chosen, key=_is_lesser), language)
+        yield from _annotate_results(kind, sorted(chosen, key=_is_lesser), language)
     excluded = joins.select_status(run.results, Status.NOT_APPLICABLE)
     for reason, group in joins.group_by_reason(excluded).items():
         title = f"{', '.join(each.id for each in group)} {Status.NOT_APPLICABLE.label}"
-        yield _command("notice", title, reason)
+        yield _write_command("notice", title, reason)
 
 
 def _is_lesser(result: RequirementResult) -> bool:
     return not joins.is_must(result)
 
 
-def _annotate_first(
+def _annotate_results(
     kind: str, results: Sequence[RequirementResult], language: Language
 ) -> Iterator[str]:
     shown = results if len(results) <= SHOWN else results[: SHOWN - 1]
     for each in shown:
-        yield _annotate(kind, each, language)
+        yield _write_annotation(kind, each, language)
     if rest := results[len(shown) :]:
         title = translate("{count} more", language).format(count=len(rest))
-        yield _command(kind, title, ", ".join(each.id for each in rest))
+        yield _write_command(kind, title, ", ".join(each.id for each in rest))
 
 
-def _annotate(kind: str, result: RequirementResult, language: Language) -> str:
+def _write_annotation(kind: str, result: RequirementResult, language: Language) -> str:
     title = f"{result.id} {joins.describe_requirement(result, language).sentence}"
     if (finding := result.finding) is None:
-        return _command(kind, title, str(result.status))
+        return _write_command(kind, title, str(result.status))
     labelled = {
         "expected": finding.expected,
         "got": finding.got,
@@ -68,17 +68,17 @@ def _annotate(kind: str, result: RequirementResult, language: Language) -> str:
     }
     message = "\n".join(f"{translate(label, language)}: {text}" for label, text in labelled.items())
     place = _PLACE.match(finding.likely_cause)
-    return _command(kind, title, message, **(place.groupdict() if place else {}))
+    return _write_command(kind, title, message, **(place.groupdict() if place else {}))
 
 
-def _command(kind: str, title: str, message: str, **more: str) -> str:
+def _write_command(kind: str, title: str, message: str, **more: str) -> str:
     properties = ",".join(
-        f"{name}={_escape(value, ':,')}" for name, value in {"title": title, **more}.items()
+        f"{name}={_escape_text(value, ':,')}" for name, value in {"title": title, **more}.items()
     )
-    return f"::{kind} {properties}::{_escape(message[:LONGEST])}"
+    return f"::{kind} {properties}::{_escape_text(message[:LONGEST])}"
 
 
-def _escape(text: str, also: str = "") -> str:
+def _escape_text(text: str, also: str = "") -> str:
     """A text that cannot end a command, or begin another, and has no control characters."""
     text = "\n".join(escape_unprintable(line) for line in text.split("\n"))
     return "".join(f"%{ord(letter):02X}" if letter in "%\r\n" + also else letter for letter in text)

@@ -31,7 +31,9 @@ def render_badge(runs: Sequence[RunResult], language: Language) -> str:
     title = translate(value, language)
     if count := run.counts[Status.NOT_APPLICABLE]:
         title += translate(" ({count} not applicable)", language).format(count=count)
-    return _draw(translate(LABEL, language), translate(value, language), title, COLOURS[value])
+    return _draw_badge(
+        translate(LABEL, language), translate(value, language), title, COLOURS[value]
+    )
 
 
 def choose_message(run: RunResult) -> str:
@@ -39,8 +41,8 @@ def choose_message(run: RunResult) -> str:
     return "incomplete" if not run.is_complete else run.claim or "not established"
 
 
-def _draw(name: str, value: str, title: str, colour: str) -> str:
-    first, second = (_measure(text) + 2 * PADDING for text in (name, value))
+def _draw_badge(name: str, value: str, title: str, colour: str) -> str:
+    first, second = (_measure_text(text) + 2 * PADDING for text in (name, value))
     whole, label = first + second, escape(f"{name}: {title}")
     return f"""\
 <svg xmlns="http://www.w3.org/2000/svg" width="{whole}" height="20" role="img"\
@@ -64,7 +66,7 @@ def _draw(name: str, value: str, title: str, colour: str) -> str:
 """
 
 
-def _measure(text: str) -> int:
+def _measure_text(text: str) -> int:
     widths = _NARROW | _WIDE
     return round(
         sum(widths.get(letter, _USUAL if letter.isascii() else _CHINESE) for letter in text)

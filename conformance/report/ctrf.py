@@ -32,7 +32,7 @@ COUNTED = ("passed", "failed", SKIPPED, "pending", UNKNOWN)
 def render_ctrf(runs: Sequence[RunResult], language: Language) -> str:  # noqa: ARG001 - names of tests are the same in each
     """The document, in English: programs identify tests by their names."""
     (run,) = runs
-    began = _milliseconds(run.header.began.timestamp())
+    began = _to_milliseconds(run.header.began.timestamp())
     sections = {
         each.id: title
         for title, results in joins.group_by_section(run, Language.EN)
@@ -41,7 +41,7 @@ def render_ctrf(runs: Sequence[RunResult], language: Language) -> str:  # noqa: 
     tests = [_encode_test(each, began, sections[each.id]) for each in run.results]
     results = {
         "tool": {"name": "async-service-conformance", "version": run.header.suite},
-        "summary": _summarize(run, tests, began, len(set(sections.values()))),
+        "summary": _encode_summary(run, tests, began, len(set(sections.values()))),
         "tests": tests,
         "environment": _encode_environment(run),
     }
@@ -49,10 +49,10 @@ def render_ctrf(runs: Sequence[RunResult], language: Language) -> str:  # noqa: 
     return json.dumps(document, indent=1) + "\n"
 
 
-def _summarize(
+def _encode_summary(
     run: RunResult, tests: Sequence[dict[str, Any]], began: int, suites: int
 ) -> dict[str, Any]:
-    duration = _milliseconds(run.seconds)
+    duration = _to_milliseconds(run.seconds)
     return {
         "tests": len(tests),
         **{status: sum(test["status"] == status for test in tests) for status in COUNTED},
@@ -82,7 +82,7 @@ def _encode_test(result: RequirementResult, began: int, section: str) -> dict[st
         "name": f"{result.id} {requirement.sentence}",
         "status": SKIPPED if result.known else STATUSES[result.status],  # as in JUnit
         "rawStatus": result.status or "NOT_JUDGED",
-        "duration": _milliseconds(result.seconds),
+        "duration": _to_milliseconds(result.seconds),
         "suite": [section],
         "tags": [result.id, requirement.level],
         "labels": {
@@ -96,7 +96,7 @@ def _encode_test(result: RequirementResult, began: int, section: str) -> dict[st
     if requirement.line:
         test |= {"filePath": f"spec/{requirement.document}", "line": requirement.line}
     if result.span:
-        start, stop = (began + _milliseconds(seconds) for seconds in result.span)
+        start, stop = (began + _to_milliseconds(seconds) for seconds in result.span)
         test |= {"start": start, "stop": stop}
     _add_finding(test, result)
     return test
@@ -117,5 +117,5 @@ def _add_finding(test: dict[str, Any], result: RequirementResult) -> None:
         test["message"] = f"known: {result.known.reason}"
 
 
-def _milliseconds(seconds: float) -> int:
+def _to_milliseconds(seconds: float) -> int:
     return round(seconds * 1000)

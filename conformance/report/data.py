@@ -52,9 +52,9 @@ def _encode_run(run: RunResult, language: Language) -> dict[str, Any]:
         "claim": run.claim,
         "sentence": joins.describe_claim(run, Language.EN),
         **_encode_conclusion(run),
-        "counts": _count(run.results),
+        "counts": _count_statuses(run.results),
         "sections": [
-            {"section": title, "counts": _count(results)}
+            {"section": title, "counts": _count_statuses(results)}
             for title, results in joins.group_by_section(run, language)
         ],
         "requirements": [_encode_requirement(each, language) for each in run.results],
@@ -74,7 +74,7 @@ def _encode_conclusion(run: RunResult) -> dict[str, Any]:
     }
 
 
-def _count(results: Sequence[RequirementResult]) -> Mapping[str, int]:
+def _count_statuses(results: Sequence[RequirementResult]) -> Mapping[str, int]:
     return {
         status or UNJUDGED: sum(each.status is status for each in results)
         for status in (*Status, None)

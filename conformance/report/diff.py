@@ -84,13 +84,13 @@ def compare_runs(old: RunResult, new: RunResult) -> Diff:
     changes = (
         Change(kind, *pair)
         for pair in pairs
-        if _level(*pair) is not Level.MAY and (kind := _find_kind(*pair))
+        if _find_level(*pair) is not Level.MAY and (kind := _find_kind(*pair))
     )
     return Diff(old, new, tuple(changes))
 
 
 def _find_kind(old: RequirementResult | None, new: RequirementResult | None) -> ChangeKind | None:
-    before, now = _status(old), _status(new)
+    before, now = _get_status(old), _get_status(new)
     if now is Status.FAIL:
         return _find_failing_kind(old, new)
     if now is Status.NOT_APPLICABLE:
@@ -103,19 +103,19 @@ def _find_kind(old: RequirementResult | None, new: RequirementResult | None) -> 
 
 
 def _find_failing_kind(old: RequirementResult | None, new: RequirementResult | None) -> ChangeKind:
-    if _status(old) is not Status.FAIL:
+    if _get_status(old) is not Status.FAIL:
         return ChangeKind.NEWLY_FAILING
-    is_the_same = _fingerprint(old) == _fingerprint(new)
+    is_the_same = _get_fingerprint(old) == _get_fingerprint(new)
     return ChangeKind.STILL_FAILING if is_the_same else ChangeKind.FAILING_DIFFERENTLY
 
 
-def _level(*results: RequirementResult | None) -> Level:
+def _find_level(*results: RequirementResult | None) -> Level:
     return next(each.level for each in reversed(results) if each)
 
 
-def _status(result: RequirementResult | None) -> Status | None:
+def _get_status(result: RequirementResult | None) -> Status | None:
     return result.status if result else None
 
 
-def _fingerprint(result: RequirementResult | None) -> str | None:
+def _get_fingerprint(result: RequirementResult | None) -> str | None:
     return result.finding.fingerprint if result and result.finding else None

@@ -8,10 +8,17 @@ from conformance.judging.result import RequirementResult, RunResult
 from conformance.report import data
 from conformance.report.diff import Change, ChangeKind, Diff
 from conformance.report.joins import describe_requirement
-from conformance.report.markdown import LIMIT, RESERVED, Piece, fit_pieces, title, write_failure
+from conformance.report.markdown import (
+    LIMIT,
+    RESERVED,
+    Piece,
+    fit_pieces,
+    write_failure,
+    write_title,
+)
 from conformance.report.markup import quote_code, quote_inline
 from conformance.report.translations import translate
-from conformance.report.wrapping import escape_unprintable, pad
+from conformance.report.wrapping import escape_unprintable, pad_text
 from conformance.spec.catalogue import Language
 
 VERSION = 2
@@ -23,27 +30,32 @@ WITH_REASON = (ChangeKind.NO_LONGER_JUDGED, ChangeKind.NOT_APPLICABLE)
 
 def render_text(diff: Diff, language: Language) -> str:
     """The page for a terminal."""
-    lines = [_about("old", diff.old, language), _about("new", diff.new, language)]
+    lines = [
+        _describe_record("old", diff.old, language),
+        _describe_record("new", diff.new, language),
+    ]
     for kind in ChangeKind:
         if changes := diff.select(kind):
             lines += ["", f"{translate(kind, language)} ({len(changes)})"]
             lines += [
-                escape_unprintable(line) for change in changes for line in _lines(change, language)
+                escape_unprintable(line)
+                for change in changes
+                for line in _list_lines(change, language)
             ]
-    return "\n".join([*lines, "", conclude(diff, language)]) + "\n"
+    return "\n".join([*lines, "", summarize_diff(diff, language)]) + "\n"
 
 
 def render_markdown(diff: Diff, language: Language) -> str:
     """The page for a comment."""
-    head = f"## {translate('Conformance', language)}: {conclude(diff, language)}\n\n"
+    head = f"## {translate('Conformance', language)}: {summarize_diff(diff, language)}\n\n"
     head += "".join(
         f"- {translate(name, language)}: {quote_code(run.target)},"
-        f" {quote_inline(_claim(run, language))}\n"
+        f" {quote_inline(_describe_claim(run, language))}\n"
         for name, run in (("old", diff.old), ("new", diff.new))
     )
-    page, shown = fit_pieces(_pieces(diff, language), LIMIT - RESERVED - len(head))
+    page, shown = fit_pieces(_list_pieces(diff, language), LIMIT - RESERVED - len(head))
     left = len(diff.changes) - shown
-    return head + page + (_left_out(diff, left, language) if left else "")
+    return head + page + (_say_left_out(diff, left, language) if left else "")
 
 
 def render_json(diff: Diff, language: Language) -> str:
@@ -66,7 +78,7 @@ FORMATS: dict[str, tuple[str, Callable[[Diff, Language], str]]] = {
 }
 
 
-def conclude(diff: Diff, language: Language) -> str:
+def summarize_diff(diff: Diff, language: Language) -> str:
     """Whether it got worse, and what changed, in a sentence."""
     parts = []
     if diff.has_lost_claim:
@@ -79,51 +91,51 @@ def conclude(diff: Diff, language: Language) -> str:
     return f"{verdict}: {', '.join(parts) or translate(NOTHING, language)}"
 
 
-def _left_out(diff: Diff, left: int, language: Language) -> str:
+def _say_left_out(diff: Diff, left: int, language: Language) -> str:
     command = quote_code(f"conformance diff {diff.old.path} {diff.new.path}")
     text = translate("{left} more are not shown here; {command} shows all of them.", language)
     return f"\n{text.format(left=left, command=command)}\n"
 
 
-def _about(name: str, run: RunResult, language: Language) -> str:
+def _describe_record(name: str, run: RunResult, language: Language) -> str:
     began = run.header.began.isoformat()
-    text = f"{run.target}, {began}: {_claim(run, language)}"
-    return pad(translate(name, language), 12) + escape_unprintable(text)
+    text = f"{run.target}, {began}: {_describe_claim(run, language)}"
+    return pad_text(translate(name, language), 12) + escape_unprintable(text)
 
 
-def _claim(run: RunResult, language: Language) -> str:
+def _describe_claim(run: RunResult, language: Language) -> str:
     if not run.is_complete:
         return translate("incomplete", language)
     return translate(run.claim or "no claim", language)
 
 
-def _lines(change: Change, language: Language) -> Iterator[str]:
+def _list_lines(change: Change, language: Language) -> Iterator[str]:
     requirement = describe_requirement(change.result, language)
-    moved = f"{_status(change.old, language)} → {_status(change.new, language)}"
+    moved = f"{_label_status(change.old, language)} → {_label_status(change.new, language)}"
     yield f"  {requirement.id:<8}{requirement.level:<8}{requirement.sentence} ({moved})"
     if change.kind in WITH_FAILURE and (finding := change.result.finding):
-        yield "  " + pad(translate("expected", language), 10) + finding.expected
-        yield "  " + pad(translate("got", language), 10) + finding.got
+        yield "  " + pad_text(translate("expected", language), 10) + finding.expected
+        yield "  " + pad_text(translate("got", language), 10) + finding.got
     elif change.kind in WITH_REASON and change.new and change.new.finding:
-        yield "  " + pad(translate("because", language), 10) + change.new.finding.got
+        yield "  " + pad_text(translate("because", language), 10) + change.new.finding.got
 
 
-def _pieces(diff: Diff, language: Language) -> Iterator[Piece]:
+def _list_pieces(diff: Diff, language: Language) -> Iterator[Piece]:
     for kind in ChangeKind:
         changes = diff.select(kind)
         for number, change in enumerate(changes):
             heading = f"\n### {translate(kind, language)} ({len(changes)})\n\n"
-            yield (heading if number == 0 else "") + _item(change, language), 1
+            yield (heading if number == 0 else "") + _write_item(change, language), 1
 
 
-def _item(change: Change, language: Language) -> str:
+def _write_item(change: Change, language: Language) -> str:
     if change.kind in WITH_FAILURE:
         return write_failure(change.result, language)
-    moved = f"{_status(change.old, language)} → {_status(change.new, language)}"
-    return f"- {title(describe_requirement(change.result, language), language)} ({moved})\n"
+    moved = f"{_label_status(change.old, language)} → {_label_status(change.new, language)}"
+    return f"- {write_title(describe_requirement(change.result, language), language)} ({moved})\n"
 
 
-def _status(result: RequirementResult | None, language: Language) -> str:
+def _label_status(result: RequirementResult | None, language: Language) -> str:
     if result is None:
         return translate("not selected", language)
     return result.status.label if result.status else translate("not judged", language)

@@ -28,19 +28,21 @@ LABEL = 14  # columns
 def render_junit(runs: Sequence[RunResult], language: Language) -> str:  # noqa: ARG001 - names of cases are the same in each
     """The document, in English: programs identify cases by their names."""
     (run,) = runs
-    attributes = {"name": escape_unprintable(run.target), **_figures(run, run.results)}
+    attributes = {"name": escape_unprintable(run.target), **_count_outcomes(run, run.results)}
     root = Element("testsuites", attributes)
     for title, results in joins.group_by_section(run, Language.EN):
-        figures = _figures(run, results)
-        suite = SubElement(root, "testsuite", {"name": title, "timestamp": _began(run), **figures})
-        suite.set("skipped", str(sum(_outcome(run, each) == SKIPPED for each in results)))
-        suite.extend(_case(run, each) for each in results)
+        figures = _count_outcomes(run, results)
+        suite = SubElement(
+            root, "testsuite", {"name": title, "timestamp": _format_begin(run), **figures}
+        )
+        suite.set("skipped", str(sum(_choose_outcome(run, each) == SKIPPED for each in results)))
+        suite.extend(_make_case(run, each) for each in results)
     indent(root)
     return tostring(root, encoding="unicode", xml_declaration=False) + "\n"
 
 
-def _figures(run: RunResult, results: Sequence[RequirementResult]) -> dict[str, str]:
-    outcomes = [_outcome(run, each) for each in results]
+def _count_outcomes(run: RunResult, results: Sequence[RequirementResult]) -> dict[str, str]:
+    outcomes = [_choose_outcome(run, each) for each in results]
     return {
         "tests": str(len(results)),
         "failures": str(outcomes.count("failure")),
@@ -49,7 +51,7 @@ def _figures(run: RunResult, results: Sequence[RequirementResult]) -> dict[str, 
     }
 
 
-def _outcome(run: RunResult, result: RequirementResult) -> str | None:
+def _choose_outcome(run: RunResult, result: RequirementResult) -> str | None:
     """The element of a case that did not simply pass.
 
     Known failures are skipped. So is, in a run that passed, what could not be judged: that was
@@ -59,7 +61,7 @@ def _outcome(run: RunResult, result: RequirementResult) -> str | None:
     return SKIPPED if result.known or is_allowed else OUTCOMES.get(result.status)
 
 
-def _case(run: RunResult, result: RequirementResult) -> Element:
+def _make_case(run: RunResult, result: RequirementResult) -> Element:
     requirement = joins.describe_requirement(result, Language.EN)
     case = Element(
         "testcase",
@@ -67,21 +69,23 @@ def _case(run: RunResult, result: RequirementResult) -> Element:
         name=escape_unprintable(f"{result.id} {requirement.sentence}"),
         time=_format_seconds(result.seconds),
     )
-    if outcome := _outcome(run, result):
+    if outcome := _choose_outcome(run, result):
         status = result.status or "NOT_JUDGED"
-        SubElement(case, outcome, type=status, message=_message(result)).text = _details(result)
+        SubElement(
+            case, outcome, type=status, message=_choose_message(result)
+        ).text = _write_details(result)
     elif result.finding:
         SubElement(case, "system-out").text = escape_unprintable(result.finding.got)
     return case
 
 
-def _message(result: RequirementResult) -> str:
+def _choose_message(result: RequirementResult) -> str:
     if result.known:
         return escape_unprintable(f"known: {result.known.reason}")
     return escape_unprintable(result.finding.got) if result.finding else NEVER_JUDGED
 
 
-def _details(result: RequirementResult) -> str:
+def _write_details(result: RequirementResult) -> str:
     if (finding := result.finding) is None:
         return NEVER_JUDGED
     lines = [
@@ -94,7 +98,7 @@ def _details(result: RequirementResult) -> str:
     return "\n".join(escape_unprintable(f"{label:<{LABEL}}{text}") for label, text in lines)
 
 
-def _began(run: RunResult) -> str:
+def _format_begin(run: RunResult) -> str:
     """When the run began, in UTC without its offset, as readers of JUnit XML expect it."""
     return run.header.began.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
 

@@ -28,11 +28,11 @@ Piece = tuple[str, int]
 
 def render_markdown(runs: Sequence[RunResult], language: Language) -> str:
     """The page."""
-    page = _compare(runs, language) if len(runs) > 1 else ""
+    page = _compare_runs(runs, language) if len(runs) > 1 else ""
     for shown, run in enumerate(runs):
         one = _write_run(run, language, (LIMIT - RESERVED - len(page)) // (len(runs) - shown))
         if len(page) + len(one) > LIMIT - RESERVED:
-            return page + _more_runs(len(runs) - shown, language)
+            return page + _say_left_out_runs(len(runs) - shown, language)
         page += one
     return page
 
@@ -47,7 +47,7 @@ def fit_pieces(pieces: Iterable[Piece], room: int) -> tuple[str, int]:
     return text, shown
 
 
-def title(requirement: Requirement, language: Language) -> str:
+def write_title(requirement: Requirement, language: Language) -> str:
     """A requirement in a sentence of Markdown. What the specification does not say is code."""
     is_ours = _is_ours(requirement, language)
     sentence = requirement.sentence if is_ours else quote_code(requirement.sentence)
@@ -57,12 +57,12 @@ def title(requirement: Requirement, language: Language) -> str:
 def write_failure(result: RequirementResult, language: Language) -> str:
     """A requirement that failed, folded, with what was expected and seen inside."""
     requirement = joins.describe_requirement(result, language)
-    parts = [f"<details>{_summary(requirement, language)}"]
+    parts = [f"<details>{_write_summary(requirement, language)}"]
     if result.known:
         known = translate("known", language)
         parts.append(f"**{known}** {quote_inline(result.known.reason)}")
     if result.finding:
-        parts.append(_finding_block(result, language))
+        parts.append(_write_finding(result, language))
         if reproduce := result.finding.reproduce:
             parts.append(quote_block(*shorten_list(reproduce), language="sh"))
     advice = {"why": requirement.why, "how to fix": requirement.mend}
@@ -70,7 +70,7 @@ def write_failure(result: RequirementResult, language: Language) -> str:
     return "\n\n".join([*parts, "</details>"]) + "\n\n"
 
 
-def _summary(requirement: Requirement, language: Language) -> str:
+def _write_summary(requirement: Requirement, language: Language) -> str:
     is_ours = _is_ours(requirement, language)
     name, sentence = (
         quote_html(text if is_ours else "`" + text.replace("`", "'") + "`")
@@ -85,7 +85,7 @@ def _is_ours(requirement: Requirement, language: Language) -> bool:
     return spec is not None and requirement.sentence == spec.sentence
 
 
-def _finding_block(result: RequirementResult, language: Language) -> str:
+def _write_finding(result: RequirementResult, language: Language) -> str:
     finding = result.finding
     assert finding
     labelled = {
@@ -103,25 +103,25 @@ def _finding_block(result: RequirementResult, language: Language) -> str:
 
 
 def _write_run(run: RunResult, language: Language, room: int) -> str:
-    head = _head(run, language)
-    foot = _foot(run, language)
-    text, shown = fit_pieces(_pieces(run, language), room - RESERVED - len(head) - len(foot))
+    head = _write_head(run, language)
+    foot = _write_foot(run, language)
+    text, shown = fit_pieces(_list_pieces(run, language), room - RESERVED - len(head) - len(foot))
     left = sum(each.status not in (Status.PASS, None) for each in run.results) - shown
-    return head + text + (_left_out(run, left, language) if left else "") + foot
+    return head + text + (_say_left_out(run, left, language) if left else "") + foot
 
 
-def _head(run: RunResult, language: Language) -> str:
+def _write_head(run: RunResult, language: Language) -> str:
     claim = translate(f"{run.claim} is established" if run.claim else "no claim", language)
     sentence = quote_inline(joins.describe_claim(run, language))
     parts = [
         f"## {translate('Conformance', language)}: {claim}",
         f"{quote_code(run.target)}: {sentence}",
-        _counts(run, language),
+        _write_counts(run, language),
     ]
     return "\n\n".join(parts) + "\n\n"
 
 
-def _counts(run: RunResult, language: Language) -> str:
+def _write_counts(run: RunResult, language: Language) -> str:
     columns = [status for status in COLUMNS if run.counts[status]]
     names = [status.label if status else translate("not judged", language) for status in columns]
     lines = [
@@ -134,7 +134,7 @@ def _counts(run: RunResult, language: Language) -> str:
     return "\n".join(lines)
 
 
-def _pieces(run: RunResult, language: Language) -> Iterator[Piece]:
+def _list_pieces(run: RunResult, language: Language) -> Iterator[Piece]:
     """What is said of single requirements, the most urgent first."""
     failed = joins.select_status(run.results, Status.FAIL)
     for name, group in (
@@ -143,45 +143,45 @@ def _pieces(run: RunResult, language: Language) -> Iterator[Piece]:
         (KNOWN, [each for each in failed if each.known]),
     ):
         for number, each in enumerate(group):
-            yield _heading(name, group, number) + write_failure(each, language), 1
+            yield _write_heading(name, group, number) + write_failure(each, language), 1
     for status in (Status.INCONCLUSIVE, Status.NOT_APPLICABLE):
-        yield from _reasons(joins.select_status(run.results, status), status)
+        yield from _list_reasons(joins.select_status(run.results, status), status)
     observed = joins.select_status(run.results, Status.OBSERVED)
     for number, each in enumerate(observed):
-        heading = _heading(Status.OBSERVED.label, observed, number)
-        yield f"{heading}- {_observation(each, language)}\n", 1
+        heading = _write_heading(Status.OBSERVED.label, observed, number)
+        yield f"{heading}- {_write_observation(each, language)}\n", 1
 
 
-def _heading(name: str, group: Sequence[RequirementResult], number: int = 0) -> str:
+def _write_heading(name: str, group: Sequence[RequirementResult], number: int = 0) -> str:
     """The heading of a group, before its first member."""
     return f"### {name} ({len(group)})\n\n" if number == 0 else ""
 
 
-def _observation(result: RequirementResult, language: Language) -> str:
-    requirement = title(joins.describe_requirement(result, language), language)
+def _write_observation(result: RequirementResult, language: Language) -> str:
+    requirement = write_title(joins.describe_requirement(result, language), language)
     return f"{requirement}: {quote_inline(result.finding.got) if result.finding else ''}"
 
 
-def _reasons(results: Sequence[RequirementResult], status: Status) -> Iterator[Piece]:
+def _list_reasons(results: Sequence[RequirementResult], status: Status) -> Iterator[Piece]:
     """Requirements without a verdict, those with the same reason together."""
     for number, (reason, group) in enumerate(joins.group_by_reason(results).items()):
         names = ", ".join(quote_inline(each.id) for each in group)
-        heading = _heading(status.label, results, number)
+        heading = _write_heading(status.label, results, number)
         yield f"{heading}- {quote_inline(reason)}: {names}\n", len(group)
     yield "\n" if results else "", 0
 
 
-def _left_out(run: RunResult, left: int, language: Language) -> str:
+def _say_left_out(run: RunResult, left: int, language: Language) -> str:
     text = translate("{left} more are not shown here; {command} shows all of them.", language)
     command = quote_code(f"conformance report {run.path}")
     return f"\n{text.format(left=left, command=command)}\n"
 
 
-def _more_runs(left: int, language: Language) -> str:
+def _say_left_out_runs(left: int, language: Language) -> str:
     return f"\n{translate('{left} more records are not shown here.', language).format(left=left)}\n"
 
 
-def _foot(run: RunResult, language: Language) -> str:
+def _write_foot(run: RunResult, language: Language) -> str:
     header = run.header
     services = [header.services[name] for name in SERVICES if name in header.services]
     about = {
@@ -196,7 +196,7 @@ def _foot(run: RunResult, language: Language) -> str:
     return "\n" + " · ".join(parts) + "\n\n"
 
 
-def _compare(runs: Sequence[RunResult], language: Language) -> str:
+def _compare_runs(runs: Sequence[RunResult], language: Language) -> str:
     """Several runs side by side: what each establishes, and what differs."""
     heading = f"{translate('Conformance', language)}: {len(runs)} {translate('records', language)}"
     legend = [
@@ -213,10 +213,10 @@ def _compare(runs: Sequence[RunResult], language: Language) -> str:
     rows = joins.find_differences(runs)
     if not rows:
         return f"{top}{translate('Every requirement has the same verdict in each.', language)}\n\n"
-    return top + _difference_table(rows, len(runs), LIMIT // 2 - len(top), language)
+    return top + _write_difference_table(rows, len(runs), LIMIT // 2 - len(top), language)
 
 
-def _difference_table(
+def _write_difference_table(
     rows: Sequence[tuple[str, Sequence[RequirementResult | None]]],
     columns: int,
     room: int,

@@ -48,7 +48,7 @@ class RecordWriter:
     def write_header(self, header: RunHeader) -> None:
         """Write the first line, then what was seen before."""
         with self._lock:
-            self._write({"type": "header", "version": VERSION, **encode_header(header)})
+            self._write_line({"type": "header", "version": VERSION, **encode_header(header)})
             early, self._early = self._early or [], None
             for fact in early:
                 self.write_evidence(fact)
@@ -59,15 +59,15 @@ class RecordWriter:
             if self._file and self._early is not None:
                 self._early.append(fact)
             elif self._file:
-                self._write({"type": "evidence", **as_plain(fact), "summary": fact.summary})
+                self._write_line({"type": "evidence", **as_plain(fact), "summary": fact.summary})
 
     def write_result(self, result: RequirementResult) -> None:
         """Write the line for the verdict on one requirement."""
-        self._write({"type": "verdict", **encode_result(result)})
+        self._write_line({"type": "verdict", **encode_result(result)})
 
     def write_footer(self, footer: RunFooter) -> None:
         """Write the last line."""
-        self._write({"type": "footer", **encode_footer(footer)})
+        self._write_line({"type": "footer", **encode_footer(footer)})
 
     def close(self) -> None:
         """Close the file."""
@@ -76,10 +76,10 @@ class RecordWriter:
                 self._file.close()
                 self._file = None
 
-    def _write(self, line: Mapping[str, Any]) -> None:
+    def _write_line(self, line: Mapping[str, Any]) -> None:
         with self._lock:
             if self._file:
-                self._file.write(json.dumps(line, ensure_ascii=True, default=_as_text) + "\n")
+                self._file.write(json.dumps(line, ensure_ascii=True, default=_convert_value) + "\n")
                 self._file.flush()
 
 
@@ -167,7 +167,7 @@ def _encode_reference(reference: EvidenceReference) -> dict[str, Any]:
     }
 
 
-def _as_text(value: Any) -> Any:
+def _convert_value(value: Any) -> Any:
     if isinstance(value, bytes):
         text = value.decode("utf-8", "backslashreplace")
         return text if len(text) <= TEXT_LIMIT else f"{text[:TEXT_LIMIT]}… ({len(value)} bytes)"

@@ -60,17 +60,17 @@ def _parse_lines(texts: Sequence[str]) -> list[Line]:
 
 def _decode_run(path: Path, lines: Sequence[Line]) -> RunResult:
     header = _decode_header(lines[0])
-    verdicts = {str(line["requirement"]): line for line in _of_type(lines, "verdict")}
+    verdicts = {str(line["requirement"]): line for line in _select_type(lines, "verdict")}
     return RunResult(
         header,
         tuple(_decode_result(name, verdicts.get(name)) for name in header.requirements),
-        next((_decode_footer(line) for line in _of_type(lines, "footer")), None),
-        tuple(_decode_evidence(line) for line in _of_type(lines, "evidence")),
+        next((_decode_footer(line) for line in _select_type(lines, "footer")), None),
+        tuple(_decode_evidence(line) for line in _select_type(lines, "evidence")),
         path,
     )
 
 
-def _of_type(lines: Iterable[Line], kind: str) -> Iterable[Line]:
+def _select_type(lines: Iterable[Line], kind: str) -> Iterable[Line]:
     return (line for line in lines if line["type"] == kind)
 
 

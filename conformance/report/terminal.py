@@ -14,13 +14,13 @@ from conformance.report.joins import (
     select_status,
 )
 from conformance.report.translations import translate
-from conformance.report.wrapping import escape_unprintable, measure_width, pad
+from conformance.report.wrapping import escape_unprintable, measure_width, pad_text
 from conformance.spec.catalogue import Language, Level, sections
 
 WIDTH = 100
 LABEL = 14  # columns of a label, and of the space after it
 KNOWN = "FAIL (known)"
-# What is counted beside the passes, in this order.
+# What is counted in addition to the passes, in this order.
 COUNTED = (
     Status.FAIL.label,
     KNOWN,
@@ -43,24 +43,24 @@ class SummaryLine:
 def summarize_run(run: RunResult, language: Language = Language.EN) -> list[SummaryLine]:
     """The whole summary."""
     return [
-        *_about(run, language),
+        *_describe_run(run, language),
         SummaryLine(""),
-        *_sections(run, language),
-        *_findings(run, language),
-        *_wrong_entries(run),
+        *_list_sections(run, language),
+        *_list_findings(run, language),
+        *_list_wrong_entries(run),
         SummaryLine(""),
-        _conclusion(run, language),
+        _conclude_run(run, language),
     ]
 
 
 def label_lines(label: str, *texts: str) -> Iterator[SummaryLine]:
     """Texts as lines, of which the first has a label."""
     for index, text in enumerate(texts):
-        start = pad(label if index == 0 else "", max(LABEL, measure_width(label) + 1))
+        start = pad_text(label if index == 0 else "", max(LABEL, measure_width(label) + 1))
         yield SummaryLine(start + escape_unprintable(text))
 
 
-def _about(run: RunResult, language: Language) -> Iterator[SummaryLine]:
+def _describe_run(run: RunResult, language: Language) -> Iterator[SummaryLine]:
     header, services = run.header, run.header.services
     has_other_url = header.url and header.url != header.target
     target = f"{header.target} at {header.url}" if has_other_url else header.target
@@ -78,13 +78,13 @@ def _about(run: RunResult, language: Language) -> Iterator[SummaryLine]:
     yield from label_lines(translate("seed", language), str(header.seed))
 
 
-def _sections(run: RunResult, language: Language) -> Iterator[SummaryLine]:
+def _list_sections(run: RunResult, language: Language) -> Iterator[SummaryLine]:
     for section in sections(language):
         results = [each for each in run.results if each.section == section.number and each.status]
         if results:
             counted = _count_section(results, language)
             yield SummaryLine(
-                f"  {section.number} {pad(section.title, 14)} {counted}", _worst(results)
+                f"  {section.number} {pad_text(section.title, 14)} {counted}", _find_worst(results)
             )
 
 
@@ -98,8 +98,8 @@ def _count_section(results: Sequence[RequirementResult], language: Language) -> 
     return ", ".join([passed, *others])
 
 
-def _worst(results: Sequence[RequirementResult]) -> Status:
-    tones = set(map(_tone, results))
+def _find_worst(results: Sequence[RequirementResult]) -> Status:
+    tones = set(map(_choose_tone, results))
     order = (Status.ERROR, Status.FAIL, Status.INCONCLUSIVE)
     return next((status for status in order if status in tones), Status.PASS)
 
@@ -111,29 +111,31 @@ def _label_status(result: RequirementResult) -> str:
     return result.status.label if result.status else ""
 
 
-def _tone(result: RequirementResult) -> Status | None:
+def _choose_tone(result: RequirementResult) -> Status | None:
     """The verdict whose colour a result has. A known failure has that of what is not known."""
     return Status.INCONCLUSIVE if result.known else result.status
 
 
-def _findings(run: RunResult, language: Language) -> Iterator[SummaryLine]:
+def _list_findings(run: RunResult, language: Language) -> Iterator[SummaryLine]:
     failed = select_status(run.results, Status.FAIL)
     for each in sorted(failed, key=lambda result: result.known is not None):
-        yield from _failure(each, language)
+        yield from _describe_failure(each, language)
     for status in (Status.ERROR, Status.INCONCLUSIVE, Status.NOT_APPLICABLE):
-        yield from _unjudged(select_status(run.results, status), language)
+        yield from _group_unjudged(select_status(run.results, status), language)
     for each in select_status(run.results, Status.OBSERVED):
         if each.finding:
             yield SummaryLine("")
-            yield _title(each, language)
+            yield _write_title(each, language)
             yield from label_lines(translate("observed", language), *each.finding.observations)
 
 
-def _failure(result: RequirementResult, language: Language) -> Iterator[SummaryLine]:
+def _describe_failure(result: RequirementResult, language: Language) -> Iterator[SummaryLine]:
     yield SummaryLine("")
-    yield _title(result, language)
+    yield _write_title(result, language)
     if result.known:
-        yield from label_lines(translate("known", language), _entry(result.known, language))
+        yield from label_lines(
+            translate("known", language), _describe_entry(result.known, language)
+        )
     if (finding := result.finding) is None:
         return
     labelled = {
@@ -146,10 +148,10 @@ def _failure(result: RequirementResult, language: Language) -> Iterator[SummaryL
     for label, texts in labelled.items():
         yield from label_lines(translate(label, language), *texts)
     if not result.known:
-        yield from _advice(result, language)
+        yield from _describe_advice(result, language)
 
 
-def _advice(result: RequirementResult, language: Language) -> Iterator[SummaryLine]:
+def _describe_advice(result: RequirementResult, language: Language) -> Iterator[SummaryLine]:
     requirement = describe_requirement(result, language)
     cause = describe_likely_cause(result, language)
     yield from label_lines(translate("likely cause", language), cause)
@@ -158,29 +160,31 @@ def _advice(result: RequirementResult, language: Language) -> Iterator[SummaryLi
         yield from label_lines(translate("how to fix", language), requirement.mend)
 
 
-def _entry(known: KnownFailure, language: Language) -> str:
+def _describe_entry(known: KnownFailure, language: Language) -> str:
     if known.expires is None:
         return known.reason
     return known.reason + translate(" (until {day})", language).format(day=known.expires)
 
 
-def _unjudged(results: Sequence[RequirementResult], language: Language) -> Iterator[SummaryLine]:
+def _group_unjudged(
+    results: Sequence[RequirementResult], language: Language
+) -> Iterator[SummaryLine]:
     """Requirements without a verdict, those with the same reason together."""
     for reason, group in group_by_reason(each for each in results if each.finding).items():
         yield SummaryLine("")
-        yield from (_title(each, language) for each in group)
+        yield from (_write_title(each, language) for each in group)
         label = "to judge" if group[0].lacks_channel else "because"
         yield from label_lines(translate(label, language), reason)
 
 
-def _title(result: RequirementResult, language: Language) -> SummaryLine:
+def _write_title(result: RequirementResult, language: Language) -> SummaryLine:
     requirement = describe_requirement(result, language)
     left = escape_unprintable(f"{result.id:<8}{result.level:<8}{requirement.sentence}")
     right = f"{_label_status(result)}  {requirement.source}"
-    return SummaryLine(f"{pad(left, WIDTH - len(right) - 1)} {right}", _tone(result))
+    return SummaryLine(f"{pad_text(left, WIDTH - len(right) - 1)} {right}", _choose_tone(result))
 
 
-def _wrong_entries(run: RunResult) -> Iterator[SummaryLine]:
+def _list_wrong_entries(run: RunResult) -> Iterator[SummaryLine]:
     """What is wrong with the list of known failures."""
     if run.wrong_entries:
         yield SummaryLine("")
@@ -191,7 +195,7 @@ def _wrong_entries(run: RunResult) -> Iterator[SummaryLine]:
         )
 
 
-def _conclusion(run: RunResult, language: Language) -> SummaryLine:
+def _conclude_run(run: RunResult, language: Language) -> SummaryLine:
     sentence = escape_unprintable(describe_claim(run, language))
     if run.footer is None:
         text = translate("({count} of {all} requirements were not judged)", language)

@@ -6,7 +6,7 @@ from conformance.judging.result import RunResult
 from conformance.report.joins import describe_verdict, find_differences
 from conformance.report.terminal import summarize_run
 from conformance.report.translations import translate
-from conformance.report.wrapping import escape_unprintable, pad
+from conformance.report.wrapping import escape_unprintable, pad_text
 from conformance.spec.catalogue import Language
 
 NAME = 12  # columns of an id
@@ -17,11 +17,11 @@ def render_text(runs: Sequence[RunResult], language: Language) -> str:
     """The summary of each run. Of several, first what differs."""
     pages = ["\n".join(line.text for line in summarize_run(run, language)) for run in runs]
     if len(runs) > 1:
-        pages.insert(0, "\n".join(_differences(runs, language)))
+        pages.insert(0, "\n".join(_list_differences(runs, language)))
     return "\n\n".join(pages) + "\n"
 
 
-def _differences(runs: Sequence[RunResult], language: Language) -> Iterator[str]:
+def _list_differences(runs: Sequence[RunResult], language: Language) -> Iterator[str]:
     """What differs between runs: a line for each requirement and a column for each run."""
     for number, run in enumerate(runs, 1):
         claim = translate(run.claim or "no claim", language)
@@ -31,8 +31,8 @@ def _differences(runs: Sequence[RunResult], language: Language) -> Iterator[str]
         yield translate("Every requirement has the same verdict in each.", language)
         return
     yield ""
-    numbers = (pad(str(number), CELL) for number in range(1, len(runs) + 1))
-    yield pad("", NAME) + "".join(numbers).rstrip()
+    numbers = (pad_text(str(number), CELL) for number in range(1, len(runs) + 1))
+    yield pad_text("", NAME) + "".join(numbers).rstrip()
     for name, row in rows:
-        cells = (pad(describe_verdict(each, language), CELL) for each in row)
-        yield escape_unprintable(pad(name, NAME) + "".join(cells).rstrip())
+        cells = (pad_text(describe_verdict(each, language), CELL) for each in row)
+        yield escape_unprintable(pad_text(name, NAME) + "".join(cells).rstrip())

@@ -6,7 +6,7 @@ What a run has seen is never translated.
 from conformance.judging.claim import ENGLISH, Phrases
 from conformance.spec.catalogue import Language
 
-INCOMPLETE = "no claim: the record is incomplete, for the run did not come to its end"
+INCOMPLETE = "no claim: the record is incomplete because the run did not come to its end"
 
 ZH: dict[str, str] = {
     # The claim of an incomplete record, and what the words of a verdict mean. The words stay.

@@ -18,7 +18,7 @@ def measure_width(text: str) -> int:
     return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
-def pad(text: str, columns: int) -> str:
+def pad_text(text: str, columns: int) -> str:
     """Text filled with spaces to so many columns."""
     return text + " " * (columns - measure_width(text))
 
@@ -32,10 +32,10 @@ def escape_unprintable(text: str) -> str:
 
 def wrap_text(text: str, columns: int) -> str:
     """The text in lines of at most so many columns, except where nothing can be broken."""
-    return "\n".join(_wrap(_PIECE.findall(" ".join(text.split())), columns))
+    return "\n".join(_wrap_pieces(_PIECE.findall(" ".join(text.split())), columns))
 
 
-def _wrap(pieces: list[str], columns: int) -> Iterator[str]:
+def _wrap_pieces(pieces: list[str], columns: int) -> Iterator[str]:
     line = ""
     for piece in pieces:
         if measure_width(line + piece.rstrip()) > columns and line.strip():

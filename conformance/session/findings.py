@@ -33,7 +33,7 @@ class FindingMaker:
         return Finding.of_observations(
             (text for text, _ in observations),
             map(EvidenceReference.to, facts),
-            self._reproduce(requirement, facts),
+            self._list_commands(requirement, facts),
         )
 
     def from_error(self, requirement: Requirement, error: BaseException) -> tuple[Status, Finding]:
@@ -44,7 +44,7 @@ class FindingMaker:
                 error.got,
                 tuple(map(EvidenceReference.to, error.evidence)),
                 error.likely_cause or "",
-                self._reproduce(requirement, error.evidence),
+                self._list_commands(requirement, error.evidence),
             )
         if isinstance(error, NoEvidence):
             return Status.INCONCLUSIVE, Finding("evidence", str(error), missing=error.missing)
@@ -57,7 +57,7 @@ class FindingMaker:
             likely_cause=f"{broken}, not the target; please report it",
         )
 
-    def _reproduce(self, requirement: Requirement, evidence: Sequence[Fact]) -> tuple[str, ...]:
+    def _list_commands(self, requirement: Requirement, evidence: Sequence[Fact]) -> tuple[str, ...]:
         """Commands that show a finding again: a run, then its only request to the target, if any.
 
         A finding of the stateful scenario is shown again by its program.
@@ -67,10 +67,10 @@ class FindingMaker:
         ]
         if programs:
             return (self._options.reproduce(requirement.id, programs[0]),)
-        commands = [exchange.curl for exchange in self._repeatable(evidence)]
+        commands = [exchange.curl for exchange in self._find_repeatable(evidence)]
         return (self._options.reproduce(requirement.id), *commands)
 
-    def _repeatable(self, evidence: Iterable[Fact]) -> list[Exchange]:
+    def _find_repeatable(self, evidence: Iterable[Fact]) -> list[Exchange]:
         """The only exchange of some evidence, if its request can be sent again by hand."""
         exchanges = [fact for fact in evidence if isinstance(fact, Exchange)]
         return [

@@ -86,7 +86,7 @@ class Recovery:
         now = block_until(self.target.check_health, timeouts.HEAL_DEADLINE, is_settled)
         if now != before:
             changed = f"({before.summary}; now {now.summary})"
-            text = f"the service did not become as it was {changed}, and is started anew"
+            text = f"the service did not become as it was {changed}, and is started again"
             self._journal.observe("mend", text)
             self.kill_and_restart()
 

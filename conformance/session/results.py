@@ -97,7 +97,7 @@ class Results:
 
     def add_pass(self, requirement: Requirement, probe: str, span: Span) -> None:
         """Note that a probe passed."""
-        self._add(requirement, probe, Status.PASS, None, span)
+        self._add_outcome(requirement, probe, Status.PASS, None, span)
 
     def add_observations(
         self,
@@ -118,7 +118,7 @@ class Results:
                 "nothing",
                 likely_cause="the suite, not the target; please report it",
             )
-        self._add(requirement, probe, status, finding, span)
+        self._add_outcome(requirement, probe, status, finding, span)
         return status
 
     def add_failure(
@@ -131,7 +131,7 @@ class Results:
         status, finding = self._findings.from_error(requirement, error)
         if requirement.level is Level.MAY and status is Status.FAIL:
             status = Status.OBSERVED
-        self._add(requirement, probe, status, finding, span)
+        self._add_outcome(requirement, probe, status, finding, span)
         return status, finding
 
     def add_broken_cleanup(self, trouble: str) -> None:
@@ -154,7 +154,7 @@ class Results:
         )
         return entry if first and is_excused(entry, first.finding, self._today) else None
 
-    def _add(
+    def _add_outcome(
         self,
         requirement: Requirement,
         probe: str,
@@ -184,7 +184,7 @@ class Results:
     def finish(self) -> RunResult:
         """Judge each selected requirement, and record the verdicts and what they establish."""
         judged = [
-            self._with_reproduction(
+            self._add_reproduction(
                 judge_requirement(requirement, self._probes[requirement.id], self._outcomes)
             )
             for requirement in self.selected
@@ -192,7 +192,7 @@ class Results:
         self._results = tuple(
             mark_known_failures(judged, self._options.selection.known_failures, self._today)
         )
-        self._footer = self._conclude()
+        self._footer = self._make_footer()
         for result in self._results:
             self._record.write_result(result)
         self._record.write_footer(self._footer)
@@ -228,7 +228,7 @@ class Results:
         """Close the record."""
         self._record.close()
 
-    def _with_reproduction(self, result: RequirementResult) -> RequirementResult:
+    def _add_reproduction(self, result: RequirementResult) -> RequirementResult:
         """A result of which nothing more than its requirement can be said to be run again."""
         finding = result.finding
         if finding is None or finding.reproduce or result.status in WITHOUT_REPRODUCTION:
@@ -236,7 +236,7 @@ class Results:
         command = self._options.reproduce(result.id)
         return replace(result, finding=replace(finding, reproduce=(command,)))
 
-    def _conclude(self) -> RunFooter:
+    def _make_footer(self) -> RunFooter:
         options, results = self._options, self._results
         wrong = tuple(find_wrong_entries(results, options.selection.known_failures, self._today))
         claim = make_claim(results, self._catalogue)

@@ -1,4 +1,4 @@
-"""One run: it is opened, prepared for each probe, told of each outcome, and finished."""
+"""One run: opened, prepared for each probe, given each outcome, and finished."""
 
 import time
 from collections.abc import Callable, Collection, Mapping

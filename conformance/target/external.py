@@ -56,7 +56,8 @@ class ContainerControl:
     """A service in a container that somebody else has made."""
 
     def __init__(self, container: str, name: str, journal: Journal, option: str) -> None:
-        from conformance.testbed.docker_process import ExistingContainer  # noqa: PLC0415 - half a second
+        # It takes half a second, which only those pay who need it.
+        from conformance.testbed.docker_process import ExistingContainer  # noqa: PLC0415
 
         self._name = name
         self._journal = journal

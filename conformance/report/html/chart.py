@@ -17,10 +17,10 @@ STEPS = 5  # at most, on the axis
 def draw_chart(timeline: Timeline, say: Translator) -> Markup:
     """The figure."""
     length = max(timeline.ended - timeline.began, 1e-6)
-    steps = _steps(length)
+    steps = _choose_steps(length)
     numbered = list(enumerate(timeline.marks))
     lanes = [
-        _lane(
+        _draw_lane(
             say(lane),
             [(n, mark) for n, mark in numbered if mark.lane == lane],
             timeline.began,
@@ -39,8 +39,8 @@ def draw_chart(timeline: Timeline, say: Translator) -> Markup:
     return element(
         "figure",
         element("figcaption", element("b", say("Timeline")), " ", about),
-        element("div", lanes, _axis(length, steps), class_="lanes", aria_hidden="true"),
-        _legend(timeline, say),
+        element("div", lanes, _draw_axis(length, steps), class_="lanes", aria_hidden="true"),
+        _draw_legend(timeline, say),
         element(
             "p", say("Hover over a bar or a mark to read it."), class_="hint", aria_hidden="true"
         ),
@@ -48,7 +48,9 @@ def draw_chart(timeline: Timeline, say: Translator) -> Markup:
             "details",
             element("summary", say("Show all {count} events", count=len(timeline.marks))),
             element(
-                "ol", (_event(mark, timeline.began, say) for mark in timeline.marks), class_="facts"
+                "ol",
+                (_describe_event(mark, timeline.began, say) for mark in timeline.marks),
+                class_="facts",
             ),
             class_="reading",
         ),
@@ -56,7 +58,7 @@ def draw_chart(timeline: Timeline, say: Translator) -> Markup:
     )
 
 
-def _legend(timeline: Timeline, say: Translator) -> Markup:
+def _draw_legend(timeline: Timeline, say: Translator) -> Markup:
     """What the shapes mean that are used."""
     marks = timeline.marks
     meanings = (
@@ -80,7 +82,7 @@ def format_duration(seconds: float) -> str:
     return f"{seconds:.4g} s" if seconds < 1000 else f"{seconds:.0f} s"
 
 
-def _lane(
+def _draw_lane(
     name: str,
     marks: Sequence[tuple[int, Mark]],
     began: float,
@@ -90,23 +92,29 @@ def _lane(
     rows = max((mark.row for _, mark in marks), default=0)
     height = max(MOMENT, (rows + 1) * ROW + 4)
     grid = (
-        element("line", x1=_percent(step / length), x2=_percent(step / length), y1=0, y2=height)
+        element(
+            "line",
+            x1=_format_percent(step / length),
+            x2=_format_percent(step / length),
+            y1=0,
+            y2=height,
+        )
         for step in steps
     )
-    shapes = (_shape(number, mark, began, length, height) for number, mark in marks)
+    shapes = (_draw_shape(number, mark, began, length, height) for number, mark in marks)
     return element(
         "div", element("span", name), element("svg", grid, shapes, height=height), class_="lane"
     )
 
 
-def _shape(number: int, mark: Mark, began: float, length: float, height: int) -> Markup:
+def _draw_shape(number: int, mark: Mark, began: float, length: float, height: int) -> Markup:
     kinds = ("named" if mark.is_named else "", "open" if mark.is_unanswered else "")
     more = {"class": " ".join(filter(None, kinds)) or None, "data-n": number}
     start = (mark.began - began) / length
     if mark.ended is None:
         return element(
             "rect",
-            x=_percent(start * (1 - NARROWEST / 100)),
+            x=_format_percent(start * (1 - NARROWEST / 100)),
             y=2,
             width=2,
             height=height - 4,
@@ -115,23 +123,25 @@ def _shape(number: int, mark: Mark, began: float, length: float, height: int) ->
     wide = max((mark.ended - mark.began) / length, NARROWEST / 100)
     return element(
         "rect",
-        x=_percent(min(start, 1 - wide)),
+        x=_format_percent(min(start, 1 - wide)),
         y=2 + mark.row * ROW,
-        width=_percent(wide),
+        width=_format_percent(wide),
         height=BAR,
         **more,
     )
 
 
-def _axis(length: float, steps: Sequence[float]) -> Markup:
+def _draw_axis(length: float, steps: Sequence[float]) -> Markup:
     labels = (
-        element("text", format_duration(step) if step else "0", x=_percent(step / length), y=12)
+        element(
+            "text", format_duration(step) if step else "0", x=_format_percent(step / length), y=12
+        )
         for step in steps
     )
     return element("div", element("span"), element("svg", labels, height=16), class_="lane axis")
 
 
-def _steps(length: float) -> list[float]:
+def _choose_steps(length: float) -> list[float]:
     """Round times from 0 on, as many as fit. The last tenth is left free for a label."""
     for power in range(-6, 6):
         for step in (10.0**power, 2 * 10.0**power, 5 * 10.0**power):
@@ -140,7 +150,7 @@ def _steps(length: float) -> list[float]:
     return [0.0]
 
 
-def _event(mark: Mark, began: float, say: Translator) -> Markup:
+def _describe_event(mark: Mark, began: float, say: Translator) -> Markup:
     limit = NAMED_LENGTH if mark.is_named else LENGTH
     return element(
         "li",
@@ -151,5 +161,5 @@ def _event(mark: Mark, began: float, say: Translator) -> Markup:
     )
 
 
-def _percent(share: float) -> str:
+def _format_percent(share: float) -> str:
     return f"{share * 100:.2f}%"

@@ -40,7 +40,7 @@ class Translator:
 
     def cut(self, text: str, limit: int) -> list[Markup | str]:
         """No more of a text than the limit. If it is cut, its length is added."""
-        fits = _fitting(text, limit)
+        fits = _count_fitting(text, limit)
         if fits == len(text):
             return [text]
         return [
@@ -65,7 +65,7 @@ def element(name: str, /, *content: Content, **attributes: str | int | bool | No
 
     True is an attribute without a value. None and False are no attribute.
     """
-    opening = f"<{name}{''.join(_attribute(*pair) for pair in attributes.items())}>"
+    opening = f"<{name}{''.join(_write_attribute(*pair) for pair in attributes.items())}>"
     return Markup(opening if name in VOID else f"{opening}{join_content(content)}</{name}>")
 
 
@@ -76,7 +76,9 @@ def join_content(content: Content) -> Markup:
     if isinstance(content, Markup):
         return content
     return (
-        _text(content) if isinstance(content, str) else Markup("".join(map(join_content, content)))
+        _escape_text(content)
+        if isinstance(content, str)
+        else Markup("".join(map(join_content, content)))
     )
 
 
@@ -98,7 +100,7 @@ def definition_list(pairs: Mapping[str, Content], **attributes: str) -> Markup:
     return element("dl", items, **attributes)
 
 
-def _fitting(text: str, limit: int) -> int:
+def _count_fitting(text: str, limit: int) -> int:
     """How many letters of a text fit, where an unprintable one takes the room of its escape."""
     if text[:limit].isprintable():
         return min(len(text), limit)
@@ -106,7 +108,7 @@ def _fitting(text: str, limit: int) -> int:
     return sum(end <= limit for end in ends)
 
 
-def _text(text: str) -> Markup:
+def _escape_text(text: str) -> Markup:
     """Text as HTML.
 
     What cannot be seen is shown as its escape, in an element that tells it from the same letters.
@@ -126,7 +128,7 @@ def _text(text: str) -> Markup:
     )
 
 
-def _attribute(name: str, value: str | int | bool | None) -> str:
+def _write_attribute(name: str, value: str | int | bool | None) -> str:
     if value is None or value is False:
         return ""
     name = name.rstrip("_").replace("_", "-")

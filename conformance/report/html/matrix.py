@@ -72,15 +72,15 @@ def render_matrix(contexts: Sequence[RenderContext]) -> Markup:
     table = element(
         "table",
         element("caption", element("span", caption)),
-        element("thead", element("tr", _column_heads(contexts))),
-        _row_groups(contexts, results),
+        element("thead", element("tr", _render_column_heads(contexts))),
+        _render_row_groups(contexts, results),
     )
     return element(
         "div", table, class_="matrix", tabindex=0, role="region", aria_label=say("The matrix")
     )
 
 
-def _column_heads(contexts: Sequence[RenderContext]) -> Iterator[Markup]:
+def _render_column_heads(contexts: Sequence[RenderContext]) -> Iterator[Markup]:
     say = contexts[0].say
     for text in ("requirement", "level"):
         yield element("th", say(text), scope="col")
@@ -89,7 +89,7 @@ def _column_heads(contexts: Sequence[RenderContext]) -> Iterator[Markup]:
         yield element("th", element("b", f"{number}"), " ", name, scope="col")
 
 
-def _row_groups(
+def _render_row_groups(
     contexts: Sequence[RenderContext], results: Sequence[RequirementResult]
 ) -> Iterator[Markup]:
     say = contexts[0].say
@@ -100,7 +100,7 @@ def _row_groups(
         yield element(
             "tbody",
             element("tr", head),
-            (_row(contexts, each) for each in group),
+            (_render_row(contexts, each) for each in group),
             class_="group",
             id=f"section-{number}",
         )
@@ -123,7 +123,7 @@ def _list_statuses(contexts: Sequence[RenderContext], name: str) -> list[Status 
     return [status for status in ORDER if status in found]
 
 
-def _row(contexts: Sequence[RenderContext], first: RequirementResult) -> Markup:
+def _render_row(contexts: Sequence[RenderContext], first: RequirementResult) -> Markup:
     statuses = _list_statuses(contexts, first.id)
     known = contexts[0].known.get(first.id)
     level = known.level if known else first.level
@@ -133,7 +133,7 @@ def _row(contexts: Sequence[RenderContext], first: RequirementResult) -> Markup:
         "tr",
         element("th", link, " ", sentence, scope="row"),
         element("td", level, class_="level"),
-        (_cell(context, context.run.by_id.get(first.id)) for context in contexts),
+        (_render_cell(context, context.run.by_id.get(first.id)) for context in contexts),
         class_="item",
         id=first.id,
         data_status="|".join(status or NOT_JUDGED for status in statuses),
@@ -143,7 +143,7 @@ def _row(contexts: Sequence[RenderContext], first: RequirementResult) -> Markup:
     )
 
 
-def _cell(context: RenderContext, result: RequirementResult | None) -> Markup:
+def _render_cell(context: RenderContext, result: RequirementResult | None) -> Markup:
     if result is None:
         return element("td", element("span", context.say("not selected"), class_="none"))
     verdict = render_verdict(result.status, context.say)

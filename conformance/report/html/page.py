@@ -57,16 +57,16 @@ def _render_single(context: RenderContext) -> str:
     main = element(
         "main",
         render_incomplete(run, say),
-        _filter([context], say),
-        _sections(context),
-        _no_match(say),
+        _render_filter([context], say),
+        _render_sections(context),
+        _render_no_match(say),
         id="requirements",
     )
     body = (render_heading(run, say), render_map(context, sections(say.language)), main)
-    return _document(f"{run.claim or say('no claim')} · {run.target}", body, say)
+    return _write_document(f"{run.claim or say('no claim')} · {run.target}", body, say)
 
 
-def _sections(context: RenderContext) -> Iterator[Markup]:
+def _render_sections(context: RenderContext) -> Iterator[Markup]:
     say = context.say
     grouped = group_results(context.run.results, sections(say.language), say)
     for number, title, results in grouped:
@@ -85,20 +85,20 @@ def _render_several(contexts: Sequence[RenderContext]) -> str:
     say = contexts[0].say
     main = element(
         "main",
-        _filter(contexts, say, compares=True),
+        _render_filter(contexts, say, compares=True),
         render_matrix(contexts),
-        _no_match(say),
+        _render_no_match(say),
         (render_remaining(context, number) for number, context in enumerate(contexts, 1)),
         id="requirements",
     )
     title = say("{count} records compared", count=len(contexts))
-    return _document(title, (render_comparison(contexts), main), say)
+    return _write_document(title, (render_comparison(contexts), main), say)
 
 
-def _document(title: str, body: Content, say: Translator) -> str:
+def _write_document(title: str, body: Content, say: Translator) -> str:
     style, script = _read_own("page.css"), _read_own("page.js")
     policy = (
-        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)};"
+        f"default-src 'none'; style-src {_hash_source(style)}; script-src {_hash_source(script)};"
         " img-src data:; base-uri 'none'; form-action 'none'"
     )
     head = element(
@@ -113,11 +113,11 @@ def _document(title: str, body: Content, say: Translator) -> str:
         element("style", Markup(style)),
     )
     skip = element("a", say("Skip to the requirements"), href="#requirements", class_="skip")
-    page = element("body", skip, body, _footer(say), element("script", Markup(script)))
-    return f"<!DOCTYPE html>\n{element('html', head, page, lang=_tag(say.language))}\n"
+    page = element("body", skip, body, _render_footer(say), element("script", Markup(script)))
+    return f"<!DOCTYPE html>\n{element('html', head, page, lang=_find_tag(say.language))}\n"
 
 
-def _tag(language: Language) -> str:
+def _find_tag(language: Language) -> str:
     return {Language.EN: "en", Language.ZH: "zh-Hans"}[language]
 
 
@@ -126,11 +126,11 @@ def _read_own(name: str) -> str:
     return Path(__file__).with_name(name).read_text("utf-8")
 
 
-def _hash(text: str) -> str:
+def _hash_source(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _filter(
+def _render_filter(
     contexts: Sequence[RenderContext], say: Translator, *, compares: bool = False
 ) -> Markup:
     """The form by which a reader looks for some of the requirements. The script makes it work."""
@@ -156,9 +156,9 @@ def _filter(
     return element(
         "form",
         words,
-        _choices(say("verdict"), "status", statuses),
-        _choices(say("level"), "level", [(level, level) for level in Level]),
-        _section_choice(contexts, say),
+        _render_choices(say("verdict"), "status", statuses),
+        _render_choices(say("level"), "level", [(level, level) for level in Level]),
+        _render_section_choice(contexts, say),
         differs if compares else None,
         element("button", say("Clear"), type="button", id="clear"),
         element("button", say("Open all"), type="button", id="open", data_other=say("Close all")),
@@ -170,7 +170,7 @@ def _filter(
     )
 
 
-def _section_choice(contexts: Sequence[RenderContext], say: Translator) -> Markup:
+def _render_section_choice(contexts: Sequence[RenderContext], say: Translator) -> Markup:
     used = {each.section for context in contexts for each in context.run.results}
     options = [element("option", say("all sections"), value="")]
     options += [
@@ -181,7 +181,7 @@ def _section_choice(contexts: Sequence[RenderContext], say: Translator) -> Marku
     return element("select", options, name="section", aria_label=say("section"))
 
 
-def _choices(legend: str, name: str, choices: Iterable[tuple[str, str]]) -> Markup:
+def _render_choices(legend: str, name: str, choices: Iterable[tuple[str, str]]) -> Markup:
     boxes = (
         element(
             "label",
@@ -195,12 +195,12 @@ def _choices(legend: str, name: str, choices: Iterable[tuple[str, str]]) -> Mark
     return element("fieldset", element("legend", legend), boxes)
 
 
-def _no_match(say: Translator) -> Markup:
+def _render_no_match(say: Translator) -> Markup:
     text = say("Nothing matches. Clear the filter to see everything again.")
     return element("p", text, id="nothing", hidden=True)
 
 
-def _footer(say: Translator) -> Markup:
+def _render_footer(say: Translator) -> Markup:
     keys = (
         ("/", say("search")),
         ("j k", say("next, previous")),

@@ -50,7 +50,7 @@ def render_entry(context: RenderContext, result: RequirementResult) -> Markup:
     return element(
         "details",
         summary,
-        element("div", _details(context, result), class_="opened"),
+        element("div", _render_details(context, result), class_="opened"),
         class_="item",
         id=context.prefix + result.id,
         data_status=result.status or NOT_JUDGED,
@@ -77,7 +77,7 @@ def find_sentence(context: RenderContext, result: RequirementResult) -> str:
     return known.sentence if known else result.sentence
 
 
-def _details(context: RenderContext, result: RequirementResult) -> Iterator[Content]:
+def _render_details(context: RenderContext, result: RequirementResult) -> Iterator[Content]:
     say, requirement = context.say, context.known.get(result.id)
     if requirement:
         yield [
@@ -85,12 +85,12 @@ def _details(context: RenderContext, result: RequirementResult) -> Iterator[Cont
             for paragraph in requirement.text.split("\n\n")
         ]
     if result.finding:
-        yield _finding(result, result.finding, say)
+        yield _render_finding(result, result.finding, say)
         if not result.lacks_channel:
             timeline = build_timeline(context.run, result, context.room)
             yield draw_chart(timeline, say) if timeline else None
-        yield _reproduce(result.finding, say)
-        yield _advice(result, result.finding, requirement, say)
+        yield _render_commands(result.finding, say)
+        yield _render_advice(result, result.finding, requirement, say)
     if requirement:
         is_shown = has_usual_cause(result) and result.status not in WITHOUT_FAILURE
         usual = None if is_shown else render_prose(requirement.usual_cause)
@@ -99,27 +99,27 @@ def _details(context: RenderContext, result: RequirementResult) -> Iterator[Cont
             say("usual cause of failing"): usual,
         }
         yield definition_list(notes, class_="notes")
-    yield element("p", _colophon(context, result, requirement), class_="colophon")
+    yield element("p", _render_colophon(context, result, requirement), class_="colophon")
 
 
-def _finding(result: RequirementResult, finding: Finding, say: Translator) -> Markup:
+def _render_finding(result: RequirementResult, finding: Finding, say: Translator) -> Markup:
     got: Content = say.cut(finding.got, SIDE)
     parts: dict[str, Content] = {}
     match result.status:
         case Status.OBSERVED:
-            parts[say("observed")] = _list_texts(finding.observations, SIDE, say)
+            parts[say("observed")] = _render_texts(finding.observations, SIDE, say)
         case Status.INCONCLUSIVE | Status.NOT_APPLICABLE:
             parts[say("to judge") if finding.missing else say("because")] = got
         case _:
             parts[say("expected")] = say.cut(finding.expected, SIDE)
             parts[say("got")] = got
-    parts[say("known")] = _known(result, say)
+    parts[say("known")] = _render_known(result, say)
     summaries = [reference.summary for reference in finding.evidence]
-    parts[say("evidence")] = _list_texts(summaries, SUMMARY, say) if summaries else None
+    parts[say("evidence")] = _render_texts(summaries, SUMMARY, say) if summaries else None
     return definition_list(parts, class_="found")
 
 
-def _list_texts(texts: tuple[str, ...] | list[str], length: int, say: Translator) -> Markup:
+def _render_texts(texts: tuple[str, ...] | list[str], length: int, say: Translator) -> Markup:
     """The first of some texts, each cut, and how many more there are."""
     items = [element("li", say.cut(each, length)) for each in texts[:SUMMARIES]]
     if more := len(texts) - len(items):
@@ -127,7 +127,7 @@ def _list_texts(texts: tuple[str, ...] | list[str], length: int, say: Translator
     return element("ul", items)
 
 
-def _known(result: RequirementResult, say: Translator) -> Content:
+def _render_known(result: RequirementResult, say: Translator) -> Content:
     """Why a failure does not count, in the words of the target's owner."""
     if result.known is None:
         return None
@@ -135,7 +135,7 @@ def _known(result: RequirementResult, say: Translator) -> Content:
     return [say.cut(result.known.reason, SIDE), until]
 
 
-def _reproduce(finding: Finding, say: Translator) -> Content:
+def _render_commands(finding: Finding, say: Translator) -> Content:
     """Commands to run again.
 
     What is copied is what is seen: a character that a terminal would act on stays an escape.
@@ -152,7 +152,7 @@ def _reproduce(finding: Finding, say: Translator) -> Content:
     return definition_list({say("reproduce"): lines}, class_="notes")
 
 
-def _advice(
+def _render_advice(
     result: RequirementResult, finding: Finding, requirement: Requirement | None, say: Translator
 ) -> Content:
     """Where to look, and how to fix it."""
@@ -168,7 +168,7 @@ def _advice(
     return definition_list({say("likely cause"): cause, say("how to fix"): fix}, class_="notes")
 
 
-def _colophon(
+def _render_colophon(
     context: RenderContext, result: RequirementResult, requirement: Requirement | None
 ) -> Iterator[Content]:
     say = context.say

@@ -84,18 +84,18 @@ def _describe_run(run: RunResult, say: Translator) -> dict[str, Content]:
     interrupted = say("none, the run was interrupted")
     return {
         say("target"): say.cut(header.url or run.target, LENGTH),
-        say("services"): _services(run, say),
+        say("services"): _render_services(run, say),
         say("seed"): element("code", str(header.seed)),
         say("began"): render_date(header.began),
         say("duration"): format_duration(run.seconds),
         say("required"): say(every),
         say("exit status"): str(int(footer.exit_status)) if footer else interrupted,
-        say("known failures"): _wrong_entries(run, say),
+        say("known failures"): _render_wrong_entries(run, say),
         say("suite"): say.cut(header.suite, LENGTH),
     }
 
 
-def _services(run: RunResult, say: Translator) -> Content:
+def _render_services(run: RunResult, say: Translator) -> Content:
     services = run.header.services
     first = [name for name in SERVICES if name in services]
     names = [*first, *(name for name in services if name not in SERVICES)]
@@ -105,7 +105,7 @@ def _services(run: RunResult, say: Translator) -> Content:
     return element("ul", items)
 
 
-def _wrong_entries(run: RunResult, say: Translator) -> Content:
+def _render_wrong_entries(run: RunResult, say: Translator) -> Content:
     """What is wrong with the list of known failures."""
     if not run.wrong_entries:
         return None
@@ -131,13 +131,15 @@ def render_incomplete(run: RunResult, say: Translator, name: str = "incomplete")
         element("h2", say("This record is incomplete"), id=name),
         element("p", say(text, count=run.counts[None], all=len(run.results))),
         element("p", say("Its last events:")) if last else None,
-        element("ol", (_event(each, say) for each in last), class_="facts") if last else None,
+        element("ol", (_render_event(each, say) for each in last), class_="facts")
+        if last
+        else None,
         class_="incomplete",
         aria_labelledby=name,
     )
 
 
-def _event(evidence: Evidence, say: Translator) -> Markup:
+def _render_event(evidence: Evidence, say: Translator) -> Markup:
     return element(
         "li",
         element("time", f"{evidence.at:.2f} s"),
@@ -173,7 +175,7 @@ def render_map(context: RenderContext, known: Sequence[Section]) -> Markup:
             "li",
             element("a", f"{number or ''} {title}".strip(), href=f"#section-{number}"),
             element("span", count_passed(results, say), class_="of"),
-            element("ul", (element("li", _sign(context, each)) for each in results)),
+            element("ul", (element("li", _render_sign(context, each)) for each in results)),
         )
         for number, title, results in group_results(context.run.results, known, say)
     )
@@ -182,7 +184,7 @@ def render_map(context: RenderContext, known: Sequence[Section]) -> Markup:
     )
 
 
-def _sign(context: RenderContext, result: RequirementResult) -> Markup:
+def _render_sign(context: RenderContext, result: RequirementResult) -> Markup:
     label = label_status(result.status, context.say)
     return element(
         "a",

@@ -378,7 +378,7 @@ def test_a_run_that_was_killed_is_shown_as_far_as_it_came(
 ) -> None:
     with visited(browser, write("killed")) as visit:
         expect(visit.page.locator(".claim")).to_have_text(
-            "no claim the record is incomplete, for the run did not come to its end"
+            "no claim the record is incomplete because the run did not come to its end"
         )
         notice = visit.page.get_by_role("region", name="This record is incomplete")
         expect(notice).to_contain_text(

@@ -163,7 +163,7 @@ class refused_method_loses_its_allow_header(Service):
         return JSONResponse({"detail": error.detail}, error.status_code)
 
 
-@faulty_service(fails=("HTTP-1",), because=r"in vain")
+@faulty_service(fails=("HTTP-1",), because=r"unresolved")
 class openapi_document_refers_to_what_it_has_not(Service):
     """The OpenAPI document comes without its components, to which it refers."""
 

@@ -1,4 +1,4 @@
-"""The GitHub Action: valid by tools that are not ours, and its steps carried out as a runner would, on a service in a folder of its own."""
+"""The GitHub Action: valid by tools that are not ours, and its steps run as a runner does."""
 
 import os
 import re
@@ -80,7 +80,7 @@ def test_the_example_gives_inputs_that_the_action_has() -> None:
 
 @dataclass
 class Runner:
-    """What a runner knows while it carries out the steps of an action that are scripts; what others do is done by hand."""
+    """What a runner knows while it runs the steps that are scripts. A test does the others."""
 
     place: Path
     values: dict[str, str]
@@ -137,7 +137,8 @@ def test_the_steps_judge_a_service_report_and_keep_the_baseline(place: Path) -> 
         "inputs.lang": "en",
     }
     values["inputs.arguments"] = (
-        f"--target-app app:app --target-python '{sys.executable}'\n--only DEP-1 DEP-2 END-2 --services embedded --seed 7"
+        f"--target-app app:app --target-python '{sys.executable}'\n"
+        "--only DEP-1 DEP-2 END-2 --services embedded --seed 7"
     )
     runner, of = Runner(place, values), steps()
     assert [

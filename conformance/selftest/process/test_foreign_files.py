@@ -45,7 +45,8 @@ SETTINGS = {
 # Writes each file that is opened in the current folder; the folder is left out of sys.path by -P.
 WATCHED = """
 import os, sys
-here, log = os.getcwd() + os.sep, os.open(os.environ["OPENED"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+here = os.getcwd() + os.sep
+log = os.open(os.environ["OPENED"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 def note(event, arguments):
     if event == "open" and isinstance(arguments[0], str):
         path = os.path.abspath(arguments[0])
@@ -153,8 +154,8 @@ def test_other_settings_are_refused_before_a_conftest_is_loaded(traps: Path) -> 
     assert (done.returncode, done.stderr.strip()) == (
         4,
         (
-            f"ERROR: pytest must have the suite's own settings ({PYTEST_SETTINGS}), and it has those "
-            f"of {traps / 'tox.ini'}; use `conformance run`"
+            f"ERROR: pytest must have the suite's own settings ({PYTEST_SETTINGS}), "
+            f"and it has those of {traps / 'tox.ini'}; use `conformance run`"
         ),
     )
     expect_no_trap(traps)

@@ -1,4 +1,4 @@
-"""Not applicable: what is about FastAPI's routes is not judged of a target that has none to read."""
+"""Not applicable: requirements on FastAPI's routes, for a target that has none to read."""
 
 import sys
 from pathlib import Path

@@ -63,18 +63,21 @@ MISTAKES = [
     Mistake(
         "a command that dies at once",
         ("--target-command", "sh -c 'echo hello; echo no licence >&2; exit 7'"),
-        r"--target-command wants a command that goes on serving; the process ended with status 7 before it answered. "
+        r"--target-command wants a command that goes on serving; "
+        r"the process ended with status 7 before it answered. "
         r"Its last lines: (hello / no licence|no licence / hello)",
     ),
     Mistake(
         "a command that is not there",
         ("--target-command", "/no/such/thing"),
-        r"--target-command wants a command that can be run; /no/such/thing cannot be started: No such file or directory",
+        r"--target-command wants a command that can be run; "
+        r"/no/such/thing cannot be started: No such file or directory",
     ),
     Mistake(
         "an interpreter that is not there",
         ("--target-app", f"{SERVICES}:number", "--target-python", "/no/python"),
-        r"--target-python wants an interpreter; /no/python cannot be started: No such file or directory",
+        r"--target-python wants an interpreter; "
+        r"/no/python cannot be started: No such file or directory",
     ),
     Mistake(
         "a URL that refuses",

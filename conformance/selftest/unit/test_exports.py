@@ -64,7 +64,7 @@ def test_the_page_of_a_record_is_that_of_its_run(place: Path) -> None:
 
 def test_the_page_of_a_killed_run_says_so(killed: RunResult) -> None:
     assert render_text([killed], EN).splitlines()[-1] == (
-        "no claim: the record is incomplete, for the run did not come to its end"
+        "no claim: the record is incomplete because the run did not come to its end"
         " (90 of 90 requirements were not judged)"
     )
 

@@ -313,7 +313,8 @@ def test_a_language_that_there_is_not_is_answered_by_those_that_there_are(
     with pytest.raises(SystemExit):
         cli.main([*command, "--lang", "de"])
     assert capsys.readouterr().err.endswith(
-        f": argument --lang: must be one of en, zh, not 'de'. See 'conformance {command[0]} --help'\n"
+        ": argument --lang: must be one of en, zh, not 'de'."
+        f" See 'conformance {command[0]} --help'\n"
     )
 
 
