@@ -38,7 +38,8 @@ FIRST_OTHER = 3  # file descriptors before it are the standard streams
 # What runs and targets import, and what these import only when they are used.
 PRELOADED = (
     "_hypothesis_pytestplugin", "conformance.pytest_plugin.plugin", "conformance.scenarios.search",
-    "pdb", "fastapi", "pydantic.v1", "uvicorn.main", "uvicorn.lifespan.on", "uvicorn.loops.asyncio",
+    "conformance.cli.main", "pdb", "fastapi", "pydantic.v1", "uvicorn.main",
+    "uvicorn.lifespan.on", "uvicorn.loops.asyncio",
     "uvicorn.protocols.http.auto", "uvicorn.protocols.http.h11_impl",
     "uvicorn.protocols.websockets.auto", "hypercorn.asyncio.run", "celery.bin.celery",
     "celery.apps.worker", "celery.app.control", "celery.app.events", "celery.backends.redis",
