@@ -232,7 +232,7 @@ def test_an_image_that_cannot_be_pulled(place: Path) -> None:
     finished = judge(place, "--services", "auto", "--postgres-image", image, "--only", "DB-1")
     assert finished.status == 0
     assert (
-        "containers  none: --postgres-image must be an image that is there or can be pulled; "
+        "containers    none: --postgres-image must be an image that is there or can be pulled; "
         f"{image}" in finished.output
     )
 

@@ -53,12 +53,12 @@ MISTAKES = [
     Mistake(
         "an attribute that is a number",
         ("--target-app", f"{SERVICES}:number"),
-        r"--target-app .* is no ASGI application but int",
+        r"--target-app .* is not an ASGI application: int",
     ),
     Mistake(
         "a function that is no app",
         ("--target-app", f"{SERVICES}:plain"),
-        r"--target-app .* is no ASGI application but function",
+        r"--target-app .* is not an ASGI application: function",
     ),
     Mistake(
         "a command that dies at once",
@@ -187,8 +187,8 @@ def test_auto_goes_on_with_embedded_servers_and_says_why(place: Path) -> None:
     finished = judge(place, "--services", "auto", "--only", "DB-1", env=NO_DAEMON)
     assert finished.status == 0, finished.output
     assert (
-        "containers  none: containers need a Docker daemon that answers; none listens at unix:///nowhere/docker.sock"
-        in finished.output
+        "containers    none: containers need a Docker daemon that answers; "
+        "none listens at unix:///nowhere/docker.sock" in finished.output
     )
     assert "(embedded)" in finished.output
 
