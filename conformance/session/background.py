@@ -69,7 +69,7 @@ class BackgroundScenarios:
         return await asyncio.wrap_future(self._routes)
 
     def wait_for_submission(self) -> None:
-        """Wait for the end of the scenario that submits a task, which wants no worker to run."""
+        """Wait for the end of the scenario that submits a task, which needs that no worker runs."""
         if future := self._futures.get(CrashAfterSubmit):
             future.exception()
 

@@ -232,14 +232,14 @@ def test_an_image_that_cannot_be_pulled(place: Path) -> None:
     finished = judge(place, "--services", "auto", "--postgres-image", image, "--only", "DB-1")
     assert finished.status == 0
     assert (
-        f"containers  none: --postgres-image must be an image that is there or can be pulled; {image}"
-        in finished.output
+        "containers    none: --postgres-image must be an image that is there or can be pulled; "
+        f"{image}" in finished.output
     )
 
 
 def test_an_image_that_does_not_go_on_serving(place: Path, client: docker.DockerClient) -> None:
     sentence = (
-        r"--target-image wants an image that goes on serving; the process ended with status 7"
+        r"--target-image must be an image that goes on serving; the process ended with status 7"
         r" before it answered. Its last lines: no licence"
     )
     arguments = ("--target-image", SERVICE, "--target-command", "sh -c 'echo no licence; exit 7'")

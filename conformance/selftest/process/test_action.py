@@ -174,7 +174,7 @@ def test_the_steps_judge_a_service_report_and_keep_the_baseline(place: Path) -> 
     runner.values["inputs.arguments"] = "--target-app app"
     (place / "conformance" / "record.jsonl").unlink()
     assert [runner.run(of[name]) for name in ("Judge the service", "RunResult")] == [0, 4]
-    assert "--target-app wants MODULE:ATTR" in runner.said[-2]
+    assert "--target-app must be MODULE:ATTR" in runner.said[-2]
 
 
 def shown(path: Path, language: Language = Language.EN, **found: tuple[Status, Any]) -> list[str]:
@@ -193,10 +193,16 @@ def test_an_annotation_names_what_failed_and_the_line_that_blocks(place: Path) -
         finding.got,
         likely_cause="/srv/shop/app.py:12, which blocks the event loop",
     )
-    message = "expected: 200%0Agot: nothing, it is stuck%0Alikely cause: /srv/shop/app.py:12, which blocks the event loop"
+    message = (
+        "expected: 200%0Agot: nothing, it is stuck%0A"
+        "likely cause: /srv/shop/app.py:12, which blocks the event loop"
+    )
     assert shown(place, DB_2=FOUND["DB-2"], CONC_1=(Status.FAIL, blocking)) == [
         f"::error title=CONC-1 Outbound calls overlap,file=/srv/shop/app.py,line=12::{message}",
-        "::error title=DB-2 An absent item is null::expected: 200%0Agot: 404%0Alikely cause: the branch that handles a missing row",
+        (
+            "::error title=DB-2 An absent item is null::"
+            "expected: 200%0Agot: 404%0Alikely cause: the branch that handles a missing row"
+        ),
     ]
     assert shown(place) == []
 

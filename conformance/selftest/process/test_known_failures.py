@@ -249,7 +249,10 @@ def options(folder: Path, text: str, name: str = "conformance.toml") -> Options:
 
 
 NO_ID = ': id must be the id of a requirement, such as "DB-2", not '
-NO_DATE = ": the expiry of DB-2 must be a date such as 2027-03-01, without quotes and without a time, not "
+NO_DATE = (
+    ": the expiry of DB-2 must be a date such as 2027-03-01, "
+    "without quotes and without a time, not "
+)
 NO_FINGERPRINT = (
     ': the fingerprint of DB-2 must be one that a report shows, such as "1a2b3c4d", not '
 )

@@ -223,13 +223,17 @@ MISTAKES = {
     "a file that is not there": (
         ("--testbed", "/nowhere.json"),
         (
-            r"--testbed must be the file that `conformance testbed` has written; /nowhere.json cannot"
+            r"--testbed must be the file that `conformance testbed` has written; "
+            r"/nowhere.json cannot"
             r" be read: No such file or directory"
         ),
     ),
     "a file that is none": (
         ("--testbed", str(PROJECT / "README.md")),
-        r"--testbed must be the file that `conformance testbed` has written; \S+README.md is no such file",
+        (
+            r"--testbed must be the file that `conformance testbed` has written; "
+            r"\S+README.md is no such file"
+        ),
     ),
     "a testbed and a database": (
         ("--testbed", "/nowhere.json", "--database-url", "postgresql://127.0.0.1/x"),

@@ -173,7 +173,7 @@ def test_every_file_that_contributors_are_sent_to_is_there(page: str) -> None:
 
 
 def drawn_imports() -> dict[str, set[str]]:
-    """What each package may import by the picture of the architecture: all that its arrows reach."""
+    """What each package may import by the picture of the architecture."""
     (picture,) = blocks(GITHUB / "ARCHITECTURE.md", "mermaid")
     arrows: dict[str, set[str]] = {}
     for line in picture.splitlines():
