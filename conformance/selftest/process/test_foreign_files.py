@@ -124,6 +124,7 @@ def test_each_way_to_start_a_run_is_safe(traps: Path, env: dict[str, str], argv:
     expect_no_trap(traps)
 
 
+@pytest.mark.thorough
 def test_what_other_commands_start_is_safe(traps: Path) -> None:
     done = start([*command()[:-1], "repeat", "2", "--at-once", "1", "--only", "DEP-1"], traps)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -54,6 +54,7 @@ def standing(shared_place: Path) -> Iterator[RunningTestbed]:
         yield testbed
 
 
+@pytest.mark.thorough
 def test_a_service_started_by_hand_is_judged_but_for_what_the_page_names(
     shared_place: Path, standing: RunningTestbed
 ) -> None:

@@ -103,6 +103,7 @@ def test_runs_without_verdicts_are_evidence_of_nothing(place: Path) -> None:
     )
 
 
+@pytest.mark.thorough
 def test_no_run_at_all_is_wrong_usage(place: Path) -> None:
     done = repeat(place, "0")
     assert (done.returncode, done.stderr) == (
