@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from conformance.client.http import Client
 from conformance.core import timeouts
+from conformance.core.errors import NoEvidence
 from conformance.judging.assertions import (
     body_of,
     expect,
