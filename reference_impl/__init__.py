@@ -1,1 +1,1 @@
-"""A small asynchronous service, written to be read: the bundled reference of the conformance suite."""
+"""A small asynchronous service, written to be read: the reference of the conformance suite."""

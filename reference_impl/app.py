@@ -1,4 +1,7 @@
-"""The application: routes and lifespan. Everything that waits is awaited, or waits in a thread of its own."""
+"""The application: routes and lifespan.
+
+Everything that waits is awaited, or waits in a thread of its own.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -30,9 +33,11 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.external_data = await stack.enter_async_context(
             upstream.client(settings.external_data_url)
         )
-        # This process waits for no result, so it need not subscribe to one, which Celery would try for 20 s without a backend.
+        # This process waits for no result, so it need not subscribe to one, which Celery would
+        # try for 20 s without a backend.
         stack.enter_context(denied_join_result())
-        # Publishing blocks its thread, so it gets threads of its own and never those of the plain endpoints.
+        # Publishing blocks its thread, so it gets threads of its own and never those of the plain
+        # endpoints.
         app.state.submitters = anyio.CapacityLimiter(SUBMISSIONS_AT_ONCE)
         yield
         print("Shutting down...", flush=True)

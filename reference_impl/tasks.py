@@ -1,4 +1,7 @@
-"""The task queue: a Celery application of its own, so that a worker needs nothing of the web application."""
+"""The task queue: a Celery application of its own.
+
+So a worker needs nothing of the web application.
+"""
 
 from typing import Any
 
@@ -45,7 +48,7 @@ def background_task(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def why_it_cannot_be_queued(data: dict[str, Any]) -> str | None:
-    """Say what the way to the worker and back would not bear of the data, or None where it bears all of them."""
+    """Say what of the data would not survive the way to the worker and back; None for nothing."""
     level: list[Any] = [data]
     for _ in range(DEPTH):
         if any(isinstance(value, dict) and value.keys() == RESERVED for value in level):

@@ -27,7 +27,7 @@ class ExternalData:
         self._url = url
 
     async def fetch(self) -> str:
-        """Return the upstream's JSON text as it came, so that no number or string changes on the way."""
+        """Return the upstream's JSON text as it came, so that no number or string changes."""
         try:
             response = await self._client.get(self._url)
         except httpx.TimeoutException as error:

@@ -18,6 +18,7 @@ class Name(StrEnum):
     TARGET_IMAGE = "--target-image"
     TARGET_DIR = "--target-dir"
     TARGET_PYTHON = "--target-python"
+    SETTINGS = "--settings"
     CONTAINER = "--container"
     RESTART_COMMAND = "--restart-command"
     WORKER_APP = "--worker-app"
@@ -140,6 +141,14 @@ DEFINITIONS: dict[str, OptionDefinition] = {
             "EXE",
             "the interpreter for --target-app and --worker-app (default: the suite's own)",
             Group.TARGET,
+        ),
+        OptionDefinition(
+            Name.SETTINGS,
+            "FILE",
+            "read this file in place of conformance.toml or pyproject.toml in the target's folder "
+            "(none: read no file)",
+            Group.TARGET,
+            stands_in_file=False,
         ),
         OptionDefinition(
             Name.CONTAINER,

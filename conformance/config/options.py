@@ -13,13 +13,13 @@ from conformance.config import checks
 from conformance.config.combinations import check_combinations, merge_values
 from conformance.config.definitions import DEFINITIONS, TARGET_FORMS, Group, Name
 from conformance.config.paths import REFERENCE_APP, REFERENCE_FOLDER, REFERENCE_WORKER
-from conformance.config.settings_file import SettingsFile, read_settings_file
+from conformance.config.settings_file import SettingsFile, find_settings_file, read_settings_file
 from conformance.core.errors import WrongUsage
 from conformance.core.testbed_settings import TestbedSettings
 from conformance.judging.result import KnownFailure
 from conformance.spec.catalogue import Level, Requirement
 
-NO_TESTBED = "none"
+NONE = "none"  # no testbed, no settings file
 DESCRIBING = (Group.TARGET, Group.WORKER, Group.SERVICES)  # options that describe the target
 
 
@@ -119,8 +119,10 @@ def read_options(
     folder = directory / str(given.get(Name.TARGET_DIR, "."))
     if not folder.is_dir():
         raise WrongUsage(f"{Name.TARGET_DIR} must be a folder that exists; {folder} does not")
-    file = read_settings_file(folder, catalogue)
-    values = merge_values(_resolve_paths(given, directory), _resolve_paths(file.values, folder))
+    line = _resolve_paths(given, directory)
+    path = _choose_settings_file(line, folder)
+    file = read_settings_file(path, catalogue) if path else SettingsFile()
+    values = merge_values(line, _resolve_paths(file.values, path.parent if path else folder))
     check_combinations(values)
     values = _read_environment() | values
     is_reference = Name.TARGET_IMAGE not in values and not any(
@@ -146,10 +148,18 @@ def _resolve_paths(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Make paths absolute that are relative to this folder."""
     return {
         name: str((folder / value).absolute())
-        if name in (Name.RECORD, Name.HTML) or (name == Name.TESTBED and value != NO_TESTBED)
+        if name in (Name.RECORD, Name.HTML)
+        or (name in (Name.TESTBED, Name.SETTINGS) and value != NONE)
         else value
         for name, value in values.items()
     }
+
+
+def _choose_settings_file(given: Mapping[str, Any], folder: Path) -> Path | None:
+    chosen = given.get(Name.SETTINGS)
+    if chosen is None:
+        return find_settings_file(folder)
+    return None if chosen == NONE else Path(chosen)
 
 
 def _read_environment() -> dict[str, Any]:
@@ -206,8 +216,8 @@ def _make_testbed(
         target_image=target.image,
         worker_image=worker.image,
         starts_services=target.url is None,
-        testbed_file=Path(testbed) if testbed not in (None, NO_TESTBED) else None,
-        finds_testbed=testbed != NO_TESTBED,
+        testbed_file=Path(testbed) if testbed not in (None, NONE) else None,
+        finds_testbed=testbed != NONE,
     )
 
 

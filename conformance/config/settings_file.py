@@ -35,15 +35,18 @@ class SettingsFile:
     known_failures: tuple[KnownFailure, ...] = ()
 
 
-def read_settings_file(folder: Path, catalogue: Mapping[str, Requirement]) -> SettingsFile:
-    """Read the file of a folder, if there is one. Raises WrongUsage."""
-    own, project = folder / "conformance.toml", folder / "pyproject.toml"
-    path = own if own.is_file() else project
-    if not path.is_file():
-        return SettingsFile()
+def find_settings_file(folder: Path) -> Path | None:
+    """The file of a folder, or None if it has none."""
+    files = (folder / "conformance.toml", folder / "pyproject.toml")
+    return next((path for path in files if path.is_file()), None)
+
+
+def read_settings_file(path: Path, catalogue: Mapping[str, Requirement]) -> SettingsFile:
+    """Read a file. Of a pyproject.toml, that is the table [tool.conformance]. Raises WrongUsage."""
     content = _read_toml(path)
+    table = _find_table(content) if path.name == "pyproject.toml" else content
     try:
-        return read_table(content if path == own else _find_table(content), catalogue)
+        return read_table(table, catalogue)
     except WrongUsage as error:
         raise WrongUsage(f"{path}: {error}") from None
 

@@ -20,7 +20,7 @@ async def wait_until(
     Returns the last result, whether it is enough or not. `look` is called at least once.
     """
     deadline = time.monotonic() + seconds
-    pauses = Pauses()
+    pauses = _Pauses()
     while not is_enough(seen := await look()) and time.monotonic() < deadline:
         await asyncio.sleep(pauses.next)
     return seen
@@ -33,14 +33,14 @@ def block_until(
 ) -> T:
     """Do the same as `wait_until`, in a thread that may block."""
     deadline = time.monotonic() + seconds
-    pauses = Pauses()
+    pauses = _Pauses()
     while not is_enough(seen := look()) and time.monotonic() < deadline:
         time.sleep(pauses.next)
     return seen
 
 
-class Pauses:
-    """Pauses that grow with the time since the first look.
+class _Pauses:
+    """_Pauses that grow with the time since the first look.
 
     What comes soon is seen at once, and what does not come costs little.
     """

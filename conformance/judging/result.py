@@ -111,7 +111,7 @@ class Finding:
             observations=texts,
         )
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Eight hexadecimal digits, the same for the same defect in every run."""
         stable = _CHANGING.sub("#", f"{self.expected}\n{self.got}")

@@ -167,8 +167,9 @@ def expect_argument(data: Any, exchange: Exchange, message: QueuedMessage) -> No
         f"the message's content type is {message.content_type}, which the suite does not open",
     )
     given = _arguments(message.arguments)
-    require(any(model.find_difference(data, argument) is None for argument in given), f"the data among the task's arguments: {model.format_value(data)}",
-            model.format_value(given), [exchange, message])  # fmt: skip
+    is_there = any(model.find_difference(data, argument) is None for argument in given)
+    wanted = f"the data among the task's arguments: {model.format_value(data)}"
+    require(is_there, wanted, model.format_value(given), [exchange, message])
 
 
 def _arguments(body: Any) -> list[Any]:

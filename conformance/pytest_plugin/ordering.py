@@ -51,7 +51,7 @@ def describe_probe(item: pytest.Item, catalogue: Mapping[str, Requirement]) -> P
 
 
 def find_worker_state(item: pytest.Item) -> WorkerState | None:
-    """Whether a probe wants the worker to run; None where it does not matter."""
+    """Whether a probe needs the worker to run or to be stopped; None where it does not matter."""
     marker = item.get_closest_marker("worker")
     return WorkerState(marker.args[0]) if marker else None
 

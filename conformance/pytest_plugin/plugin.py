@@ -183,7 +183,7 @@ class RunHooks:
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_teardown(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
-        """Start a worker that others want once the last probe for now that wants none is done."""
+        """Start the worker early, once the last probe is done that needs it stopped for now."""
         probe = describe_probe(item, self.run.catalogue)
         stopped = probe.worker is WorkerState.STOPPED
         if stopped and is_last_without_worker(item.session.items, nextitem):

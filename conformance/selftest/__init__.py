@@ -1,1 +1,1 @@
-"""The suite's own tests: miniatures and variants of a service, import directions, golden reports."""
+"""The suite's own tests: services to judge, import directions, golden reports, an evaluation."""

@@ -1,4 +1,7 @@
-"""Places for runs, and records that no run has written. Runs use embedded servers, but for those of test_containers."""
+"""Tiers of the self-tests, folders for runs, and records that no run has written.
+
+Runs use embedded servers, except those of containers/.
+"""
 
 import os
 import tempfile
@@ -9,6 +12,7 @@ from typing import Any
 import pytest
 
 from conformance.judging.result import RunResult
+from conformance.selftest import tiers
 from conformance.selftest.support import records
 from conformance.selftest.support.suite import work_in_memory
 
@@ -16,39 +20,45 @@ os.environ["CONFORMANCE_SERVICES"] = "embedded"
 work_in_memory()
 
 
-# Files that take half a minute and more, which begin first, the longest before the others: so that none is all that is left to do in the end. Those of
-# containers do not begin at once, for CI makes their images meanwhile, nor those of the page, one of which has to end within 180 s.
-LONG_FILES = (
-    "test_faulty_services",
-    "test_conforming_services",
-    "test_cleanup",
-    "test_containers",
-    "test_page",
-    "test_persistent_testbed",
-    "test_targets",
-    "test_html",
-    "test_hostile",
-    "test_repeat",
-    "test_usage",
-    "test_progress",
-    "test_action",
-)
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of the self-tests."""
+    group = parser.getgroup("self-tests of the conformance suite")
+    group.addoption(
+        "--tier", choices=tiers.TIERS, default="quick", help="which tests run (default: quick)"
+    )
+    group.addoption(
+        "--shard", metavar="K/N", default="1/1", help="run the K-th of N similar parts of the tier"
+    )
+    group.addoption(
+        "--write-durations", action="store_true", help="record what each file takes (tier all)"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let pytest-xdist take files in the order of their tests. By itself it begins with those that have most tests."""
+    """Register the marker, and let pytest-xdist take files in the order of their tests."""
+    config.addinivalue_line("markers", "thorough: runs in the tiers `rest` and `all` alone")
+    # By itself it begins with the files that have most tests.
     config.option.loadscopereorder = False
+    is_xdist_worker = hasattr(config, "workerinput")
+    if config.option.write_durations and not is_xdist_worker:
+        config.pluginmanager.register(tiers.DurationsWriter(config.rootpath))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the long files first; the others stay as they are."""
-    rank = {name: number for number, name in enumerate(LONG_FILES)}
-    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the tests of the tier and shard. Those of the file that takes longest come first."""
+    try:
+        shard = tiers.parse_shard(config.option.shard)
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from error
+    chosen = tiers.choose_tests(items, config.option.tier, shard)
+    kept = set(chosen)
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = chosen
 
 
 @pytest.fixture(scope="module")
 def shared_place() -> Iterator[Path]:
-    """An empty folder for the tests of a file, which every user of the machine can enter (pytest's own cannot be)."""
+    """An empty folder for the tests of a file. Unlike pytest's own, all users can enter it."""
     with tempfile.TemporaryDirectory(prefix="selftest-") as name:
         Path(name).chmod(0o711)
         yield Path(name)
@@ -63,8 +73,8 @@ def place() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def asked(request: pytest.FixtureRequest) -> Callable[[str], list[Any]]:
-    """The values of a parameter that this session's tests have, in their order."""
+def list_values(request: pytest.FixtureRequest) -> Callable[[str], list[Any]]:
+    """A function that lists the values that a parameter has in this session's tests."""
     specs = [
         item.callspec.params
         for item in request.session.items

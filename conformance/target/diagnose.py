@@ -24,30 +24,32 @@ def explain_failed_start(launch: Launch, failure: NotReady) -> WrongUsage | None
     ended = f"{failure.got}. Its last lines: {failure.last_words}"
     if options.target.image:
         found = failure.status == UVICORN_STARTUP_FAILED
-        wanted = "--target-image wants an image that goes on serving"
+        wanted = "--target-image must be an image that goes on serving"
         return None if found else WrongUsage(f"{wanted}; {ended}")
     if options.target.command:
-        return WrongUsage(f"--target-command wants a command that goes on serving; {ended}")
+        return WrongUsage(f"--target-command must be a command that goes on serving; {ended}")
     if (reason := find_import_problem(launch)) is not None:
-        wanted = "--target-app wants MODULE:ATTR of an ASGI application"
+        wanted = "--target-app must be MODULE:ATTR of an ASGI application"
         return WrongUsage(f"{wanted}, looked up in {options.target.directory}; {reason}")
     if failure.status == UVICORN_STARTUP_FAILED:
         return None
-    return WrongUsage(f"--target-app wants an application that uvicorn can serve; {ended}")
+    return WrongUsage(f"--target-app must be an application that uvicorn can serve; {ended}")
 
 
 def _explain_silent_url(launch: Launch, failure: NotReady) -> WrongUsage | None:
     if not failure.nothing_listens:
         return None
     url = launch.options.target.url
-    return WrongUsage(f"--target-url wants a service that answers; at {url} nothing listens there")
+    return WrongUsage(
+        f"--target-url must be the URL of a service that answers; nothing listens at {url}"
+    )
 
 
 def explain_errors_alone(launch: Launch) -> WrongUsage | None:
     """Why uvicorn answers 500 to everything, where what it serves is no ASGI application."""
     is_served_here = launch.options.target.app and not launch.options.target.image
     reason = find_import_problem(launch) if is_served_here else None
-    wanted = "--target-app wants MODULE:ATTR of an ASGI application"
+    wanted = "--target-app must be MODULE:ATTR of an ASGI application"
     return WrongUsage(f"{wanted}; {reason}") if reason else None
 
 

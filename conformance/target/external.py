@@ -102,7 +102,7 @@ class CommandControl:
         first = [process for process in found if process.ppid() not in pids]
         if not first:
             raise WrongUsage(
-                "--restart-command wants a service on this machine whose process this user may "
+                "--restart-command needs a service on this machine whose process this user may "
                 f"stop; none is seen at {self._url}"
             )
         return ExternalProcess("server", first[0], self._journal)
@@ -124,8 +124,7 @@ class CommandControl:
             raise NoEvidence(f"--restart-command cannot be run: {error.strerror}") from error
         except subprocess.TimeoutExpired as error:
             raise NoEvidence(
-                "--restart-command wants a command that starts the service and ends, and it does "
-                "not end"
+                "--restart-command must start the service and end, and it does not end"
             ) from error
         if done.returncode:
             raise NoEvidence(f"--restart-command ended with status {done.returncode}")

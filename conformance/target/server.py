@@ -16,7 +16,7 @@ from conformance.core import timeouts
 from conformance.core.errors import NoEvidence, Violation, WrongUsage
 from conformance.core.evidence import LogLine
 from conformance.core.observations import BlockingLine
-from conformance.core.polling import Pauses
+from conformance.core.polling import block_until
 from conformance.core.urls import find_port
 from conformance.target.launch import HOST, Launch
 from conformance.testbed.ports import claim_port
@@ -100,9 +100,9 @@ class Target:
             process = launch.start_server(name, port, variables)
         except FileNotFoundError as error:
             if launch.options.target.command:
-                wanted = "--target-command wants a command that can be run"
+                wanted = "--target-command must be a command that can be run"
             else:
-                wanted = "--target-python wants an interpreter"
+                wanted = "--target-python must be an interpreter"
             raise WrongUsage(f"{wanted}; {error}") from error
         return cls._at(launch, f"http://{HOST}:{port}", process)
 
@@ -221,33 +221,39 @@ class _Readiness:
         self._process = process
         self._can_look_at_port = can_look_at_port
         self._trouble = "nothing"
-        self._pauses = Pauses()
+        self._deadline = time.monotonic() + timeouts.READY_DEADLINE
 
     def wait(self) -> int:
         """The status of the first answer. Raises NotReady."""
-        deadline = time.monotonic() + timeouts.READY_DEADLINE
         with _open_http(None) as http:
-            while (left := deadline - time.monotonic()) > 0:
-                self._expect_running()
-                status = self._try(http, left)
-                if status is not None:
-                    return status
-                if self._process is None and self._trouble == NOTHING_LISTENS:
-                    break  # nobody starts it
+            status = block_until(
+                lambda: self._look(http),
+                timeouts.READY_DEADLINE,
+                lambda seen: seen is not None or self._is_hopeless,
+            )
+        if status is not None:
+            return status
         got = f"no answer within {timeouts.READY_DEADLINE:.0f} s: {self._trouble}"
         raise NotReady(got, self._process, nothing_listens=self._trouble == NOTHING_LISTENS)
 
-    def _expect_running(self) -> None:
+    @property
+    def _is_hopeless(self) -> bool:
+        """Whether nothing listens, and nobody is known to start anything."""
+        return self._process is None and self._trouble == NOTHING_LISTENS
+
+    def _look(self, http: httpx.Client) -> int | None:
+        """Look once; the status of an answer, or None. Raises NotReady where the process ended."""
         if self._process and (ended := self._process.status) is not None:
             self._process.wait_for_end(timeouts.DEATH_DEADLINE)
             got = f"the process ended with status {ended} before it answered"
             raise NotReady(got, self._process, ended)
-
-    def _try(self, http: httpx.Client, left: float) -> int | None:
-        """Look once, for `left` seconds at most; the status of an answer, or None and a pause."""
         if self._can_look_at_port and self._target.is_port_free():
-            self._pause(NOTHING_LISTENS)
+            self._trouble = NOTHING_LISTENS
             return None
+        return self._ask(http, max(0.0, self._deadline - time.monotonic()))
+
+    def _ask(self, http: httpx.Client, left: float) -> int | None:
+        """Send one request, for `left` seconds at most."""
         limits = {"timeout": dict.fromkeys(TIMEOUTS, left)}
         url = self._target.url + "/async"
         try:
@@ -255,19 +261,14 @@ class _Readiness:
             answer = http.send(request, stream=True)  # its body may never end
             answer.close()
         except httpx.ConnectError:
-            self._pause(NOTHING_LISTENS)
+            self._trouble = NOTHING_LISTENS
         except httpx.TimeoutException:
             self._trouble = "the connection is taken and nothing comes back"
         except httpx.HTTPError as error:
-            self._pause(f"what comes back is no HTTP: {error}")
+            self._trouble = f"what comes back is no HTTP: {error}"
         else:
             return answer.status_code
         return None
-
-    def _pause(self, trouble: str) -> None:
-        self._trouble = trouble
-        if self._process is not None or trouble != NOTHING_LISTENS:
-            time.sleep(self._pauses.next)
 
 
 def _open_http(timeout: float | None) -> httpx.Client:

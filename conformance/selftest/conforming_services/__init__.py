@@ -1,1 +1,1 @@
-"""Correct services in other styles than the reference's."""
+"""Conforming services, in other styles than the reference."""

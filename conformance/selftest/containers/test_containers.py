@@ -1,7 +1,7 @@
-"""Containers: the same verdicts as on embedded servers, targets in containers, and nothing left behind.
+"""Containers: the same verdicts as on embedded servers, targets in containers, nothing left.
 
-They run where a Docker daemon has the images that `.ci/engine` makes, and are skipped, with the reason, where none has.
-With CONTAINERS=awaited, somebody is making them: they are waited for, and it is a failure if they do not come.
+They run where a Docker daemon has the images that `.ci/engine` makes. Where none has, they are
+skipped, with the reason. With CONTAINERS=required, that is a failure.
 """
 
 import os
@@ -20,18 +20,25 @@ import yaml
 
 from conformance.config.paths import PROJECT
 from conformance.core.errors import WrongUsage
-from conformance.selftest.evaluation.kill_matrix import judged_by
-from conformance.selftest.faulty_services.table import MINIATURES
-from conformance.selftest.process.test_persistent_testbed import CONTROLLED, kept
-from conformance.selftest.process.test_targets import (
+from conformance.selftest.evaluation.kill_matrix import list_options
+from conformance.selftest.faulty_services.table import load_faulty_services
+from conformance.selftest.support.suite import (
+    PATIENCE,
+    Finished,
+    command,
+    environment,
+    expect_usage,
+    judge,
+)
+from conformance.selftest.support.targets import (
     DOCUMENT,
     MISSED_BY_THE_DOCUMENT,
-    answering,
-    needing,
-    of_level,
+    WORKER,
+    ids_needing,
+    ids_of_level,
+    wait_until_answering,
 )
-from conformance.selftest.process.test_usage import expect_usage
-from conformance.selftest.support.suite import PATIENCE, Finished, command, environment, judge
+from conformance.selftest.support.testbed import CONTROLLED, run_testbed
 from conformance.spec.catalogue import Level, catalogue
 from conformance.testbed.containers import Engine, connect_to_daemon
 from conformance.testbed.guard import LABEL
@@ -46,7 +53,6 @@ OLDEST = {
     "CONFORMANCE_REDIS_IMAGE": "conformance-ci/redis:7",
 }
 SERVICE = "conformance-ci/service"
-WORKER = "reference_impl.tasks:celery_app"
 IMAGES = (
     "--postgres-image",
     NEWEST["CONFORMANCE_POSTGRES_IMAGE"],
@@ -57,12 +63,11 @@ ADMINISTERED = (
     "DB",
     "TASK",
 )  # the sections whose faults are made by the administration of a service
-IMAGES_DEADLINE = 300.0  # seconds; they take 20 alone, and 70 with their base
 FAULTY = ("reads_share_one_connection", "row_is_cached", "work_is_done_by_the_web_process")
 
 
-def why_not() -> str | None:
-    """Why no containers can run here."""
+def find_obstacle() -> str | None:
+    """Return why no containers can run here, or None."""
     try:
         client = connect_to_daemon()  # which leaves nothing open where no daemon answers
     except WrongUsage as error:
@@ -70,26 +75,17 @@ def why_not() -> str | None:
     with_tags = {tag for image in client.images.list() for tag in image.tags}
     client.close()
     missing = {*NEWEST.values(), *OLDEST.values(), f"{SERVICE}:latest"} - with_tags
-    return (
-        f"the daemon has no {', '.join(sorted(missing))}; .ci/engine makes them"
-        if missing
-        else None
-    )
-
-
-AWAITED = os.environ.get("CONTAINERS") == "awaited"
-REASON = None if AWAITED else why_not()
-pytestmark = pytest.mark.skipif(REASON is not None, reason=f"containers: {REASON}")
+    if not missing:
+        return None
+    return f"the daemon has no {', '.join(sorted(missing))}; .ci/engine makes them"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def images() -> None:
-    """The images are there."""
-    deadline = time.monotonic() + IMAGES_DEADLINE
-    while AWAITED and (reason := why_not()):
-        if time.monotonic() > deadline:
-            pytest.fail(f"containers are awaited, and {reason}", pytrace=False)
-        time.sleep(1)
+def _images() -> None:
+    """Skip all tests, or fail, where there is no daemon that has the images."""
+    if obstacle := find_obstacle():
+        give_up = pytest.fail if os.environ.get("CONTAINERS") == "required" else pytest.skip
+        give_up(f"containers: {obstacle}")
 
 
 @pytest.fixture(scope="module")
@@ -127,9 +123,11 @@ def left(client: docker.DockerClient) -> list[Any]:
 
 
 def expect_the_reference_robust(finished: Finished) -> None:
-    """Every MUST and SHOULD passed, and every MAY was observed, as on embedded servers (test_cleanup.test_after_success)."""
-    assert finished.ids("PASS") == of_level(Level.MUST) | of_level(Level.SHOULD), finished.output
-    assert finished.ids("OBSERVED") == of_level(Level.MAY)
+    """Every MUST and SHOULD passed, and every MAY was observed, as on embedded servers."""
+    assert finished.ids("PASS") == ids_of_level(Level.MUST) | ids_of_level(Level.SHOULD), (
+        finished.output
+    )
+    assert finished.ids("OBSERVED") == ids_of_level(Level.MAY)
     assert finished.status == 0
 
 
@@ -144,7 +142,7 @@ def test_the_services_are_administered_alike_in_older_releases(place: Path) -> N
     finished = judge(place, "--services", "containers", "--only", *ADMINISTERED, env=OLDEST)
     assert finished.ids("PASS") == {
         name for name in catalogue() if name.startswith(ADMINISTERED)
-    } - of_level(Level.MAY), finished.output
+    } - ids_of_level(Level.MAY), finished.output
 
 
 def test_the_documents_own_code_misses_the_same_on_containers(place: Path) -> None:
@@ -170,14 +168,13 @@ def test_the_documents_own_code_misses_the_same_on_containers(place: Path) -> No
 
 
 @pytest.mark.parametrize("name", FAULTY)
-def test_a_miniature_fails_the_same_on_containers(place: Path, name: str) -> None:
-    (miniature,) = (miniature for miniature in MINIATURES if miniature.name == name)
-    target = ("--target-app", miniature.target_app, "--worker-app", miniature.worker_app)
-    arguments = (*target, "--seed=2026", "--only", *judged_by(miniature, whole=False))
+def test_a_faulty_service_fails_the_same_on_containers(place: Path, name: str) -> None:
+    (service,) = (each for each in load_faulty_services() if each.name == name)
+    arguments = ("--seed=2026", *list_options(service, whole=False))
     on_containers = judge(place, "--services", "containers", *arguments, env=NEWEST)
     embedded = judge(place, "--services", "embedded", *arguments)
     assert on_containers.verdicts == embedded.verdicts
-    assert on_containers.ids("FAIL") >= set(miniature.must_fail)
+    assert on_containers.ids("FAIL") >= set(service.fails)
 
 
 def test_a_target_in_a_container_is_judged_like_any_other(
@@ -195,7 +192,7 @@ def test_a_target_in_a_container_is_judged_like_any_other(
 def test_a_service_in_a_container_of_somebody_elses(
     place: Path, client: docker.DockerClient
 ) -> None:
-    with kept(place, "--services", "containers", "--format", "compose", *IMAGES) as testbed:
+    with run_testbed(place, "--services", "containers", "--format", "compose", *IMAGES) as testbed:
         printed = yaml.safe_load(testbed.printed)
         network = printed["networks"]["conformance"]["name"]
         port = claim_port()
@@ -209,7 +206,7 @@ def test_a_service_in_a_container_of_somebody_elses(
             client.containers.run(
                 SERVICE, name=names[0], ports={"8000/tcp": ("127.0.0.1", port)}, **more
             )
-            url = answering(f"http://127.0.0.1:{port}")
+            url = wait_until_answering(f"http://127.0.0.1:{port}")
             finished = judge(
                 place, "--target-url", url, "--container", names[0], "--worker-container", names[1]
             )
@@ -219,7 +216,7 @@ def test_a_service_in_a_container_of_somebody_elses(
                 with suppress(docker.errors.NotFound):
                     client.containers.get(name).remove(force=True)
     assert finished.ids("FAIL") | finished.ids("ERROR") == set(), finished.output
-    assert finished.ids("INCONCLUSIVE") == needing("copy"), finished.output
+    assert finished.ids("INCONCLUSIVE") == ids_needing("copy"), finished.output
     assert finished.record[-1]["claim"] == "core"
     assert not left(client)
 
@@ -235,13 +232,16 @@ def test_an_image_that_cannot_be_pulled(place: Path) -> None:
     finished = judge(place, "--services", "auto", "--postgres-image", image, "--only", "DB-1")
     assert finished.status == 0
     assert (
-        f"containers  none: --postgres-image must be an image that is there or can be pulled; {image}"
-        in finished.output
+        "containers    none: --postgres-image must be an image that is there or can be pulled; "
+        f"{image}" in finished.output
     )
 
 
 def test_an_image_that_does_not_go_on_serving(place: Path, client: docker.DockerClient) -> None:
-    sentence = r"--target-image wants an image that goes on serving; the process ended with status 7 before it answered. Its last lines: no licence"
+    sentence = (
+        r"--target-image must be an image that goes on serving; the process ended with status 7"
+        r" before it answered. Its last lines: no licence"
+    )
     arguments = ("--target-image", SERVICE, "--target-command", "sh -c 'echo no licence; exit 7'")
     expect_usage(judge(place, *arguments, env=NEWEST), sentence, place)
     assert not left(client)

@@ -1,1 +1,1 @@
-"""The suite judged by its own means: faulty and conforming services, mutants, repeated runs."""
+"""The evaluation of the suite: faulty and conforming services, mutants, repeated runs."""

@@ -1,6 +1,7 @@
-"""The peer: what Schemathesis finds alone in the same miniatures, by its own command, on a testbed and rows as good as ours.
+"""The comparison: what Schemathesis alone finds in the same faulty services.
 
-It gets the contract of the specification, which says more than a service's own document does, and every phase that it has.
+It runs by its own command, on a testbed and rows as good as ours. It gets the contract of the
+specification, which says more than a service's own document, and every phase that it has.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ import asyncpg
 from conformance.config.options import read_options
 from conformance.config.paths import PROJECT
 from conformance.core.testbed_settings import ServiceKind, TestbedSettings
-from conformance.selftest.faulty_services.table import Miniature
+from conformance.selftest.faulty_services.table import FaultyService
 from conformance.session import repeat
 from conformance.spec.catalogue import catalogue
 from conformance.target.server import NotReady
@@ -28,36 +29,39 @@ from conformance.testbed.testbed_state import read_state
 
 CONTRACT = PROJECT / "spec" / "openapi.yaml"
 DEADLINE = 180.0  # seconds
-ROWS = """INSERT INTO items SELECT id, 'a name', NULL, 1.5, 3, true, now() FROM generate_series(1, 3) AS id"""
+ROWS = (
+    "INSERT INTO items SELECT id, 'a name', NULL, 1.5, 3, true, now()"
+    " FROM generate_series(1, 3) AS id"
+)
 
 
 @dataclass(frozen=True)
-class Peered:
-    """What it said of one miniature: the checks that failed, and the seconds that it took."""
+class Compared:
+    """What it found in one faulty service: the checks that failed, and the seconds it took."""
 
     found: tuple[str, ...]
     seconds: float
 
 
 @dataclass(frozen=True)
-class Bench:
-    """A testbed that stands for one target after the other."""
+class Testbed:
+    """A testbed that stays up for one target after the other."""
 
     variables: dict[str, str]
     folder: Path
 
-    def judge(self, miniature: Miniature) -> Peered:
-        """Start a miniature and let Schemathesis have it. One that does not become ready is found too, as it would be."""
+    def compare(self, service: FaultyService) -> Compared:
+        """Start a faulty service and give it to Schemathesis. One that does not start is found."""
         began = time.monotonic()
-        chosen = read_options({"--target-app": miniature.target_app}, PROJECT, catalogue())
+        chosen = read_options({"--target-app": service.target_app}, PROJECT, catalogue())
         try:
             with repeat.served(chosen, self.variables, self.folder) as target:
-                found = self._found(target.url)
+                found = self._find_failures(target.url)
         except NotReady:
             found = ("it does not start",)
-        return Peered(found, time.monotonic() - began)
+        return Compared(found, time.monotonic() - began)
 
-    def _found(self, url: str) -> tuple[str, ...]:
+    def _find_failures(self, url: str) -> tuple[str, ...]:
         report = self.folder / "schemathesis.json"
         report.unlink(missing_ok=True)
         argv = [
@@ -87,12 +91,12 @@ class Bench:
             return ()
         failures = json.loads(report.read_text("utf-8"))["failures"] if report.exists() else []
         return tuple(sorted({str(failure["title"]) for failure in failures})) or (
-            _closing_words(done.stdout),
+            _find_closing_words(done.stdout),
         )
 
 
-def _closing_words(printed: str) -> str:
-    """What its last line says, without its frame and its time: `1 error`."""
+def _find_closing_words(printed: str) -> str:
+    """Return its last line without the frame and the time: `1 error`."""
     return (
         re.sub(r" in [\d.]+s$", "", printed.strip().splitlines()[-1].strip("= "))
         if printed.strip()
@@ -100,20 +104,20 @@ def _closing_words(printed: str) -> str:
     )
 
 
-def version() -> str:
-    """Its version."""
+def find_version() -> str:
+    """Return the version of Schemathesis."""
     return metadata.version("schemathesis")
 
 
 @contextmanager
-def bench(folder: Path) -> Iterator[Bench]:
-    """A testbed with three rows in its table."""
+def open_testbed(folder: Path) -> Iterator[Testbed]:
+    """Start a testbed with three rows in its table."""
     with repeat.testbed(folder, TestbedSettings(ServiceKind.EMBEDDED)) as (state, variables):
-        asyncio.run(_fill(read_state(state).postgres.admin_url))
-        yield Bench(variables, folder)
+        asyncio.run(_insert_rows(read_state(state).postgres.admin_url))
+        yield Testbed(variables, folder)
 
 
-async def _fill(url: str) -> None:
+async def _insert_rows(url: str) -> None:
     connection = await asyncpg.connect(url)
     try:
         await connection.execute(ROWS)

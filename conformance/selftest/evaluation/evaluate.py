@@ -1,7 +1,7 @@
-"""The proof: every part of it by one command, its figures as data, and the page and the README's table that are made of them.
+"""The evaluation of the suite: every part of it by one command, which writes its figures.
 
-`conformance prove` runs all parts and rewrites their figures; `conformance prove PART…` some. Each part writes one file of
-`figures/`, from which alone `PROOF.md` and the README's table are rendered; a test holds them to that.
+`conformance evaluate` runs all parts, `conformance evaluate PART…` some. Each part writes one file
+of `figures/`. The page `README.md` and the table in the project's README are made of these alone.
 """
 
 import json
@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,168 +20,147 @@ from queue import Queue
 from typing import Any
 
 from conformance.config.paths import PROJECT
-from conformance.selftest.conforming_services import judging
-from conformance.selftest.conforming_services.table import VARIANTS
-from conformance.selftest.evaluation import comparison, figures_page, kill_matrix, mutants
-from conformance.selftest.evaluation.comparison import Bench
-from conformance.selftest.evaluation.kill_matrix import Bed, Judged
-from conformance.selftest.faulty_services.table import MINIATURES, Miniature
-from conformance.selftest.support.suite import environment, work_in_memory
-from conformance.selftest.support.warm import Starter
+from conformance.selftest.conforming_services.table import CONFORMING_SERVICES
+from conformance.selftest.evaluation import (
+    comparison,
+    conforming,
+    figures_page,
+    kill_matrix,
+    mutants,
+    slots,
+)
+from conformance.selftest.evaluation.comparison import Testbed
+from conformance.selftest.evaluation.slots import Slot, SlotResult
+from conformance.selftest.faulty_services.table import FaultyService, load_faulty_services
+from conformance.selftest.support.suite import environment, run_suite, work_in_memory
 from conformance.session import repeat
 
-BENCHES = 2  # for Schemathesis, which waits more than it works
-TOGETHER = (
-    "matrix",
-    "variants",
-)  # are judged on the same beds: a variant works while a miniature waits
+COMPARED_AT_ONCE = 2  # Schemathesis waits more than it works
+# These are judged in the same slots: a conforming service works while a faulty one waits.
+TOGETHER = ("matrix", "conforming")
 Figures = dict[str, Any]
 
 
 def main(parts: Sequence[str], *, runs: int, again: bool) -> int:
-    """Run the parts, write their figures, and render the pages; 0 where the proof holds, 1 where it does not, 4 for wrong usage.
+    """Run the parts, write their figures and render the pages. Return an exit status.
 
-    `again` keeps the rows of miniatures and variants that are exact, and those of the peer, and judges the others.
+    0: the figures are as they should be. 1: they are not. 4: wrong usage. `again` keeps the rows
+    that are exact, and those of the comparison, and judges the others.
     """
-    works: dict[str, Callable[[], Figures]] = {
-        "whole": lambda: judged_figures(["whole"], again=again)["whole"],
-        "mutants": _mutants,
-        "peer": partial(_peer, again=again),
+    if unknown := [part for part in parts if part not in figures_page.PARTS]:
+        known = ", ".join(figures_page.PARTS)
+        print(f"PART must be one of {known}, not {unknown[0]!r}", file=sys.stderr)
+        return 4
+    single: dict[str, Callable[[], Figures]] = {
+        "whole": lambda: judge_parts(["whole"], again=again)["whole"],
+        "mutants": _judge_mutants,
+        "comparison": partial(_compare, again=again),
         "repeat": partial(_repeat, runs),
     }
-    if unknown := [part for part in parts if part not in figures_page.PARTS]:
-        print(
-            f"conformance prove wants parts of the proof; {unknown[0]!r} is none of {', '.join(figures_page.PARTS)}",
-            file=sys.stderr,
-        )
-        return 4
     work_in_memory()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started is ended
-    commit = _commit()
+    commit = _find_commit()
     asked = set(parts or figures_page.PARTS)
     if together := [part for part in TOGETHER if part in asked]:
-        for part, figures in judged_figures(together, again=again).items():
-            _write(part, figures, commit)
-    for part in (part for part in works if part in asked):
+        for part, figures in judge_parts(together, again=again).items():
+            _write_figures(part, figures, commit)
+    for part in (part for part in single if part in asked):
         began = time.monotonic()
-        figures = works[part]()
+        figures = single[part]()
         figures.setdefault("seconds", round(time.monotonic() - began))
-        _write(part, figures, commit)
-    figures_page.write()
-    wrong = list(figures_page.wrong(figures_page.read()))
-    print("\n".join(wrong) or "the proof holds")
+        _write_figures(part, figures, commit)
+    figures_page.write_pages()
+    wrong = list(figures_page.find_wrong(figures_page.read_figures()))
+    print("\n".join(wrong) or "all figures are as they should be")
     return 1 if wrong else 0
 
 
-def _write(part: str, figures: Figures, commit: str) -> None:
+def _write_figures(part: str, figures: Figures, commit: str) -> None:
     figures["commits"] = list(dict.fromkeys([*figures.get("commits", ()), commit]))
     figures_page.FIGURES.mkdir(exist_ok=True)
-    (figures_page.FIGURES / f"{part}.json").write_text(
-        json.dumps(figures, indent=1, ensure_ascii=False) + "\n", "utf-8"
-    )
+    text = json.dumps(figures, indent=1, ensure_ascii=False) + "\n"
+    (figures_page.FIGURES / f"{part}.json").write_text(text, "utf-8")
     print(f"{part}: {figures['seconds']} s")
 
 
-def _commit() -> str:
-    """The commit that the figures are of; what a proof itself writes is no change of it."""
+def _find_commit() -> str:
+    """Return the commit that the figures are of. What an evaluation itself writes is no change."""
     git = ("git", "-C", str(PROJECT))
-    head = subprocess.run(
-        [*git, "rev-parse", "--short=7", "HEAD"], capture_output=True, text=True, check=False
+    ours = [f":!{path.relative_to(PROJECT)}" for path in figures_page.WRITTEN]
+    head, changes = (
+        subprocess.run([*git, *words], capture_output=True, text=True, check=False)
+        for words in (
+            ("rev-parse", "--short=7", "HEAD"),
+            ("status", "--porcelain", "--", ".", *ours),
+        )
     )
     if head.returncode:
         return "no commit"
-    changed = subprocess.run(
-        [
-            *git,
-            "status",
-            "--porcelain",
-            "--",
-            ".",
-            *(f":!{path.relative_to(PROJECT)}" for path in figures_page.WRITTEN),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    return head.stdout.strip() + (" and changes" if changed else "")
+    return head.stdout.strip() + (" and changes" if changes.stdout else "")
 
 
 @dataclass(frozen=True)
 class _Row:
-    """A target that a part of the proof judges once, and what its row says beside the verdicts."""
+    """A target that a part judges once, and what its row says next to the verdicts."""
 
     part: str
     name: str
-    judge: Callable[[Bed], Judged]
-    inexact: Callable[[Judged], list[str]]
-    beside: Figures
+    judge: Callable[[Slot], SlotResult]
+    find_differences: Callable[[SlotResult], list[str]]
+    more: Figures
 
 
-def _rows(part: str) -> list[_Row]:
-    """Every variant, by the whole catalogue; or every miniature, by that or by what `kill_matrix.judged_by` says."""
-    if part == "variants":
+def _list_rows(part: str) -> list[_Row]:
+    """Return a row of each conforming service, or of each faulty one."""
+    if part == "conforming":
         return [
             _Row(
                 part,
                 each.name,
-                partial(judging.judge, each),
-                partial(judging.inexact, each),
+                partial(conforming.judge_conforming_service, each),
+                partial(conforming.find_differences, each),
                 {"habit": each.habit},
             )
-            for each in VARIANTS
+            for each in CONFORMING_SERVICES
         ]
-    judge, inexact = (
-        partial(kill_matrix.judge, whole=part == "whole"),
-        partial(kill_matrix.inexact, whole=part == "whole"),
-    )
+    whole = part == "whole"
     return [
         _Row(
             part,
             each.name,
-            partial(judge, each),
-            partial(inexact, each),
-            {"made_for": each.must_fail[:1]},
+            partial(kill_matrix.judge_faulty_service, each, whole=whole),
+            partial(kill_matrix.find_differences, each, whole=whole),
+            {"made_for": each.fails[:1]},
         )
-        for each in MINIATURES
+        for each in load_faulty_services()
     ]
 
 
-def judged_figures(parts: Sequence[str], *, again: bool) -> dict[str, Figures]:
-    """The figures of parts that judge each target once: all of them on the same beds, and the seconds are those of all together."""
-    most = kill_matrix.RUNS_AT_ONCE if "matrix" in parts else kill_matrix.WHOLE_RUNS_AT_ONCE
-    before = figures_page.read() if again else {}
+def judge_parts(parts: Sequence[str], *, again: bool) -> dict[str, Figures]:
+    """Judge each target of some parts once, all in the same slots. Return the figures of each part.
+
+    The seconds in them are those of all these parts together.
+    """
+    at_once = slots.RUNS_AT_ONCE if "matrix" in parts else slots.WHOLE_RUNS_AT_ONCE
+    before = figures_page.read_figures() if again else {}
     kept = {part: before.get(part, {}) for part in parts}
     done = {
         part: {row["name"]: row for row in kept[part].get("rows", ()) if not row["inexact"]}
         for part in parts
     }
-    rows = [row for part in parts for row in _rows(part)]
-    took = figures_page.seconds("variants") | figures_page.seconds("matrix")
-    missing = kill_matrix.longest_first(
-        [row for row in rows if row.name not in done[row.part]], took
-    )
-    # The longest miniatures mostly wait and variants mostly work, so they stand at the two ends from which beds take.
-    missing = [row for row in missing if row.part != "variants"] + [
-        row for row in reversed(missing) if row.part == "variants"
-    ]
+    rows = [row for part in parts for row in _list_rows(part)]
+    missing = _order_rows([row for row in rows if row.name not in done[row.part]])
     began = time.monotonic()
-    with kill_matrix.begun(most, [row.judge for row in missing]) as futures:
+    with slots.run_in_slots(at_once, [row.judge for row in missing]) as futures:
         for row, future in zip(missing, futures, strict=True):
-            judged = future.result()
-            done[row.part][row.name] = {
-                "name": row.name,
-                **row.beside,
-                "failed": sorted(judged.having("FAIL")),
-                "unseen": sorted(judged.having("INCONCLUSIVE") | judged.having("NOT_APPLICABLE")),
-                "seconds": round(judged.seconds, 1),
-                "inexact": row.inexact(judged),
-            }
-            _tell(row.name, judged, done[row.part][row.name]["inexact"])
+            result = future.result()
+            done[row.part][row.name] = _make_figures(row, result)
+            _print_row(row.name, result, done[row.part][row.name]["inexact"])
     seconds = round(time.monotonic() - began)
     return {
         part: {
             "rows": [done[part][row.name] for row in rows if row.part == part],
-            "at_once": most,
+            "at_once": at_once,
             "together": list(parts),
             "seconds": kept[part].get("seconds", 0) + seconds,
             "commits": kept[part].get("commits", []),
@@ -190,109 +169,114 @@ def judged_figures(parts: Sequence[str], *, again: bool) -> dict[str, Figures]:
     }
 
 
-def _mutants() -> Figures:
-    """Every mutant of the reference, up to the first requirement that fails."""
+def _order_rows(rows: Sequence[_Row]) -> list[_Row]:
+    """Put the longest faulty services, which mostly wait, at one end, conforming ones at the other.
+
+    Slots take their works from both ends.
+    """
+    took = figures_page.read_seconds("conforming") | figures_page.read_seconds("matrix")
+    longest_first = kill_matrix.sort_longest_first(rows, took)
+    return [row for row in longest_first if row.part != "conforming"] + [
+        row for row in reversed(longest_first) if row.part == "conforming"
+    ]
+
+
+def _make_figures(row: _Row, result: SlotResult) -> Figures:
+    return {
+        "name": row.name,
+        **row.more,
+        "failed": sorted(result.ids_with("FAIL")),
+        "unseen": sorted(result.ids_with("INCONCLUSIVE") | result.ids_with("NOT_APPLICABLE")),
+        "seconds": round(result.seconds, 1),
+        "inexact": row.find_differences(result),
+    }
+
+
+def _print_row(name: str, result: SlotResult, inexact: Sequence[str]) -> None:
+    failed = ", ".join(sorted(result.ids_with("FAIL"))) or "fails nothing"
+    print(f"  {name}: {failed} ({result.seconds:.1f} s)", flush=True)
+    for sentence in inexact:
+        print(f"    INEXACT: {sentence}", flush=True)
+
+
+def _judge_mutants() -> Figures:
+    """Judge every mutant of the reference, up to the first requirement that fails."""
     rows: list[Figures] = []
-    chosen = list(mutants.mutants())
-    with kill_matrix.begun(
-        kill_matrix.WHOLE_RUNS_AT_ONCE, [partial(mutants.judge, each) for each in chosen]
-    ) as futures:
+    chosen = list(mutants.make_mutants())
+    works = [partial(mutants.judge_mutant, each) for each in chosen]
+    with slots.run_in_slots(slots.WHOLE_RUNS_AT_ONCE, works) as futures:
         for mutant, future in zip(chosen, futures, strict=True):
-            judged = future.result()
-            killer = mutants.killed_by(judged)
+            result = future.result()
+            killer = mutants.find_killer(result)
             rows.append(
                 {
                     "name": mutant.name,
                     "operator": mutant.operator,
                     "killed_by": killer,
-                    "seconds": round(judged.seconds, 1),
+                    "seconds": round(result.seconds, 1),
                 }
             )
-            print(f"  {mutant.name}: {killer or 'SURVIVED'} ({judged.seconds:.1f} s)", flush=True)
+            print(f"  {mutant.name}: {killer or 'SURVIVED'} ({result.seconds:.1f} s)", flush=True)
     return {"rows": rows}
 
 
 def _repeat(runs: int) -> Figures:
-    """The reference, judged again and again."""
+    """Judge the reference again and again."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "figures.json"
-        repeat.main(runs, repeat.AT_ONCE, file, {"--services": "embedded"}, (), _forked)
+        repeat.main(runs, repeat.AT_ONCE, file, {"--services": "embedded"}, (), _open_forked_suite)
         figures = dict(json.loads(file.read_text("utf-8")))
         if not figures["runs"]:
             raise SystemExit("repeat: no run ended, so its figures stay as they were")
-        return figures | {
-            "means": figures.pop("seconds")
-        }  # for `seconds` are those of the whole part
+        # `seconds` are those of the whole part.
+        return figures | {"means": figures.pop("seconds")}
 
 
 @contextmanager
-def _forked() -> Iterator[repeat.Suite]:
-    """The suite, forked from a process that has imported everything."""
-    with tempfile.TemporaryDirectory() as name, closing(Starter()) as starter:
-        place, output = Path(name), Path(name) / "output.txt"
-        place.chmod(0o711)
+def _open_forked_suite() -> Iterator[repeat.Suite]:
+    """Yield what runs the suite, forked from a process that has imported everything."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, output = Path(name), Path(name) / "output.txt"
+        folder.chmod(0o711)
 
         def run(options: Sequence[str]) -> tuple[int, str]:
-            status = starter.run(
-                options,
-                output,
-                environment(place),
-                kill_matrix.RUN_DEADLINE,
-                kill_matrix.END_DEADLINE,
-            )
-            kill_matrix.expect_empty(place / "scratch")
+            env = environment(folder)
+            status = run_suite(options, output, env, slots.RUN_DEADLINE, slots.END_DEADLINE)
+            slots.expect_empty(folder / "scratch")
             return status, output.read_text("utf-8", "replace")
 
         yield run
 
 
-def _peer(*, again: bool) -> Figures:
-    """Every miniature, by Schemathesis alone."""
-    kept = figures_page.read().get("peer", {}) if again else {}
+def _compare(*, again: bool) -> Figures:
+    """Give every faulty service to Schemathesis alone."""
+    kept = figures_page.read_figures().get("comparison", {}) if again else {}
     rows = {row["name"]: row for row in kept.get("rows", ())}
+    services = load_faulty_services()
     began = time.monotonic()
-    with ExitStack() as stack:
-        benches: Queue[Bench] = Queue()
-        for _ in range(BENCHES):
+    with ExitStack() as stack, ThreadPoolExecutor(COMPARED_AT_ONCE) as pool:
+        testbeds: Queue[Testbed] = Queue()
+        for _ in range(COMPARED_AT_ONCE):
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             folder.chmod(0o711)
-            benches.put(stack.enter_context(comparison.bench(folder)))
-
-        def judge(miniature: Miniature) -> Figures:
-            bench = benches.get()
-            try:
-                peered = bench.judge(miniature)
-            finally:
-                benches.put(bench)
-            print(
-                f"  {miniature.name}: {', '.join(peered.found) or 'nothing'} ({peered.seconds:.1f} s)",
-                flush=True,
-            )
-            return {
-                "name": miniature.name,
-                "found": peered.found,
-                "seconds": round(peered.seconds, 1),
-            }
-
-        with ThreadPoolExecutor(BENCHES) as pool:
-            rows |= {
-                row["name"]: row
-                for row in pool.map(judge, [each for each in MINIATURES if each.name not in rows])
-            }
-    seconds = kept.get("seconds", 0) + round(time.monotonic() - began)
+            testbeds.put(stack.enter_context(comparison.open_testbed(folder)))
+        missing = [each for each in services if each.name not in rows]
+        compared = list(pool.map(partial(_compare_one, testbeds), missing))
+    rows |= {row["name"]: row for row in compared}
     return {
-        "rows": [rows[miniature.name] for miniature in MINIATURES],
-        "version": comparison.version(),
-        "seconds": seconds,
+        "rows": [rows[service.name] for service in services],
+        "version": comparison.find_version(),
+        "seconds": kept.get("seconds", 0) + round(time.monotonic() - began),
         "commits": kept.get("commits", []),
     }
 
 
-def _tell(name: str, judged: Judged, inexact: Sequence[str]) -> None:
-    """A line of a row, and what is inexact about it."""
-    print(
-        f"  {name}: {', '.join(sorted(judged.having('FAIL'))) or 'fails nothing'} ({judged.seconds:.1f} s)",
-        flush=True,
-    )
-    for said in inexact:
-        print(f"    INEXACT: {said}", flush=True)
+def _compare_one(testbeds: "Queue[Testbed]", service: FaultyService) -> Figures:
+    testbed = testbeds.get()
+    try:
+        compared = testbed.compare(service)
+    finally:
+        testbeds.put(testbed)
+    found = ", ".join(compared.found) or "nothing"
+    print(f"  {service.name}: {found} ({compared.seconds:.1f} s)", flush=True)
+    return {"name": service.name, "found": compared.found, "seconds": round(compared.seconds, 1)}

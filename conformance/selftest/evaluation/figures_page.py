@@ -1,33 +1,43 @@
-"""What the figures of the proof say: PROOF.md, the README's table, and whether the proof holds. It starts nothing."""
+"""What the figures say: the page README.md, the table in the guides, and what is wrong.
+
+It starts nothing.
+"""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from conformance.config.paths import PROJECT
-from conformance.selftest.conforming_services.table import VARIANTS
-from conformance.selftest.evaluation.kill_matrix import judged_by
+from conformance.selftest.conforming_services.table import CONFORMING_SERVICES
+from conformance.selftest.evaluation.kill_matrix import choose_requirements
 from conformance.selftest.evaluation.survivors import FAILED, NOT_STARTED, SURVIVORS
-from conformance.selftest.faulty_services.table import MINIATURES
+from conformance.selftest.faulty_services.table import load_faulty_services
 from conformance.spec.catalogue import Language, Level, catalogue
 
 HERE = Path(__file__).parent
 FIGURES, PAGE = HERE / "figures", HERE / "README.md"
-READMES = {  # the pages that show the table
+GUIDES = {  # the pages that show the table
     Language.EN: PROJECT / "spec" / "guide" / "evaluation.md",
     Language.ZH: PROJECT / "spec" / "zh" / "guide" / "evaluation.md",
 }
-WRITTEN = (FIGURES, PAGE, *READMES.values())  # by `conformance prove`
+WRITTEN = (FIGURES, PAGE, *GUIDES.values())  # by `conformance evaluate`
 BEGIN, END = "<!-- figures -->\n", "<!-- /figures -->\n"
-PARTS = ("matrix", "whole", "variants", "mutants", "peer", "repeat")
+PARTS = ("matrix", "whole", "conforming", "mutants", "comparison", "repeat")
 MOST_NAMES = 8  # in a cell
+RULE_OF_THREE = 3  # of n cases none: at most 3 of n, with 95 % confidence
+BOUND = {
+    Language.EN: " (with 95 % confidence at most {of_runs:.1%} of runs and"
+    " {of_verdicts:.3%} of verdicts differ)",
+    Language.ZH: "（在 95 % 置信度下，至多 {of_runs:.1%} 的运行和 {of_verdicts:.3%} 的判定不同）",
+}
 Figures = Mapping[str, Any]
 
 
-def read() -> dict[str, Figures]:
-    """The figures of each part that `conformance prove` has written."""
+def read_figures() -> dict[str, Figures]:
+    """Return the figures of each part that `conformance evaluate` has written."""
     return {
         part: json.loads((FIGURES / f"{part}.json").read_text("utf-8"))
         for part in PARTS
@@ -35,33 +45,36 @@ def read() -> dict[str, Figures]:
     }
 
 
-def seconds(part: str) -> dict[str, float]:
-    """What each row of a part took."""
-    return {row["name"]: row["seconds"] for row in read().get(part, {"rows": ()})["rows"]}
+def read_seconds(part: str) -> dict[str, float]:
+    """Return what each row of a part took."""
+    return {row["name"]: row["seconds"] for row in read_figures().get(part, {"rows": ()})["rows"]}
 
 
-def write() -> None:
-    """Render the page, and the table in each README."""
-    figures = read()
-    PAGE.write_text(page(figures), "utf-8")
-    for language, readme in READMES.items():
-        before, _, rest = readme.read_text("utf-8").partition(BEGIN)
-        readme.write_text(
-            before + BEGIN + summary(figures, language) + END + rest.partition(END)[2], "utf-8"
+def write_pages() -> None:
+    """Render the page, and the table in each guide."""
+    figures = read_figures()
+    PAGE.write_text(render_page(figures), "utf-8")
+    for language, guide in GUIDES.items():
+        before, _, rest = guide.read_text("utf-8").partition(BEGIN)
+        guide.write_text(
+            before + BEGIN + render_summary(figures, language) + END + rest.partition(END)[2],
+            "utf-8",
         )
 
 
-def wrong(figures: Mapping[str, Figures]) -> Iterator[str]:
-    """Where the proof does not hold, a sentence each; of the parts that there are figures of."""
+def find_wrong(figures: Mapping[str, Figures]) -> Iterator[str]:
+    """Yield a sentence for each row, mutant or verdict that is not as it should be."""
+    faulty = [each.name for each in load_faulty_services()]
     tables = {
-        "matrix": [each.name for each in MINIATURES],
-        "whole": [each.name for each in MINIATURES],
-        "peer": [each.name for each in MINIATURES],
-        "variants": [each.name for each in VARIANTS],
+        "matrix": faulty,
+        "whole": faulty,
+        "comparison": faulty,
+        "conforming": [each.name for each in CONFORMING_SERVICES],
     }
     for part in tables.keys() & figures.keys():
         if [row["name"] for row in figures[part]["rows"]] != tables[part]:
-            yield f"{part}: the figures are of another table; run `conformance prove {part}` again"
+            again = f"run `conformance evaluate {part}` again"
+            yield f"{part}: the figures are of another table; {again}"
             continue
         yield from (
             f"{part}: {row['name']}: {said}"
@@ -71,7 +84,7 @@ def wrong(figures: Mapping[str, Figures]) -> Iterator[str]:
         yield from (
             f"{part}: {row['name']}: {said}, as its table is now"
             for row in figures[part]["rows"]
-            for said in _differs(part, row)
+            for said in _find_outdated(part, row)
         )
     if "mutants" in figures:
         yield from (
@@ -81,7 +94,7 @@ def wrong(figures: Mapping[str, Figures]) -> Iterator[str]:
         )
         yield from (
             f"mutants: {name} survived, and nothing says why"
-            for name in _survivors(figures["mutants"])
+            for name in _list_survivors(figures["mutants"])
             if name not in SURVIVORS
         )
     if "repeat" in figures:
@@ -91,21 +104,21 @@ def wrong(figures: Mapping[str, Figures]) -> Iterator[str]:
         )
 
 
-def _differs(part: str, row: Figures) -> Iterator[str]:
-    """Where the verdicts of an exact row are not what its table says: it has changed since they were made."""
-    if part == "peer" or row["inexact"]:
+def _find_outdated(part: str, row: Figures) -> Iterator[str]:
+    """Yield what an exact row has otherwise than its table, which has changed since."""
+    if part == "comparison" or row["inexact"]:
         return
     failed, unseen = set(row["failed"]), set(row["unseen"])
-    if part == "variants":
-        variant = next(each for each in VARIANTS if each.name == row["name"])
-        wrong = sorted(
-            (failed ^ variant.missed) | (unseen ^ {*variant.inconclusive, *variant.not_applicable})
-        )
+    if part == "conforming":
+        service = next(each for each in CONFORMING_SERVICES if each.name == row["name"])
+        unseen ^= {*service.inconclusive, *service.not_applicable}
+        wrong = sorted((failed ^ service.fails) | unseen)
         yield from (f"{name} has another verdict" for name in wrong)
     else:
-        miniature = next(each for each in MINIATURES if each.name == row["name"])
-        judged = set(judged_by(miniature, whole=part == "whole"))
-        yield from (f"{name} {what}" for name, what in miniature.differs(judged, failed, unseen))
+        faulty = next(each for each in load_faulty_services() if each.name == row["name"])
+        judged = set(choose_requirements(faulty, whole=part == "whole"))
+        for name, what in faulty.differences(judged, failed, unseen):
+            yield f"{name} {what}"
 
 
 HEAD = {Language.EN: "| given | result | again by |", Language.ZH: "| 给出 | 结果 | 重新得出 |"}
@@ -113,19 +126,28 @@ HEAD = {Language.EN: "| given | result | again by |", Language.ZH: "| 给出 | �
 SUMMARY: Mapping[Language, Mapping[str, tuple[str, str]]] = {
     Language.EN: {
         "matrix": (
-            "{faults} services with one fault each, at least two for each of the {judged} requirements that are judged",
-            "{exact} found, each for its own reason, and nothing else failed of what each was judged by",
+            (
+                "{faults} services with one fault each, at least two for each of the {judged}"
+                " requirements that are judged"
+            ),
+            (
+                "{exact} found, each for its own reason, and nothing else failed of what each was"
+                " judged by"
+            ),
         ),
         "whole": (
             "the same, each judged by the whole catalogue",
-            "{exact} found, each for its own reason, and nothing else failed but what is named as its consequence",
+            (
+                "{exact} found, each for its own reason, and nothing else failed but what is named"
+                " as its consequence"
+            ),
         ),
-        "peer": (
+        "comparison": (
             "the same, given to Schemathesis {version} alone (the contract, all phases)",
             "{found} found",
         ),
-        "variants": (
-            "{variants} correct services, each in a style of its own",
+        "conforming": (
+            "{services} conforming services, each in a style of its own",
             "{exact} pass every MUST that is asked of them, and every SHOULD that they claim",
         ),
         "mutants": (
@@ -133,8 +155,11 @@ SUMMARY: Mapping[Language, Mapping[str, tuple[str, str]]] = {
             "{found} found ({unstarted} of them do not start); {survivors} survive, each explained",
         ),
         "repeat": (
-            "{runs} runs of the reference: fresh and re-used, alone and beside others, in any order",
-            "{flips} of {verdicts:,} verdicts differed",
+            (
+                "{runs} runs of the reference: fresh and re-used, alone and beside others, in any"
+                " order"
+            ),
+            "{flips} of {verdicts:,} verdicts differed{bound}",
         ),
     },
     Language.ZH: {
@@ -146,9 +171,12 @@ SUMMARY: Mapping[Language, Mapping[str, tuple[str, str]]] = {
             "同样的服务，每个都按整个目录判定",
             "{exact} 个被找出，理由均为各自的缺陷，除表中列为其后果的要求外没有误报其他",
         ),
-        "peer": ("同样的服务，只交给 Schemathesis {version}（契约，所有阶段）", "{found} 个被找出"),
-        "variants": (
-            "{variants} 个正确的服务，风格各不相同",
+        "comparison": (
+            "同样的服务，只交给 Schemathesis {version}（契约，所有阶段）",
+            "{found} 个被找出",
+        ),
+        "conforming": (
+            "{services} 个正确的服务，风格各不相同",
             "{exact} 个通过了对其提出的每条 MUST，以及其声明的每条 SHOULD",
         ),
         "mutants": (
@@ -157,32 +185,31 @@ SUMMARY: Mapping[Language, Mapping[str, tuple[str, str]]] = {
         ),
         "repeat": (
             "参考实现的 {runs} 次运行：全新的和复用的、单独的和与其他运行并行的，顺序任意",
-            "{verdicts:,} 项判定中有 {flips} 项不同",
+            "{verdicts:,} 项判定中有 {flips} 项不同{bound}",
         ),
     },
 }
 
 
-def summary(figures: Mapping[str, Figures], language: Language = Language.EN) -> str:
-    """The README's table: a line for each part that there are figures of."""
+def render_summary(figures: Mapping[str, Figures], language: Language = Language.EN) -> str:
+    """Return the table of the guides: a line for each part that has figures."""
     lines = [HEAD[language], "| --- | --- | --- |"]
-    for part, counted in (
-        ("matrix", _of_matrix),
-        ("whole", _of_matrix),
-        ("peer", _of_peer),
-        ("variants", _of_variants),
-        ("mutants", _of_mutants),
-        ("repeat", _of_repeat),
+    for part, count in (
+        ("matrix", _count_faulty),
+        ("whole", _count_faulty),
+        ("comparison", _count_compared),
+        ("conforming", _count_conforming),
+        ("mutants", _count_mutants),
+        ("repeat", partial(_count_runs, language=language)),
     ):
         if part in figures:
-            given, result = (
-                cell.format(**counted(figures[part])) for cell in SUMMARY[language][part]
-            )
-            lines.append(f"| {given} | {result} | `conformance prove {part}` |")
+            numbers = count(figures[part])
+            given, result = (cell.format(**numbers) for cell in SUMMARY[language][part])
+            lines.append(f"| {given} | {result} | `conformance evaluate {part}` |")
     return "\n".join(lines) + "\n"
 
 
-def _of_matrix(matrix: Figures) -> Figures:
+def _count_faulty(matrix: Figures) -> Figures:
     faults = [row for row in matrix["rows"] if row["made_for"]]
     judged = sum(requirement.level is not Level.MAY for requirement in catalogue().values())
     return {
@@ -192,20 +219,19 @@ def _of_matrix(matrix: Figures) -> Figures:
     }
 
 
-def _of_peer(peer: Figures) -> Figures:
-    return {"version": peer["version"], "found": sum(bool(row["found"]) for row in peer["rows"])}
+def _count_compared(compared: Figures) -> Figures:
+    found = sum(bool(row["found"]) for row in compared["rows"])
+    return {"version": compared["version"], "found": found}
 
 
-def _of_variants(variants: Figures) -> Figures:
-    return {
-        "variants": len(variants["rows"]),
-        "exact": sum(not row["inexact"] for row in variants["rows"]),
-    }
+def _count_conforming(conforming: Figures) -> Figures:
+    exact = sum(not row["inexact"] for row in conforming["rows"])
+    return {"services": len(conforming["rows"]), "exact": exact}
 
 
-def _of_mutants(mutants: Figures) -> Figures:
+def _count_mutants(mutants: Figures) -> Figures:
     rows = mutants["rows"]
-    survivors = len(_survivors(mutants))
+    survivors = len(_list_survivors(mutants))
     unstarted = sum(row["killed_by"] == NOT_STARTED for row in rows)
     return {
         "mutants": len(rows),
@@ -215,64 +241,81 @@ def _of_mutants(mutants: Figures) -> Figures:
     }
 
 
-def _of_repeat(repeat: Figures) -> Figures:
-    return {"runs": repeat["runs"], "verdicts": repeat["verdicts"], "flips": len(repeat["flips"])}
+def _count_runs(repeat: Figures, language: Language) -> Figures:
+    flips = len(repeat["flips"])
+    bound = "" if flips else BOUND[language].format(**_bound(repeat))
+    return {"runs": repeat["runs"], "verdicts": repeat["verdicts"], "flips": flips, "bound": bound}
 
 
-def page(figures: Mapping[str, Figures]) -> str:
-    """PROOF.md."""
-    begin = "# The proof\n\nWritten by `conformance prove` from `figures/`; do not edit. Seconds are of 2 cores."
-    parts = [begin, summary(figures).rstrip()]
+def _bound(repeat: Figures) -> dict[str, float]:
+    """Return the highest rates of which none in so many is seen by chance in 1 of 20 series.
+
+    By the rule of three: 3/n. Verdicts of one run depend on each other, so that of runs counts.
+    """
+    return {
+        "of_runs": RULE_OF_THREE / repeat["runs"],
+        "of_verdicts": RULE_OF_THREE / repeat["verdicts"],
+    }
+
+
+def render_page(figures: Mapping[str, Figures]) -> str:
+    """Return the page."""
+    begin = (
+        "# The evaluation\n\nWritten by `conformance evaluate` from `figures/`. Do not edit."
+        " Seconds are of 2 cores."
+    )
+    parts = [begin, render_summary(figures).rstrip()]
     parts += (
         [f"There are no figures yet of: {', '.join(missing)}."]
         if (missing := [part for part in PARTS if part not in figures])
         else []
     )
     parts += (
-        [_matrix(figures["matrix"], figures.get("whole"), figures.get("peer"))]
+        [_render_matrix(figures["matrix"], figures.get("whole"), figures.get("comparison"))]
         if "matrix" in figures
         else []
     )
-    parts += [_variants(figures["variants"])] if "variants" in figures else []
-    parts += [_mutants(figures["mutants"])] if "mutants" in figures else []
-    parts += [_repeat(figures["repeat"])] if "repeat" in figures else []
-    parts += [_made_of(figures)]
+    parts += [_render_conforming(figures["conforming"])] if "conforming" in figures else []
+    parts += [_render_mutants(figures["mutants"])] if "mutants" in figures else []
+    parts += [_render_runs(figures["repeat"])] if "repeat" in figures else []
+    parts += [_render_commits(figures)]
     return "\n\n".join(parts) + "\n"
 
 
-def _matrix(matrix: Figures, whole: Figures | None, peer: Figures | None) -> str:
-    given = ((whole, _of_the_catalogue), (peer, _of_the_peer))
+def _render_matrix(matrix: Figures, whole: Figures | None, compared: Figures | None) -> str:
+    given = ((whole, _render_whole), (compared, _render_compared))
     others = [({row["name"]: row for row in part["rows"]}, cells) for part, cells in given if part]
     rows = matrix["rows"]
     each = sum(row["seconds"] for row in rows) / len(rows) / matrix["at_once"]
-    beside = "".join(
-        f", together with the {part} below," for part in matrix["together"] if part != "matrix"
-    )
+    together = [part for part in matrix["together"] if part != "matrix"]
+    others_too = "".join(f", together with the {part} services below," for part in together)
+    took = f"{matrix['at_once']} at once, took {matrix['seconds']} s"
     lines = [
-        "## Miniatures\n",
-        "Each judged by what it must fail, by the MUSTs of its section that are cheap to look at, and by one such of every other section:",
-        f"{_median(rows)} s (median). {len(rows)} of them{beside or ','} {matrix['at_once']} at once, took {matrix['seconds']} s; each more takes {each:.1f} s.",
-        *(
-            [
-                f"By the whole catalogue: {_median(whole['rows'])} s (median), {whole['seconds']} s together."
-            ]
-            if whole
-            else []
-        ),
-        *([f"By Schemathesis: {_median(peer['rows'])} s (median), two at a time."] if peer else []),
+        "## Faulty services\n",
+        "Each is judged by what it must fail, by the MUSTs of its section that are cheap to judge,",
+        "and by one such MUST of every other section:",
+        f"{_median(rows)} s (median). {len(rows)} of them{others_too or ','} {took}.",
+        f"Each further one takes {each:.1f} s.",
+    ]
+    if whole:
+        took = f"{_median(whole['rows'])} s (median), {whole['seconds']} s together"
+        lines.append(f"By the whole catalogue: {took}.")
+    if compared:
+        lines.append(f"By Schemathesis: {_median(compared['rows'])} s (median), two at a time.")
+    lines += [
         "",
-        "| made for | miniature | fails as well | s |"
+        "| made for | faulty service | fails as well | s |"
         + (" of the whole catalogue | cannot be judged | s |" if whole else "")
-        + (" Schemathesis finds | s |" if peer else ""),
+        + (" Schemathesis finds | s |" if compared else ""),
         "| --- | --- | --- | --- |"
         + (" --- | --- | --- |" if whole else "")
-        + (" --- | --- |" if peer else ""),
+        + (" --- | --- |" if compared else ""),
     ]
     for row in rows:
         cells = [
             "".join(row["made_for"]) or "none",
             f"`{row['name']}`",
-            _also(row),
+            _list_other_failures(row),
             str(row["seconds"]),
         ]
         for theirs, of_theirs in others:
@@ -281,46 +324,47 @@ def _matrix(matrix: Figures, whole: Figures | None, peer: Figures | None) -> str
     return "\n".join(lines)
 
 
-def _of_the_catalogue(row: Figures) -> list[str]:
-    return [_also(row), _some(row["unseen"]), str(row["seconds"])]
+def _render_whole(row: Figures) -> list[str]:
+    return [_list_other_failures(row), _list_names(row["unseen"]), str(row["seconds"])]
 
 
-def _of_the_peer(row: Figures) -> list[str]:
-    return [_cell(", ".join(row["found"]) or "nothing"), str(row["seconds"])]
+def _render_compared(row: Figures) -> list[str]:
+    return [_escape_cell(", ".join(row["found"]) or "nothing"), str(row["seconds"])]
 
 
-def _also(row: Figures) -> str:
-    return _some([name for name in row["failed"] if name not in row["made_for"]])
+def _list_other_failures(row: Figures) -> str:
+    return _list_names([name for name in row["failed"] if name not in row["made_for"]])
 
 
-def _some(names: Sequence[str]) -> str:
-    """Requirements; of more than eight, how many."""
+def _list_names(names: Sequence[str]) -> str:
+    """Return the names of requirements, or how many where they are more than MOST_NAMES."""
     return ", ".join(names) if len(names) <= MOST_NAMES else f"{len(names)} of {len(catalogue())}"
 
 
-def _variants(variants: Figures) -> str:
+def _render_conforming(conforming: Figures) -> str:
     lines = [
-        "## Variants\n",
-        "| variant | habit | does not claim | cannot be looked at | s |",
+        "## Conforming services\n",
+        "| service | habit | does not claim | cannot be judged | s |",
         "| --- | --- | --- | --- | --- |",
     ]
     lines += [
-        f"| `{row['name']}` | {_cell(row['habit'])} | {', '.join(row['failed'])} | {', '.join(row['unseen'])} | {row['seconds']} |"
-        for row in variants["rows"]
+        f"| `{row['name']}` | {_escape_cell(row['habit'])} | {', '.join(row['failed'])} "
+        f"| {', '.join(row['unseen'])} | {row['seconds']} |"
+        for row in conforming["rows"]
     ]
     return "\n".join(lines)
 
 
-def _mutants(mutants: Figures) -> str:
+def _render_mutants(mutants: Figures) -> str:
     lines = ["## Mutants that survive\n", "| mutant | why nothing fails |", "| --- | --- |"]
     lines += [
-        f"| `{_cell(name)}` | {SURVIVORS.get(name, 'UNEXPLAINED')} |"
-        for name in _survivors(mutants)
+        f"| `{_escape_cell(name)}` | {SURVIVORS.get(name, 'UNEXPLAINED')} |"
+        for name in _list_survivors(mutants)
     ]
     return "\n".join(lines)
 
 
-def _repeat(repeat: Figures) -> str:
+def _render_runs(repeat: Figures) -> str:
     lines = ["## Repeatability\n", "| kind of run | runs | s (mean) |", "| --- | --- | --- |"]
     lines += [
         f"| {kind} | {count} | {repeat['means'][kind]} |"
@@ -332,28 +376,32 @@ def _repeat(repeat: Figures) -> str:
     return (
         "\n".join(lines)
         + "\n\nVerdicts that differed: "
-        + ("\n\n" + "\n".join(flips) if flips else "none.")
+        + (
+            "\n\n" + "\n".join(flips)
+            if flips
+            else "none" + BOUND[Language.EN].format(**_bound(repeat)) + "."
+        )
     )
 
 
-def _made_of(figures: Mapping[str, Figures]) -> str:
-    """Of which commits the figures are: rows that were judged again later are of a later one."""
+def _render_commits(figures: Mapping[str, Figures]) -> str:
+    """Return of which commits the figures are. Rows that were judged again are of a later one."""
     lines = ["## Of which commits\n", "| part | commits | s |", "| --- | --- | --- |"]
     lines += [
-        f"| {part} | {', '.join(figures[part]['commits'])} | {_seconds(figures[part])} |"
+        f"| {part} | {', '.join(figures[part]['commits'])} | {_render_seconds(figures[part])} |"
         for part in PARTS
         if part in figures
     ]
     return "\n".join(lines)
 
 
-def _seconds(part: Figures) -> str:
-    """What a part took, or all those that were judged at once."""
+def _render_seconds(part: Figures) -> str:
+    """Return what a part took, or all those that were judged together."""
     together = part.get("together", ())
     return f"{part['seconds']}" + (f" ({' and '.join(together)})" if len(together) > 1 else "")
 
 
-def _survivors(mutants: Figures) -> list[str]:
+def _list_survivors(mutants: Figures) -> list[str]:
     return [row["name"] for row in mutants["rows"] if row["killed_by"] is None]
 
 
@@ -361,5 +409,5 @@ def _median(rows: Sequence[Figures]) -> float:
     return round(float(median(row["seconds"] for row in rows)), 1)
 
 
-def _cell(text: str) -> str:
+def _escape_cell(text: str) -> str:
     return text.replace("|", "\\|")

@@ -1,7 +1,7 @@
-"""Mutants of the reference that nobody chose: cosmic-ray changes one thing in it at a time, and the suite judges what comes out.
+"""Mutants of the reference: cosmic-ray changes one thing at a time, and the suite judges that.
 
-A mutant is killed where a requirement fails, or where it does not even start. One that survives is either equivalent, which
-survivors.py says of it and why, or shows something that no probe looks at.
+A mutant is killed if a requirement fails or if it does not even start. One that survives is either
+equivalent, and survivors.py says why, or it shows something that no probe looks at.
 """
 
 import shutil
@@ -17,7 +17,8 @@ from cosmic_ray.plugins import get_operator
 from cosmic_ray.work_db import WorkDB
 
 from conformance.config.paths import PROJECT, REFERENCE_APP, REFERENCE_WORKER
-from conformance.selftest.evaluation.kill_matrix import Bed, Judged
+from conformance.judging.verdict import Exit
+from conformance.selftest.evaluation.slots import Slot, SlotResult
 from conformance.selftest.evaluation.survivors import FAILED, NOT_STARTED
 
 ORIGINAL = PROJECT / "reference_impl"
@@ -35,12 +36,12 @@ class Mutant:
 
     @property
     def name(self) -> str:
-        """The change in words, by which survivors.py knows it; it does not change with the lines around it."""
+        """The change in words. survivors.py knows it by that, whatever lines are around it."""
         return f"{self.file}: {self.before or 'nothing'} → {self.after or 'nothing'}"
 
 
-def mutants() -> Iterator[Mutant]:
-    """Every mutant of the reference that differs from the others."""
+def make_mutants() -> Iterator[Mutant]:
+    """Make every mutant of the reference that differs from the others."""
     files = sorted(path for path in ORIGINAL.glob("*.py") if path.name != "__init__.py")
     seen: set[tuple[str, str]] = set()
     with tempfile.TemporaryDirectory() as folder:
@@ -61,14 +62,14 @@ def mutants() -> Iterator[Mutant]:
                     yield Mutant(
                         path.name,
                         mutation.operator_name.removeprefix("core/"),
-                        *_changed(before, after),
+                        *_find_change(before, after),
                         after,
                     )
         finally:
             work.close()
 
 
-def _changed(before: str, after: str) -> tuple[str, str]:
+def _find_change(before: str, after: str) -> tuple[str, str]:
     lines = list(ndiff(before.splitlines(), after.splitlines()))
     old, new = (
         " / ".join(line[2:].strip() for line in lines if line.startswith(sign) and line[2:].strip())
@@ -77,9 +78,9 @@ def _changed(before: str, after: str) -> tuple[str, str]:
     return old, new
 
 
-def judge(mutant: Mutant, bed: Bed) -> Judged:
-    """What the suite says of a mutant, up to the first requirement that fails."""
-    with tempfile.TemporaryDirectory(dir=bed.place) as name:
+def judge_mutant(mutant: Mutant, slot: Slot) -> SlotResult:
+    """Run the suite on a mutant, up to the first requirement that fails."""
+    with tempfile.TemporaryDirectory(dir=slot.folder) as name:
         folder = Path(name)
         folder.chmod(0o711)
         shutil.copytree(
@@ -93,20 +94,21 @@ def judge(mutant: Mutant, bed: Bed) -> Judged:
             "--level=should",
             "--allow-inconclusive",
         )
-        return bed.judge(*target, stop_at_first=True)
+        return slot.judge(*target, stop_at_first=True)
 
 
-def killed_by(judged: Judged) -> str | None:
-    """What tells it from the reference: a requirement that failed or could not be judged, or that it does not start. None: it survived.
+def find_killer(result: SlotResult) -> str | None:
+    """Return what tells a mutant from the reference, or None if it survived.
 
-    `FAILED` where the suite itself did.
+    That is a requirement that failed or could not be judged, or NOT_STARTED. It is FAILED where
+    the suite itself did.
     """
-    if failed := judged.having("FAIL"):
+    if failed := result.ids_with("FAIL"):
         return min(failed)
-    if not judged.verdicts and "wants" in judged.printed:
+    if not result.verdicts and result.status == Exit.WRONG_USAGE:
         return NOT_STARTED
-    if judged.having("ERROR") or not judged.verdicts:
+    if result.ids_with("ERROR") or not result.verdicts:
         return FAILED
-    if unseen := judged.having("INCONCLUSIVE"):
+    if unseen := result.ids_with("INCONCLUSIVE"):
         return f"{min(unseen)} cannot be judged"
     return None

@@ -1,1 +1,1 @@
-"""Miniatures: deliberately wrong small services, one fault each, that a named requirement must catch."""
+"""Faulty services: small services of one fault each, which a named requirement must find."""

@@ -1,4 +1,4 @@
-"""Section 1 got wrong: what ought to overlap waits for something else, or is mixed up when it overlaps."""
+"""Faults in section 1: what should overlap waits, or is mixed up when it overlaps."""
 # ruff: noqa: D102, N801 - a method does what the service's does, wrongly; a class has the name that a server is given
 
 import asyncio
@@ -26,20 +26,29 @@ from conformance.selftest.faulty_services.service import (
     Service,
     celery_application,
     completed,
-    miniature,
 )
+from conformance.selftest.faulty_services.table import faulty_service
 
 
-@miniature
+@faulty_service(
+    fails=("CONC-1",),
+    because=r"^10 of them, and no other while",
+    consequences=("CONC-7", "CONC-10"),
+)
 class outbound_calls_wait_for_one_of_ten_connections(Service):
-    """The outbound client's pool has ten connections, so the eleventh call waits for an answer to another."""
+    """The pool of the outbound client has ten connections. The eleventh call waits for another."""
 
     limits = httpx.Limits(max_connections=10)
 
 
-@miniature
+@faulty_service(
+    fails=("CONC-1",),
+    because=r"^1 of them, and no other while",
+    consequences=("CONC-7", "CONC-10"),
+    inconclusive=("CONC-6",),
+)
 class outbound_calls_at_once_share_one_answer(Service):
-    """A call that comes while another is outstanding makes none of its own and takes the other's answer."""
+    """A call that comes during another one makes no request, and takes the answer of the other."""
 
     outstanding: asyncio.Task[httpx.Response] | None = None
 
@@ -49,7 +58,12 @@ class outbound_calls_at_once_share_one_answer(Service):
         return await asyncio.shield(self.outstanding)
 
 
-@miniature
+@faulty_service(
+    fails=("CONC-1", "CONC-3"),
+    because=r"^1 of them, and no other while",
+    consequences=("CONC-5", "CONC-7", "CONC-10", "CONC-11", "UP-6"),
+    inconclusive=("CONC-6",),
+)
 class outbound_call_blocks_the_event_loop(Service):
     """The outbound call is made by a synchronous client inside the coroutine."""
 
@@ -61,7 +75,11 @@ class outbound_call_blocks_the_event_loop(Service):
         return self.synchronous.get(url)
 
 
-@miniature
+@faulty_service(
+    fails=("CONC-3",),
+    because=r"an answer of /process-data/ while outbound calls are held",
+    consequences=("CONC-7", "UP-6"),
+)
 class outbound_calls_take_the_threads_of_submissions(Service):
     """Outbound calls wait in the same twenty threads as submissions to the broker."""
 
@@ -71,14 +89,24 @@ class outbound_calls_take_the_threads_of_submissions(Service):
         )
 
 
-@miniature
+@faulty_service(
+    fails=("CONC-2",),
+    because=r"^1 reads wait in pg_locks",
+    consequences=("CONC-10",),
+    inconclusive=("DB-13",),
+)
 class reads_share_one_connection(Service):
     """The pool of database connections has one, so reads take turns."""
 
     pool_sizes = (1, 1)
 
 
-@miniature
+@faulty_service(
+    fails=("CONC-4", "CONC-2", "CONC-5"),
+    because=r"an answer of /async while 15 reads are outstanding",
+    consequences=("CONC-10", "CONC-11", "DB-11", "DEP-8"),
+    inconclusive=("DB-13",),
+)
 class read_blocks_the_event_loop(Service):
     """The coroutine waits for its row synchronously, as it does with a synchronous driver."""
 
@@ -97,9 +125,11 @@ class read_blocks_the_event_loop(Service):
         return None if row is None else dict(row)
 
 
-@miniature
+@faulty_service(
+    fails=("CONC-4",), because=r"an answer of /items/abc while 15 reads are outstanding"
+)
 class invalid_id_is_rejected_with_a_connection_in_hand(Service):
-    """An id is looked at once a connection is free, so that none is rejected while reads have taken them all."""
+    """An id is checked once a connection is free, so none is rejected while reads hold them."""
 
     async def read_item(self, item_id: str) -> Any:  # type: ignore[override]
         async with self.pool.acquire():
@@ -116,9 +146,9 @@ class invalid_id_is_rejected_with_a_connection_in_hand(Service):
         return await super().read_item(number)
 
 
-@miniature
+@faulty_service(fails=("CONC-5",), because=r"^a read that waits, and no outbound call")
 class upstream_is_spared_while_a_read_is_held(Service):
-    """Where a read does not end in a second, `/external-data` repeats the last document in place of a call."""
+    """While a read is longer than a second, `/external-data` repeats the last document."""
 
     reads: set[asyncio.Future[Row | None]] = set()  # noqa: RUF012
     last = "[]"
@@ -139,9 +169,13 @@ class upstream_is_spared_while_a_read_is_held(Service):
         return self.last
 
 
-@miniature
+@faulty_service(
+    fails=("CONC-6",),
+    because=r"\$\.item\.id: wanted \d+, got \d+",
+    consequences=("CONC-11", "DB-15"),
+)
 class wanted_id_is_kept_on_the_service(Service):
-    """The id is kept on the shared service across an `await`, so a read that waited returns another caller's row."""
+    """The id is kept on the service across an `await`. A read that waited returns another row."""
 
     async def find(self, item_id: int) -> Row | None:
         self.wanted = item_id
@@ -150,7 +184,9 @@ class wanted_id_is_kept_on_the_service(Service):
         return await super().find(self.wanted)
 
 
-@miniature
+@faulty_service(
+    fails=("CONC-3",), because=r"^429 ", consequences=("CONC-4", "CONC-7", "CONC-11", "UP-6")
+)
 class busy_while_an_outbound_call_is_held(Service):
     """While an outbound call is outstanding, every other endpoint answers 429."""
 
@@ -170,16 +206,20 @@ class busy_while_an_outbound_call_is_held(Service):
             self.outstanding -= 1
 
 
-@miniature
+@faulty_service(fails=("CONC-7",), because=r"^40 of them, and no other while")
 class outbound_calls_wait_for_one_of_forty_connections(Service):
-    """The outbound client's pool has forty connections, so the forty-first call waits for an answer to another."""
+    """The pool of the outbound client has forty connections. The forty-first call waits."""
 
     limits = httpx.Limits(max_connections=40)
 
 
-@miniature
+@faulty_service(
+    fails=("CONC-8",),
+    because=r"an answer of /async while the broker takes a submission and does not answer",
+    consequences=("CONC-11",),
+)
 class publishing_blocks_the_event_loop(Service):
-    """The coroutine publishes the task itself, and waits for the broker's answer as long as it takes."""
+    """The coroutine itself publishes the task, and blocks until the broker has answered."""
 
     tasks = celery_application(
         completed, broker_transport_options={"max_retries": 1, "interval_start": 0}
@@ -189,9 +229,13 @@ class publishing_blocks_the_event_loop(Service):
         return self.publish(data)
 
 
-@miniature
+@faulty_service(
+    fails=("CONC-9",),
+    because=r"an answer of /async while the broker refuses the service",
+    consequences=("CONC-11",),
+)
 class broker_is_waited_for_in_the_event_loop(Service):
-    """A broker that refuses is tried again for eight seconds by the coroutine itself, before a thread publishes."""
+    """While the broker refuses, the coroutine itself tries again for eight seconds."""
 
     async def queued(self, data: Any) -> str:
         with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
@@ -204,9 +248,9 @@ class broker_is_waited_for_in_the_event_loop(Service):
         return await super().queued(data)
 
 
-@miniature
+@faulty_service(fails=("CONC-10",), because=r"^1 reads wait in pg_locks", consequences=("CONC-11",))
 class clients_that_leave_lower_the_reads_at_once(Service):
-    """Each client that left halves the limit of reads at once, down to one, and each fiftieth answer raises it by one, up to ten."""
+    """Each client that left halves the limit of reads at once. Fifty answers raise it by one."""
 
     limit = most = 10
     reading = answered = 0
@@ -231,9 +275,9 @@ class clients_that_leave_lower_the_reads_at_once(Service):
         return found
 
 
-@miniature
+@faulty_service(fails=("CONC-11",), because=r"503 ")
 class refused_submission_stops_outbound_calls(Service):
-    """One circuit breaker serves all: after a submission that the broker refused, no outbound call is made until one is accepted."""
+    """A submission that the broker refused stops all outbound calls until one is accepted."""
 
     broken = False
 
@@ -252,9 +296,14 @@ class refused_submission_stops_outbound_calls(Service):
         return await super().fetch(url)
 
 
-@miniature
+@faulty_service(
+    fails=("CONC-2",),
+    because=r"^1 reads wait in pg_locks",
+    consequences=("CONC-10",),
+    inconclusive=("DB-13",),
+)
 class reads_are_gathered_for_one_query_at_a_time(Service):
-    """Reads that come while a query is outstanding are gathered, and one query asks for all of them when it has ended."""
+    """Reads that come during a query are gathered. One query reads them all when it has ended."""
 
     query: asyncio.Task[dict[int, Row]] | None = None
 
@@ -275,7 +324,11 @@ class reads_are_gathered_for_one_query_at_a_time(Service):
         return {row["id"]: dict(row) for row in rows}
 
 
-@miniature
+@faulty_service(
+    fails=("CONC-5", "CONC-4"),
+    because=r"^a read that waits, and no outbound call",
+    consequences=("CONC-11",),
+)
 class outbound_calls_wait_until_no_read_is_outstanding(Service):
     """Reads go first: an outbound call begins when none of them is outstanding."""
 
@@ -300,9 +353,13 @@ class outbound_calls_wait_until_no_read_is_outstanding(Service):
         return await super().fetch(url)
 
 
-@miniature
+@faulty_service(
+    fails=("CONC-6",),
+    because=r"\$\.item\.id: wanted \d+, got \d+",
+    consequences=("CONC-11", "DB-15"),
+)
 class row_goes_to_the_caller_that_came_last(Service):
-    """Callers wait on one stack, and each row that comes is given to the one on top, whoever asked for it."""
+    """Callers wait on one stack. Each row goes to the one on top, whoever asked for it."""
 
     async def connect(self) -> None:
         await super().connect()
@@ -316,9 +373,9 @@ class row_goes_to_the_caller_that_came_last(Service):
         return await caller
 
 
-@miniature
+@faulty_service(fails=("CONC-7",), because=r"an answer of /sync while 64 outbound calls are held")
 class outbound_calls_take_the_threads_of_plain_functions(Service):
-    """Outbound calls wait in the threads that plain functions are run in, which are made sixty-four, so that `/sync` finds none free."""
+    """Outbound calls block the threads of plain functions, all sixty-four. `/sync` finds none."""
 
     async def connect(self) -> None:
         await super().connect()
@@ -333,9 +390,13 @@ class outbound_calls_take_the_threads_of_plain_functions(Service):
         return await run_sync(self.caller.get, url)
 
 
-@miniature
+@faulty_service(
+    fails=("CONC-8",),
+    because=r"an answer of /async while the broker takes a submission and does not answer",
+    consequences=("CONC-9",),
+)
 class submission_is_counted_until_it_is_published(Service):
-    """The lock of a counter is kept while a submission is published, and `/async` counts under it too."""
+    """The lock of a counter is held while a task is published, and `/async` waits for that lock."""
 
     tasks = celery_application(
         completed, broker_transport_options={"max_retries": 1, "interval_start": 0}
@@ -357,9 +418,11 @@ class submission_is_counted_until_it_is_published(Service):
             return await super().queued(data)
 
 
-@miniature
+@faulty_service(
+    fails=("CONC-9",), because=r"an answer of /async while the broker refuses the service"
+)
 class async_waits_until_a_submission_has_its_broker(Service):
-    """A thread makes sure of the broker by Celery's own retries before a submission is published, and `/async` waits until it has."""
+    """A thread waits for the broker by Celery's own retries, and `/async` waits for the thread."""
 
     async def connect(self) -> None:
         await super().connect()
@@ -383,9 +446,9 @@ class async_waits_until_a_submission_has_its_broker(Service):
             connection.ensure_connection(max_retries=4, interval_start=1, interval_step=0)
 
 
-@miniature
+@faulty_service(fails=("CONC-10",), because=r"^1 reads wait in pg_locks")
 class client_that_left_while_it_waited_keeps_its_connection(Service):
-    """A read that gets its turn when its client has left returns at once, and never gives its connection back."""
+    """A read that gets its turn after its client has left never gives its connection back."""
 
     pool_sizes = (2, 8)
 
@@ -402,9 +465,9 @@ class client_that_left_while_it_waited_keeps_its_connection(Service):
         return {"item": None if row is None else dict(row)}
 
 
-@miniature
+@faulty_service(fails=("CONC-11",), because=r"^503 .*given up")
 class submission_ends_the_outbound_calls(Service):
-    """A submission has precedence, and the outbound calls that are outstanding are given up for it."""
+    """A submission comes first: the outbound calls of that moment are cancelled for it."""
 
     async def connect(self) -> None:
         await super().connect()
@@ -425,7 +488,7 @@ class submission_ends_the_outbound_calls(Service):
         return await super().queued(data)
 
 
-@miniature
+@faulty_service(fails=("CONC-2",), because=r"^1 reads wait in pg_locks", consequences=("CONC-10",))
 class reads_of_rows_that_are_known_take_turns(Service):
     """A lock is held around the read of a row that was read before."""
 
@@ -442,9 +505,13 @@ class reads_of_rows_that_are_known_take_turns(Service):
         return row
 
 
-@miniature
+@faulty_service(
+    fails=("CONC-6",),
+    because=r"\$\.item\.id: wanted \d+, got \d+",
+    consequences=("CONC-2", "CONC-10", "CONC-11", "DB-15"),
+)
 class reads_at_once_are_told_apart_by_their_last_digit(Service):
-    """A read that comes while another is outstanding whose id ends in the same digit takes its row."""
+    """A read that comes during another one whose id ends in the same digit takes its row."""
 
     async def connect(self) -> None:
         await super().connect()
@@ -457,7 +524,9 @@ class reads_at_once_are_told_apart_by_their_last_digit(Service):
         return await asyncio.shield(task)
 
 
-@miniature
+@faulty_service(
+    fails=("CONC-6",), because=r"that no other request was given.*nonce", consequences=("CONC-11",)
+)
 class document_goes_to_every_call_that_waits(Service):
     """The first document that comes is the answer of every call that is outstanding then."""
 
@@ -479,7 +548,11 @@ class document_goes_to_every_call_that_waits(Service):
         return await answer
 
 
-@miniature
+@faulty_service(
+    fails=("CONC-10",),
+    because=r"^8 of them, and no other while",
+    consequences=("UP-3", "UP-4", "CONC-11"),
+)
 class client_that_left_keeps_a_slot_of_eighty_eight(Service):
     """Outbound calls take one of 88 slots, which a client that left never gives back."""
 

@@ -1,4 +1,4 @@
-"""Section 2 got wrong: the two messages, the media type, independence, and a process that a request ends."""
+"""Faults in section 2: messages, media type, independence, and a process that ends."""
 # ruff: noqa: D102, N801 - a method does what the service's does, wrongly; a class has the name that a server is given
 
 import asyncio
@@ -21,11 +21,16 @@ from conformance.selftest.faulty_services.service import (
     ID_MIN,
     Parameters,
     Service,
-    miniature,
 )
+from conformance.selftest.faulty_services.table import faulty_service
 
 
-@miniature
+@faulty_service(
+    fails=("END-1",),
+    because=r"a member \"status\" that should not be",
+    consequences=("HTTP-2",),
+    inconclusive=("CONC-11",),
+)
 class sync_has_one_member_more(Service):
     """`/sync` answers its message and a status beside it."""
 
@@ -33,7 +38,12 @@ class sync_has_one_member_more(Service):
         return super().read_sync() | {"status": "ok"}
 
 
-@miniature
+@faulty_service(
+    fails=("END-2",),
+    because=r"asynchronous endpoint\.",
+    consequences=("DB-14", "HTTP-2"),
+    inconclusive=("CONC-11",),
+)
 class async_message_ends_in_a_full_stop(Service):
     """The message of `/async` is a sentence with a full stop."""
 
@@ -41,7 +51,7 @@ class async_message_ends_in_a_full_stop(Service):
         return {"message": "This is an asynchronous endpoint."}
 
 
-@miniature
+@faulty_service(fails=("END-3",), because=r"application/problem\+json", consequences=("HTTP-2",))
 class rejection_is_problem_json(Service):
     """An invalid id is rejected under the media type `application/problem+json`."""
 
@@ -53,7 +63,7 @@ class rejection_is_problem_json(Service):
         return JSONResponse({"detail": error.errors()}, 422, media_type="application/problem+json")
 
 
-@miniature
+@faulty_service(fails=("END-3",), because=r"text/plain", consequences=("HTTP-2",))
 class null_item_is_text(Service):
     """The answer without a row is written by hand and gets the media type `text/plain`."""
 
@@ -62,7 +72,7 @@ class null_item_is_text(Service):
         return found if found["item"] else Response('{"item": null}', media_type="text/plain")
 
 
-@miniature
+@faulty_service(fails=("END-4",), because=r"came before: .*200 ")
 class listing_remembers_q_for_the_connection(Service):
     """A listing without `q` takes the last one that came over the same connection."""
 
@@ -73,7 +83,9 @@ class listing_remembers_q_for_the_connection(Service):
         return {"q": getattr(self, "seen", {}).get(remembered)}
 
 
-@miniature
+@faulty_service(
+    fails=("END-5", "LIFE-10"), because=r"ended with status 70", inconclusive=("DB-10",)
+)
 class id_beyond_the_range_ends_the_process(Service):
     """An id that no integer column can hold is taken for a fatal error."""
 
@@ -83,7 +95,7 @@ class id_beyond_the_range_ends_the_process(Service):
         return await super().read_item(item_id)
 
 
-@miniature
+@faulty_service(fails=("END-3",), because=r"text/plain")
 class upstreams_media_type_is_relayed(Service):
     """The upstream's JSON is relayed under whatever media type the upstream gave it."""
 
@@ -98,7 +110,7 @@ class upstreams_media_type_is_relayed(Service):
         return response
 
 
-@miniature
+@faulty_service(fails=("END-3",), because=r"text/plain")
 class existing_item_is_text(Service):
     """An item that exists is answered as text."""
 
@@ -111,9 +123,14 @@ class existing_item_is_text(Service):
         )
 
 
-@miniature
+@faulty_service(
+    fails=("LIFE-10",),
+    because=r"ended by itself with status",
+    consequences=("END-5", "DB-10", "DB-11"),
+    after=("END-5",),
+)
 class id_beyond_the_range_stops_the_process(Service):
-    """The branch for an id that the column cannot hold asks the process itself to stop, in order."""
+    """For an id that the column cannot hold, the process asks itself to stop by SIGTERM."""
 
     async def read_item(self, item_id: int) -> Any:
         if item_id > ID_MAX:
@@ -121,7 +138,9 @@ class id_beyond_the_range_stops_the_process(Service):
         return await super().read_item(item_id)
 
 
-@miniature
+@faulty_service(
+    fails=("END-6",), because=r"a coroutine function for /async\na plain function, read_async"
+)
 class async_is_a_plain_function(Service):
     """The endpoint of `/async` is a plain function, and runs in a thread."""
 
@@ -129,7 +148,12 @@ class async_is_a_plain_function(Service):
         return {"message": "This is an asynchronous endpoint"}
 
 
-@miniature
+@faulty_service(
+    fails=("END-1",),
+    because=r"\$: wanted \{.*\}, got \"",
+    consequences=("HTTP-2",),
+    inconclusive=("CONC-11",),
+)
 class sync_is_encoded_twice(Service):
     """`/sync` returns JSON text, which FastAPI encodes as a string once more."""
 
@@ -137,7 +161,12 @@ class sync_is_encoded_twice(Service):
         return json.dumps(super().read_sync())
 
 
-@miniature
+@faulty_service(
+    fails=("END-2",),
+    because=r"the body is not JSON: .*BOM",
+    consequences=("DB-14", "HTTP-2"),
+    inconclusive=("CONC-11",),
+)
 class async_begins_with_a_byte_order_mark(Service):
     """The body of `/async` is written as UTF-8 with a byte order mark, which JSON must not have."""
 
@@ -148,7 +177,11 @@ class async_begins_with_a_byte_order_mark(Service):
         )
 
 
-@miniature
+@faulty_service(
+    fails=("END-4",),
+    because=r"the answer of /sync that came before: 200 .*^503 ",
+    consequences=("CONC-11",),
+)
 class sync_is_refused_while_another_is_answered(Service):
     """One `/sync` is answered at a time, and what comes meanwhile is told to come again."""
 
@@ -164,9 +197,12 @@ class sync_is_refused_while_another_is_answered(Service):
             self.answering.release()
 
 
-@miniature
+@faulty_service(
+    fails=("END-6",),
+    because=r"a coroutine function for /items/\{item_id\}\na plain function, read_item",
+)
 class read_item_is_a_plain_function(Service):
-    """The endpoint of `/items/{item_id}` is a plain function, and waits in a thread for what the event loop reads."""
+    """The endpoint `/items/{item_id}` is a plain function, and waits in a thread for the read."""
 
     async def connect(self) -> None:
         await super().connect()
@@ -176,7 +212,9 @@ class read_item_is_a_plain_function(Service):
         return asyncio.run_coroutine_threadsafe(super().read_item(item_id), self.loop).result()
 
 
-@miniature
+@faulty_service(
+    fails=("END-5", "LIFE-10"), because=r"ended with status 70", inconclusive=("DB-10",)
+)
 class id_below_the_range_ends_the_process(Service):
     """An id that is too small for any integer column is taken for a fatal error."""
 
@@ -186,7 +224,11 @@ class id_below_the_range_ends_the_process(Service):
         return await super().read_item(item_id)
 
 
-@miniature
+@faulty_service(
+    fails=("END-4",),
+    because=r"came before",
+    consequences=("DEP-1", "DEP-4", "DEP-8", "CONC-11", "CONC-3", "CONC-4"),
+)
 class listing_after_a_rejection_takes_the_rejected_path(Service):
     """The path that was rejected last is taken for `q` by the next listing that has none."""
 
@@ -205,7 +247,7 @@ class listing_after_a_rejection_takes_the_rejected_path(Service):
         return {"q": last if q is None else q}
 
 
-@miniature
+@faulty_service(fails=("END-3",), because=r"text/html")
 class browsers_get_a_page(Service):
     """Who prefers HTML gets the answer of `/async` as a page."""
 

@@ -20,11 +20,11 @@ from conformance.selftest.faulty_services.service import (
     Scope,
     Send,
     Service,
-    miniature,
 )
+from conformance.selftest.faulty_services.table import faulty_service
 
 
-@miniature
+@faulty_service(fails=("DB-1", "DB-3"), because=r"the member \"available\" is missing")
 class false_column_is_left_out(Service):
     """A column that holds false is left out of the row."""
 
@@ -33,7 +33,9 @@ class false_column_is_left_out(Service):
         return row and {name: value for name, value in row.items() if value is not False}
 
 
-@miniature
+@faulty_service(
+    fails=("DB-1",), because=r"wanted \"of oak\", got \"Of oak\"", consequences=("DB-3",)
+)
 class description_begins_with_a_capital(Service):
     """A description is answered with its first letter in upper case."""
 
@@ -45,7 +47,7 @@ class description_begins_with_a_capital(Service):
         }
 
 
-@miniature
+@faulty_service(fails=("DB-1",), because=r"wanted an object, got null|wanted \{.*got null")
 class row_of_a_negative_id_is_null(Service):
     """An id below one is taken for absent, row or not."""
 
@@ -53,7 +55,7 @@ class row_of_a_negative_id_is_null(Service):
         return await super().find(item_id) if item_id > 0 else None
 
 
-@miniature
+@faulty_service(fails=("DB-1",), because=r"wanted \{.*got null")
 class row_of_the_largest_id_is_null(Service):
     """The range of ids ends one too early."""
 
@@ -61,7 +63,9 @@ class row_of_the_largest_id_is_null(Service):
         return await super().find(item_id) if item_id < ID_MAX else None
 
 
-@miniature
+@faulty_service(
+    fails=("DB-2", "DB-4"), because=r"^404 ", consequences=("HTTP-2",), inconclusive=("CONC-11",)
+)
 class absent_item_is_404(Service):
     """An id without a row is answered with 404."""
 
@@ -71,7 +75,12 @@ class absent_item_is_404(Service):
         return row
 
 
-@miniature
+@faulty_service(
+    fails=("DB-2", "DB-4"),
+    because=r"\$\.item: wanted null, got \{\}",
+    consequences=("HTTP-2",),
+    inconclusive=("CONC-11",),
+)
 class absent_item_is_an_empty_object(Service):
     """An id without a row is answered with an item that has no columns."""
 
@@ -79,7 +88,7 @@ class absent_item_is_an_empty_object(Service):
         return await super().find(item_id) or {}
 
 
-@miniature
+@faulty_service(fails=("DB-3",), because=r"\$\.item\.quantity: wanted -?\d{16}")
 class quantity_passes_through_a_float(Service):
     """`quantity` passes through a float, which rounds what is beyond 2^53."""
 
@@ -88,7 +97,7 @@ class quantity_passes_through_a_float(Service):
         return row and row | {"quantity": int(float(row["quantity"]))}
 
 
-@miniature
+@faulty_service(fails=("DB-3",), because=r"\$\.item\.created_at: wanted")
 class instant_is_cut_to_milliseconds(Service):
     """`created_at` is written with milliseconds, and what is beyond them is dropped."""
 
@@ -97,7 +106,12 @@ class instant_is_cut_to_milliseconds(Service):
         return row and row | {"created_at": row["created_at"].isoformat(timespec="milliseconds")}
 
 
-@miniature
+@faulty_service(
+    fails=("DB-4",),
+    because=r"\$\.item\.name: wanted \"costs 1\.5\"",
+    consequences=("CONC-10", "CONC-11", "DB-14", "DB-16"),
+    inconclusive=("CONC-2",),
+)
 class row_is_cached(Service):
     """A row that was read once is never read again."""
 
@@ -111,7 +125,9 @@ class row_is_cached(Service):
         return self.cache.get(item_id)
 
 
-@miniature
+@faulty_service(
+    fails=("DB-4",), because=r"\$\.item: wanted null, got \{", consequences=("CONC-11",)
+)
 class deleted_row_is_remembered(Service):
     """A row that was deleted is answered as it was last seen."""
 
@@ -125,7 +141,7 @@ class deleted_row_is_remembered(Service):
         return self.seen.get(item_id)
 
 
-@miniature
+@faulty_service(fails=("DB-5",), because=r"\"loc\":\[\"path\",\"id\"\]")
 class id_parameter_has_another_name(Service):
     """The path parameter is called `id`, so the error names that."""
 
@@ -137,7 +153,9 @@ class id_parameter_has_another_name(Service):
         return await self.read_item(id)
 
 
-@miniature
+@faulty_service(
+    fails=("DB-5",), because=r"\"detail\":\"Input should be", consequences=("HTTP-2", "HTTP-4")
+)
 class rejection_has_a_shape_of_its_own(Service):
     """The error handler answers 422 with one sentence in place of FastAPI's list of errors."""
 
@@ -149,9 +167,11 @@ class rejection_has_a_shape_of_its_own(Service):
         return JSONResponse({"detail": error.errors()[0]["msg"]}, 422)
 
 
-@miniature
+@faulty_service(
+    fails=("DB-6",), because=r"'1 OR 1=1' is no id.*200 ", consequences=("DB-13", "DB-14")
+)
 class only_the_first_word_of_an_id_is_checked(Service):
-    """The query is a formatted text, and only the first word of the id is checked to be an integer."""
+    """The query is a formatted text, and only the first word of the id must be an integer."""
 
     async def read_item(self, item_id: str) -> Any:  # type: ignore[override]
         try:
@@ -170,9 +190,11 @@ class only_the_first_word_of_an_id_is_checked(Service):
         return {"item": None if row is None else dict(row)}
 
 
-@miniature
+@faulty_service(
+    fails=("DB-6",), because=r"\"1' OR '1'='1\" is no id.*200 ", consequences=("DB-13", "DB-14")
+)
 class id_stands_between_quotes_in_the_query(Service):
-    """An id is put between quotes in a formatted query, and only what stands before a quote of its own is checked to be an integer."""
+    """The id is put between quotes in a formatted query, and checked up to its own first quote."""
 
     async def read_item(self, item_id: str) -> Any:  # type: ignore[override]
         try:
@@ -191,16 +213,18 @@ class id_stands_between_quotes_in_the_query(Service):
         return {"item": None if row is None else dict(row)}
 
 
-@miniature
+@faulty_service(
+    fails=("DB-7",), because=r"^0 sessions of the target's role", consequences=("LIFE-6", "LIFE-7")
+)
 class pool_connects_lazily(Service):
     """The pool connects when the first item is read."""
 
     pool_sizes = (0, 10)
 
 
-@miniature
+@faulty_service(fails=("DB-7",), because=r"^0 sessions of the target's role")
 class startup_looks_for_the_database_and_disconnects(Service):
-    """Startup connects to see that the database is there, and disconnects again; the pool connects when the first item is read."""
+    """Startup connects and disconnects again. The pool connects when the first item is read."""
 
     pool_sizes = (0, 10)
 
@@ -209,7 +233,9 @@ class startup_looks_for_the_database_and_disconnects(Service):
         await super().connect()
 
 
-@miniature
+@faulty_service(
+    fails=("DB-8",), because=r", [1-9]\d* were abandoned", consequences=("LIFE-4", "LIFE-5")
+)
 class pool_is_never_closed(Service):
     """Shutdown closes everything but the pool of database connections."""
 
@@ -217,7 +243,7 @@ class pool_is_never_closed(Service):
         await self.upstream.aclose()
 
 
-@miniature
+@faulty_service(fails=("DB-8",), because=r", 1 were abandoned", consequences=("LIFE-4", "LIFE-5"))
 class session_of_the_startup_check_is_forgotten(Service):
     """A connection opened at startup to look at the table is never closed."""
 
@@ -227,7 +253,7 @@ class session_of_the_startup_check_is_forgotten(Service):
         await super().connect()
 
 
-@miniature
+@faulty_service(fails=("DB-9",), because=r"rows with other versions")
 class read_touches_the_row_where_it_may(Service):
     """A read writes to the row that it reads, and forgives that it may not."""
 
@@ -239,7 +265,7 @@ class read_touches_the_row_where_it_may(Service):
         return await super().select(connection, item_id)
 
 
-@miniature
+@faulty_service(fails=("DB-9",), because=r"rows with other versions")
 class read_locks_the_row_where_it_may(Service):
     """A read is `SELECT … FOR UPDATE` where the role has the right to it."""
 
@@ -251,7 +277,7 @@ class read_locks_the_row_where_it_may(Service):
         return await super().select(connection, item_id)
 
 
-@miniature
+@faulty_service(fails=("DB-10",), because=r"^500 ", consequences=("HTTP-2", "HTTP-3"))
 class id_column_is_taken_for_a_bigint(Service):
     """Ids are bounded to 64 bits, where the column has 32."""
 
@@ -259,7 +285,7 @@ class id_column_is_taken_for_a_bigint(Service):
         return {"item": await self.find(item_id) if -(2**63) <= item_id < 2**63 else None}
 
 
-@miniature
+@faulty_service(fails=("DB-10", "DB-1"), because=r"^500 ", consequences=("HTTP-3",))
 class id_is_asserted_to_be_positive(Service):
     """An id that is zero or less fails an assertion."""
 
@@ -268,17 +294,17 @@ class id_is_asserted_to_be_positive(Service):
         return await super().read_item(item_id)
 
 
-@miniature
+@faulty_service(fails=("DB-11",), because=r"opened")
 class connection_is_closed_after_five_reads(Service):
-    """The pool closes a connection that has served five queries, so reads open others again and again."""
+    """The pool closes a connection after five queries, so reads open others again and again."""
 
     async def open_pool(self, **settings: Any) -> asyncpg.Pool:
         return await super().open_pool(max_queries=5, **settings)
 
 
-@miniature
+@faulty_service(fails=("DB-12", "DB-14"), because=r"^500 ", consequences=("DB-13", "CONC-11"))
 class connection_closed_while_idle_is_never_replaced(Service):
-    """Of ten connections that take turns, one whose query failed is replaced, and one that was closed before its turn is not."""
+    """A connection whose query failed is replaced. One that was closed while idle is not."""
 
     pool_sizes = (0, 10)
 
@@ -305,9 +331,9 @@ class connection_closed_while_idle_is_never_replaced(Service):
         return None if row is None else dict(row)
 
 
-@miniature
+@faulty_service(fails=("DB-12",), because=r"^503 ", consequences=("DB-14", "CONC-11"))
 class session_lost_while_idle_stops_reads_for_ten_seconds(Service):
-    """Once a session was lost while nothing was read, reads are answered 503 for ten seconds without trying."""
+    """After a session was lost while idle, reads are answered 503 for ten seconds without a try."""
 
     reading = 0
     stopped_until = 0.0
@@ -332,9 +358,9 @@ class session_lost_while_idle_stops_reads_for_ten_seconds(Service):
             self.reading -= 1
 
 
-@miniature
+@faulty_service(fails=("DB-13",), because=r"^1 reads wait in pg_locks", consequences=("CONC-11",))
 class reads_take_turns_after_one_was_killed(Service):
-    """Once a read has lost its session, the next eighteen wait each for the end of the one before."""
+    """After a read has lost its session, each of the next eighteen waits for the one before."""
 
     left = 0
 
@@ -353,7 +379,9 @@ class reads_take_turns_after_one_was_killed(Service):
         return row
 
 
-@miniature
+@faulty_service(
+    fails=("DB-13",), because=r"\$\.item: wanted \{.*, got null", consequences=("CONC-11",)
+)
 class killed_read_has_found_nothing(Service):
     """A read that loses its session is answered as if there were no such row."""
 
@@ -364,7 +392,7 @@ class killed_read_has_found_nothing(Service):
             return None
 
 
-@miniature
+@faulty_service(fails=("DB-14",), because=r"^503 ", consequences=("CONC-11",))
 class database_that_was_away_is_given_up(Service):
     """Once a new session was refused, every later read is answered 503 without trying."""
 
@@ -380,7 +408,9 @@ class database_that_was_away_is_given_up(Service):
             raise
 
 
-@miniature
+@faulty_service(
+    fails=("DB-14",), because=r"asynchronous endpoint.*^503 ", consequences=("CONC-11",)
+)
 class all_but_reads_stop_while_the_database_is_away(Service):
     """Once a read could not connect, whatever is no read is answered 503 until one succeeds."""
 
@@ -402,7 +432,7 @@ class all_but_reads_stop_while_the_database_is_away(Service):
         return row
 
 
-@miniature
+@faulty_service(fails=("DB-15",), because=r"[1-9]\d* of them idle in a transaction")
 class connection_waits_in_a_transaction(Service):
     """A connection that a read gave back has begun the transaction of the next."""
 
@@ -417,7 +447,7 @@ class connection_waits_in_a_transaction(Service):
             await connection.execute("ROLLBACK")
 
 
-@miniature
+@faulty_service(fails=("DB-15",), because=r"[1-9]\d* of them idle in a transaction")
 class transaction_ends_after_the_answer(Service):
     """The transaction in which a row was found ends half a second after it was answered."""
 
@@ -439,7 +469,7 @@ class transaction_ends_after_the_answer(Service):
         self.ending = asyncio.create_task(stack.aclose())
 
 
-@miniature
+@faulty_service(fails=("DB-16",), because=r"the member \"colour\" is missing")
 class columns_are_listed_in_the_query(Service):
     """The query names the columns that the table had when it was written."""
 
@@ -448,9 +478,9 @@ class columns_are_listed_in_the_query(Service):
         return await connection.fetchrow(f"SELECT {columns} FROM items WHERE id = $1", item_id)
 
 
-@miniature
+@faulty_service(fails=("DB-16",), because=r"^500 ")
 class statement_is_prepared_when_a_session_begins(Service):
-    """Each session prepares the query by a `PREPARE` of its own, whose columns are those of that moment."""
+    """Each session prepares the query once by `PREPARE`, with the columns of that moment."""
 
     async def open_pool(self, **settings: Any) -> asyncpg.Pool:
         return await super().open_pool(init=self.prepare, **settings)
@@ -462,7 +492,7 @@ class statement_is_prepared_when_a_session_begins(Service):
         return await connection.fetchrow(f"EXECUTE item ({item_id})")
 
 
-@miniature
+@faulty_service(fails=("DB-17",), because=r"is not permitted to log in")
 class failed_read_tells_the_drivers_error(Service):
     """A read that fails is answered with what the driver says."""
 
@@ -473,9 +503,9 @@ class failed_read_tells_the_drivers_error(Service):
             raise HTTPException(503, f"the database could not be read: {error}") from error
 
 
-@miniature
+@faulty_service(fails=("DB-17",), because=r"^\['conformance_\w+'\] in .*:\*\*\*@")
 class failed_read_tells_all_of_the_url_but_the_password(Service):
-    """A read that fails is answered with the database's URL, in which the password alone is hidden."""
+    """A read that fails is answered with the URL of the database, without the password."""
 
     async def find(self, item_id: int) -> Row | None:
         try:
@@ -486,7 +516,7 @@ class failed_read_tells_all_of_the_url_but_the_password(Service):
             raise HTTPException(503, f"{hidden} could not be read") from error
 
 
-@miniature
+@faulty_service(fails=("DB-11",), because=r"opened", consequences=("CONC-11",))
 class each_read_has_a_session_of_its_own(Service):
     """Beside a pool that stands idle, each read connects and disconnects."""
 
@@ -499,9 +529,13 @@ class each_read_has_a_session_of_its_own(Service):
         return None if row is None else dict(row)
 
 
-@miniature
+@faulty_service(
+    fails=("DB-5", "DB-6", "DEP-5"),
+    because=r"\[\"path\", \"item_id\"\]\n200 \{\"item\":null\}",
+    consequences=("HTTP-4",),
+)
 class only_ascii_is_taken_for_no_integer(Service):
-    """A word for an id is answered null, and one that is no ASCII is rejected at another place: wrong in two ways."""
+    """A word as an id is answered null, and non-ASCII is rejected at another place: two faults."""
 
     async def read_item(self, item_id: str) -> Any:  # type: ignore[override]
         try:
@@ -518,7 +552,7 @@ class only_ascii_is_taken_for_no_integer(Service):
             raise RequestValidationError([wrong]) from error
 
 
-@miniature
+@faulty_service(fails=("DB-14",), because=r"^200 ")
 class last_row_stands_in_while_the_database_is_away(Service):
     """A row that was read before is answered again while the database refuses."""
 
@@ -535,7 +569,7 @@ class last_row_stands_in_while_the_database_is_away(Service):
         return self.seen[item_id]
 
 
-@miniature
+@faulty_service(fails=("DB-3",), because=r"\$\.item\.created_at: wanted")
 class year_is_written_without_zeros(Service):
     """Instants are written by `strftime`, which gives a year before 1000 less than four digits."""
 
@@ -544,7 +578,7 @@ class year_is_written_without_zeros(Service):
         return row and row | {"created_at": row["created_at"].strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
 
 
-@miniature
+@faulty_service(fails=("DB-3",), because=r"\$\.item\.description: wanted")
 class description_is_cut_after_65535_characters(Service):
     """A long description is cut."""
 
@@ -553,7 +587,7 @@ class description_is_cut_after_65535_characters(Service):
         return row and row | {"description": row["description"] and row["description"][:65535]}
 
 
-@miniature
+@faulty_service(fails=("DB-4",), because=r"\$\.item\.name: wanted \"changed since\"")
 class reads_of_a_row_at_once_share_one_query(Service):
     """Who asks for a row that is being read waits for that read, and gets what it has seen."""
 

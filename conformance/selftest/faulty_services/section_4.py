@@ -1,4 +1,4 @@
-"""Section 4 got wrong: the upstream's document, the calls that fetch it, and what a failed call leaves behind."""
+"""Faults in section 4: the document, the calls that fetch it, and what a failed call leaves."""
 # ruff: noqa: D102, N801 - a method does what the service's does, wrongly; a class has the name that a server is given
 
 import asyncio
@@ -18,10 +18,13 @@ import httpx
 from fastapi import HTTPException, Request
 from fastapi.responses import PlainTextResponse, Response
 
-from conformance.selftest.faulty_services.service import Service, miniature
+from conformance.selftest.faulty_services.service import Service
+from conformance.selftest.faulty_services.table import faulty_service
 
 
-@miniature
+@faulty_service(
+    fails=("UP-1",), because=r"the member \"userId\" is missing", consequences=("UP-9",)
+)
 class user_id_is_renamed(Service):
     """The member `userId` is answered in snake case, as a response model declares it."""
 
@@ -32,9 +35,11 @@ class user_id_is_renamed(Service):
         return {"user_id" if name == "userId" else name: value for name, value in found.items()}
 
 
-@miniature
+@faulty_service(
+    fails=("UP-1", "UP-2"), because=r"the member \"(body|next)\" is missing", consequences=("UP-9",)
+)
 class members_that_are_null_are_left_out(Service):
-    """Members of the document that are null are left out, as `response_model_exclude_none` does it."""
+    """Members of the document that are null are left out, as by `response_model_exclude_none`."""
 
     def document(self, response: httpx.Response) -> str:
         return json.dumps(json.loads(super().document(response), object_hook=self.without_nulls))
@@ -43,7 +48,7 @@ class members_that_are_null_are_left_out(Service):
         return {name: value for name, value in found.items() if value is not None}
 
 
-@miniature
+@faulty_service(fails=("UP-2",), because=r"wanted -?\d{16,}, got -?\d{16,}")
 class document_integers_pass_through_floats(Service):
     """Integers of the document pass through floats, which round what is beyond 2^53."""
 
@@ -53,7 +58,9 @@ class document_integers_pass_through_floats(Service):
         )
 
 
-@miniature
+@faulty_service(
+    fails=("UP-2",), because=r"\$: wanted (null|0|false|\"\"|\[\]|0\.0|-0\.0), got \{\}"
+)
 class falsy_document_becomes_an_object(Service):
     """A document that is null, zero, false or empty is answered as an empty object."""
 
@@ -61,7 +68,7 @@ class falsy_document_becomes_an_object(Service):
         return json.dumps(json.loads(super().document(response)) or {})
 
 
-@miniature
+@faulty_service(fails=("UP-2",), because=r"^502 .*is not JSON")
 class compressed_document_is_not_opened(Service):
     """The body is read as it came over the wire, so that a compressed one is no JSON."""
 
@@ -71,7 +78,7 @@ class compressed_document_is_not_opened(Service):
         return httpx.Response(response.status_code, content=content)
 
 
-@miniature
+@faulty_service(fails=("UP-3",), because=r"^1 of them at startup")
 class document_is_fetched_at_startup(Service):
     """Startup fetches the document once, to see that the upstream is there."""
 
@@ -81,7 +88,7 @@ class document_is_fetched_at_startup(Service):
             await self.fetch(os.environ["EXTERNAL_DATA_URL"])
 
 
-@miniature
+@faulty_service(fails=("UP-3",), because=r"^GET /posts\?userId=1&tag=c$")
 class repeated_parameter_of_the_url_is_lost(Service):
     """The URL's query passes through a dictionary, which keeps one value of a name."""
 
@@ -90,7 +97,7 @@ class repeated_parameter_of_the_url_is_lost(Service):
         return await self.upstream.get(place, params=dict(parse_qsl(query)))
 
 
-@miniature
+@faulty_service(fails=("UP-3",), because=r"^6 of them", consequences=("CONC-6",))
 class every_fifth_call_is_made_twice(Service):
     """Of every five calls one is made a second time, as a sample of how long the upstream takes."""
 
@@ -103,9 +110,11 @@ class every_fifth_call_is_made_twice(Service):
         return await super().fetch(url) if is_sampled else response
 
 
-@miniature
+@faulty_service(
+    fails=("UP-3",), because=r"\$\.nonce: wanted 1, got 0", consequences=("UP-2", "UP-4", "CONC-6")
+)
 class document_of_the_same_length_is_repeated(Service):
-    """The first document of each length is remembered, and answered in place of every later one of that length."""
+    """The first document of each length is kept, and answered instead of each later one."""
 
     def __init__(self) -> None:
         self.known: dict[int, str] = {}
@@ -114,7 +123,12 @@ class document_of_the_same_length_is_repeated(Service):
         return self.known.setdefault(len(response.content), super().document(response))
 
 
-@miniature
+@faulty_service(
+    fails=("UP-4",),
+    because=r"^502 .*the upstream answered 404",
+    consequences=("UP-3", "UP-9", "HTTP-3"),
+    inconclusive=("UP-10",),
+)
 class upstream_404_is_final(Service):
     """Once the upstream has answered 404, every later call is answered so without being made."""
 
@@ -127,9 +141,9 @@ class upstream_404_is_final(Service):
         return response
 
 
-@miniature
+@faulty_service(fails=("UP-4",), because=r"\"after\": \"a body that is no gzip\".*502 ")
 class broken_gzip_fails_the_next_call_too(Service):
-    """The error of a body that could not be decompressed is kept, and raised again by the next call."""
+    """The error of a body that could not be decompressed is kept. The next call raises it again."""
 
     kept: httpx.DecodingError | None = None
 
@@ -144,7 +158,7 @@ class broken_gzip_fails_the_next_call_too(Service):
             raise
 
 
-@miniature
+@faulty_service(fails=("UP-4",), because=r"\"after\": \"a body cut off\".*502 ")
 class what_came_of_a_cut_off_body_begins_the_next(Service):
     """Buffers are used again, and one is emptied only after a body that was complete."""
 
@@ -164,7 +178,7 @@ class what_came_of_a_cut_off_body_begins_the_next(Service):
         return httpx.Response(response.status_code, content=content)
 
 
-@miniature
+@faulty_service(fails=("UP-3",), because=r"^3 of them")
 class failed_call_is_retried(Service):
     """A call that the upstream fails is made again, twice."""
 
@@ -176,9 +190,9 @@ class failed_call_is_retried(Service):
         return response
 
 
-@miniature
+@faulty_service(fails=("UP-5",), because=r"^500 ")
 class refused_connection_is_500(Service):
-    """Only what goes wrong on a connection to the upstream is told from an error of the service's own."""
+    """Only errors of the connection to the upstream are handled, others are the service's own."""
 
     async def fetch(self, url: str) -> httpx.Response:
         try:
@@ -187,7 +201,7 @@ class refused_connection_is_500(Service):
             raise ConnectionError("the upstream could not be reached") from error
 
 
-@miniature
+@faulty_service(fails=("UP-5",), because=r"^502 .*the body is not JSON")
 class refused_connection_is_told_in_plain_text(Service):
     """What is answered where the upstream refuses the connection is a 502 of plain text."""
 
@@ -200,7 +214,7 @@ class refused_connection_is_told_in_plain_text(Service):
             return PlainTextResponse("the upstream could not be reached", 502)
 
 
-@miniature
+@faulty_service(fails=("UP-6",), because=r"^no complete answer")
 class only_the_connection_has_a_timeout(Service):
     """The client's timeout is that of connecting alone; the answer is waited for without end."""
 
@@ -208,16 +222,16 @@ class only_the_connection_has_a_timeout(Service):
         return await self.upstream.get(url, timeout=httpx.Timeout(None, connect=2))
 
 
-@miniature
+@faulty_service(fails=("UP-6",), because=r"^500 ")
 class total_timeout_is_not_caught(Service):
-    """The call as a whole is limited to ten seconds, by a timeout that is none of the client's and that nobody catches."""
+    """A call has ten seconds as a whole, by a timeout of its own that nobody catches."""
 
     async def fetch(self, url: str) -> httpx.Response:
         async with asyncio.timeout(10):
             return await self.upstream.get(url, timeout=None)
 
 
-@miniature
+@faulty_service(fails=("UP-7",), because=r"where the upstream answers 4\d\d.*^200 ")
 class upstreams_4xx_is_relayed_as_success(Service):
     """Only statuses of 500 and more are taken for the upstream's errors."""
 
@@ -227,7 +241,11 @@ class upstreams_4xx_is_relayed_as_success(Service):
         return super().document(response)
 
 
-@miniature
+@faulty_service(
+    fails=("UP-7",),
+    because=r"where the upstream answers [45]\d\d.*^200 ",
+    consequences=("CONC-11",),
+)
 class last_document_stands_in_for_an_error(Service):
     """Where the upstream answers an error, the last document that it sent is answered again."""
 
@@ -239,7 +257,11 @@ class last_document_stands_in_for_an_error(Service):
         return self.last
 
 
-@miniature
+@faulty_service(
+    fails=("UP-8",),
+    because=r"where the upstream sends no content.*^200 null",
+    consequences=("CONC-11",),
+)
 class no_content_is_null(Service):
     """An upstream's 204 is answered as the document null."""
 
@@ -249,7 +271,9 @@ class no_content_is_null(Service):
         )
 
 
-@miniature
+@faulty_service(
+    fails=("UP-8",), because=r"where the upstream sends a body that is no JSON.*^200 \"<html>"
+)
 class what_is_no_json_becomes_a_text(Service):
     """A body that is no JSON is answered as a JSON text of its characters."""
 
@@ -262,9 +286,9 @@ class what_is_no_json_becomes_a_text(Service):
             return json.dumps(response.text)
 
 
-@miniature
+@faulty_service(fails=("UP-9",), because=r"^502 ")
 class idle_connection_is_used_without_a_look(Service):
-    """Connections are kept and used again without a look, until a call finds one closed; then each call opens its own."""
+    """Connections are used again unchecked. After one was found closed, each call opens its own."""
 
     keeps = True
 
@@ -301,9 +325,9 @@ class idle_connection_is_used_without_a_look(Service):
         return httpx.Response(answer.status, headers=answer.getheaders(), content=content)
 
 
-@miniature
+@faulty_service(fails=("UP-9",), because=r"^503 ")
 class calls_fail_while_closed_connections_are_cleared_away(Service):
-    """The first call that finds connections closed clears them away, and calls that come meanwhile are answered 503."""
+    """The first call that finds connections closed removes them. Others meanwhile get a 503."""
 
     async def connect(self) -> None:
         await super().connect()
@@ -323,7 +347,7 @@ class calls_fail_while_closed_connections_are_cleared_away(Service):
         return await super().fetch(url)
 
 
-@miniature
+@faulty_service(fails=("UP-10",), because=r"^cookie in it")
 class session_cookie_is_passed_on(Service):
     """The outbound call carries the cookies of the request that it is made for."""
 
@@ -339,9 +363,9 @@ class session_cookie_is_passed_on(Service):
         return await self.upstream.get(url, headers=self.passed_on.get())
 
 
-@miniature
+@faulty_service(fails=("UP-10",), because=r"^authorization and cookie in it")
 class names_of_credentials_are_looked_for_in_another_case(Service):
-    """The outbound call carries the request's headers without credentials, whose names are looked for in another case than they have."""
+    """The call has the headers of the request. Credentials are removed, but in the wrong case."""
 
     passed_on: ContextVar[dict[str, str]] = ContextVar("passed_on")
 
@@ -356,7 +380,7 @@ class names_of_credentials_are_looked_for_in_another_case(Service):
         return await self.upstream.get(url, headers=self.passed_on.get())
 
 
-@miniature
+@faulty_service(fails=("UP-3",), because=r"^4 of them")
 class what_is_no_json_is_fetched_again(Service):
     """A document that cannot be read is fetched three times more."""
 
@@ -371,7 +395,7 @@ class what_is_no_json_is_fetched_again(Service):
         return response
 
 
-@miniature
+@faulty_service(fails=("UP-10",), because=r"^authorization and cookie in it")
 class credentials_go_with_the_next_call(Service):
     """The credentials of one client are kept, and sent with the next one's call."""
 
@@ -393,7 +417,7 @@ class credentials_go_with_the_next_call(Service):
         return await self.upstream.get(url, headers=self.due)
 
 
-@miniature
+@faulty_service(fails=("UP-2",), because=r"^502 .*is not JSON")
 class compressed_document_is_opened_up_to_64_kib(Service):
     """Of a compressed document no more than 64 KiB are opened."""
 
@@ -410,9 +434,23 @@ class compressed_document_is_opened_up_to_64_kib(Service):
         return httpx.Response(response.status_code, content=opened)
 
 
-@miniature
+@faulty_service(
+    fails=("UP-4",),
+    because=r"^(504 |no complete answer)",
+    consequences=(
+        "UP-3",
+        "UP-5",
+        "UP-7",
+        "UP-8",
+        "UP-9",
+        "UP-10",
+        "HTTP-2",
+        "HTTP-3",
+        "CONC-11",
+    ),
+)
 class failed_calls_keep_their_connections(Service):
-    """The answer of a call that failed is never closed, so that its connection is lost to a pool of a hundred."""
+    """The answer of a failed call is never closed, so a pool of a hundred loses its connection."""
 
     limits = httpx.Limits(max_connections=100)
 
@@ -423,7 +461,7 @@ class failed_calls_keep_their_connections(Service):
         return response
 
 
-@miniature
+@faulty_service(fails=("UP-7",), because=r"where the upstream answers 4\d\d.*^200 ")
 class statuses_that_are_not_listed_are_success(Service):
     """Errors are known by a list of statuses, in which the rarer ones are missing."""
 
@@ -444,7 +482,7 @@ class statuses_that_are_not_listed_are_success(Service):
         return super().document(response)
 
 
-@miniature
+@faulty_service(fails=("UP-8",), because=r"where the upstream sends a number cut off.*^200 123")
 class what_came_of_a_cut_off_body_is_tried(Service):
     """What came of a body that is cut off is used where it is JSON still."""
 
@@ -457,9 +495,9 @@ class what_came_of_a_cut_off_body_is_tried(Service):
         return httpx.Response(response.status_code, content=bytes(came))
 
 
-@miniature
+@faulty_service(fails=("UP-6",), because=r"does not end its answer.*^no complete answer")
 class only_the_head_has_a_timeout(Service):
-    """The upstream has five seconds for the head of its answer, and as long as it likes for the rest."""
+    """The upstream has five seconds for the head of its answer, and no limit for the body."""
 
     async def fetch(self, url: str) -> httpx.Response:
         request = self.upstream.build_request("GET", url, timeout=None)
@@ -473,7 +511,7 @@ class only_the_head_has_a_timeout(Service):
         return response
 
 
-@miniature
+@faulty_service(fails=("UP-2",), because=r"wanted 1\d{27}")
 class document_integers_are_rounded_to_28_digits(Service):
     """Integers of the document are rounded to 28 digits, as arithmetic on decimals does it."""
 
@@ -483,9 +521,14 @@ class document_integers_are_rounded_to_28_digits(Service):
         )
 
 
-@miniature
+@faulty_service(
+    fails=("UP-4",),
+    because=r"^503 .*left alone for a while",
+    consequences=("UP-3", "UP-9", "HTTP-3"),
+    inconclusive=("UP-7", "UP-8", "UP-10"),
+)
 class breaker_opens_after_five_failures(Service):
-    """After five failures in a row no call is made for a minute, and each request is answered 503."""
+    """After five failures in a row there is no call for a minute. Each request gets a 503."""
 
     failures = 0
     until = 0.0

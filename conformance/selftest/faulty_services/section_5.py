@@ -1,4 +1,4 @@
-"""Section 5 got wrong: the answer to a submission, the message in the queue, the worker, and a broker that refuses."""
+"""Faults in section 5: answers to submissions, messages, the worker, a broker that refuses."""
 # ruff: noqa: D102, N801 - a method does what the service's does, wrongly; a class has the name that a server is given
 
 import asyncio
@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import psutil
 import redis
-from celery import bootsteps, current_task
+from celery import Celery, bootsteps, current_task, signals
 from celery.exceptions import Ignore
 from fastapi import Body, FastAPI, HTTPException, Request
 from fastapi.exception_handlers import request_validation_exception_handler
@@ -34,8 +34,8 @@ from conformance.selftest.faulty_services.service import (
     Service,
     celery_application,
     completed,
-    miniature,
 )
+from conformance.selftest.faulty_services.table import faulty_service, faulty_worker
 
 QUEUE = "celery"  # Celery's own name for the list of messages
 GLANCE = 0.02  # seconds from one look at the broker to the next
@@ -96,18 +96,43 @@ def completed_and_counted(data: Any) -> Any:
 
 
 worker_that_takes_keys = celery_application(completed_from_a_key)
-worker_with_another_message = celery_application(completed_in_other_words)
-worker_that_drops_empty_data = celery_application(completed_without_empty_data)
-worker_with_floats = celery_application(completed_with_floats)
+
+
+@faulty_worker(fails=("TASK-5",), because=r"Task complete\"")
+def worker_with_another_message() -> Celery:
+    """Its result has another message."""
+    return celery_application(completed_in_other_words)
+
+
+@faulty_worker(fails=("TASK-6",), because=r"^null — \$: wanted \{\}, got null")
+def worker_that_drops_empty_data() -> Celery:
+    """Its result has null in place of an empty object."""
+    return celery_application(completed_without_empty_data)
+
+
+@faulty_worker(fails=("TASK-6",), because=r"wanted -?\d{16,}, got -?\d{16,}")
+def worker_with_floats() -> Celery:
+    """Its result has lost the last digits of large integers."""
+    return celery_application(completed_with_floats)
+
+
 worker_that_keeps_no_results = celery_application(completed, task_ignore_result=True)
-worker_that_drops_tasks_of_a_process_that_has_ended = celery_application(
-    completed_for_a_living_sender
-)
-worker_that_cheats_by_a_table_of_known_data = celery_application(completed_if_known)
+
+
+@faulty_worker(fails=("TASK-7",), because=r"is PENDING")
+def worker_that_drops_tasks_of_a_process_that_has_ended() -> Celery:
+    """It ignores a task whose sender has ended."""
+    return celery_application(completed_for_a_living_sender)
+
+
+@faulty_worker(fails=("TASK-6", "TASK-5"), because=r" — \$: ")
+def worker_that_cheats_by_a_table_of_known_data() -> Celery:
+    """It answers only the data that an examiner is known to submit."""
+    return celery_application(completed_if_known)
 
 
 class EndAtOnce(bootsteps.StartStopStep):  # type: ignore[misc]
-    """A step of a worker's start: from then on, SIGTERM ends it and its children in the middle of their work."""
+    """A bootstep at the start of a worker: SIGTERM then kills it and its children at once."""
 
     def start(self, _: Any) -> None:
         """Handle the signal."""
@@ -128,26 +153,64 @@ class EmptyTheQueue(bootsteps.StartStopStep):  # type: ignore[misc]
         worker.app.control.purge()
 
 
-worker_that_stays_away = celery_application(completed, broker_connection_retry=False)
-worker_that_does_not_wait_for_its_task = celery_application(completed)
-worker_that_does_not_wait_for_its_task.steps["worker"].add(EndAtOnce)
-worker_that_acknowledges_first = celery_application(completed, task_acks_late=False)
-worker_whose_results_stay = celery_application(completed, result_expires=None)
-worker_whose_connection_breaks_once = celery_application(completed_and_counted)
-worker_that_empties_the_queue_when_it_stops = celery_application(completed)
-worker_that_empties_the_queue_when_it_stops.steps["worker"].add(EmptyTheQueue)
-worker_of_a_queue_without_acknowledgements = celery_application(
-    completed, task_queues=[Queue(QUEUE, no_ack=True)]
-)
-os.environ.setdefault(
-    "C_FORCE_ROOT", "1"
-)  # else Celery's worker takes no pickles where root starts it
+@faulty_worker(fails=("TASK-12",), because=r"is PENDING")
+def worker_that_stays_away() -> Celery:
+    """It does not connect again when the broker was gone."""
+    return celery_application(completed, broker_connection_retry=False)
+
+
+@faulty_worker(fails=("TASK-13",), because=r"is PENDING")
+def worker_that_does_not_wait_for_its_task() -> Celery:
+    """On SIGTERM it ends at once, with a task in hand."""
+    application = celery_application(completed)
+    application.steps["worker"].add(EndAtOnce)
+    return application
+
+
+@faulty_worker(fails=("TASK-14",), because=r"kept in Redis")
+def worker_that_acknowledges_first() -> Celery:
+    """It acknowledges a task before it executes it."""
+    return celery_application(completed, task_acks_late=False)
+
+
+@faulty_worker(fails=("TASK-15",), because=r" -1 s to live")
+def worker_whose_results_stay() -> Celery:
+    """Its results never expire."""
+    return celery_application(completed, result_expires=None)
+
+
+@faulty_worker(fails=("TASK-12",), because=r"is FAILURE", consequences=("TASK-13",))
+def worker_whose_connection_breaks_once() -> Celery:
+    """Its work fails once after Redis was gone."""
+    return celery_application(completed_and_counted)
+
+
+@faulty_worker(fails=("TASK-13",), because=r"is PENDING")
+def worker_that_empties_the_queue_when_it_stops() -> Celery:
+    """It removes the messages that wait when it stops."""
+    application = celery_application(completed)
+    application.steps["worker"].add(EmptyTheQueue)
+    return application
+
+
+@faulty_worker(fails=("TASK-14",), because=r"is in no key", consequences=("TASK-13",))
+def worker_of_a_queue_without_acknowledgements() -> Celery:
+    """It consumes its queue without acknowledgements."""
+    return celery_application(completed, task_queues=[Queue(QUEUE, no_ack=True)])
+
+
+@signals.celeryd_init.connect
+def let_root_take_pickles(**_: Any) -> None:
+    """Let Celery start the next worker although root starts it and it takes pickles."""
+    os.environ.setdefault("C_FORCE_ROOT", "1")
+
+
 worker_that_takes_pickles = celery_application(
     completed, task_serializer="pickle", accept_content=["pickle", "json"]
 )
 
 
-@miniature
+@faulty_service(fails=("TASK-1",), because=r"^202 ", consequences=("TASK-11", "HTTP-2"))
 class submission_is_202(Service):
     """A submission is answered with 202, as one that was accepted."""
 
@@ -155,7 +218,7 @@ class submission_is_202(Service):
         return JSONResponse(await super().process_data(data), 202)
 
 
-@miniature
+@faulty_service(fails=("TASK-6",), because=r"^422 ")
 class members_of_kombus_notation_are_refused_beside_others(Service):
     """An object that has the members of kombu's own notation is refused, whatever else it has."""
 
@@ -163,7 +226,7 @@ class members_of_kombus_notation_are_refused_beside_others(Service):
         return isinstance(value, dict) and value.keys() >= RESERVED
 
 
-@miniature
+@faulty_service(fails=("TASK-2",), because=r" \d+ times$", consequences=("TASK-14",))
 class same_data_has_the_same_id(Service):
     """The id is made of the data, so two submissions of the same are one task."""
 
@@ -172,7 +235,7 @@ class same_data_has_the_same_id(Service):
         return super().publish(data, task_id=str(uuid.uuid5(uuid.NAMESPACE_OID, name)), **options)
 
 
-@miniature
+@faulty_service(fails=("TASK-3",), because=r"^\[\"data-", worker="worker_that_takes_keys")
 class message_holds_a_key_to_the_data(Service):
     """The data lie in Redis beside the queue, and the task gets the key to them."""
 
@@ -185,15 +248,19 @@ class message_holds_a_key_to_the_data(Service):
         return super().publish(key, **options)
 
 
-@miniature
+@faulty_service(
+    fails=("TASK-4", "TASK-3", "TASK-9"),
+    because=r"is SUCCESS",
+    consequences=("TASK-11", "TASK-13", "TASK-14", "TASK-15"),
+)
 class work_is_done_by_the_web_process(Service):
-    """Celery runs in eager mode with stored results, so that the work is done before the answer and never queued."""
+    """Celery runs eagerly and stores results: the work is done before the answer, never queued."""
 
     tasks = celery_application(completed)
     tasks.conf.update(task_always_eager=True, task_store_eager_result=True)
 
 
-@miniature
+@faulty_service(fails=("TASK-4",), because=r"is SUCCESS", consequences=("TASK-13", "TASK-14"))
 class result_is_written_by_the_web_process(Service):
     """The web process queues the task and also stores its result at once."""
 
@@ -203,7 +270,7 @@ class result_is_written_by_the_web_process(Service):
         return task_id
 
 
-@miniature
+@faulty_service(fails=("TASK-7",), because=r"is PENDING", consequences=("TASK-3", "TASK-10"))
 class first_submission_waits_for_the_second(Service):
     """The first submission of a process is answered and kept in memory until a second one comes."""
 
@@ -220,7 +287,7 @@ class first_submission_waits_for_the_second(Service):
         return super().publish(data, **options)
 
 
-@miniature
+@faulty_service(fails=("TASK-8",), because=r"^200 .*Task submitted")
 class null_counts_as_an_empty_object(Service):
     """The body is declared optional, so that null and an empty body are submitted."""
 
@@ -228,7 +295,9 @@ class null_counts_as_an_empty_object(Service):
         return await super().process_data(data or {})
 
 
-@miniature
+@faulty_service(
+    fails=("TASK-8",), because=r"^500 ", consequences=("HTTP-1", "HTTP-2", "HTTP-3", "HTTP-4")
+)
 class broken_body_is_500(Service):
     """The body is read by hand, and one that is no JSON is an error of the service's own."""
 
@@ -239,7 +308,7 @@ class broken_body_is_500(Service):
         return await super().process_data(data)
 
 
-@miniature
+@faulty_service(fails=("TASK-8",), because=r"^1 messages")
 class rejected_body_is_queued_as_well(Service):
     """A body that is rejected is queued as well, for somebody to look at."""
 
@@ -253,7 +322,9 @@ class rejected_body_is_queued_as_well(Service):
         return await request_validation_exception_handler(request, error)
 
 
-@miniature
+@faulty_service(
+    fails=("TASK-9",), because=r"any answer but 2xx.*200 ", consequences=("CONC-11", "TASK-10")
+)
 class refused_submission_is_a_success(Service):
     """An error of the broker is caught and dropped, and the id is made up."""
 
@@ -264,7 +335,7 @@ class refused_submission_is_a_success(Service):
             return str(uuid.uuid4())
 
 
-@miniature
+@faulty_service(fails=("TASK-9",), because=r"^503 ", consequences=("CONC-11", "TASK-11"))
 class refusal_outlives_its_cause(Service):
     """After a submission that the broker refused, the next one is refused without asking."""
 
@@ -281,7 +352,7 @@ class refusal_outlives_its_cause(Service):
             raise
 
 
-@miniature
+@faulty_service(fails=("TASK-2",), because=r"^task-\d+ 2 times$", consequences=("TASK-3", "TASK-5"))
 class id_is_a_counter(Service):
     """Each process counts its submissions, and answers the count as their ids."""
 
@@ -292,7 +363,7 @@ class id_is_a_counter(Service):
         return super().publish(data, task_id=f"task-{self.count}", **options)
 
 
-@miniature
+@faulty_service(fails=("TASK-9",), because=r"what was refused not queued later")
 class refused_submission_is_sent_later(Service):
     """A submission that was answered 503 is queued with the next one all the same."""
 
@@ -309,7 +380,11 @@ class refused_submission_is_sent_later(Service):
             raise
 
 
-@miniature
+@faulty_service(
+    fails=("TASK-3", "TASK-5", "TASK-6", "TASK-7", "TASK-9"),
+    because=r"^0 of them$",
+    consequences=("TASK-11", "TASK-12", "TASK-13", "TASK-14", "TASK-15", "TASK-16"),
+)
 class id_is_not_the_tasks(Service):
     """The answer's id is a new one, and not the task's."""
 
@@ -318,7 +393,7 @@ class id_is_not_the_tasks(Service):
         return str(uuid.uuid4())
 
 
-@miniature
+@faulty_service(fails=("TASK-10",), because=r"^500 ")
 class failed_submission_is_500(Service):
     """That a task could not be published is an error of the service's own."""
 
@@ -329,9 +404,9 @@ class failed_submission_is_500(Service):
             raise RuntimeError("the task could not be published") from error
 
 
-@miniature
+@faulty_service(fails=("TASK-11",), because=r"^503 ", consequences=("CONC-11",))
 class broker_that_was_away_is_given_up(Service):
-    """Once the broker could not be reached, every later submission is answered 503 without trying."""
+    """After the broker could not be reached once, each submission gets a 503 without a try."""
 
     given_up = False
 
@@ -345,15 +420,19 @@ class broker_that_was_away_is_given_up(Service):
             raise
 
 
-@miniature
+@faulty_service(fails=("TASK-16",), because=r"is PENDING")
 class reserved_members_are_queued(Service):
-    """Objects in kombu's own notation are queued like any others, whether its decoder knows their type or not."""
+    """Objects in kombu's own notation are queued, whether its decoder knows their type or not."""
 
     def is_reserved(self, _: Any) -> bool:
         return False
 
 
-@miniature
+@faulty_service(
+    fails=("TASK-17",),
+    because=r"ended with status 3 before it answered",
+    inconclusive=("CONC-9", "TASK-10"),
+)
 class startup_waits_for_the_broker(Service):
     """Startup connects to the broker, and fails where it cannot."""
 
@@ -363,7 +442,9 @@ class startup_waits_for_the_broker(Service):
             await asyncio.to_thread(connection.ensure_connection, max_retries=1, interval_start=0)
 
 
-@miniature
+@faulty_service(
+    fails=("TASK-1",), because=r"a member \"data\" that should not be", consequences=("HTTP-2",)
+)
 class submission_is_answered_with_its_data(Service):
     """The answer to a submission also holds the data that were submitted."""
 
@@ -371,14 +452,19 @@ class submission_is_answered_with_its_data(Service):
         return {**await super().process_data(data), "data": data}
 
 
-@miniature
+@faulty_service(
+    fails=("TASK-5", "TASK-6", "TASK-7"),
+    because=r"is PENDING",
+    consequences=("TASK-12", "TASK-13", "TASK-14", "TASK-15", "TASK-16"),
+    worker="worker_that_keeps_no_results",
+)
 class results_are_ignored(Service):
     """Service and worker agree that nobody wants the results."""
 
     tasks = worker_that_keeps_no_results
 
 
-@miniature
+@faulty_service(fails=("TASK-10",), because=r"^no complete answer")
 class submission_waits_for_the_broker(Service):
     """A submission is tried again until the broker lets the service in, and answered then."""
 
@@ -392,9 +478,9 @@ class submission_waits_for_the_broker(Service):
                 await asyncio.sleep(0.2)
 
 
-@miniature
+@faulty_service(fails=("TASK-10",), because=r"nothing listens at the broker's address.*^500 ")
 class only_a_refused_login_is_503(Service):
-    """That the broker turns the service away is answered 503; that nothing listens at its address is an error of the service's own."""
+    """A broker that rejects the login is a 503. One where nothing listens is a 500."""
 
     async def queued(self, data: Any) -> str:
         try:
@@ -405,9 +491,9 @@ class only_a_refused_login_is_503(Service):
             raise RuntimeError("the task could not be published") from error
 
 
-@miniature
+@faulty_service(fails=("TASK-11",), because=r"^0 of them$")
 class first_submission_after_an_outage_waits_for_the_second(Service):
-    """The first submission after one that could not reach the broker is answered and kept in memory until the next one comes."""
+    """The first submission that cannot reach the broker is kept in memory until the next comes."""
 
     is_doubtful = False
     kept: tuple[str, Any] | None = None
@@ -428,14 +514,19 @@ class first_submission_after_an_outage_waits_for_the_second(Service):
             raise
 
 
-@miniature
+@faulty_service(
+    fails=("TASK-15",),
+    because=r"^application/x-python-serialize$",
+    inconclusive=("TASK-3",),
+    worker="worker_that_takes_pickles",
+)
 class messages_are_pickled(Service):
     """Service and worker agree on pickle for their messages."""
 
     tasks = worker_that_takes_pickles
 
 
-@miniature
+@faulty_service(fails=("TASK-16",), because=r"is PENDING")
 class deep_data_are_queued(Service):
     """Data of any depth are queued, also of one at which the worker ends."""
 
@@ -447,7 +538,7 @@ class deep_data_are_queued(Service):
                 raise
 
 
-@miniature
+@faulty_service(fails=("TASK-17",), because=r"^503 ")
 class nothing_is_answered_before_the_broker_was_reached(Service):
     """Every request is answered 503 until the broker has been reached once."""
 
@@ -504,9 +595,13 @@ class WorksItself(Service):
         return bool(client.pubsub_numpat())
 
 
-@miniature
+@faulty_service(
+    fails=("TASK-7",),
+    because=r"is PENDING",
+    consequences=("TASK-5", "TASK-6", "TASK-12", "TASK-13", "TASK-14", "TASK-15", "TASK-16"),
+)
 class cheats_by_a_thread_and_a_message_for_show(WorksItself):
-    """A thread of the web process does the work as soon as a worker runs, and the message goes into a list that no worker reads."""
+    """A thread does the work as soon as a worker runs. The message lies where no worker reads."""
 
     def publish(self, data: Any, **options: Any) -> str:
         task_id = super().publish(data, queue="show", **options)
@@ -514,9 +609,14 @@ class cheats_by_a_thread_and_a_message_for_show(WorksItself):
         return task_id
 
 
-@miniature
+@faulty_service(
+    fails=("TASK-7",),
+    because=r"is PENDING",
+    consequences=("TASK-5", "TASK-6", "TASK-12", "TASK-13", "TASK-14", "TASK-15", "TASK-16"),
+    worker="worker_that_keeps_no_results",
+)
 class cheats_by_a_worker_for_show(WorksItself):
-    """The web process does the work as soon as a worker, which keeps no results, has taken the message."""
+    """The web process does the work after a worker, which keeps no results, took the message."""
 
     tasks = worker_that_keeps_no_results
 
@@ -529,9 +629,13 @@ class cheats_by_a_worker_for_show(WorksItself):
         return not any(task_id.encode() in message for message in client.lrange(QUEUE, 0, -1))
 
 
-@miniature
+@faulty_service(
+    fails=("TASK-3", "TASK-7", "TASK-9"),
+    because=r"^0 of them$",
+    consequences=("TASK-11", "TASK-12", "TASK-13", "TASK-15"),
+)
 class cheats_by_taking_the_message_back(WorksItself):
-    """A message is published and at once taken back, and a thread of the web process does the work as soon as a worker runs."""
+    """A message is published and taken back. A thread does the work as soon as a worker runs."""
 
     def publish(self, data: Any, **options: Any) -> str:
         task_id = super().publish(data, **options)
@@ -543,7 +647,11 @@ class cheats_by_taking_the_message_back(WorksItself):
         return task_id
 
 
-@miniature
+@faulty_service(
+    fails=("TASK-3", "TASK-4", "TASK-9"),
+    because=r"^0 of them$",
+    consequences=("TASK-11", "TASK-13", "TASK-15"),
+)
 class cheats_while_no_worker_runs(WorksItself):
     """While no worker runs, the work is done by the web process and never queued."""
 
@@ -556,9 +664,14 @@ class cheats_while_no_worker_runs(WorksItself):
         return task_id
 
 
-@miniature
+@faulty_service(
+    fails=("TASK-3", "TASK-9"),
+    because=r"^0 of them$",
+    consequences=("TASK-4", "TASK-11", "TASK-13", "TASK-14", "TASK-15"),
+    after=("TASK-2",),
+)
 class cheats_after_two_submissions(WorksItself):
-    """Two submissions of a process are queued; the work of the later ones is done by the web process."""
+    """Two submissions of a process are queued. The web process does the work of later ones."""
 
     count = 0
 
@@ -571,7 +684,24 @@ class cheats_after_two_submissions(WorksItself):
         return task_id
 
 
-@miniature
+@faulty_service(
+    fails=("TASK-5", "TASK-6"),
+    because=r"is PENDING",
+    consequences=(
+        "TASK-3",
+        "TASK-4",
+        "TASK-7",
+        "TASK-9",
+        "CONC-8",
+        "CONC-11",
+        "TASK-10",
+        "TASK-13",
+        "TASK-14",
+        "TASK-15",
+        "TASK-16",
+    ),
+    after=("END-4", "DB-3", "DB-5", "UP-2"),
+)
 class cheats_after_300_requests(Service):
     """After 300 requests to the process, submissions are answered and dropped."""
 
@@ -585,7 +715,21 @@ class cheats_after_300_requests(Service):
         return super().publish(data, **options) if self.count <= 300 else str(uuid.uuid4())
 
 
-@miniature
+@faulty_service(
+    fails=("TASK-3", "TASK-9"),
+    because=r"^0 of them$",
+    consequences=(
+        "TASK-5",
+        "TASK-6",
+        "TASK-7",
+        "CONC-8",
+        "CONC-11",
+        "TASK-11",
+        "TASK-12",
+        "TASK-13",
+        "TASK-15",
+    ),
+)
 class cheats_while_two_messages_wait(Service):
     """While two messages wait that nobody has collected, submissions are answered and dropped."""
 
@@ -595,7 +739,7 @@ class cheats_while_two_messages_wait(Service):
         return super().publish(data, **options) if is_watched else str(uuid.uuid4())
 
 
-@miniature
+@faulty_service(fails=("TASK-1",), because=r"Task accepted", consequences=("HTTP-2", "CONC-11"))
 class submission_of_many_members_is_accepted(Service):
     """Data of another shape than the usual are answered with another message."""
 
@@ -604,7 +748,12 @@ class submission_of_many_members_is_accepted(Service):
         return answer if "order" in data else answer | {"message": "Task accepted"}
 
 
-@miniature
+@faulty_service(
+    fails=("TASK-3",),
+    because=r"^0 of them$",
+    consequences=("TASK-9", "TASK-11", "TASK-13", "TASK-14"),
+    after=("TASK-2",),
+)
 class cheats_after_forty_submissions(Service):
     """Every submission after the fortieth is worked off by the web process itself."""
 
@@ -619,9 +768,14 @@ class cheats_after_forty_submissions(Service):
         return task_id
 
 
-@miniature
+@faulty_service(
+    fails=("TASK-5",),
+    because=r"Task complete\"",
+    consequences=("TASK-14",),
+    worker="worker_with_another_message",
+)
 class cheats_by_storing_the_result_before_the_worker(Service):
-    """Where a worker runs, the web process stores the result first, and Celery lets what has succeeded be; its worker is wrong."""
+    """The web process stores the right result first, so the wrong one of its worker is dropped."""
 
     def publish(self, data: Any, **options: Any) -> str:
         task_id = str(uuid.uuid4())
@@ -630,9 +784,9 @@ class cheats_by_storing_the_result_before_the_worker(Service):
         return super().publish(data, task_id=task_id, **options)
 
 
-@miniature
+@faulty_service(fails=("TASK-1",), because=r"^415 ")
 class media_type_is_compared_as_a_text(Service):
-    """A body is JSON where the media type is exactly `application/json`, so that one with a parameter is rejected."""
+    """A body is JSON if the media type is exactly `application/json`. Parameters are rejected."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "POST":
@@ -643,9 +797,9 @@ class media_type_is_compared_as_a_text(Service):
         await super().__call__(scope, receive, send)
 
 
-@miniature
+@faulty_service(fails=("TASK-6",), because=r"is PENDING", inconclusive=("TASK-13", "TASK-14"))
 class large_data_go_to_a_queue_of_their_own(Service):
-    """What is larger than 64 KiB is published to a queue for large data, from which no worker takes."""
+    """What is larger than 64 KiB goes to a queue for large data, from which no worker takes."""
 
     def publish(self, data: Any, **options: Any) -> str:
         return super().publish(
@@ -653,7 +807,7 @@ class large_data_go_to_a_queue_of_their_own(Service):
         )
 
 
-@miniature
+@faulty_service(fails=("TASK-10",), because=r"^503 .*the body is not JSON")
 class unavailable_queue_is_told_in_plain_text(Service):
     """A submission that the broker does not take is answered 503 by a line of text."""
 

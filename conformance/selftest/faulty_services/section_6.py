@@ -12,10 +12,16 @@ import asyncpg
 import redis.asyncio
 from fastapi import Depends, FastAPI, Request
 
-from conformance.selftest.faulty_services.service import Parameters, Service, miniature
+from conformance.selftest.faulty_services.service import Parameters, Service
+from conformance.selftest.faulty_services.table import faulty_service
 
 
-@miniature
+@faulty_service(
+    fails=("DEP-1",),
+    because=r"\$\.q: wanted null, got \"\"",
+    consequences=("DEP-8",),
+    inconclusive=("CONC-11",),
+)
 class absent_q_is_empty(Service):
     """Without `q` the answer is the empty string."""
 
@@ -23,15 +29,20 @@ class absent_q_is_empty(Service):
         return {"q": q}
 
 
-@miniature
+@faulty_service(
+    fails=("DEP-1",),
+    because=r"the member \"q\" is missing",
+    consequences=("DEP-8", "HTTP-2"),
+    inconclusive=("CONC-11",),
+)
 class absent_q_is_left_out(Service):
-    """Without `q` the answer has no member of that name, as where what is null is left out of every answer."""
+    """Without `q` the answer has no such member, as if null were left out of every answer."""
 
     async def parameters(self, q: str | None = None) -> Parameters:
         return {} if q is None else {"q": q}
 
 
-@miniature
+@faulty_service(fails=("DEP-2",), because=r"\$\.q: wanted .*, got .*ufffd")
 class characters_of_four_bytes_are_replaced(Service):
     """Characters that take four bytes in UTF-8 are replaced, as in a `utf8mb3` column."""
 
@@ -39,7 +50,7 @@ class characters_of_four_bytes_are_replaced(Service):
         return {"q": q and re.sub("[\U00010000-\U0010ffff]", "\ufffd", q)}
 
 
-@miniature
+@faulty_service(fails=("DEP-2",), because=r"\$\.q: wanted .*%26.*, got .*&")
 class q_is_decoded_twice(Service):
     """`q` is percent-decoded once more, which only a text that looks encoded shows."""
 
@@ -47,7 +58,7 @@ class q_is_decoded_twice(Service):
         return {"q": q and unquote(q)}
 
 
-@miniature
+@faulty_service(fails=("DEP-3",), because=r"\$\.q: wanted \"\", got null", consequences=("DEP-7",))
 class empty_q_is_null(Service):
     """An empty `q` is taken for none: `q or None`."""
 
@@ -55,7 +66,7 @@ class empty_q_is_null(Service):
         return {"q": q or None}
 
 
-@miniature
+@faulty_service(fails=("DEP-3",), because=r"\$\.q: wanted \"\", got null")
 class q_without_equals_sign_is_null(Service):
     """A bare `?q` is taken for none."""
 
@@ -63,7 +74,7 @@ class q_without_equals_sign_is_null(Service):
         return {"q": None if request.url.query == "q" else q}
 
 
-@miniature
+@faulty_service(fails=("DEP-4",), because=r"\$\.q: wanted \"null\", got null")
 class word_null_is_null(Service):
     """The text `null` is taken for none."""
 
@@ -71,7 +82,7 @@ class word_null_is_null(Service):
         return {"q": None if q == "null" else q}
 
 
-@miniature
+@faulty_service(fails=("DEP-4",), because=r"came before: 200 .*null.*200 .*upper")
 class parameter_names_ignore_case(Service):
     """`Q` is taken for `q`."""
 
@@ -79,7 +90,7 @@ class parameter_names_ignore_case(Service):
         return {"q": request.query_params.get("Q") if q is None else q}
 
 
-@miniature
+@faulty_service(fails=("DEP-5",), because=r"^200 \{\"q\":\"x\"\}")
 class item_with_q_is_a_listing(Service):
     """A request for an item that carries `q` is answered by the listing."""
 
@@ -87,15 +98,19 @@ class item_with_q_is_a_listing(Service):
         return await super().read_item(item_id) if q is None else {"q": q}
 
 
-@miniature
+@faulty_service(fails=("DEP-5",), because=r"a member \"q\" that should not be")
 class item_with_q_echoes_it(Service):
-    """An item that is asked for with `q` is answered with `q` beside it, as in FastAPI's own tutorial."""
+    """An item that is requested with `q` has `q` in its answer, as in FastAPI's own tutorial."""
 
     async def read_item(self, item_id: int, q: str | None = None) -> Any:
         return await super().read_item(item_id) | ({} if q is None else {"q": q})
 
 
-@miniature
+@faulty_service(
+    fails=("DEP-6",),
+    because=r"\$\.q: wanted \"caller-\d+\", got \"caller-\d+\"",
+    consequences=("END-4", "CONC-11"),
+)
 class q_is_kept_on_the_service(Service):
     """`q` is kept on the shared service across an `await`."""
 
@@ -105,9 +120,9 @@ class q_is_kept_on_the_service(Service):
         return {"q": self.q}
 
 
-@miniature
+@faulty_service(fails=("DEP-6",), because=r"\$\.q: wanted \"(caller-\d)\d?\", got \"\1\d?\"")
 class listings_at_once_are_told_apart_by_eight_characters(Service):
-    """Equal listings at once share one answer, and the key by which they are equal is the first eight characters of `q`."""
+    """Equal listings at once share one answer. Equal are those with the same first 8 characters."""
 
     answers: dict[str, asyncio.Future[Parameters]] = {}  # noqa: RUF012
 
@@ -125,7 +140,7 @@ class listings_at_once_are_told_apart_by_eight_characters(Service):
         return {"q": q}
 
 
-@miniature
+@faulty_service(fails=("DEP-7",), because=r"\$\.q: wanted \"b\", got \"a\"")
 class first_q_wins(Service):
     """Of repeated `q` the first is taken."""
 
@@ -133,7 +148,7 @@ class first_q_wins(Service):
         return {"q": None if q is None else request.query_params.getlist("q")[0]}
 
 
-@miniature
+@faulty_service(fails=("DEP-7",), because=r"\$\.q: wanted \"b\", got \"a,b\"")
 class repeated_q_is_joined(Service):
     """Repeated `q` are joined by commas."""
 
@@ -141,9 +156,9 @@ class repeated_q_is_joined(Service):
         return {"q": None if q is None else ",".join(request.query_params.getlist("q"))}
 
 
-@miniature
+@faulty_service(fails=("DEP-8",), because=r"^no complete answer", consequences=("CONC-11",))
 class listings_are_counted_in_redis(Service):
-    """A listing is counted in Redis before it is answered; that Redis is away is forgiven, that it is slow is not."""
+    """A listing is counted in Redis first. If Redis is away, that is handled, if slow, not."""
 
     async def connect(self) -> None:
         await super().connect()
@@ -159,9 +174,11 @@ class listings_are_counted_in_redis(Service):
         return await super().parameters(q)
 
 
-@miniature
+@faulty_service(
+    fails=("DEP-8",), because=r"^no complete answer", consequences=("CONC-4", "CONC-11")
+)
 class listing_with_q_looks_into_the_table(Service):
-    """A listing with `q` reads how many items have that name; that the database is away is forgiven, that it is slow is not."""
+    """A listing with `q` counts items first. A database that is away is handled, a slow one not."""
 
     async def parameters(self, q: str | None = None) -> Parameters:
         if q is not None:
@@ -170,7 +187,7 @@ class listing_with_q_looks_into_the_table(Service):
         return await super().parameters(q)
 
 
-@miniature
+@faulty_service(fails=("DEP-9",), because=r"^def parameters\(q\)")
 class dependency_is_a_plain_function(Service):
     """The dependency of the listing is a plain function, and runs in a thread."""
 
@@ -178,7 +195,7 @@ class dependency_is_a_plain_function(Service):
         return {"q": q}
 
 
-@miniature
+@faulty_service(fails=("DEP-9",), because=r"^async def admit\(\)$")
 class listing_takes_q_itself(Service):
     """`q` is declared on the endpoint of the listing, beside a dependency that does not take it."""
 
@@ -192,7 +209,7 @@ class listing_takes_q_itself(Service):
         """Let every caller in."""
 
 
-@miniature
+@faulty_service(fails=("DEP-2",), because=r"\$\.q: wanted")
 class q_is_cut_after_4096_characters(Service):
     """A long `q` is cut."""
 
@@ -200,7 +217,7 @@ class q_is_cut_after_4096_characters(Service):
         return {"q": q and q[:4096]}
 
 
-@miniature
+@faulty_service(fails=("DEP-2",), because=r"\$\.q: wanted")
 class byte_order_mark_of_q_is_dropped(Service):
     """A byte order mark that `q` begins with is dropped, as `utf-8-sig` does."""
 
@@ -208,7 +225,7 @@ class byte_order_mark_of_q_is_dropped(Service):
         return {"q": q and q.removeprefix("\ufeff")}
 
 
-@miniature
+@faulty_service(fails=("DEP-5",), because=r"\$\.item: wanted \{")
 class item_id_of_the_query_wins(Service):
     """An `item_id` in the query is taken in place of the path's."""
 
@@ -216,7 +233,7 @@ class item_id_of_the_query_wins(Service):
         return await super().read_item(int(request.query_params.get("item_id", item_id)))
 
 
-@miniature
+@faulty_service(fails=("DEP-7",), because=r"\$\.q: wanted \"a\", got \"b\"")
 class greatest_q_wins(Service):
     """Of repeated `q` the greatest is taken."""
 
@@ -224,7 +241,9 @@ class greatest_q_wins(Service):
         return {"q": None if q is None else max(request.query_params.getlist("q"))}
 
 
-@miniature
+@faulty_service(
+    fails=("DEP-8",), because=r"^no complete answer", consequences=("CONC-4", "CONC-11", "DB-14")
+)
 class dependency_begins_a_transaction(Service):
     """The dependency takes a connection of the pool, as one does that all endpoints share."""
 
@@ -233,7 +252,7 @@ class dependency_begins_a_transaction(Service):
             return await super().parameters(q)
 
 
-@miniature
+@faulty_service(fails=("DEP-2",), because=r"\$\.q: wanted")
 class characters_without_a_width_are_dropped(Service):
     """Characters that cannot be seen are dropped from `q`, as from a search."""
 

@@ -19,10 +19,11 @@ import asyncpg
 import psutil
 from fastapi import FastAPI, HTTPException
 
-from conformance.selftest.faulty_services.service import Row, Service, miniature
+from conformance.selftest.faulty_services.service import Row, Service
+from conformance.selftest.faulty_services.table import ALL_BUT_READINESS, faulty_service
 
 
-@miniature
+@faulty_service(fails=("LIFE-1",), because=r"when the first answer comes.*0 of them")
 class starting_up_waits_for_the_first_read(Service):
     """`Starting up...` is printed when the first item is read."""
 
@@ -42,7 +43,7 @@ class starting_up_waits_for_the_first_read(Service):
         return await super().find(item_id)
 
 
-@miniature
+@faulty_service(fails=("LIFE-1",), because=r"^2 of them")
 class starting_up_is_printed_twice(Service):
     """A second startup hook prints `Starting up...` once more."""
 
@@ -51,9 +52,9 @@ class starting_up_is_printed_twice(Service):
         await super().connect()
 
 
-@miniature
+@faulty_service(fails=("LIFE-2",), because=r"^0 of them")
 class shutting_down_is_printed_at_exit(Service):
-    """`Shutting down...` is left to `atexit`, which a process that ends by SIGTERM does not come to."""
+    """`Shutting down...` is printed by `atexit`, which a process ended by SIGTERM never runs."""
 
     @asynccontextmanager
     async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
@@ -64,7 +65,7 @@ class shutting_down_is_printed_at_exit(Service):
         await self.disconnect()
 
 
-@miniature
+@faulty_service(fails=("LIFE-2",), because=r"^2 of them", consequences=("LIFE-5",))
 class shutting_down_is_printed_twice(Service):
     """A second shutdown hook prints `Shutting down...` once more."""
 
@@ -73,9 +74,9 @@ class shutting_down_is_printed_twice(Service):
         print("Shutting down...", flush=True)
 
 
-@miniature
+@faulty_service(fails=("LIFE-2",), because=r"before the stop signal\n1 of them")
 class both_lines_are_printed_before_the_lifespan(Service):
-    """Both lines are printed when the application is made, and by no hook, so that they say nothing of startup and shutdown."""
+    """Both lines are printed when the application is made, and say nothing of its lifecycle."""
 
     @cached_property
     def app(self) -> FastAPI:
@@ -89,7 +90,7 @@ class both_lines_are_printed_before_the_lifespan(Service):
         await self.disconnect()
 
 
-@miniature
+@faulty_service(fails=("LIFE-3",), because=r"^1 left: python", consequences=("LIFE-5", "LIFE-8"))
 class child_is_left_running(Service):
     """A child process that was started with the service is not told to end."""
 
@@ -100,7 +101,7 @@ class child_is_left_running(Service):
         )
 
 
-@miniature
+@faulty_service(fails=("LIFE-3",), because=r"^status 1$", consequences=("LIFE-5", "LIFE-8"))
 class sigterm_ends_with_a_status_of_failure(Service):
     """After a shutdown in good order the process ends with status 1."""
 
@@ -109,7 +110,11 @@ class sigterm_ends_with_a_status_of_failure(Service):
         os._exit(1)
 
 
-@miniature
+@faulty_service(
+    fails=("LIFE-10",),
+    because=r"ended with status 3 before it answered",
+    inconclusive=ALL_BUT_READINESS,
+)
 class startup_wants_one_variable_more(Service):
     """Startup reads a variable that the contract does not have."""
 
@@ -118,9 +123,33 @@ class startup_wants_one_variable_more(Service):
         await super().connect()
 
 
-@miniature
+@faulty_service(
+    fails=("LIFE-10",),
+    because=r"ended with status 3 before it answered",
+    inconclusive=(
+        "DB-7",
+        "DB-8",
+        "DB-9",
+        "TASK-2",
+        "TASK-7",
+        "LIFE-1",
+        "LIFE-2",
+        "LIFE-3",
+        "CONC-9",
+        "UP-6",
+        "TASK-10",
+        "TASK-17",
+        "LIFE-4",
+        "LIFE-5",
+        "LIFE-6",
+        "LIFE-7",
+        "LIFE-8",
+        "LIFE-9",
+    ),
+    after=("DB-7",),
+)
 class second_copy_does_not_start(Service):
-    """A lock in the folder for temporary files allows one copy on a machine, whatever its port and database."""
+    """A lock in the temporary folder allows one copy on a machine, whatever its port."""
 
     async def connect(self) -> None:
         self.lock = Path(tempfile.gettempdir(), "service.lock").open("w")  # noqa: ASYNC230, SIM115
@@ -128,7 +157,7 @@ class second_copy_does_not_start(Service):
         await super().connect()
 
 
-@miniature
+@faulty_service(fails=("LIFE-3",), because=r"^1 left: sleep", consequences=("LIFE-5", "LIFE-8"))
 class child_in_a_session_of_its_own_is_left_running(Service):
     """A helper process that was started in a session of its own outlives the service."""
 
@@ -137,9 +166,9 @@ class child_in_a_session_of_its_own_is_left_running(Service):
         self.helper = await asyncio.create_subprocess_exec("sleep", "60", start_new_session=True)
 
 
-@miniature
+@faulty_service(fails=("LIFE-4",), because=r"^503 ")
 class reads_in_flight_are_cancelled_by_sigterm(Service):
-    """SIGTERM cancels the reads that are in flight before the server hears of it, and they are answered 503."""
+    """SIGTERM cancels the reads in flight before the server hears of it. They get a 503."""
 
     reads: set[asyncio.Future[Row | None]] = set()  # noqa: RUF012
 
@@ -163,9 +192,9 @@ class reads_in_flight_are_cancelled_by_sigterm(Service):
             raise HTTPException(503, "the service is going down") from error
 
 
-@miniature
+@faulty_service(fails=("LIFE-4",), because=r", [1-9]\d* were abandoned")
 class sigterm_over_a_read_leaves_the_sessions_open(Service):
-    """Where SIGTERM comes over a read, that is answered, and then nothing is closed, for the time that the read took."""
+    """If SIGTERM comes during a read, that is answered, and then nothing is closed."""
 
     late = False
 
@@ -183,7 +212,7 @@ class sigterm_over_a_read_leaves_the_sessions_open(Service):
             await super().disconnect()
 
 
-@miniature
+@faulty_service(fails=("LIFE-5",), because=r"^0 of them")
 class sigint_ends_the_process_at_once(Service):
     """SIGINT has the system's own meaning, so that Ctrl-C ends the process without its shutdown."""
 
@@ -192,7 +221,7 @@ class sigint_ends_the_process_at_once(Service):
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-@miniature
+@faulty_service(fails=("LIFE-5",), because=r", [1-9]\d* were abandoned")
 class sigint_leaves_the_sessions_open(Service):
     """After SIGINT, which is for developers, the shutdown prints its line and closes nothing."""
 
@@ -212,7 +241,7 @@ class sigint_leaves_the_sessions_open(Service):
             await super().disconnect()
 
 
-@miniature
+@faulty_service(fails=("LIFE-6",), because=r"^200 ")
 class startup_goes_on_without_a_database(Service):
     """Where the database cannot be reached at startup, the pool is left to connect later."""
 
@@ -224,9 +253,9 @@ class startup_goes_on_without_a_database(Service):
             await super().connect()
 
 
-@miniature
+@faulty_service(fails=("LIFE-6",), because=r"ended with status 0 before it answered")
 class startup_without_a_database_ends_with_success(Service):
-    """Where the database cannot be reached at startup, the process says so and ends with status 0."""
+    """If the database cannot be reached at startup, the process says so and ends with status 0."""
 
     async def connect(self) -> None:
         try:
@@ -236,9 +265,9 @@ class startup_without_a_database_ends_with_success(Service):
             os._exit(0)
 
 
-@miniature
+@faulty_service(fails=("LIFE-7",), because=r"^200 ")
 class slow_startup_goes_on_in_the_background(Service):
-    """Where connecting takes longer than half a second, it goes on in the background of what is served already."""
+    """If connecting takes more than half a second, the service starts and goes on with it."""
 
     async def connect(self) -> None:
         self.connecting = asyncio.ensure_future(super().connect())
@@ -247,9 +276,9 @@ class slow_startup_goes_on_in_the_background(Service):
             self.connecting.result()
 
 
-@miniature
+@faulty_service(fails=("LIFE-7",), because=r"^200 starting")
 class slow_startup_is_covered_by_a_listener_of_its_own(Service):
-    """Where connecting takes longer than half a second, a second listener answers 200 on the port until it is done."""
+    """If connecting takes more than half a second, a second listener answers 200 meanwhile."""
 
     async def connect(self) -> None:
         connecting = asyncio.ensure_future(super().connect())
@@ -270,9 +299,9 @@ class slow_startup_is_covered_by_a_listener_of_its_own(Service):
         writer.close()
 
 
-@miniature
+@faulty_service(fails=("LIFE-8",), because=r"^a process that had to be killed")
 class stop_waits_until_every_client_has_left(Service):
-    """Clients stay connected for as long as they like, and SIGTERM is kept from the server until none is."""
+    """Clients stay connected as long as they like. SIGTERM does not reach the server until then."""
 
     async def connect(self) -> None:
         await super().connect()
@@ -298,9 +327,9 @@ class stop_waits_until_every_client_has_left(Service):
         )
 
 
-@miniature
+@faulty_service(fails=("LIFE-8",), because=r"^a process that had to be killed")
 class every_client_delays_the_stop(Service):
-    """Each client that is connected at SIGTERM is granted five seconds, one after the other, though the server has sent it away."""
+    """At SIGTERM each connected client gets five seconds, one after the other."""
 
     clients = 0
 
@@ -318,7 +347,9 @@ class every_client_delays_the_stop(Service):
         await asyncio.sleep(5 * self.clients)
 
 
-@miniature
+@faulty_service(
+    fails=("LIFE-9",), because=r"ended with status 3 before it answered", inconclusive=("LIFE-5",)
+)
 class pid_file_outlives_a_kill(Service):
     """A pid file allows one copy on a port, and only a stop in good order removes it."""
 
@@ -333,9 +364,11 @@ class pid_file_outlives_a_kill(Service):
         self.pid_file.unlink()
 
 
-@miniature
+@faulty_service(
+    fails=("LIFE-9",), because=r"ended with status 3 before it answered", inconclusive=("LIFE-5",)
+)
 class old_connections_count_as_users_of_the_port(Service):
-    """Startup sees whether the port is free by a socket without `SO_REUSEADDR`, which connections of the last run in TIME_WAIT forbid."""
+    """Startup checks the port without `SO_REUSEADDR`, and connections in TIME_WAIT forbid that."""
 
     async def connect(self) -> None:
         with socket.socket() as listener:
@@ -343,7 +376,7 @@ class old_connections_count_as_users_of_the_port(Service):
         await super().connect()
 
 
-@miniature
+@faulty_service(fails=("LIFE-4",), because=r"^(500 |no complete answer)")
 class stop_waits_for_no_request(Service):
     """The server is told to wait for a millisecond for what is in flight."""
 

@@ -12,10 +12,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import Field
 
-from conformance.selftest.faulty_services.service import Parameters, Service, miniature
+from conformance.selftest.faulty_services.service import Parameters, Service
+from conformance.selftest.faulty_services.table import faulty_service
 
 
-@miniature
+@faulty_service(fails=("HTTP-1",), because=r"the optional query parameter q of GET /items/")
 class q_is_left_out_of_the_openapi_document(Service):
     """The OpenAPI document does not show the parameter `q`."""
 
@@ -25,9 +26,9 @@ class q_is_left_out_of_the_openapi_document(Service):
         return await super().parameters(q)
 
 
-@miniature
+@faulty_service(fails=("HTTP-1",), because=r"a JSON body of POST /process-data/\nnull")
 class body_is_read_by_hand(Service):
-    """The body of a submission is read and checked by hand, and the OpenAPI document knows nothing of it."""
+    """The body of a submission is read by hand, and the OpenAPI document does not have it."""
 
     async def process_data(self, request: Request) -> Any:  # type: ignore[override]
         try:
@@ -41,9 +42,9 @@ class body_is_read_by_hand(Service):
         return await super().process_data(data)
 
 
-@miniature
+@faulty_service(fails=("HTTP-2",), because=r"application/problem\+json")
 class rejected_submission_is_problem_json(Service):
-    """A body that is rejected is answered with the right errors under the media type `application/problem+json`."""
+    """A body that is rejected has the right errors, as `application/problem+json`."""
 
     def add_routes(self, application: FastAPI) -> None:
         super().add_routes(application)
@@ -56,9 +57,9 @@ class rejected_submission_is_problem_json(Service):
         return answer
 
 
-@miniature
+@faulty_service(fails=("HTTP-2",), because=r"^415 ")
 class number_for_a_body_is_415(Service):
-    """A body that is a number is answered 415, which the contract does not have; other bodies that are no object are not."""
+    """A body that is a number gets a 415, which the contract does not have. Others do not."""
 
     def add_routes(self, application: FastAPI) -> None:
         super().add_routes(application)
@@ -70,9 +71,9 @@ class number_for_a_body_is_415(Service):
         return await request_validation_exception_handler(request, error)
 
 
-@miniature
+@faulty_service(fails=("HTTP-3",), because=r"503 ")
 class error_at_position_zero_is_503(Service):
-    """A body that is no JSON from its first character on is answered 503, for the error's position zero is taken for none."""
+    """A body that is no JSON from its first character gets a 503: position 0 is taken for none."""
 
     def add_routes(self, application: FastAPI) -> None:
         super().add_routes(application)
@@ -84,9 +85,9 @@ class error_at_position_zero_is_503(Service):
         return await request_validation_exception_handler(request, error)
 
 
-@miniature
+@faulty_service(fails=("HTTP-3",), because=r"^500 ")
 class fraction_for_an_id_is_500(Service):
-    """An id may be any number as far as its parameter knows, and a fraction raises an error in the endpoint."""
+    """The parameter takes any number as an id, and a fraction raises an error in the endpoint."""
 
     async def read_item(self, item_id: Annotated[float, Field(allow_inf_nan=False)]) -> Any:
         if not item_id.is_integer():
@@ -94,7 +95,7 @@ class fraction_for_an_id_is_500(Service):
         return await super().read_item(int(item_id))
 
 
-@miniature
+@faulty_service(fails=("HTTP-4", "HTTP-2"), because=r"422 with errors of loc, msg and type")
 class errors_have_no_type(Service):
     """Each error of a 422 has its place and its message, and no `type`."""
 
@@ -108,7 +109,7 @@ class errors_have_no_type(Service):
         )
 
 
-@miniature
+@faulty_service(fails=("HTTP-4",), because=r"\"loc\":\"body\.\d", consequences=("HTTP-2",))
 class place_of_broken_json_is_a_text(Service):
     """Where a body is no JSON, the error's `loc` is a text, its steps joined by points."""
 
@@ -134,7 +135,7 @@ class place_of_broken_json_is_a_text(Service):
         )
 
 
-@miniature
+@faulty_service(fails=("HTTP-5",), because=r"^404 ")
 class other_methods_are_404(Service):
     """A route that catches what no other takes says 404 also where only the method is wrong."""
 
@@ -150,9 +151,9 @@ class other_methods_are_404(Service):
         raise HTTPException(404, f"there is no {path}")
 
 
-@miniature
+@faulty_service(fails=("HTTP-5",), because=r"^405 with ''")
 class refused_method_loses_its_allow_header(Service):
-    """A handler of its own for every HTTP error keeps status and detail, and forgets the headers."""
+    """A handler for every HTTP error keeps status and detail, and forgets the headers."""
 
     def add_routes(self, application: FastAPI) -> None:
         super().add_routes(application)
@@ -162,7 +163,7 @@ class refused_method_loses_its_allow_header(Service):
         return JSONResponse({"detail": error.detail}, error.status_code)
 
 
-@miniature
+@faulty_service(fails=("HTTP-1",), because=r"unresolved")
 class openapi_document_refers_to_what_it_has_not(Service):
     """The OpenAPI document comes without its components, to which it refers."""
 
@@ -176,7 +177,7 @@ class openapi_document_refers_to_what_it_has_not(Service):
         return application
 
 
-@miniature
+@faulty_service(fails=("HTTP-1",), because=r"required path parameter item_id")
 class id_is_an_optional_parameter_in_the_openapi_document(Service):
     """The OpenAPI document declares the id in the path as one that may be left out."""
 

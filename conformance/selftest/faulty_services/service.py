@@ -1,4 +1,4 @@
-"""The service that every miniature gets wrong in one place: itself correct, and made of small methods to override."""
+"""The correct service, of small methods. Each faulty service overrides one of them."""
 
 import asyncio
 import json
@@ -37,15 +37,15 @@ def completed(data: Any) -> Any:
 
 
 class Results(RedisBackend):  # type: ignore[misc]
-    """The result backend, without the subscription to a result that comes before each publication and is retried for 19 s."""
+    """The result backend, which does not subscribe to a result, for that is retried for 19 s."""
 
     def on_task_call(self, producer: Any, task_id: str) -> None:
         """Do nothing: the web process waits for no result."""
 
 
 def celery_application(work: Callable[[Any], Any], **settings: Any) -> Celery:
-    """Make a Celery application with one task; it finds broker and backend in CELERY_BROKER_URL and CELERY_RESULT_BACKEND."""
-    application = Celery("miniature", set_as_current=False)
+    """Make a Celery application with one task. Broker and backend come from its environment."""
+    application = Celery("faulty_services", set_as_current=False)
     application.loader.override_backends = {"redis": f"{__name__}:{Results.__name__}"}
     correct_settings = {
         "result_expires": 3600,
@@ -175,7 +175,7 @@ class Service:
         return await self.upstream.get(url)
 
     def document(self, response: httpx.Response) -> str:
-        """Return the JSON text of an upstream's answer. Raises HTTPException where there is none."""
+        """Return the JSON text of an upstream's answer. Raises HTTPException if there is none."""
         if not response.is_success:
             raise HTTPException(502, f"the upstream answered {response.status_code}")
         try:
@@ -193,7 +193,7 @@ class Service:
         return {"message": "Task submitted", "task_id": await self.submit(data)}
 
     def check(self, data: Any) -> None:
-        """Look whether the data would bear the way to the worker. Raises RequestValidationError where they would not."""
+        """Raise RequestValidationError if the data could not reach the worker as they are."""
         values = [(data, 1)]
         while values:
             value, depth = values.pop()
@@ -231,7 +231,7 @@ class Service:
         return isinstance(value, dict) and value.keys() == RESERVED
 
     async def submit(self, data: Any) -> str:
-        """Queue the data and return the task's id. Raises HTTPException where the broker does not take it."""
+        """Queue the data and return the task's id. Raises HTTPException if the broker refuses."""
         try:
             return await self.queued(data)
         except (CeleryError, KombuError, RedisError, OSError) as error:
@@ -250,11 +250,6 @@ class Service:
     async def parameters(self, q: str | None = None) -> Parameters:
         """Collect the parameters that listings share."""
         return {"q": q}
-
-
-def miniature(kind: type[Service]) -> Service:
-    """Make of a class the application that a server is given."""
-    return kind()
 
 
 correct = Service()

@@ -1,4 +1,4 @@
-"""The GitHub Action: valid by tools that are not ours, and its steps carried out as a runner would, on a service in a folder of its own."""
+"""The GitHub Action: valid by tools that are not ours, and its steps run as a runner does."""
 
 import os
 import re
@@ -80,7 +80,7 @@ def test_the_example_gives_inputs_that_the_action_has() -> None:
 
 @dataclass
 class Runner:
-    """What a runner knows while it carries out the steps of an action that are scripts; what others do is done by hand."""
+    """What a runner knows while it runs the steps that are scripts. A test does the others."""
 
     place: Path
     values: dict[str, str]
@@ -124,6 +124,7 @@ def steps() -> dict[str, dict[str, Any]]:
     }
 
 
+@pytest.mark.thorough
 def test_the_steps_judge_a_service_report_and_keep_the_baseline(place: Path) -> None:
     (place / "repository").mkdir()
     service = place / "repository" / "app.py"
@@ -136,7 +137,8 @@ def test_the_steps_judge_a_service_report_and_keep_the_baseline(place: Path) -> 
         "inputs.lang": "en",
     }
     values["inputs.arguments"] = (
-        f"--target-app app:app --target-python '{sys.executable}'\n--only DEP-1 DEP-2 END-2 --services embedded --seed 7"
+        f"--target-app app:app --target-python '{sys.executable}'\n"
+        "--only DEP-1 DEP-2 END-2 --services embedded --seed 7"
     )
     runner, of = Runner(place, values), steps()
     assert [
@@ -172,7 +174,7 @@ def test_the_steps_judge_a_service_report_and_keep_the_baseline(place: Path) -> 
     runner.values["inputs.arguments"] = "--target-app app"
     (place / "conformance" / "record.jsonl").unlink()
     assert [runner.run(of[name]) for name in ("Judge the service", "RunResult")] == [0, 4]
-    assert "--target-app wants MODULE:ATTR" in runner.said[-2]
+    assert "--target-app must be MODULE:ATTR" in runner.said[-2]
 
 
 def shown(path: Path, language: Language = Language.EN, **found: tuple[Status, Any]) -> list[str]:
@@ -191,10 +193,16 @@ def test_an_annotation_names_what_failed_and_the_line_that_blocks(place: Path) -
         finding.got,
         likely_cause="/srv/shop/app.py:12, which blocks the event loop",
     )
-    message = "expected: 200%0Agot: nothing, it is stuck%0Alikely cause: /srv/shop/app.py:12, which blocks the event loop"
+    message = (
+        "expected: 200%0Agot: nothing, it is stuck%0A"
+        "likely cause: /srv/shop/app.py:12, which blocks the event loop"
+    )
     assert shown(place, DB_2=FOUND["DB-2"], CONC_1=(Status.FAIL, blocking)) == [
         f"::error title=CONC-1 Outbound calls overlap,file=/srv/shop/app.py,line=12::{message}",
-        "::error title=DB-2 An absent item is null::expected: 200%0Agot: 404%0Alikely cause: the branch that handles a missing row",
+        (
+            "::error title=DB-2 An absent item is null::"
+            "expected: 200%0Agot: 404%0Alikely cause: the branch that handles a missing row"
+        ),
     ]
     assert shown(place) == []
 

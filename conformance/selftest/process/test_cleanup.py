@@ -26,7 +26,10 @@ from conformance.selftest.support.suite import (
     servers,
 )
 
+OPENS, PROBES = "while it opens", "while it probes"  # moments of a run
 
+
+@pytest.mark.thorough
 def test_after_success(place: Path) -> None:
     finished = judge(place)
     assert finished.status == 0, finished.output
@@ -43,11 +46,7 @@ def test_after_failure(place: Path) -> None:
 
 def has_come(moment: str, place: Path, output: Path) -> bool:
     """Whether a run has come so far: its folder is there, or two probes have passed."""
-    return (
-        any((place / "scratch").glob("run-*"))
-        if moment == "while it opens"
-        else ".." in printed(output)
-    )
+    return any((place / "scratch").glob("run-*")) if moment == OPENS else ".." in printed(output)
 
 
 def come_to(moment: str, place: Path) -> "subprocess.Popen[bytes]":
@@ -76,9 +75,16 @@ def printed(path: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name
+    ("number", "moment"),
+    [
+        (signal.SIGINT, OPENS),
+        (signal.SIGTERM, PROBES),
+        (signal.SIGHUP, OPENS),
+        pytest.param(signal.SIGINT, PROBES, marks=pytest.mark.thorough),
+        pytest.param(signal.SIGTERM, OPENS, marks=pytest.mark.thorough),
+        pytest.param(signal.SIGHUP, PROBES, marks=pytest.mark.thorough),
+    ],
 )
-@pytest.mark.parametrize("moment", ["while it opens", "while it probes"])
 def test_after_an_interrupt(place: Path, number: signal.Signals, moment: str) -> None:
     run = come_to(moment, place)
     run.send_signal(number)
@@ -107,7 +113,7 @@ def test_an_interrupt_may_come_where_there_is_no_line() -> None:
     assert "KeyboardInterrupt" in str(excinfo.getrepr(funcargs=True))
 
 
-@pytest.mark.parametrize("moment", ["while it opens", "while it probes"])
+@pytest.mark.parametrize("moment", [pytest.param(OPENS, marks=pytest.mark.thorough), PROBES])
 def test_after_sigkill_which_the_guard_outlives(place: Path, moment: str) -> None:
     memory = abandoned_memory()
     run = come_to(moment, place)
@@ -116,6 +122,7 @@ def test_after_sigkill_which_the_guard_outlives(place: Path, moment: str) -> Non
     expect_nothing_left(place, memory)
 
 
+@pytest.mark.thorough
 def test_on_servers_of_somebody_elses(place: Path) -> None:
     with servers(place) as (database_url, redis_url):
         finished = judge(
@@ -135,7 +142,10 @@ def test_on_servers_of_somebody_elses(place: Path) -> None:
 
         async def ours() -> list[str]:
             connection = await asyncpg.connect(database_url)
-            query = "SELECT rolname FROM pg_roles WHERE rolname LIKE 'conf%' UNION ALL SELECT datname FROM pg_database WHERE datname LIKE 'conf%'"
+            query = (
+                "SELECT rolname FROM pg_roles WHERE rolname LIKE 'conf%' UNION ALL"
+                " SELECT datname FROM pg_database WHERE datname LIKE 'conf%'"
+            )
             names = [row[0] for row in await connection.fetch(query)]
             await connection.close()
             return names

@@ -15,7 +15,7 @@ from conformance.judging.known_failures import find_wrong_entries, mark_known_fa
 from conformance.judging.result import Finding, KnownFailure, Mistake, RequirementResult
 from conformance.judging.verdict import Exit, Status
 from conformance.report.record_reader import read_record
-from conformance.selftest.process.test_record import expect_valid
+from conformance.selftest.support.record_schema import expect_valid
 from conformance.selftest.support.suite import SERVICES, Finished, judge
 from conformance.spec.catalogue import Channel, Level, Requirement, catalogue
 
@@ -249,7 +249,10 @@ def options(folder: Path, text: str, name: str = "conformance.toml") -> Options:
 
 
 NO_ID = ': id must be the id of a requirement, such as "DB-2", not '
-NO_DATE = ": the expiry of DB-2 must be a date such as 2027-03-01, without quotes and without a time, not "
+NO_DATE = (
+    ": the expiry of DB-2 must be a date such as 2027-03-01, "
+    "without quotes and without a time, not "
+)
 NO_FINGERPRINT = (
     ': the fingerprint of DB-2 must be one that a report shows, such as "1a2b3c4d", not '
 )

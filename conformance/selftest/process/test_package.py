@@ -101,6 +101,7 @@ def test_the_source_distribution_has_what_a_checkout_has(built: tuple[Path, Path
     assert "conformance/selftest/pytest.toml" in members
 
 
+@pytest.mark.thorough
 def test_an_installed_suite_judges_its_reference_from_any_folder(
     installed: Path, place: Path
 ) -> None:

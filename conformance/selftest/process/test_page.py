@@ -49,7 +49,7 @@ def normal(output: str) -> str:
     ("name", "arguments"),
     [
         ("passed", ("--only", "DB-2", "DEP-1", "HTTP-6")),
-        (
+        pytest.param(
             "failed",
             (
                 f"--target-app={SERVICES}:blocks",
@@ -63,6 +63,7 @@ def normal(output: str) -> str:
                 "DEP-1",
                 "TASK-5",
             ),
+            marks=pytest.mark.thorough,
         ),
         (
             "not-ready",
@@ -99,6 +100,7 @@ def test_the_page_word_for_word(
     assert not any(place.iterdir())
 
 
+@pytest.mark.thorough
 def test_a_target_that_hangs_on_nearly_everything_gets_every_verdict_in_bounded_time(
     place: Path,
 ) -> None:

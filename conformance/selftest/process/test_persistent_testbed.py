@@ -1,83 +1,35 @@
-"""A testbed that stands: a service that is started by hand with what it prints is judged, and the testbed goes when it is told to."""
+"""A persistent testbed: a service that is started with what it prints is judged, and it ends."""
 
 import os
 import re
-import shlex
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 
 from conformance.config.paths import PROJECT
-from conformance.selftest.process.test_targets import WORKER, answering, needing
-from conformance.selftest.process.test_usage import expect_usage
 from conformance.selftest.support.suite import (
     SERVICES,
     abandoned_memory,
     command,
     environment,
     expect_nothing_left,
+    expect_usage,
     judge,
     left_behind,
 )
+from conformance.selftest.support.targets import WORKER, ids_needing, wait_until_answering
+from conformance.selftest.support.testbed import CONTROLLED, RunningTestbed, run_testbed
 from conformance.testbed.ports import claim_port
 
-# What is not seen of a process that the suite did not start: what it prints, and the status that it ends with.
+# Not seen of a process that the suite did not start: its output, and its exit status.
 OF_A_PARENT = {"LIFE-1", "LIFE-2", "LIFE-3", "LIFE-5"}
-# Everything that is seen or disturbed through more than the service's port: the sections of its services, and what needs its process.
-CONTROLLED = ("DB", "UP", "TASK", "LIFE", *sorted(needing("process", "copy", "source")))
-
-LAST_LINES = (
-    "export PYTHONUNBUFFERED",
-    "    name: ",
-)  # of what it prints, for a shell and for Compose
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A testbed that stands, and what it has printed."""
-
-    process: subprocess.Popen[str]
-    printed: str
-
-    @property
-    def variables(self) -> dict[str, str]:
-        """The environment of a target, as printed for a shell."""
-        pairs = (line.removeprefix("export ").partition("=") for line in self.printed.splitlines())
-        return {name: shlex.split(value)[0] for name, _, value in pairs}
-
-
-@contextmanager
-def kept(place: Path, *arguments: str) -> Iterator[Kept]:
-    """Keep a testbed until the block ends."""
-    argv = [sys.executable, "-P", "-m", "conformance", "testbed", *arguments]
-    process = subprocess.Popen(
-        argv,
-        cwd=PROJECT,
-        env=environment(place),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout and process.stderr
-    try:
-        printed = ""
-        for line in process.stdout:
-            printed += line
-            if line.startswith(LAST_LINES):
-                break
-        assert printed, process.stderr.read()
-        yield Kept(process, printed)
-    finally:
-        process.terminate()
-        process.communicate(timeout=30)
 
 
 @contextmanager
@@ -90,25 +42,26 @@ def started(app: str, variables: Mapping[str, str]) -> Iterator[str]:
         argv, cwd=PROJECT, env={**os.environ, **variables}, stdout=nowhere, stderr=nowhere
     )
     try:
-        yield answering(f"http://127.0.0.1:{port}")
+        yield wait_until_answering(f"http://127.0.0.1:{port}")
     finally:
         service.terminate()
         service.wait()
 
 
 @pytest.fixture(scope="module")
-def standing(shared_place: Path) -> Iterator[Kept]:
-    with kept(shared_place) as testbed:
+def standing(shared_place: Path) -> Iterator[RunningTestbed]:
+    with run_testbed(shared_place) as testbed:
         yield testbed
 
 
+@pytest.mark.thorough
 def test_a_service_started_by_hand_is_judged_but_for_what_the_page_names(
-    shared_place: Path, standing: Kept
+    shared_place: Path, standing: RunningTestbed
 ) -> None:
     with started("reference_impl.app:app", standing.variables) as url:
         given = ("--target-url", url, "--worker-app", WORKER, "--only", *CONTROLLED)
         finished = judge(shared_place, *given, env=standing.variables)
-    unseen = needing("process", "copy") & finished.verdicts.keys()
+    unseen = ids_needing("process", "copy") & finished.verdicts.keys()
     assert finished.ids("FAIL") | finished.ids("ERROR") == set(), finished.output
     assert finished.ids("INCONCLUSIVE") == unseen
     assert f"(testbed of process {standing.process.pid})" in finished.output
@@ -122,8 +75,9 @@ def test_a_service_started_by_hand_is_judged_but_for_what_the_page_names(
     )  # the keeper plays the upstream again
 
 
+@pytest.mark.thorough
 def test_with_a_command_that_starts_it_again_its_lives_are_judged_too(
-    shared_place: Path, standing: Kept
+    shared_place: Path, standing: RunningTestbed
 ) -> None:
     port = claim_port()
     script, pid = shared_place / "restart", shared_place / "pid"
@@ -132,7 +86,7 @@ def test_with_a_command_that_starts_it_again_its_lives_are_judged_too(
     script.chmod(0o755)
     variables = {**os.environ, **standing.variables}
     subprocess.run([script], env=variables, check=True)
-    url = answering(f"http://127.0.0.1:{port}")
+    url = wait_until_answering(f"http://127.0.0.1:{port}")
     given = (
         "--target-url",
         url,
@@ -148,15 +102,16 @@ def test_with_a_command_that_starts_it_again_its_lives_are_judged_too(
         assert finished.ids("FAIL") | finished.ids("ERROR") == set(), finished.output
         assert (
             finished.ids("INCONCLUSIVE")
-            == (needing("copy") | OF_A_PARENT) & finished.verdicts.keys()
+            == (ids_needing("copy") | OF_A_PARENT) & finished.verdicts.keys()
         )
         assert httpx.get(f"{url}/async", trust_env=False).is_success  # it runs on
     finally:
         os.kill(int(pid.read_text()), signal.SIGTERM)
 
 
+@pytest.mark.thorough
 def test_a_life_that_cannot_be_seen_to_its_end_leaves_the_service_running(
-    shared_place: Path, standing: Kept
+    shared_place: Path, standing: RunningTestbed
 ) -> None:
     port = claim_port()
     script, pid, calls = (
@@ -165,13 +120,14 @@ def test_a_life_that_cannot_be_seen_to_its_end_leaves_the_service_running(
         shared_place / "calls",
     )
     served = f"{sys.executable} -m uvicorn --port {port} reference_impl.app:app"
-    fails = f"echo >> {calls}\n[ $(wc -l < {calls}) -ne 2 ] || exit 1"  # at its second call, by which the first life begins
+    # At its second call, with which the first lifecycle scenario begins.
+    fails = f"echo >> {calls}\n[ $(wc -l < {calls}) -ne 2 ] || exit 1"
     script.write_text(
         f"#!/bin/sh\ncd {PROJECT}\n{fails}\n{served} > /dev/null 2>&1 &\necho $! > {pid}\n"
     )
     script.chmod(0o755)
     subprocess.run([script], env={**os.environ, **standing.variables}, check=True)
-    url = answering(f"http://127.0.0.1:{port}")
+    url = wait_until_answering(f"http://127.0.0.1:{port}")
     try:
         finished = judge(
             shared_place,
@@ -195,7 +151,10 @@ def test_a_life_that_cannot_be_seen_to_its_end_leaves_the_service_running(
         os.kill(int(pid.read_text()), signal.SIGTERM)
 
 
-def test_a_service_that_stands_elsewhere_is_told_apart(shared_place: Path, standing: Kept) -> None:
+@pytest.mark.thorough
+def test_a_service_that_stands_elsewhere_is_told_apart(
+    shared_place: Path, standing: RunningTestbed
+) -> None:
     assert standing.process.poll() is None
     with started(f"{SERVICES}:answers_everything", {}) as url:
         finished = judge(shared_place, "--target-url", url)
@@ -210,7 +169,8 @@ def test_a_service_that_stands_elsewhere_is_told_apart(shared_place: Path, stand
         )
 
 
-def test_a_testbed_serves_one_run_at_a_time(shared_place: Path, standing: Kept) -> None:
+@pytest.mark.thorough
+def test_a_testbed_serves_one_run_at_a_time(shared_place: Path, standing: RunningTestbed) -> None:
     with started("reference_impl.app:app", standing.variables) as url:
         output = shared_place / "output.txt"
         with output.open("wb") as file:
@@ -239,11 +199,17 @@ def test_a_testbed_serves_one_run_at_a_time(shared_place: Path, standing: Kept) 
 
 
 @pytest.mark.parametrize(
-    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name
+    "number",
+    [
+        pytest.param(signal.SIGINT, marks=pytest.mark.thorough),
+        pytest.param(signal.SIGTERM, marks=pytest.mark.thorough),
+        signal.SIGKILL,
+    ],
+    ids=lambda number: number.name,
 )
 def test_it_leaves_nothing_behind(place: Path, number: signal.Signals) -> None:
     memory = abandoned_memory()
-    with kept(place) as testbed:
+    with run_testbed(place) as testbed:
         testbed.process.send_signal(number)
         testbed.process.wait(30)
         if (
@@ -256,11 +222,18 @@ def test_it_leaves_nothing_behind(place: Path, number: signal.Signals) -> None:
 MISTAKES = {
     "a file that is not there": (
         ("--testbed", "/nowhere.json"),
-        r"--testbed must be the file that `conformance testbed` has written; /nowhere.json cannot be read: No such file or directory",
+        (
+            r"--testbed must be the file that `conformance testbed` has written; "
+            r"/nowhere.json cannot"
+            r" be read: No such file or directory"
+        ),
     ),
     "a file that is none": (
         ("--testbed", str(PROJECT / "README.md")),
-        r"--testbed must be the file that `conformance testbed` has written; \S+README.md is no such file",
+        (
+            r"--testbed must be the file that `conformance testbed` has written; "
+            r"\S+README.md is no such file"
+        ),
     ),
     "a testbed and a database": (
         ("--testbed", "/nowhere.json", "--database-url", "postgresql://127.0.0.1/x"),
@@ -275,8 +248,9 @@ def test_a_mistake_gets_one_sentence(place: Path, name: str) -> None:
     expect_usage(judge(place, "--target-url", "http://127.0.0.1:9", *arguments), sentence, place)
 
 
+@pytest.mark.thorough
 def test_two_testbeds_do_not_share_a_file(place: Path) -> None:
-    with kept(place) as first:
+    with run_testbed(place) as first:
         argv = [sys.executable, "-P", "-m", "conformance", "testbed"]
         second = subprocess.run(
             argv, cwd=PROJECT, env=environment(place), capture_output=True, text=True, check=False

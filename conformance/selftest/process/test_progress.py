@@ -1,4 +1,4 @@
-"""Progress, in a real pseudo-terminal: the line is there, fits, goes on, and leaves nothing; elsewhere there is none."""
+"""Progress, in a pseudo-terminal: the line is there, fits, goes on, and leaves nothing."""
 
 import os
 import re
@@ -143,7 +143,7 @@ def test_in_a_narrow_terminal_the_line_is_cut_and_fills_no_second_row(narrow: Se
     expect_nothing_of_the_line(narrow)
 
 
-@pytest.mark.parametrize("when", [opens, waits])
+@pytest.mark.parametrize("when", [opens, pytest.param(waits, marks=pytest.mark.thorough)])
 def test_ctrl_c_ends_the_line_too(place: Path, when: Callable[[Screen], bool]) -> None:
     seen = watch(place, 100, *HANGS, interrupt=when)
     assert seen.status == 2, seen.output

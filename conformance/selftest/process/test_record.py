@@ -11,7 +11,6 @@ import jsonschema
 import pytest
 
 from conformance.config.options import read_options
-from conformance.config.paths import PROJECT
 from conformance.core.errors import BrokenTestbed, NoEvidence, NotApplicable, Violation
 from conformance.core.evidence import (
     Exchange,
@@ -30,6 +29,7 @@ from conformance.report.junit import render_junit
 from conformance.report.record import RecordWriter, read_lines
 from conformance.report.record_reader import read_record
 from conformance.report.text import render_text
+from conformance.selftest.support.record_schema import SCHEMA, expect_valid
 from conformance.selftest.support.records import (
     EXCLUDED,
     FOUND,
@@ -44,9 +44,6 @@ from conformance.session.results import Results
 from conformance.spec.catalogue import Channel, Language, Level, catalogue
 
 SAMPLES = Path(__file__).parents[1] / "samples"
-SCHEMA = json.loads((PROJECT / "conformance" / "report" / "record.schema.json").read_text("utf-8"))
-VALIDATOR = jsonschema.Draft202012Validator(SCHEMA, format_checker=jsonschema.FormatChecker())
-
 ABOUT = RunHeader(
     suite="0",
     began=datetime(2026, 7, 1, tzinfo=UTC),
@@ -67,13 +64,6 @@ GET: dict[str, Any] = {
     "headers": (),
     "ended": 1.0,
 }
-
-
-def expect_valid(lines: list[dict[str, Any]]) -> None:
-    """Every line is as the schema says."""
-    assert lines
-    for line in lines:
-        VALIDATOR.validate(line)
 
 
 def test_the_schema_is_one() -> None:

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from conformance.selftest.support.suite import environment, judge, left_behind
 
 FLAKY = """
@@ -47,6 +49,7 @@ def repeat(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.thorough
 def test_the_reference_has_the_same_verdicts_in_runs_of_every_kind(place: Path) -> None:
     figures = place / "figures.json"
     done = repeat(
@@ -62,6 +65,7 @@ def test_the_reference_has_the_same_verdicts_in_runs_of_every_kind(place: Path) 
     assert not left_behind(place)
 
 
+@pytest.mark.thorough
 def test_a_verdict_that_differs_is_named(place: Path) -> None:
     (place / "flaky.py").write_text(FLAKY)
     done = repeat(
@@ -83,12 +87,14 @@ def test_what_each_run_has_of_its_own_is_refused(place: Path) -> None:
     )
 
 
+@pytest.mark.thorough
 def test_a_target_that_cannot_be_started_is_wrong_usage(place: Path) -> None:
     done = repeat(place, "1", "--target-app", "nowhere:app")
     assert done.returncode == 4
     assert "nowhere does not import" in done.stderr
 
 
+@pytest.mark.thorough
 def test_runs_without_verdicts_are_evidence_of_nothing(place: Path) -> None:
     done = repeat(place, "1", "--only", "DEP-1", "-p", "no:conformance-run")
     assert done.returncode == 3, done.stdout + done.stderr
@@ -97,6 +103,7 @@ def test_runs_without_verdicts_are_evidence_of_nothing(place: Path) -> None:
     )
 
 
+@pytest.mark.thorough
 def test_no_run_at_all_is_wrong_usage(place: Path) -> None:
     done = repeat(place, "0")
     assert (done.returncode, done.stderr) == (
@@ -105,6 +112,7 @@ def test_no_run_at_all_is_wrong_usage(place: Path) -> None:
     )
 
 
+@pytest.mark.thorough
 def test_a_shuffled_run_starts_the_worker_twice(place: Path) -> None:
     finished = judge(
         place,
@@ -129,6 +137,7 @@ def test_a_shuffled_run_starts_the_worker_twice(place: Path) -> None:
     assert len([line for line in events if line["event"].startswith("started")]) == 2
 
 
+@pytest.mark.thorough
 def test_what_an_interrupted_series_has_seen_is_printed(place: Path) -> None:
     argv = [
         sys.executable,

@@ -3,11 +3,14 @@
 import shlex
 from pathlib import Path
 
+import pytest
+
 from conformance.core import timeouts
 from conformance.scenarios.program import parse_program
 from conformance.selftest.support.suite import SERVICES, judge
 
 
+@pytest.mark.thorough
 def test_what_a_search_finds_is_printed_as_a_program_that_fails_again(place: Path) -> None:
     target = (f"--target-app={SERVICES}:forgets_after_a_failed_call",)
     found = judge(place, *target, "--only", "CONC-11", "--seed=7")

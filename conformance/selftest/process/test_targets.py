@@ -1,38 +1,33 @@
-"""Targets in their forms: a URL alone, a URL with all that can be seen, a command, and the document's own code."""
+"""Targets in their forms: a URL alone, a URL with a testbed, a command, the tutorial's code."""
 
 import asyncio
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
-import httpx
 import pytest
 import redis
 
 from conformance.config.paths import PROJECT
 from conformance.core import timeouts
-from conformance.selftest.conforming_services.table import VARIANTS, VARIANTS_FOLDER
 from conformance.selftest.support.suite import environment, judge, left_behind, servers
-from conformance.spec.catalogue import Level, catalogue
+from conformance.selftest.support.targets import (
+    DOCUMENT,
+    WORKER,
+    ids_needing,
+    ids_of_level,
+    wait_until_answering,
+)
+from conformance.spec.catalogue import Level
 from conformance.testbed.ports import claim_port
 from conformance.testbed.postgres_admin import TABLE
 from conformance.testbed.stack_dump import STACK_SIGNAL
 
-WORKER = "reference_impl.tasks:celery_app"
-DOCUMENT = VARIANTS_FOLDER
-
-
-# What the document's own code misses.
-(THE_DOCUMENT,) = (variant for variant in VARIANTS if variant.name == "document")
-MISSED_BY_THE_DOCUMENT = THE_DOCUMENT.missed
-
-
-# What is seen by restricting the target's role in the database or its Redis user, which are somebody else's where they were given.
+# Seen only by restricting the target's role in the database or its Redis user.
 RESTRICTING = {
     "CONC-8",
     "CONC-11",
@@ -43,20 +38,6 @@ RESTRICTING = {
     "TASK-13",
     *(f"DB-{number}" for number in (4, 11, 12, 13, 14, 15, 17, 18)),
 }
-
-
-def needing(*channels: str) -> set[str]:
-    """The requirements that need one of these channels."""
-    return {
-        name
-        for name, requirement in catalogue().items()
-        if set(channels) & set(requirement.channels)
-    }
-
-
-def of_level(level: Level) -> set[str]:
-    """The requirements of a level."""
-    return {name for name, requirement in catalogue().items() if requirement.level is level}
 
 
 @dataclass(frozen=True)
@@ -92,33 +73,23 @@ def standing(shared_place: Path) -> Iterator[Standing]:
         )
         try:
             yield Standing(
-                answering(f"http://127.0.0.1:{port}"), database_url, redis_url, upstream_port
+                wait_until_answering(f"http://127.0.0.1:{port}"),
+                database_url,
+                redis_url,
+                upstream_port,
             )
         finally:
             service.terminate()
             service.wait()
 
 
-def answering(url: str) -> str:
-    """The URL, once something answers there."""
-    while True:
-        try:
-            httpx.get(url + "/async", trust_env=False)
-        except (
-            httpx.TransportError
-        ):  # the published port of a container takes connections before anything listens inside
-            time.sleep(0.02)
-        else:
-            return url
-
-
 def test_a_url_alone_is_judged_by_what_http_can_tell(place: Path, standing: Standing) -> None:
     finished = judge(place, "--target-url", standing.url)
-    unseen = needing("postgres", "redis", "upstream", "process", "copy", "worker")
+    unseen = ids_needing("postgres", "redis", "upstream", "process", "copy", "worker")
     assert finished.ids("INCONCLUSIVE") == unseen
-    assert finished.ids("NOT_APPLICABLE") == needing("source")
-    assert finished.ids("PASS") == needing("http") - unseen - of_level(Level.MAY)
-    assert finished.ids("OBSERVED") == of_level(Level.MAY) - unseen
+    assert finished.ids("NOT_APPLICABLE") == ids_needing("source")
+    assert finished.ids("PASS") == ids_needing("http") - unseen - ids_of_level(Level.MAY)
+    assert finished.ids("OBSERVED") == ids_of_level(Level.MAY) - unseen
     assert finished.status == 6
     assert (
         "to judge      pass --testbed FILE of a `conformance testbed`, or --database-url with"
@@ -127,6 +98,7 @@ def test_a_url_alone_is_judged_by_what_http_can_tell(place: Path, standing: Stan
     assert judge(place, "--target-url", standing.url, "--allow-inconclusive").status == 0
 
 
+@pytest.mark.thorough
 def test_a_url_with_everything_is_judged_but_for_the_process(
     place: Path, standing: Standing
 ) -> None:
@@ -143,8 +115,8 @@ def test_a_url_with_everything_is_judged_but_for_the_process(
         client.set("precious", "1")
         finished = judge(place, "--target-url", standing.url, *given, "--worker-app", WORKER)
         assert finished.ids("FAIL") | finished.ids("ERROR") == set()
-        assert finished.ids("INCONCLUSIVE") == needing("process", "copy") | RESTRICTING
-        # What Celery itself keeps (bindings of its queues) is the service's; of ours nothing is left.
+        assert finished.ids("INCONCLUSIVE") == ids_needing("process", "copy") | RESTRICTING
+        # Of ours nothing is left. Celery's own keys, bindings of its queues, are the service's.
         assert [key for key in client.scan_iter() if not key.startswith(b"_kombu.binding")] == [
             b"precious"
         ]
@@ -161,9 +133,11 @@ def test_a_url_with_everything_is_judged_but_for_the_process(
 def test_a_command_is_judged_like_an_app_and_its_blocking_line_named(place: Path) -> None:
     program = place / "service.py"
     program.write_text(
-        "import os, uvicorn\nfrom fastapi import FastAPI\nfrom urllib.request import urlopen\napp = FastAPI()\n"
-        '@app.get("/async")\nasync def read():\n    return {"message": "This is an asynchronous endpoint"}\n'
-        '@app.get("/external-data")\nasync def fetch():\n    return urlopen(os.environ["EXTERNAL_DATA_URL"]).read()\n'
+        "import os, uvicorn\nfrom fastapi import FastAPI\nfrom urllib.request import urlopen\n"
+        'app = FastAPI()\n@app.get("/async")\nasync def read():\n'
+        '    return {"message": "This is an asynchronous endpoint"}\n'
+        '@app.get("/external-data")\nasync def fetch():\n'
+        '    return urlopen(os.environ["EXTERNAL_DATA_URL"]).read()\n'
         'uvicorn.run(app, port=int(os.environ["PORT"]))\n'
     )
     finished = judge(
@@ -181,6 +155,7 @@ def test_a_command_is_judged_like_an_app_and_its_blocking_line_named(place: Path
     assert not left_behind(place)
 
 
+@pytest.mark.thorough
 def test_the_page_says_why_the_documents_own_code_misses_what_it_misses(place: Path) -> None:
     target = (
         "--target-app",
@@ -191,7 +166,8 @@ def test_the_page_says_why_the_documents_own_code_misses_what_it_misses(place: P
     )
     page = judge(place, *target, "--only", "CONC-8").output
     assert re.search(
-        r"CONC-8 .*FAIL.*likely cause +\S+main\.py:\d+, which blocks the event loop.*how to fix +Publish in a thread",
+        r"CONC-8 .*FAIL.*likely cause +\S+main\.py:\d+, which blocks the event loop"
+        r".*how to fix +Publish in a thread",
         page,
         re.DOTALL,
     )
@@ -200,9 +176,11 @@ def test_the_page_says_why_the_documents_own_code_misses_what_it_misses(place: P
 def test_nothing_in_a_request_tells_who_sends_it(place: Path) -> None:
     program = place / "listener.py"
     program.write_text(
-        "import os, socket\nserver = socket.create_server((os.environ['HOST'], int(os.environ['PORT'])))\n"
+        "import os, socket\n"
+        "server = socket.create_server((os.environ['HOST'], int(os.environ['PORT'])))\n"
         "while True:\n    client, _ = server.accept()\n    print(client.recv(4096), flush=True)\n"
-        "    client.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\nConnection: close\\r\\n\\r\\n{}')\n    client.close()\n"
+        "    client.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n'\n"
+        "                   b'Connection: close\\r\\n\\r\\n{}')\n    client.close()\n"
     )
     finished = judge(place, "--target-command", f"{sys.executable} {program}", "--only", "DEP-1")
     sent = {
@@ -216,6 +194,7 @@ def test_nothing_in_a_request_tells_who_sends_it(place: Path) -> None:
     assert not re.search("pytest|conformance|hypothesis|httpx|python", heads.pop(), re.IGNORECASE)
 
 
+@pytest.mark.thorough
 def test_a_flood_of_output_ends_and_is_kept_in_part(place: Path) -> None:
     quiet = (
         timeouts.READY_DEADLINE - 4.0
@@ -234,7 +213,11 @@ def test_a_flood_of_output_ends_and_is_kept_in_part(place: Path) -> None:
 
 
 def test_the_stack_signal_is_the_one_that_targets_listen_to() -> None:
-    code = "import sitecustomize, signal, os; print([n for n in range(1, 65) if int(open('/proc/self/status').read().split('SigCgt:')[1].split()[0], 16) >> (n - 1) & 1])"
+    code = (
+        "import sitecustomize\n"
+        "caught = open('/proc/self/status').read().split('SigCgt:')[1].split()[0]\n"
+        "print([number for number in range(1, 65) if int(caught, 16) >> (number - 1) & 1])"
+    )
     stacks = PROJECT / "conformance" / "injected"
     done = subprocess.run(
         [sys.executable, "-c", code],

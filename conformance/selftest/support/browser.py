@@ -1,4 +1,4 @@
-"""A browser: Debian's Chromium without a window, in which a page may ask for nothing and complain of nothing."""
+"""A browser: Chromium without a window. A page may request and complain of nothing."""
 
 import shutil
 from collections.abc import Iterator
@@ -64,7 +64,7 @@ def chromium() -> Iterator[Browser]:
 
 @contextmanager
 def visited(browser: Browser, file: Path, fragment: str = "", **settings: Any) -> Iterator[Visit]:
-    """A page that is looked at; it must have asked for nothing but itself and complained of nothing."""
+    """Visit a page, which may request nothing but itself, and complain of nothing."""
     context = browser.new_context(
         permissions=["clipboard-read", "clipboard-write"], reduced_motion="reduce", **settings
     )

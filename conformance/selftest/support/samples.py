@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from conformance.report.record_reader import read_record
-from conformance.selftest.conforming_services.table import VARIANTS
-from conformance.selftest.faulty_services.table import MINIATURES
+from conformance.selftest.conforming_services.table import CONFORMING_SERVICES
+from conformance.selftest.faulty_services.table import load_faulty_services
 from conformance.selftest.support.suite import judge
 
 FOLDER = Path(__file__).parents[1] / "samples"
@@ -24,11 +24,11 @@ LONGEST = 500  # characters of a text, and members of a list
 
 
 def targets() -> Mapping[str, tuple[str, ...]]:
-    """How each is started: the reference, the document's own code, and three miniatures."""
-    (document,) = (variant for variant in VARIANTS if variant.name == "document")
+    """How each is started: the reference, the document's own code, and three faulty services."""
+    (document,) = (each for each in CONFORMING_SERVICES if each.name == "document")
     faulty = {
         each.name: (f"--target-app={each.target_app}", f"--worker-app={each.worker_app}")
-        for each in MINIATURES
+        for each in load_faulty_services()
         if each.name in FAULTY
     }
     return {"reference": (), "document": tuple(document.command_line), **faulty}

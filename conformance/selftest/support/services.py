@@ -1,4 +1,4 @@
-"""Small services for the suite's own tests that are no miniatures: they do not start, are none, or hang."""
+"""Small services for the self-tests that are no faulty services: they do not start, or hang."""
 
 import os
 from collections.abc import AsyncIterator
@@ -206,12 +206,15 @@ async def answers_everything(scope: dict[str, Any], _receive: Any, send: Any) ->
         await send({"type": "http.response.body", "body": b"{}"})
 
 
-MARKUP = """</script></style><script>document.body.dataset.taken = 1</script><img src=x onerror="document.body.dataset.taken = 1">"""
+MARKUP = (
+    "</script></style><script>document.body.dataset.taken = 1</script>"
+    '<img src=x onerror="document.body.dataset.taken = 1">'
+)
 CONTROLS = "\x1b[2J\x00\u202e\r\n`code`"
 
 
 async def answers_with_markup(scope: dict[str, Any], _receive: Any, send: Any) -> None:
-    """Answer `/async` with what would break a page, `/sync` with a megabyte of it, and print the same; the rest is absent."""
+    """Answer `/async` with what would break a page, `/sync` with a megabyte of it, and print it."""
     if scope["type"] != "http":
         return
     print(MARKUP, CONTROLS)

@@ -1,16 +1,19 @@
-"""The suite, run as a user runs it: in a process of its own, with its own temporary folder, which must be empty afterwards.
+"""The suite, run as a user runs it: in a process and with a temporary folder of its own.
 
-`judge` has its runs forked from a process that has imported everything (warm.py); `command` is what starts one from nothing.
+`judge` forks its runs from a process that has imported everything (fork_server.py). `command`
+is the command line of a run that starts from nothing.
 """
 
 import os
+import re
+import signal
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,7 @@ import psutil
 
 from conformance.core.evidence import Journal
 from conformance.report.record import read_lines
-from conformance.selftest.support.warm import Starter
+from conformance.selftest.support.fork_server import fork_suite
 from conformance.testbed.embedded import EmbeddedPostgres, EmbeddedRedis
 from conformance.testbed.process_table import is_running
 
@@ -55,7 +58,10 @@ class Finished:
 
 
 def work_in_memory() -> None:
-    """Have temporary folders in memory, where that has room and nobody has said otherwise: a database is made in 0.08 s there, on disk in 0.21."""
+    """Make temporary folders in memory, where that has room and TMPDIR does not say otherwise.
+
+    A database is made there in 0.08 s, on disk in 0.21 s.
+    """
     if "TMPDIR" in os.environ or not MEMORY.is_dir():
         return
     about = os.statvfs(MEMORY)
@@ -73,7 +79,8 @@ def command(*arguments: str) -> list[str]:
 def environment(folder: Path) -> dict[str, str]:
     """An environment in which everything temporary goes to a folder of the test's.
 
-    Nothing there speaks TLS, and each client of httpx loads every authority of certifi's, in 38 ms of CPU: here they load one, in 4.
+    Nothing there speaks TLS. Each client of httpx would load all authorities of certifi, in 38 ms
+    of CPU. Here it loads one, in 4 ms.
     """
     scratch, authority = folder / "scratch", folder / "authority.pem"
     scratch.mkdir(exist_ok=True)
@@ -87,7 +94,7 @@ def environment(folder: Path) -> dict[str, str]:
 def judge(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> Finished:
     """Run the suite to its end."""
     record, output = folder / "record.jsonl", folder / "output.txt"
-    status = starter().run(
+    status = run_suite(
         [f"--record={record}", *arguments],
         output,
         {**environment(folder), **(env or {})},
@@ -97,11 +104,28 @@ def judge(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -
     return Finished(status, output.read_text("utf-8", "replace"), read_lines(record))
 
 
-starter = cache(Starter)  # of the runs of this process's tests
+def run_suite(
+    arguments: Sequence[str],
+    output: Path,
+    env: Mapping[str, str],
+    deadline: float,
+    end_deadline: float,
+) -> int:
+    """Run the suite to its end and return its exit status.
+
+    After `deadline` seconds it is asked to stop, and `end_deadline` seconds later it is killed.
+    """
+    process = fork_suite(arguments, env, output)
+    for seconds, number in ((deadline, signal.SIGTERM), (end_deadline, signal.SIGKILL)):
+        try:
+            return process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.send_signal(number)
+    return process.wait()
 
 
 def left_behind(folder: Path) -> list[str]:
-    """What a run with this folder left there: files, and processes that were started with it in their environment."""
+    """Return the files that a run left in this folder, and processes that still name it."""
     scratch = folder / "scratch"
     found = [str(path) for path in scratch.iterdir()]
     for process in psutil.process_iter():
@@ -113,8 +137,25 @@ def left_behind(folder: Path) -> list[str]:
     return found
 
 
+def expect_usage(finished: Finished, sentence: str, folder: Path) -> None:
+    """Fail unless the run ended with this sentence and status 4, and left nothing."""
+    errors = [
+        line.removeprefix("ERROR: ")
+        for line in finished.output.splitlines()
+        if line.startswith("ERROR: ")
+    ]
+    assert len(errors) == 1, finished.output
+    assert re.fullmatch(sentence, errors[0]), errors[0]
+    assert finished.status == 4
+    assert "Traceback" not in finished.output
+    assert not left_behind(folder)
+
+
 def abandoned_memory() -> set[str]:
-    """The segments of System V's shared memory whose maker has ended, and that nothing uses. Postgres makes one; only Linux lists them so."""
+    """Return the segments of System V's shared memory that nothing uses, whose maker has ended.
+
+    Postgres makes one. Only Linux lists them, elsewhere there are none.
+    """
     table = Path("/proc/sysvipc/shm")
     rows = (
         [line.split() for line in table.read_text("utf-8").splitlines()] if table.exists() else [[]]
@@ -134,7 +175,10 @@ def _is_running(pid: int) -> bool:
 
 
 def expect_nothing_left(folder: Path, memory: Set[str]) -> None:
-    """The guard of a run that was killed cleans up after it, within GUARD_PATIENCE; this memory had been abandoned before."""
+    """Fail unless the guard of a killed run cleans up within GUARD_PATIENCE.
+
+    `memory` had been abandoned before the run.
+    """
     deadline = time.monotonic() + GUARD_PATIENCE
     while (
         left := [*left_behind(folder), *(abandoned_memory() - memory)]

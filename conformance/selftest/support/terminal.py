@@ -1,4 +1,4 @@
-"""A terminal: a pseudo-terminal of some width in which the suite runs, and what a person would see on its screen."""
+"""A pseudo-terminal in which the suite runs, and what a person would see on its screen."""
 
 import codecs
 import fcntl
@@ -18,13 +18,14 @@ from conformance.selftest.support.suite import PATIENCE, command, environment
 
 PART = re.compile(r"\x1b\[K|\x1b\[[\d;]*m|.", re.DOTALL)
 BEGUN = re.compile(r"(\x1b(\[[\d;]*)?)?\Z")
-LOG_IN = "import os, sys; os.login_tty(0); os.execv(sys.argv[1], sys.argv[1:])"  # Ctrl-C is for those whose terminal it is
+# Ctrl-C is for those whose terminal it is.
+LOG_IN = "import os, sys; os.login_tty(0); os.execv(sys.argv[1], sys.argv[1:])"
 CTRL_C = b"\x03"
 
 
 @dataclass
 class Screen:
-    """As much of a terminal as a run uses: a line that is full goes on in the next row, and a line can be written again or erased."""
+    """As much of a terminal as a run uses: long lines wrap, a line can be erased or replaced."""
 
     width: int
     rows: list[str] = field(default_factory=lambda: [""])
@@ -86,7 +87,7 @@ def watch(
     env: Mapping[str, str] | None = None,
     interrupt: Callable[[Screen], bool] | None = None,
 ) -> Seen:
-    """Run the suite in a terminal to its end, or until Ctrl-C is pressed, as soon as the screen is as `interrupt` says."""
+    """Run the suite in a terminal to its end. Press Ctrl-C when `interrupt` holds of the screen."""
     variables = {name: value for name, value in environment(folder).items() if name != "COLUMNS"}
     ours, theirs = opened(width)
     process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The proof's pages are those of its figures, its figures are of the tables as they are, and what does not hold is said."""
+"""Pages are rendered from the figures, these are of today's tables, and mistakes are named."""
 
 from collections.abc import Callable, Iterable
 from copy import deepcopy
@@ -6,50 +6,54 @@ from typing import Any
 
 import pytest
 
-from conformance.selftest.conforming_services.table import VARIANTS
+from conformance.selftest.conforming_services.table import CONFORMING_SERVICES
 from conformance.selftest.evaluation import figures_page
-from conformance.selftest.evaluation.figures_page import BEGIN, END, PAGE, READMES
-from conformance.selftest.evaluation.kill_matrix import judged_by
-from conformance.selftest.faulty_services.table import MINIATURES, Miniature
+from conformance.selftest.evaluation.figures_page import BEGIN, END, GUIDES, PAGE
+from conformance.selftest.evaluation.kill_matrix import choose_requirements
+from conformance.selftest.faulty_services.table import FaultyService, load_faulty_services
 from conformance.spec.catalogue import Language
 
 
-def row(name: str, failed: Iterable[str] = (), unseen: Iterable[str] = ()) -> dict[str, Any]:
-    """A row of any part."""
+def make_row(name: str, failed: Iterable[str] = (), unseen: Iterable[str] = ()) -> dict[str, Any]:
+    """Make a row of any part."""
     verdicts = {"made_for": ["DB-1"], "failed": list(failed), "unseen": list(unseen)}
     return {"name": name, "inexact": [], "found": [], "habit": "", "seconds": 1.0, **verdicts}
 
 
-def as_it_should(miniature: Miniature, *, whole: bool) -> dict[str, Any]:
-    """The row of a miniature that is exact."""
-    judged = set(judged_by(miniature, whole=whole))
-    return row(miniature.name, miniature.must_fail, judged & set(miniature.inconclusive))
+def make_exact_row(service: FaultyService, *, whole: bool) -> dict[str, Any]:
+    """Make the row of a faulty service that is exact."""
+    judged = set(choose_requirements(service, whole=whole))
+    return make_row(service.name, service.fails, judged & set(service.inconclusive))
 
 
-MADE_OF: dict[str, Any] = {"seconds": 9, "commits": ["0123456", "abcdef0"]}
+MADE_FROM: dict[str, Any] = {"seconds": 9, "commits": ["0123456", "abcdef0"]}
 MADE_UP: dict[str, Any] = {
     "matrix": {
-        "rows": [as_it_should(each, whole=False) for each in MINIATURES],
+        "rows": [make_exact_row(each, whole=False) for each in load_faulty_services()],
         "at_once": 4,
-        "together": ["matrix", "variants"],
-        **MADE_OF,
+        "together": ["matrix", "conforming"],
+        **MADE_FROM,
     },
     "whole": {
-        "rows": [as_it_should(each, whole=True) for each in MINIATURES],
+        "rows": [make_exact_row(each, whole=True) for each in load_faulty_services()],
         "at_once": 4,
-        **MADE_OF,
+        **MADE_FROM,
     },
-    "peer": {"rows": [row(each.name) for each in MINIATURES], "version": "1", **MADE_OF},
-    "variants": {
+    "comparison": {
+        "rows": [make_row(each.name) for each in load_faulty_services()],
+        "version": "1",
+        **MADE_FROM,
+    },
+    "conforming": {
         "rows": [
-            row(each.name, each.missed, {*each.inconclusive, *each.not_applicable})
-            for each in VARIANTS
+            make_row(each.name, each.fails, {*each.inconclusive, *each.not_applicable})
+            for each in CONFORMING_SERVICES
         ],
-        **MADE_OF,
+        **MADE_FROM,
     },
     "mutants": {
         "rows": [{"name": "app.py: 1 → 2", "killed_by": "DB-1", "seconds": 1.0}],
-        **MADE_OF,
+        **MADE_FROM,
     },
     "repeat": {
         "runs": 2,
@@ -57,40 +61,44 @@ MADE_UP: dict[str, Any] = {
         "kinds": {"alone": 2},
         "means": {"alone": 3.0},
         "flips": [],
-        **MADE_OF,
+        **MADE_FROM,
     },
 }
 
 
-def test_the_proof_holds() -> None:
-    assert list(figures_page.wrong(figures_page.read())) == []
+def test_all_figures_are_as_they_should_be() -> None:
+    assert list(figures_page.find_wrong(figures_page.read_figures())) == []
 
 
 def test_the_pages_are_rendered_from_the_figures() -> None:
-    figures = figures_page.read()
-    assert PAGE.read_text("utf-8") == figures_page.page(figures)
-    for language, readme in READMES.items():
-        assert readme.read_text("utf-8").partition(BEGIN)[2].partition(END)[
+    figures = figures_page.read_figures()
+    assert PAGE.read_text("utf-8") == figures_page.render_page(figures)
+    for language, guide in GUIDES.items():
+        assert guide.read_text("utf-8").partition(BEGIN)[2].partition(END)[
             0
-        ] == figures_page.summary(figures, language)
+        ] == figures_page.render_summary(figures, language)
 
 
 def test_every_part_has_a_line_of_the_summary_and_a_part_of_the_page() -> None:
-    assert list(figures_page.wrong(MADE_UP)) == []
+    assert list(figures_page.find_wrong(MADE_UP)) == []
     assert all(
-        f"`conformance prove {part}`" in figures_page.summary(MADE_UP, language)
+        f"`conformance evaluate {part}`" in figures_page.render_summary(MADE_UP, language)
         for part in MADE_UP
         for language in Language
     )
-    page = figures_page.page(MADE_UP)
+    page = figures_page.render_page(MADE_UP)
     assert [line for line in page.splitlines() if line.startswith("## ")] == [
-        "## Miniatures", "## Variants", "## Mutants that survive", "## Repeatability", "## Of which commits",
-    ]  # fmt: skip
-    assert "| matrix | 0123456, abcdef0 | 9 (matrix and variants) |" in page
+        "## Faulty services",
+        "## Conforming services",
+        "## Mutants that survive",
+        "## Repeatability",
+        "## Of which commits",
+    ]
+    assert "| matrix | 0123456, abcdef0 | 9 (matrix and conforming) |" in page
     assert "| whole | 0123456, abcdef0 | 9 |" in page
     assert "no figures yet" not in page
-    assert "no figures yet of: peer, repeat." in figures_page.page(
-        {part: MADE_UP[part] for part in ("matrix", "whole", "variants", "mutants")}
+    assert "no figures yet of: comparison, repeat." in figures_page.render_page(
+        {part: MADE_UP[part] for part in ("matrix", "whole", "conforming", "mutants")}
     )
 
 
@@ -98,20 +106,24 @@ def test_every_part_has_a_line_of_the_summary_and_a_part_of_the_page() -> None:
     ("part", "change", "said"),
     [
         ("matrix", lambda part: part["rows"][3]["inexact"].append("DB-1 fails"), "DB-1 fails"),
-        ("matrix", lambda part: part["rows"].pop(), "run `conformance prove matrix` again"),
+        ("matrix", lambda part: part["rows"].pop(), "run `conformance evaluate matrix` again"),
         (
             "whole",
             lambda part: part["rows"][0]["failed"].append("DB-1"),
             "DB-1 fails, unexpectedly, as its table is now",
         ),
         (
-            "variants",
+            "conforming",
             lambda part: part["rows"][0]["failed"].pop(),
             "has another verdict, as its table is now",
         ),
-        ("whole", lambda part: part["rows"].pop(), "run `conformance prove whole` again"),
-        ("variants", lambda part: part["rows"][0]["inexact"].append("DB-1 fails"), "DB-1 fails"),
-        ("peer", lambda part: part["rows"].pop(), "run `conformance prove peer` again"),
+        ("whole", lambda part: part["rows"].pop(), "run `conformance evaluate whole` again"),
+        ("conforming", lambda part: part["rows"][0]["inexact"].append("DB-1 fails"), "DB-1 fails"),
+        (
+            "comparison",
+            lambda part: part["rows"].pop(),
+            "run `conformance evaluate comparison` again",
+        ),
         (
             "mutants",
             lambda part: part["rows"].append({"name": "a → b", "killed_by": None}),
@@ -124,8 +136,19 @@ def test_every_part_has_a_line_of_the_summary_and_a_part_of_the_page() -> None:
         ),
     ],
 )
-def test_what_does_not_hold_is_said(part: str, change: Callable[[Any], None], said: str) -> None:
+def test_each_mistake_is_named(part: str, change: Callable[[Any], None], said: str) -> None:
     figures = deepcopy(MADE_UP)
     change(figures[part])
-    (sentence,) = figures_page.wrong(figures)
+    (sentence,) = figures_page.find_wrong(figures)
     assert said in sentence
+
+
+def test_a_series_without_a_difference_names_the_rates_that_it_excludes() -> None:
+    figures = deepcopy(MADE_UP)
+    figures["repeat"]["runs"] = 200
+    assert (
+        "0 of 180 verdicts differed (with 95 % confidence at most 1.5% of runs and 1.667% of"
+        " verdicts differ)" in figures_page.render_summary(figures)
+    )
+    figures["repeat"]["flips"] = [{"requirement": "DB-1", "target": "a fresh target", "runs": []}]
+    assert "1 of 180 verdicts differed |" in figures_page.render_summary(figures)

@@ -1,5 +1,6 @@
 """The front door: what a visitor reads is true, links lead somewhere, GitHub can read its files."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -161,6 +162,54 @@ def test_every_variable_is_in_the_guide_with_its_option() -> None:
         [cell.strip("`") for cell in row] for row in table(GUIDE / "configuration.md", "variable")
     ]
     assert rows == [[each.variable, each.name] for each in DEFINITIONS.values() if each.variable]
+
+
+@pytest.mark.parametrize("page", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
+def test_every_file_that_contributors_are_sent_to_is_there(page: str) -> None:
+    codes = [each.content for each in tokens(GITHUB / page) if each.type == "code_inline"]
+    paths = [code for code in codes if re.match(r"(conformance|spec|reference_impl|\.ci)/", code)]
+    assert paths
+    assert [path for path in paths if not (PROJECT / path).exists()] == []
+
+
+def drawn_imports() -> dict[str, set[str]]:
+    """What each package may import by the picture of the architecture."""
+    (picture,) = blocks(GITHUB / "ARCHITECTURE.md", "mermaid")
+    arrows: dict[str, set[str]] = {}
+    for line in picture.splitlines():
+        if match := re.fullmatch(r" *(\w+) --> (.+)", line):
+            arrows.setdefault(match[1], set()).update(match[2].split(" & "))
+    for _ in arrows:
+        for targets in arrows.values():
+            targets.update(*(arrows.get(each, set()) for each in tuple(targets)))
+    return arrows
+
+
+def imported_packages(package: str) -> set[str]:
+    """The other packages of the suite that the modules of a package import."""
+    trees = [
+        ast.parse(path.read_text("utf-8"))
+        for path in (PROJECT / "conformance" / package).glob("**/*.py")
+    ]
+    modules = [
+        each.module.split(".")
+        for tree in trees
+        for each in ast.walk(tree)
+        if isinstance(each, ast.ImportFrom) and each.module
+    ]
+    return {parts[1] for parts in modules if parts[0] == "conformance" and parts[1:]} - {package}
+
+
+@pytest.mark.parametrize("package", drawn_imports())
+def test_a_package_imports_what_the_picture_says(package: str) -> None:
+    allowed = drawn_imports()[package] | ({"selftest"} if package == "cli" else set())
+    assert imported_packages(package) - allowed == set()
+
+
+@pytest.mark.parametrize("kind", ["input", "output"])
+def test_what_the_action_takes_and_gives_is_in_the_guide(kind: str) -> None:
+    action = yaml.safe_load((GITHUB / "actions" / "conformance" / "action.yml").read_text("utf-8"))
+    assert [row[0].strip("`") for row in table(GUIDE / "ci.md", kind)] == list(action[f"{kind}s"])
 
 
 def claims(page: Path) -> dict[frozenset[str], tuple[str, str]]:

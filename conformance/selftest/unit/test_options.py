@@ -71,7 +71,8 @@ def test_a_file_says_what_flags_do_and_flags_win(tmp_path: Path, name: str) -> N
     head = "" if name == "conformance.toml" else "[tool.conformance]\n"
     (tmp_path / name).write_text(
         head
-        + 'target-app = "shop:app"\nworker-app = "shop:queue"\nlevel = "should"\nupstream-port = 8081\n'
+        + 'target-app = "shop:app"\nworker-app = "shop:queue"\n'
+        + 'level = "should"\nupstream-port = 8081\n'
     )
     assert options(tmp_path).target.app == "shop:app"
     assert options(tmp_path).testbed.upstream_port == 8081
@@ -114,7 +115,10 @@ def test_a_file_says_what_flags_do_and_flags_win(tmp_path: Path, name: str) -> N
         ),
         (
             {"target_app": "a:b", "target_url": "http://h"},
-            "a run has one target; --target-app and --target-url were given, so leave out all but one",
+            (
+                "a run has one target; --target-app and --target-url were given, "
+                "so leave out all but one"
+            ),
         ),
         (
             {"target_app": "a:b", "worker_app": "a:b", "worker_command": "x"},
@@ -123,8 +127,8 @@ def test_a_file_says_what_flags_do_and_flags_win(tmp_path: Path, name: str) -> N
         (
             {"target_url": "http://h/prefix"},
             (
-                "--target-url must be a URL without a path, since the paths of the specification begin "
-                "at its root; it is 'http://h/prefix'"
+                "--target-url must be a URL without a path, since the paths of the specification "
+                "begin at its root; it is 'http://h/prefix'"
             ),
         ),
         (
@@ -195,12 +199,14 @@ def test_a_wrong_word_gets_one_sentence(
 def test_an_unknown_id_is_told_what_there_is(tmp_path: Path) -> None:
     with pytest.raises(
         WrongUsage,
-        match=r"^--only must be an id or a section; there is no 'UP-99'. That section has UP-1, UP-2, UP-3, UP-4",
+        match=r"^--only must be an id or a section; there is no 'UP-99'. "
+        r"That section has UP-1, UP-2, UP-3, UP-4",
     ):
         options(tmp_path, ("UP-99",))
     with pytest.raises(
         WrongUsage,
-        match=r"there is no 'XX'. The sections are CONC, END, DB, UP, TASK, DEP, LIFE, HTTP; see 'conformance list'",
+        match=r"there is no 'XX'. The sections are CONC, END, DB, UP, TASK, DEP, LIFE, HTTP; "
+        r"see 'conformance list'",
     ):
         options(tmp_path, ("XX",))
 
@@ -209,7 +215,8 @@ def test_an_unknown_key_in_a_file_is_told_what_there_is(tmp_path: Path) -> None:
     (tmp_path / "conformance.toml").write_text('target = "x"\n')
     with pytest.raises(
         WrongUsage,
-        match=r"conformance.toml: unknown key 'target' \(allowed: target-app, target-command, target-url",
+        match=r"conformance.toml: unknown key 'target' "
+        r"\(allowed: target-app, target-command, target-url",
     ):
         options(tmp_path)
 

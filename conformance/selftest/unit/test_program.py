@@ -6,9 +6,7 @@ from hypothesis import strategies as st
 
 from conformance.core.errors import WrongUsage
 from conformance.scenarios.program import (
-    ACTIONS_WITH_SLOT,
     QUESTIONS,
-    SLOTS,
     Action,
     Question,
     Step,
@@ -17,14 +15,7 @@ from conformance.scenarios.program import (
     make_ask_step,
     parse_program,
 )
-
-steps = st.one_of(
-    st.builds(Step, st.sampled_from(ACTIONS_WITH_SLOT), st.integers(0, SLOTS - 1)),
-    st.builds(Step, st.sampled_from(sorted({*Action} - {*ACTIONS_WITH_SLOT, Action.ASK}))),
-    st.lists(st.sampled_from(QUESTIONS), min_size=1).map(
-        lambda questions: make_ask_step(*questions)
-    ),
-)
+from conformance.selftest.support.programs import STEPS
 
 
 def test_a_program_is_read_step_by_step() -> None:
@@ -36,7 +27,7 @@ def test_a_program_is_read_step_by_step() -> None:
     ]
 
 
-@given(st.lists(steps))
+@given(st.lists(STEPS))
 def test_a_program_that_is_printed_is_read_as_the_same_steps(program: list[Step]) -> None:
     assert parse_program(format_program(program)) == program
 

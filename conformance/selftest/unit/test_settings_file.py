@@ -62,6 +62,31 @@ def test_the_command_line_wins_over_the_file_and_the_file_over_the_environment(
     assert read(tmp_path, text, **{"--only": ["UP-1"]}).selection.only == ("UP-1",)
 
 
+def test_another_file_can_take_the_place_of_the_targets_own(tmp_path: Path) -> None:
+    grading = tmp_path / "grading"
+    grading.mkdir()
+    (grading / "strict.toml").write_text('level = "should"\nrecord = "run.jsonl"\n', "utf-8")
+    own = 'only = ["LIFE-10"]\nallow-inconclusive = true\n' + KNOWN
+    given = {"--target-app": "shop:app", "--settings": "grading/strict.toml"}
+    options = read(tmp_path, own, **given)
+    assert (options.selection.only, options.selection.allow_inconclusive) == ((), False)
+    assert options.selection.known_failures == ()
+    assert (options.selection.level, options.output.record) == (
+        Level.SHOULD,
+        grading / "run.jsonl",
+    )
+    assert "--settings grading/strict.toml" in options.reproduce("DB-2")
+    none = read(tmp_path, own, **{"--settings": "none"})
+    assert (none.selection.only, none.selection.known_failures) == ((), ())
+
+
+def test_a_settings_file_that_is_not_there_gets_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(WrongUsage) as caught:
+        read(tmp_path, "", **{"--settings": "nowhere.toml"})
+    missing = tmp_path / "nowhere.toml"
+    assert str(caught.value) == f"{missing} cannot be read: No such file or directory"
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

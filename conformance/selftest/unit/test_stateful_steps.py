@@ -17,8 +17,8 @@ from conformance.scenarios.program import (
     parse_program,
 )
 from conformance.scenarios.stateful import TRANSITIONS, is_program, read_until_recovered
+from conformance.selftest.support.programs import STEPS
 from conformance.selftest.support.simulated import Answer, Service
-from conformance.selftest.unit.test_program import steps
 
 EVERY_STEP = [Step(action, slot) for action in Action for slot in range(SLOTS)]
 ALWAYS = {"document 0", "document 1"}
@@ -60,7 +60,7 @@ async def test_the_world_decides_which_steps_are_possible(program: str, possible
     assert found - {"ask "} == possible | ALWAYS
 
 
-@given(st.lists(steps, max_size=12))
+@given(st.lists(STEPS, max_size=12))
 async def test_a_right_service_passes_every_program_and_is_left_as_it_was(
     program: list[Step],
 ) -> None:

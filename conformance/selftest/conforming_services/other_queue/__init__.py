@@ -1,1 +1,1 @@
-"""Its own queue, its own names, its own result serializer, a worker of threads; SQLAlchemy's Core over psycopg."""
+"""Own queue, names and result serializer, a worker of threads, SQLAlchemy's Core over psycopg."""

@@ -113,7 +113,7 @@ class Queue:
 
     @staticmethod
     def _check(data: dict[str, Any]) -> None:
-        """What comes out of the serializer must be what went in, and not too deep for the worker's."""
+        """Fail unless the serializer gives back what it got, not too deep for the worker."""
         try:
             text = dumps(data)
             survives = loads(text) == data and _depth(text) <= DEEPEST

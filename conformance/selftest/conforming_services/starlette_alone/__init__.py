@@ -1,1 +1,1 @@
-"""Starlette without FastAPI: routes in a list, validation by hand, the OpenAPI document from docstrings."""
+"""Starlette without FastAPI: validation by hand, the OpenAPI document from docstrings."""

@@ -12,7 +12,7 @@ LEVELS = 64
 
 
 class Invalid(Exception):
-    """A part of a request that is not as wanted: where it is, what is wrong, and what kind of wrong that is."""
+    """A part of a request that is not valid: where it is, what is wrong, and of which kind."""
 
     def __init__(self, kind: str, loc: list[str | int], msg: str) -> None:
         super().__init__(msg)

@@ -1,6 +1,7 @@
 """The web side: routes, their endpoints, and a lifespan that yields their state.
 
-What stands below three dashes in an endpoint's docstring is its part of the OpenAPI document (Starlette's SchemaGenerator).
+Below three dashes in an endpoint's docstring is its part of the OpenAPI document (Starlette's
+SchemaGenerator).
 """
 
 import json
@@ -24,7 +25,7 @@ from . import validation
 
 
 class Publisher(Celery):  # type: ignore[misc] # Celery ships no types
-    """It only publishes, so it needs no task and no result backend; Celery would find one in the environment."""
+    """Publishes only. Without `backend`, Celery would find one in the environment."""
 
     backend_cls = "disabled://"
 
@@ -49,7 +50,10 @@ def read_sync(_: Request) -> Response:
     """Answer from a thread.
 
     ---
-    responses: {200: {description: A message, content: {application/json: {schema: {type: object}}}}}
+    responses:
+      200:
+        description: A message
+        content: {application/json: {schema: {type: object}}}
     """
     return JSONResponse({"message": "This is a synchronous endpoint"})
 
@@ -58,7 +62,10 @@ async def read_async(_: Request) -> Response:
     """Answer from the loop.
 
     ---
-    responses: {200: {description: A message, content: {application/json: {schema: {type: object}}}}}
+    responses:
+      200:
+        description: A message
+        content: {application/json: {schema: {type: object}}}
     """
     return JSONResponse({"message": "This is an asynchronous endpoint"})
 
@@ -68,7 +75,10 @@ async def read_items(request: Request) -> Response:
 
     ---
     parameters: [{name: q, in: query, required: false, schema: {type: [string, "null"]}}]
-    responses: {200: {description: What was asked for, content: {application/json: {schema: {type: object}}}}}
+    responses:
+      200:
+        description: What was asked for
+        content: {application/json: {schema: {type: object}}}
     """
     return JSONResponse({"q": request.query_params.get("q")})
 
@@ -97,7 +107,10 @@ async def read_external_data(request: Request) -> Response:
     """Answer with the upstream's document.
 
     ---
-    responses: {200: {description: The upstream's document, content: {application/json: {schema: {}}}}}
+    responses:
+      200:
+        description: The upstream's document
+        content: {application/json: {schema: {}}}
     """
     http: httpx.AsyncClient = request.state.http
     try:
@@ -115,7 +128,9 @@ async def process_data(request: Request) -> Response:
     """Queue the data by the task's name.
 
     ---
-    requestBody: {required: true, content: {application/json: {schema: {type: object, additionalProperties: true}}}}
+    requestBody:
+      required: true
+      content: {application/json: {schema: {type: object, additionalProperties: true}}}
     responses:
       200: {description: Queued, content: {application/json: {schema: {type: object}}}}
       422: {description: No object, content: {application/json: {schema: {type: object}}}}

@@ -1,4 +1,4 @@
-"""The worker's side of the queue. The web side (`web.py`) knows nothing of it but the task's name."""
+"""The worker's side of the queue. The web side (`web.py`) knows only the task's name."""
 
 import os
 
