@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conformance.config.paths import PROJECT
-from conformance.selftest.support.suite import SERVICES, judge, left_behind
+from conformance.selftest.support.suite import SERVICES, command, judge, left_behind
 
 pytest_plugins = ["pytester"]
 
@@ -85,14 +85,7 @@ def test_the_page_word_for_word(
     arguments: tuple[str, ...],
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(place))
-    settings = (
-        "-c",
-        str(PROJECT / "pyproject.toml"),
-        "-p",
-        "conformance.pytest_plugin.plugin",
-        str(PROJECT / "conformance" / "probes"),
-    )
-    result = pytester.runpytest_subprocess(*settings, "--seed=7", *arguments)
+    result = pytester.run(*command("--seed=7", *arguments))
     page, golden = normal(result.stdout.str()), GOLDEN / f"{name}.txt"
     if os.environ.get(UPDATE):
         golden.write_text(page, "utf-8")
