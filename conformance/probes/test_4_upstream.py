@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from conformance.client.http import Client
 from conformance.core import timeouts
+from conformance.core.errors import NoEvidence
 from conformance.judging.assertions import (
     body_of,
     expect,
@@ -209,6 +210,8 @@ async def test_an_upstream_that_never_answers_is_a_timely_504(
         calls = await lifecycle.observe(UpstreamUnresponsive)
     else:
         calls = await watch_calls(client, upstream)
+    if calls is None:
+        raise NoEvidence("no outbound call arrived at the upstream")
     unfinished, unanswered = calls.unfinished, calls.unanswered
     wanted = f"502, 503 or 504 within {timeouts.GIVE_UP_DEADLINE:.0f} s where the upstream does not"
     expect_status(calls.answer_to_unanswered, GATEWAY, f"{wanted} answer", *unanswered)

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Collection
 from concurrent.futures import Executor, Future
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -74,10 +73,12 @@ class BackgroundScenarios:
             future.exception()
 
     async def expect_all_started(self) -> None:
-        """Raise NotReady where a copy did not start though it had a port and all its services."""
+        """Raise NotReady where a copy did not start though it had a port and all its services.
+
+        Raises NoEvidence where a scenario could not be observed to its end.
+        """
         for future in self._futures.values():
-            with suppress(NoEvidence):
-                await asyncio.wrap_future(future)
+            await asyncio.wrap_future(future)
 
 
 class ScenariosInTurn:
@@ -122,10 +123,12 @@ class ScenariosInTurn:
         """Nothing is submitted in the background."""
 
     async def expect_all_started(self) -> None:
-        """Raise NotReady where the target did not start for a scenario."""
+        """Raise NotReady where the target did not start for a scenario.
+
+        Raises NoEvidence where a scenario could not be observed to its end.
+        """
         for future in self._futures.values():
-            with suppress(NoEvidence):
-                future.result()
+            future.result()
 
 
 def _need_source(selected: Collection[Requirement]) -> bool:
