@@ -223,7 +223,7 @@ def test_no_text_of_a_targets_begins_a_command_of_its_own(place: Path) -> None:
     lines = render_annotations([write_nasty(place)], Language.EN).splitlines()
     assert lines
     assert all(
-        line.startswith(("::error title=", "::warning title="))
+        line.startswith(("::error title=", "::warning title=", "::notice title="))
         and line.count("::") <= 2 + line.count(HOSTILE)
         for line in lines
     )
