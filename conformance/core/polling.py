@@ -40,7 +40,7 @@ def block_until(
 
 
 class _Pauses:
-    """_Pauses that grow with the time since the first look.
+    """Pauses that grow with the time since the first look.
 
     What comes soon is seen at once, and what does not come costs little.
     """

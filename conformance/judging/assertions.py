@@ -14,7 +14,7 @@ def expect(exchange: Exchange, answer: Answer, *also: Fact) -> None:
     """The exchange is this answer, in status and in the meaning of its JSON body."""
     wanted = f"{answer.status} {format_value(answer.body, 300)}"
     expect_status(exchange, (answer.status,), wanted, *also)
-    if found := find_difference(answer.body, body_of(exchange, wanted, *also)):
+    if found := find_difference(answer.body, parse_body(exchange, wanted, *also)):
         raise Violation(wanted, f"{exchange.outcome} — {found}", (exchange, *also))
 
 
@@ -35,7 +35,7 @@ def expect_same(exchange: Exchange, other: Exchange) -> None:
     require(same, wanted, exchange.outcome, [other, exchange])
 
 
-def body_of(exchange: Exchange, wanted: str, *also: Fact) -> Any:
+def parse_body(exchange: Exchange, wanted: str, *also: Fact) -> Any:
     """The JSON value of a body. Raises Violation if it is not JSON.
 
     RFC 8259 allows no NaN, no Infinity and no encoding but UTF-8.
@@ -60,7 +60,7 @@ def require(
         raise Violation(expected, got, evidence, likely_cause)
 
 
-def blocked(
+def raise_blocked(
     expected: str, got: str, evidence: Sequence[Fact], stack: BlockingLine | None
 ) -> NoReturn:
     """Raise the Violation that something was held up, with the line that blocks the event loop.
@@ -77,7 +77,7 @@ def blocked(
     )
 
 
-def no_evidence_unless(condition: bool, why: str) -> None:
+def require_situation(condition: bool, why: str) -> None:
     """The situation that a probe needs could be produced. Raises NoEvidence if not."""
     if not condition:
         raise NoEvidence(why)

@@ -13,13 +13,13 @@ from conformance.core import timeouts
 from conformance.core.errors import NoEvidence, Violation
 from conformance.core.evidence import Exchange, Fact, Journal
 from conformance.judging.assertions import (
-    blocked,
-    body_of,
     expect,
     expect_same,
     expect_status,
-    no_evidence_unless,
+    parse_body,
+    raise_blocked,
     require,
+    require_situation,
 )
 from conformance.scenarios.lifecycle.broker_unreachable import BrokerUnreachable, ask_meanwhile
 from conformance.scenarios.lifecycle.observer import LifecycleObserver
@@ -73,7 +73,9 @@ async def expect_held(
     arrived = await calling
     if arrived < count:
         got = f"{arrived} of them, and no other while these were unanswered"
-        blocked(f"{count} outbound calls at the upstream at once", got, hold.requests[-3:], stack)
+        raise_blocked(
+            f"{count} outbound calls at the upstream at once", got, hold.requests[-3:], stack
+        )
 
 
 async def call(count: int, send: InFlightRequests, hold: Hold, upstream: Upstream) -> int:
@@ -97,7 +99,7 @@ async def test_database_reads_overlap(client: Client, items: Database, target: T
     for exchange in await client.get_in_turn(
         paths * 5
     ):  # so that they are known, and many reads were made
-        no_evidence_unless(
+        require_situation(
             exchange.answered, f"a read does not end even while nothing is held: {exchange.summary}"
         )
     async with client.in_flight() as send, items.locks.table_locked():
@@ -105,7 +107,7 @@ async def test_database_reads_overlap(client: Client, items: Database, target: T
         seen = await items.locks.wait_for_reads(2)
         await held(seen.waiting, "read", requests)
         if seen.waiting < 2:
-            blocked(
+            raise_blocked(
                 "at least 2 reads waiting for the table at once",
                 seen.text,
                 [seen],
@@ -151,7 +153,7 @@ async def test_held_reads_delay_no_endpoint_that_needs_no_table(
             await expect_same_meanwhile(
                 exchange, f"while {READS} reads are outstanding", seen, client, target
             )
-        no_evidence_unless(
+        require_situation(
             not any(read.is_done for read in requests),
             "a read of the locked table ended before it was let go",
         )
@@ -164,7 +166,7 @@ async def answered_alone(client: Client, *paths: str) -> list[Exchange]:
     """
     alone = [await request(path, client) for path in paths]
     for exchange in alone:
-        no_evidence_unless(
+        require_situation(
             exchange.answered, f"it does not answer even while nothing is held: {exchange.summary}"
         )
     return alone
@@ -184,7 +186,7 @@ async def expect_same_meanwhile(
     """
     exchange = await request(alone.target, client)
     if not exchange.answered:
-        blocked(
+        raise_blocked(
             f"an answer of {alone.target} {situation}",
             exchange.outcome,
             [exchange, fact],
@@ -216,7 +218,7 @@ async def test_different_kinds_of_io_overlap(
         send("/external-data")
         if not await upstream.wait_for_requests(hold, 1):
             got = "a read that waits, and no outbound call"
-            blocked(
+            raise_blocked(
                 "an outbound call at the upstream while a read waits for the table",
                 got,
                 [seen],
@@ -247,7 +249,7 @@ async def test_every_held_call_ends_with_an_answer_of_its_own(
                 requests = send(*["/external-data"] * len(nonces))
                 arrived = await upstream.wait_for_requests(hold, len(nonces))
                 await held(arrived, "outbound call", requests)
-                no_evidence_unless(
+                require_situation(
                     arrived == len(nonces),
                     f"{arrived} of {len(nonces)} outbound calls arrived, which is CONC-1's to say",
                 )
@@ -256,8 +258,8 @@ async def test_every_held_call_ends_with_an_answer_of_its_own(
         given = f"of {model.format_value(nonces)}"
         wanted = f"200 and an upstream's answer that no other request was given, {given}"
         expect_status(exchange, (200,), wanted, *hold.requests[:1])
-        require(body_of(exchange, wanted) in nonces, wanted, exchange.outcome, exchanges)
-        nonces.remove(body_of(exchange, wanted))
+        require(parse_body(exchange, wanted) in nonces, wanted, exchange.outcome, exchanges)
+        nonces.remove(parse_body(exchange, wanted))
 
 
 @pytest.mark.requirement("CONC-7")
@@ -281,7 +283,7 @@ async def test_a_stalled_broker_blocks_only_the_submission(
     async with client.in_flight() as send, queue.faults.writes_stalled():
         submission = send.post(SUBMISSION, {"stalled": True})
         seen = await queue.clients.wait_for_write()
-        no_evidence_unless(
+        require_situation(
             seen.waiting > 0 and not submission.is_done,
             "no command of the service's waited for the stalled broker",
         )
@@ -308,13 +310,13 @@ async def test_an_unreachable_broker_blocks_only_the_submission(
         seen = await queue.clients.wait_for_rejections(
             before + 1, or_until=lambda: submission.is_done
         )
-        no_evidence_unless(
+        require_situation(
             submission.is_done or seen.refusals > before,
             "the service did not try to reach the broker that refuses it",
         )
         meanwhile = await ask_meanwhile(send, submission)
         if meanwhile and not meanwhile.answered:
-            blocked(
+            raise_blocked(
                 MEANWHILE, meanwhile.outcome, [meanwhile, fact, seen], target.find_blocking_line()
             )
     submission_alone = (await lifecycle.observe(BrokerUnreachable)).submission
@@ -323,7 +325,7 @@ async def test_an_unreachable_broker_blocks_only_the_submission(
     missed = submission_alone.meanwhile
     if missed and not missed.answered:
         evidence = [submission_alone.exchange, missed]
-        blocked(MEANWHILE, missed.outcome, evidence, submission_alone.stack)
+        raise_blocked(MEANWHILE, missed.outcome, evidence, submission_alone.stack)
 
 
 @pytest.mark.requirement("CONC-10")

@@ -16,8 +16,8 @@ from conformance.judging.assertions import (
     expect,
     expect_same,
     expect_status,
-    no_evidence_unless,
     require,
+    require_situation,
 )
 from conformance.scenarios.lifecycle.observer import LifecycleObserver
 from conformance.spec import model
@@ -64,7 +64,7 @@ async def test_answers_are_application_json(
     exchange = await (client.post(path, {}) if path == "/process-data/" else client.get(path))
     is_error = path in (INVALID_ID, ABSENT_ITEM)
     succeeds = exchange.status in SUCCESS or is_error or not capabilities.stops_target
-    no_evidence_unless(succeeds, f"there is no success to look at: {exchange.summary}")
+    require_situation(succeeds, f"there is no success to look at: {exchange.summary}")
     expect_json(exchange)
 
 

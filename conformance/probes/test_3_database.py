@@ -13,11 +13,11 @@ from conformance.core import timeouts
 from conformance.core.errors import Violation
 from conformance.core.evidence import Fact
 from conformance.judging.assertions import (
-    body_of,
     expect,
     expect_status,
-    no_evidence_unless,
+    parse_body,
     require,
+    require_situation,
 )
 from conformance.scenarios.lifecycle.copies import is_clean_disconnect
 from conformance.scenarios.lifecycle.graceful_stop import GracefulStop
@@ -121,7 +121,7 @@ async def test_a_read_shares_nothing_with_one_that_began_before_a_change(
             (late,) = send(path)
             await items.locks.wait_for_reads(2, at_most=timeouts.SECOND_READ_WATCHED)
         answer = await late.wait_for_answer()
-    no_evidence_unless(seen.waiting > 0, "no read was held that began before the change")
+    require_situation(seen.waiting > 0, "no read was held that began before the change")
     expect(answer, model.item_answer(changed), seen, await items.rows.check_row(row["id"]))
 
 
@@ -132,7 +132,7 @@ async def test_an_id_that_is_no_integer_is_rejected(client: Client, text: str) -
     wanted = '422 with an error located at ["path", "item_id"]'
     expect_status(exchange, (422,), wanted)
     require(
-        model.has_item_id_error(body_of(exchange, wanted)), wanted, exchange.outcome, [exchange]
+        model.has_item_id_error(parse_body(exchange, wanted)), wanted, exchange.outcome, [exchange]
     )
 
 
@@ -164,7 +164,7 @@ async def test_connected_when_startup_has_finished(lifecycle: LifecycleObserver)
 async def test_disconnected_at_shutdown(lifecycle: LifecycleObserver) -> None:
     observed = await lifecycle.observe(GracefulStop)
     seen = observed.sessions_at_end
-    no_evidence_unless(
+    require_situation(
         observed.sessions_at_signal.sessions > 0,
         "the service had no session to close when SIGTERM came",
     )
@@ -228,7 +228,7 @@ async def test_connections_are_reused(client: Client, items: Database) -> None:
     for _ in range(timeouts.ROUNDS_TO_REST):
         await client.get(path)
         before = await items.sessions.list_sessions()
-        no_evidence_unless(bool(before.identities), "the service has no session between two reads")
+        require_situation(bool(before.identities), "the service has no session between two reads")
         await client.get_in_turn([path] * 30)
         async with (
             client.in_flight() as send,
@@ -237,7 +237,7 @@ async def test_connections_are_reused(client: Client, items: Database) -> None:
             send(path)
             waiting = await items.locks.wait_for_reads(1)
             after = await items.sessions.list_sessions()
-        no_evidence_unless(waiting.waiting > 0, "no read waited for the locked table")
+        require_situation(waiting.waiting > 0, "no read waited for the locked table")
         if not (new := set(after.identities) - set(before.identities)):
             break
     require(
@@ -271,12 +271,12 @@ async def test_a_read_killed_in_flight_fails_alone(client: Client, items: Databa
         async with items.locks.table_locked():
             reads = send(*(f"/items/{row['id']}" for row in rows))
             seen = await items.locks.wait_for_reads(2)
-            no_evidence_unless(
+            require_situation(
                 seen.waiting >= 2,
                 "no two reads waited for the locked table, so none could be killed",
             )
             killed = await items.sessions.terminate_sessions(only_waiting=True)
-            no_evidence_unless(
+            require_situation(
                 killed.terminated > 0,
                 "no session of a read that waited was there to be terminated",
             )
@@ -346,7 +346,7 @@ async def test_the_table_may_grow_a_column(client: Client, items: Database) -> N
 async def test_error_answers_leak_nothing(client: Client, items: Database) -> None:
     async with items.faults.logins_refused() as fact:
         exchange = await client.get(f"/items/{items.rows.pick_unused_id()}")
-    no_evidence_unless(exchange.answered, f"the read has no answer to look at: {exchange.summary}")
+    require_situation(exchange.answered, f"the read has no answer to look at: {exchange.summary}")
     text = exchange.body.decode("utf-8", "replace")
     leaked = [secret for secret in items.access.secrets if secret in text]
     require(

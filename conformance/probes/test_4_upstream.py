@@ -14,11 +14,11 @@ from conformance.client.http import Client
 from conformance.core import timeouts
 from conformance.core.errors import NoEvidence
 from conformance.judging.assertions import (
-    body_of,
     expect,
     expect_status,
-    no_evidence_unless,
+    parse_body,
     require,
+    require_situation,
 )
 from conformance.scenarios.lifecycle.observer import LifecycleObserver
 from conformance.scenarios.lifecycle.upstream_unresponsive import UpstreamUnresponsive, watch_calls
@@ -195,7 +195,7 @@ async def test_an_unreachable_upstream_is_502_503_or_504(
         exchange = await client.get("/external-data")
     wanted = "502, 503 or 504 with a JSON body while nothing listens at the upstream's address"
     expect_status(exchange, GATEWAY, wanted)
-    body_of(exchange, wanted)
+    parse_body(exchange, wanted)
 
 
 @pytest.mark.requirement("UP-6")
@@ -242,7 +242,7 @@ async def test_an_upstreams_error_is_never_relayed_as_success(
             *made,
         )
         unasked += [] if made else [exchange]
-    no_evidence_unless(
+    require_situation(
         not unasked,
         "no outbound call was made that an error could answer: "
         f"{unasked[0].summary if unasked else ''}",
@@ -262,7 +262,7 @@ async def test_an_answer_that_is_no_json_is_502(
     with fault.held(upstream):
         exchange = await client.get("/external-data")
     made = upstream.requests[before:]
-    no_evidence_unless(bool(made), f"no outbound call was made: {exchange.summary}")
+    require_situation(bool(made), f"no outbound call was made: {exchange.summary}")
     expect_status(exchange, (502,), f"502 where the upstream sends {fault.name}", *made)
 
 
@@ -290,7 +290,7 @@ async def test_the_clients_credentials_are_not_passed_on(
     )
     await client.get("/external-data")  # somebody else's
     made = upstream.requests[before:]
-    no_evidence_unless(bool(made), f"no outbound call was made: {exchange.summary}")
+    require_situation(bool(made), f"no outbound call was made: {exchange.summary}")
     parts = [part for request in made for part in (("the URL", request.target), *request.headers)]
     carried = [name for name, value in parts if secret in value]
     require(

@@ -15,11 +15,11 @@ from conformance.core.errors import NoEvidence, Violation
 from conformance.core.evidence import Exchange, Fact, QueuedMessage
 from conformance.core.observations import TaskLocation, TaskResult
 from conformance.judging.assertions import (
-    body_of,
     expect,
     expect_status,
-    no_evidence_unless,
+    parse_body,
     require,
+    require_situation,
 )
 from conformance.scenarios.lifecycle.broker_unreachable import BrokerUnreachable
 from conformance.scenarios.lifecycle.crash_after_submit import CrashAfterSubmit
@@ -47,9 +47,9 @@ def task_id_of(exchange: Exchange) -> str:
     """
     wanted = "a success of a submission"
     expect_status(exchange, range(200, 300), wanted)
-    body = body_of(exchange, wanted)
+    body = parse_body(exchange, wanted)
     task_id = body.get("task_id") if isinstance(body, dict) else None
-    no_evidence_unless(
+    require_situation(
         isinstance(task_id, str) and bool(task_id),
         f"the answer has no task id, which is TASK-1's to say: {exchange.outcome}",
     )
@@ -102,7 +102,7 @@ def expect_submitted(exchange: Exchange) -> None:
     """The message and an id."""
     wanted = '200 {"message": "Task submitted", "task_id": a text}'
     expect_status(exchange, (200,), wanted)
-    body = body_of(exchange, wanted)
+    body = parse_body(exchange, wanted)
     task_id = body.get("task_id") if isinstance(body, dict) else None
     require(isinstance(task_id, str) and bool(task_id), wanted, exchange.outcome, [exchange])
     expect(exchange, model.submission_answer(str(task_id)))
@@ -162,7 +162,7 @@ def expect_argument(data: Any, exchange: Exchange, message: QueuedMessage) -> No
 
     Raises NoEvidence where its message cannot be opened.
     """
-    no_evidence_unless(
+    require_situation(
         message.arguments is not None,
         f"the message's content type is {message.content_type}, which the suite does not open",
     )
@@ -295,7 +295,7 @@ async def test_a_body_that_is_no_json_object_is_rejected_and_queues_nothing(
     client: Client, queue: Broker, content: bytes
 ) -> None:
     foreign = queue.is_shared and await queue.clients.count_consumers()
-    no_evidence_unless(
+    require_situation(
         not foreign, "a worker of somebody else's takes the messages from the queue: stop it"
     )
     before = {message.task_id for message in await queue.messages.list_messages()}
@@ -310,7 +310,7 @@ async def test_a_body_that_is_no_json_object_is_rejected_and_queues_nothing(
 @pytest.mark.requirement("TASK-9")
 @pytest.mark.worker("stopped")
 async def test_no_success_without_a_queued_task(client: Client, queue: Broker) -> None:
-    no_evidence_unless(
+    require_situation(
         queue.access.user is not None,
         "the target's Redis user is not ours to restrict: "
         "start it on a `conformance testbed`, or let the suite start it",
@@ -323,7 +323,7 @@ async def test_no_success_without_a_queued_task(client: Client, queue: Broker) -
             for message in await queue.messages.list_messages()
             if message.task_id not in before
         ]
-    no_evidence_unless(
+    require_situation(
         refused.answered,
         "the submission has no answer in time, which is another requirement's to say: "
         f"{refused.summary}",
@@ -389,7 +389,7 @@ def expect_unavailable(exchange: Exchange, when: str, *also: Fact) -> None:
     """503 with a JSON body, in time."""
     wanted = f"503 with a JSON body within {timeouts.REFUSAL_DEADLINE:.0f} s {when}"
     expect_status(exchange, (503,), wanted, *also)
-    body_of(exchange, wanted, *also)
+    parse_body(exchange, wanted, *also)
 
 
 async def taken(client: Client) -> None:
@@ -398,7 +398,7 @@ async def taken(client: Client) -> None:
     Raises NoEvidence where it does not. TASK-1 judges that.
     """
     exchange = await client.post(PATH, {"well": True})
-    no_evidence_unless(
+    require_situation(
         exchange.status in range(200, 300),
         f"a submission fails even while the broker is well: {exchange.summary}",
     )
@@ -442,7 +442,7 @@ async def test_the_worker_resumes_after_a_broker_outage(
         client, queue, worker
     )  # the task is done with, so that what breaks is the connection and not the task
     cut = await queue.faults.end_connections()
-    no_evidence_unless(
+    require_situation(
         cut.ended > 0, "the worker had no connection to the broker that could be ended"
     )
     await expect_to_go_on(client, queue, worker)
@@ -455,7 +455,7 @@ async def test_the_worker_resumes_after_a_broker_outage(
 async def expect_to_go_on(client: Client, queue: Broker, worker: Worker) -> None:
     """The worker completes what is submitted now."""
     exchange = await client.post(PATH, {"after": "an outage"})
-    no_evidence_unless(
+    require_situation(
         exchange.status in range(200, 300),
         f"the submission fails after the outage (TASK-11): {exchange.summary}",
     )
@@ -492,7 +492,7 @@ async def test_a_stopping_worker_loses_nothing(
     exchanges: list[Exchange] = []
     stopped: list[Fact] = []
     while not stopped:
-        no_evidence_unless(len(exchanges) < timeouts.LOOKED_AWAY * (1 + WAITING), TOO_QUICK)
+        require_situation(len(exchanges) < timeouts.LOOKED_AWAY * (1 + WAITING), TOO_QUICK)
         worker.start()
         await works(
             client, queue, worker
@@ -560,7 +560,7 @@ async def in_hand(queue: Broker, long: str, next_one: str) -> list[TaskLocation]
         seen.append(await queue.messages.locate_task(next_one))
         if not seen[-1].waiting:
             break
-    no_evidence_unless(
+    require_situation(
         bool(seen) and not seen[0].waiting,
         "the worker did not take the task from the queue",
     )
@@ -581,7 +581,7 @@ async def test_a_task_in_execution_survives_its_worker(
         last += (await looked_at_to_the_end(queue, task_id_of(exchange)))[-1:]
         if last and last[-1].kept:
             break
-    no_evidence_unless(
+    require_situation(
         len(last) == timeouts.LOOKED_AWAY or (bool(last) and last[-1].kept), TOO_QUICK
     )
     require(last[-1].kept, wanted, last[-1].text, [exchange, *last])
@@ -590,7 +590,7 @@ async def test_a_task_in_execution_survives_its_worker(
         seen = await kept(queue, task_id_of(exchange))
         if not seen.done:
             break
-    no_evidence_unless(not seen.done, TOO_QUICK)
+    require_situation(not seen.done, TOO_QUICK)
     killed = worker.kill()
     after = await queue.messages.locate_task(task_id_of(exchange))
     require(

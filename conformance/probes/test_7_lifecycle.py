@@ -9,7 +9,7 @@ from conformance.client.http import Client
 from conformance.core.errors import NoEvidence, Violation
 from conformance.core.evidence import LogLine
 from conformance.core.observations import EndedSessions
-from conformance.judging.assertions import expect, expect_status, no_evidence_unless, require
+from conformance.judging.assertions import expect, expect_status, require, require_situation
 from conformance.scenarios.lifecycle.copies import STARTING, STOPPING, Ending, is_clean_disconnect
 from conformance.scenarios.lifecycle.database_unreachable import DatabaseUnreachable
 from conformance.scenarios.lifecycle.database_unresponsive import DatabaseUnresponsive
@@ -38,7 +38,7 @@ def saying(text: str, lines: Sequence[LogLine]) -> list[LogLine]:
 async def test_starting_up_is_printed_once_before_the_first_answer(
     lifecycle: LifecycleObserver, capabilities: Capabilities
 ) -> None:
-    no_evidence_unless(capabilities.reads_output, UNHEARD)
+    require_situation(capabilities.reads_output, UNHEARD)
     observed = await lifecycle.observe(GracefulStop)
     early, all_lines = (
         saying(STARTING, observed.lines_at_first_answer),
@@ -64,7 +64,7 @@ async def test_starting_up_is_printed_once_before_the_first_answer(
 async def test_shutting_down_is_printed_once_only_after_the_stop_signal(
     lifecycle: LifecycleObserver, capabilities: Capabilities
 ) -> None:
-    no_evidence_unless(capabilities.reads_output, UNHEARD)
+    require_situation(capabilities.reads_output, UNHEARD)
     observed = await lifecycle.observe(GracefulStop)
     early = saying(STOPPING, observed.ending.lines_at_signal)
     require(
@@ -112,7 +112,7 @@ def expect_clean(ending: Ending, signal_name: str, statuses: Sequence[int]) -> N
     )
     left = f"{len(ending.children)} left: {ending.children[0] if ending.children else ''}"
     require(not ending.children, "no child process left", left, [ending.signalled])
-    no_evidence_unless(
+    require_situation(
         not unseen,
         "the service ended, and its status can be seen only where the suite starts it, "
         "or by --container",
@@ -124,7 +124,7 @@ def expect_clean(ending: Ending, signal_name: str, statuses: Sequence[int]) -> N
 async def test_a_request_in_flight_at_sigterm_is_answered(lifecycle: LifecycleObserver) -> None:
     observed = await lifecycle.observe(Restart)
     stopped = observed.stopped
-    no_evidence_unless(
+    require_situation(
         stopped.waiting.waiting > 0,
         "no read waited for the locked table, so none was in flight",
     )
@@ -181,7 +181,7 @@ async def test_it_is_not_ready_before_startup_has_finished(lifecycle: LifecycleO
             observed.answer.outcome,
             [observed.answer],
         )
-    no_evidence_unless(
+    require_situation(
         observed.is_connected, "the service did not connect to its database while it started"
     )
 

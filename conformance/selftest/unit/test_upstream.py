@@ -89,7 +89,7 @@ async def ask(upstream: Upstream, target: str = "/posts") -> bytes:
         return await caller.read_all()
 
 
-def body_of(answer: bytes) -> bytes:
+def parse_body(answer: bytes) -> bytes:
     return answer.partition(b"\r\n\r\n")[2]
 
 
@@ -99,23 +99,23 @@ def body_of(answer: bytes) -> bytes:
 async def test_it_answers_an_empty_list_unless_it_has_other_replies(upstream: Upstream) -> None:
     before = await ask(upstream)
     with upstream.answering(make_reply(1), make_reply(2)):
-        bodies = [body_of(await ask(upstream)) for _ in range(3)]
+        bodies = [parse_body(await ask(upstream)) for _ in range(3)]
     assert bodies == [b"1", b"2", b"2"]
-    assert body_of(before) == body_of(await ask(upstream)) == b"[]"
+    assert parse_body(before) == parse_body(await ask(upstream)) == b"[]"
     assert before.startswith(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n")
 
 
 async def test_replies_that_were_not_needed_are_forgotten(upstream: Upstream) -> None:
     with upstream.answering(make_reply(1), make_reply(2), make_reply(3)):
-        assert body_of(await ask(upstream)) == b"1"
-    assert body_of(await ask(upstream)) == b"[]"
+        assert parse_body(await ask(upstream)) == b"1"
+    assert parse_body(await ask(upstream)) == b"[]"
 
 
 async def test_an_inner_reply_stands_in_for_an_outer_one(upstream: Upstream) -> None:
     with upstream.answering(make_reply("outer")):
         with upstream.answering(Reply(status=503)):
             assert (await ask(upstream)).startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
-        assert body_of(await ask(upstream)) == b'"outer"'
+        assert parse_body(await ask(upstream)) == b'"outer"'
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ async def test_a_request_is_recorded_with_its_connection() -> None:
 async def test_what_is_no_whole_request_is_not_recorded(upstream: Upstream, content: bytes) -> None:
     async with call(upstream) as caller:
         caller.send(content)
-    assert body_of(await ask(upstream)) == b"[]"
+    assert parse_body(await ask(upstream)) == b"[]"
     assert len(upstream.requests) == 1
 
 
@@ -172,7 +172,7 @@ async def test_a_request_is_recorded_once_its_body_has_come(upstream: Upstream) 
         assert await caller.read_for(0.1) == b""
         assert not upstream.requests
         caller.send(b"cd")
-        assert body_of(await caller.read_all()) == b"[]"
+        assert parse_body(await caller.read_all()) == b"[]"
     assert len(upstream.requests) == 1
 
 
@@ -190,7 +190,7 @@ async def test_a_held_request_is_answered_once_the_block_ends(upstream: Upstream
             assert await upstream.wait_for_requests(hold, 1) == 1
             assert hold.requests == upstream.requests
             assert await caller.read_for(0.1) == b""
-        assert body_of(await caller.read_all()) == b"[]"
+        assert parse_body(await caller.read_all()) == b"[]"
     assert (hold.most, hold.arrived, hold.given_up) == (1, 1, 0)
 
 
@@ -236,7 +236,7 @@ async def test_the_reply_of_a_held_request_is_the_one_of_its_arrival(upstream: U
             with upstream.answering(make_reply("at arrival")):
                 caller.ask()
                 await upstream.wait_for_requests(hold, 1)
-        assert body_of(await caller.read_all()) == b'"at arrival"'
+        assert parse_body(await caller.read_all()) == b'"at arrival"'
 
 
 async def test_the_reply_of_an_undecided_request_is_the_one_of_its_release(
@@ -249,7 +249,7 @@ async def test_the_reply_of_an_undecided_request_is_the_one_of_its_release(
                 await upstream.wait_for_requests(hold, 1)
                 with upstream.answering(make_reply("at release")):
                     upstream.release(hold)
-                    assert body_of(await caller.read_all()) == b'"at release"'
+                    assert parse_body(await caller.read_all()) == b'"at release"'
 
 
 async def test_replies_in_turn_go_to_held_requests_in_the_order_of_their_arrival(
@@ -262,14 +262,14 @@ async def test_replies_in_turn_go_to_held_requests_in_the_order_of_their_arrival
                 await upstream.wait_for_requests(hold, 1)
                 second.ask()
                 await upstream.wait_for_requests(hold, 2)
-            bodies = [body_of(await caller.read_all()) for caller in (first, second)]
+            bodies = [parse_body(await caller.read_all()) for caller in (first, second)]
     assert [json.loads(body) for body in bodies] == [1, 2]
 
 
 async def test_what_arrives_after_a_release_is_answered_at_once(upstream: Upstream) -> None:
     async with upstream.holding() as hold:
         upstream.release(hold)
-        assert body_of(await ask(upstream)) == b"[]"
+        assert parse_body(await ask(upstream)) == b"[]"
     assert hold.arrived == 0
 
 
@@ -279,11 +279,11 @@ async def test_an_outer_hold_goes_on_after_an_inner_one(upstream: Upstream) -> N
             async with upstream.holding() as inner:
                 first.ask()
                 assert await upstream.wait_for_requests(inner, 1) == 1
-            assert body_of(await first.read_all()) == b"[]"
+            assert parse_body(await first.read_all()) == b"[]"
             second.ask()
             assert await upstream.wait_for_requests(outer, 1) == 1
             assert await second.read_for(0.1) == b""
-        assert body_of(await second.read_all()) == b"[]"
+        assert parse_body(await second.read_all()) == b"[]"
     assert (outer.arrived, inner.arrived) == (1, 1)
 
 
@@ -300,7 +300,7 @@ async def test_a_client_that_leaves_while_it_is_held_is_counted(upstream: Upstre
 
             assert await wait_until(count_given_up, LONG) == 1
             assert (hold.most, hold.arrived) == (2, 2)
-        assert body_of(await stays.read_all()) == b"[]"
+        assert parse_body(await stays.read_all()) == b"[]"
 
 
 async def test_those_that_left_do_not_count_among_those_held_at_once(upstream: Upstream) -> None:
@@ -394,7 +394,7 @@ async def test_a_connection_that_is_in_use_is_not_closed_as_idle(upstream: Upstr
                 await upstream.wait_for_requests(hold, 1)
                 upstream.close_idle()
                 upstream.release(hold)
-                assert body_of(await caller.read_answer()) == b"[]"
+                assert parse_body(await caller.read_answer()) == b"[]"
 
 
 async def test_it_refuses_connections_and_listens_on_the_same_port_again(
@@ -404,7 +404,7 @@ async def test_it_refuses_connections_and_listens_on_the_same_port_again(
     with upstream.refusing(), pytest.raises(ConnectionRefusedError):
         await ask(upstream)
     assert upstream.port == port
-    assert body_of(await ask(upstream)) == b"[]"
+    assert parse_body(await ask(upstream)) == b"[]"
 
 
 def test_a_port_of_the_callers_that_is_taken_is_wrong_usage() -> None:
