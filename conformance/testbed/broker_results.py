@@ -6,6 +6,7 @@ from typing import Any
 
 import redis.asyncio
 from celery import Celery
+from celery.app.backends import by_url
 from kombu.exceptions import KombuError
 
 from conformance.core.evidence import Journal
@@ -50,9 +51,14 @@ class BrokerResults:
 
     @cached_property
     def _backend(self) -> Any:
-        """Celery's own backend. It takes a while to make, and most runs need none."""
-        url = self._access.admin_url
-        return Celery("conformance", backend=url, broker=url, set_as_current=False).backend
+        """Celery's own backend. It takes a while to make, and most runs need none.
+
+        It is made from its class, since CELERY_RESULT_BACKEND of the caller's environment would
+        win over the argument of an application.
+        """
+        app = Celery("conformance", set_as_current=False)
+        backend, url = by_url(self._access.admin_url, app.loader)
+        return backend(app=app, url=url)
 
     def _read_result(self, task_id: str) -> tuple[str, Any]:
         """The state and the value of a task, read in one step."""
