@@ -146,7 +146,7 @@ def test_the_steps_judge_a_service_report_and_keep_the_baseline(place: Path) -> 
         for name in (
             "Install the suite",
             "Judge the service",
-            "RunResult",
+            "Report",
             "Make it the next baseline",
         )
     ] == [0] * 4
@@ -159,7 +159,7 @@ def test_the_steps_judge_a_service_report_and_keep_the_baseline(place: Path) -> 
 
     service.write_text(SERVICE.replace("ANSWER", "q or ''"))
     (place / "summary.md").unlink()
-    assert [runner.run(of[name]) for name in ("Judge the service", "RunResult")] == [0, 1], (
+    assert [runner.run(of[name]) for name in ("Judge the service", "Report")] == [0, 1], (
         runner.said
     )
     assert re.search(
@@ -173,7 +173,7 @@ def test_the_steps_judge_a_service_report_and_keep_the_baseline(place: Path) -> 
 
     runner.values["inputs.arguments"] = "--target-app app"
     (place / "conformance" / "record.jsonl").unlink()
-    assert [runner.run(of[name]) for name in ("Judge the service", "RunResult")] == [0, 4]
+    assert [runner.run(of[name]) for name in ("Judge the service", "Report")] == [0, 4]
     assert "--target-app must be MODULE:ATTR" in runner.said[-2]
 
 

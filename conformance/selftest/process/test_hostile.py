@@ -37,7 +37,7 @@ def test_a_target_that_never_heals_is_started_anew_for_the_rest(place: Path) -> 
     assert finished.ids("FAIL") == {"DB-14"}, finished.output
     assert finished.ids("PASS") == {"DB-12", "DB-17", "DB-1", "CONC-2", "DEP-8", "LIFE-10"}
     assert any(
-        "is started anew" in line.get("text", "")
+        "is started again" in line.get("text", "")
         for line in finished.record
         if line.get("channel") == "mend"
     )

@@ -83,7 +83,6 @@ def test_the_source_distribution_has_what_a_checkout_has(built: tuple[Path, Path
         members = {each.name.partition("/")[2]: each for each in archive.getmembers()}
     assert {name.partition("/")[0] for name in members} == {
         ".gitignore",
-        ".pre-commit-config.yaml",
         ".pytest.toml",
         "CHANGELOG.md",
         "LICENSE",
