@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
+from conformance.core import preload
 from conformance.judging.result import RunResult
 from conformance.selftest import tiers
 from conformance.selftest.support import records
@@ -36,6 +38,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker, and let pytest-xdist take files in the order of their tests."""
+    # pytester takes every module out again that was first imported in a test. Of anyio there would
+    # be two then, and httpcore would find no socket in a connection and not keep it.
+    preload.settle_imports()
+    anyio.run(anyio.sleep, 0)  # imports its backend
     config.addinivalue_line("markers", "thorough: runs in the tiers `rest` and `all` alone")
     # By itself it begins with the files that have most tests.
     config.option.loadscopereorder = False

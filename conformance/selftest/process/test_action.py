@@ -159,9 +159,7 @@ def test_the_steps_judge_a_service_report_and_keep_the_baseline(place: Path) -> 
 
     service.write_text(SERVICE.replace("ANSWER", "q or ''"))
     (place / "summary.md").unlink()
-    assert [runner.run(of[name]) for name in ("Judge the service", "Report")] == [0, 1], (
-        runner.said
-    )
+    assert [runner.run(of[name]) for name in ("Judge the service", "Report")] == [0, 1], runner.said
     assert re.search(
         r"^::error title=DEP-1 Without `q` the answer is null::expected: 200 .*%0Agot: 200 ",
         runner.said[-1],
