@@ -42,6 +42,29 @@ class Tally:
 
 
 @dataclass(frozen=True)
+class CountPhrases:
+    """How many requirements of a level did not pass, in one language."""
+
+    failed: str = "{count} ({names}) failed"
+    unjudged: str = "{count} ({names}) could not be judged"
+    as_known: str = "{count} ({names}) failed as known"
+    one_known: str = "1 known failure ({names})"
+    many_known: str = "{count} known failures ({names})"
+    one_not_applicable: str = ", {count} is not applicable"
+    many_not_applicable: str = ", {count} are not applicable"
+
+
+@dataclass(frozen=True)
+class Separators:
+    """What stands between the parts of a sentence, in one language."""
+
+    together: str = " and "
+    then: str = "; "
+    comma: str = ", "
+    more: str = ", …"
+
+
+@dataclass(frozen=True)
 class Phrases:
     """What the sentence of a claim is made of, in one language. The defaults are English."""
 
@@ -52,21 +75,12 @@ class Phrases:
     except_known: str = "{claim} is established except for {known}: {passed} passed"
     every: str = "all {total} {level}"
     others: str = "the other {total} {level}"
-    one_known: str = "1 known failure ({names})"
-    many_known: str = "{count} known failures ({names})"
     no_core: str = "core is not established: of {total} {level} {missed}"
     no_robust: str = "robust is not: of {total} {level} {missed}"
-    failed: str = "{count} ({names}) failed"
-    unjudged: str = "{count} ({names}) could not be judged"
-    as_known: str = "{count} ({names}) failed as known"
     level: str = "{level}"
     applicable_level: str = "{level} that apply"
-    one_not_applicable: str = ", {count} is not applicable"
-    many_not_applicable: str = ", {count} are not applicable"
-    together: str = " and "
-    then: str = "; "
-    comma: str = ", "
-    more: str = ", …"
+    counts: CountPhrases = CountPhrases()
+    separators: Separators = Separators()
 
 
 ENGLISH = Phrases()
@@ -116,14 +130,14 @@ class Claim:
         if self.shoulds is None or not self.musts.passed_except_known:
             return core
         robust = _phrase_level(phrases, "robust", self.shoulds, self.exceptions)
-        return core + phrases.then + robust
+        return core + phrases.separators.then + robust
 
     def _phrase_partial(self, phrases: Phrases) -> str:
         partial = phrases.partial.format(selected=self.selected, catalogued=self.catalogued)
         if not self.exceptions:
             return partial
         known = _phrase_known(phrases, self.exceptions)
-        return partial + phrases.then + phrases.not_counted.format(known=known)
+        return partial + phrases.separators.then + phrases.not_counted.format(known=known)
 
 
 def _phrase_level(phrases: Phrases, claim: str, tally: Tally, known: Sequence[str]) -> str:
@@ -146,18 +160,20 @@ def _phrase_level(phrases: Phrases, claim: str, tally: Tally, known: Sequence[st
 def _phrase_not_applicable(phrases: Phrases, count: int) -> str:
     if not count:
         return ""
-    template = phrases.one_not_applicable if count == 1 else phrases.many_not_applicable
+    template = (
+        phrases.counts.one_not_applicable if count == 1 else phrases.counts.many_not_applicable
+    )
     return template.format(count=count)
 
 
 def _phrase_missed(phrases: Phrases, tally: Tally) -> str:
     """How many of a level failed, could not be judged, and are known to fail."""
     kinds = (
-        (phrases.failed, tally.failed),
-        (phrases.unjudged, tally.unjudged),
-        (phrases.as_known, tally.known),
+        (phrases.counts.failed, tally.failed),
+        (phrases.counts.unjudged, tally.unjudged),
+        (phrases.counts.as_known, tally.known),
     )
-    return phrases.together.join(
+    return phrases.separators.together.join(
         kind.format(count=len(names), names=_list_names(phrases, names))
         for kind, names in kinds
         if names
@@ -165,12 +181,14 @@ def _phrase_missed(phrases: Phrases, tally: Tally) -> str:
 
 
 def _phrase_known(phrases: Phrases, names: Sequence[str]) -> str:
-    template = phrases.one_known if len(names) == 1 else phrases.many_known
+    template = phrases.counts.one_known if len(names) == 1 else phrases.counts.many_known
     return template.format(count=len(names), names=_list_names(phrases, names))
 
 
 def _list_names(phrases: Phrases, names: Sequence[str]) -> str:
-    return phrases.comma.join(names[:LISTED]) + (phrases.more if len(names) > LISTED else "")
+    return phrases.separators.comma.join(names[:LISTED]) + (
+        phrases.separators.more if len(names) > LISTED else ""
+    )
 
 
 def make_claim(results: Iterable[RequirementResult], catalogue: Mapping[str, Requirement]) -> Claim:

@@ -3,7 +3,7 @@
 What a run has seen is never translated.
 """
 
-from conformance.judging.claim import ENGLISH, Phrases
+from conformance.judging.claim import ENGLISH, CountPhrases, Phrases, Separators
 from conformance.spec.catalogue import Language
 
 INCOMPLETE = "no claim: the record is incomplete because the run did not come to its end"
@@ -182,21 +182,20 @@ CLAIMS = {
         except_known="{claim} 除{known}之外成立：{passed}通过",
         every="{total} 条{level}全部",
         others="其余 {total} 条{level}",
-        one_known=" 1 条已知未通过项（{names}）",
-        many_known=" {count} 条已知未通过项（{names}）",
         no_core="core 不成立：{total} 条{level}中，{missed}",
         no_robust="robust 不成立：{total} 条{level}中，{missed}",
-        failed="{count} 条（{names}）未通过",
-        unjudged="{count} 条（{names}）无法判定",
-        as_known="{count} 条（{names}）为已知的未通过",
         level=" {level} ",
         applicable_level="适用的 {level} ",
-        one_not_applicable="，{count} 条不适用",
-        many_not_applicable="，{count} 条不适用",
-        together="，",
-        then="；",
-        comma="、",
-        more=" 等",
+        counts=CountPhrases(
+            failed="{count} 条（{names}）未通过",
+            unjudged="{count} 条（{names}）无法判定",
+            as_known="{count} 条（{names}）为已知的未通过",
+            one_known=" 1 条已知未通过项（{names}）",
+            many_known=" {count} 条已知未通过项（{names}）",
+            one_not_applicable="，{count} 条不适用",
+            many_not_applicable="，{count} 条不适用",
+        ),
+        separators=Separators(together="，", then="；", comma="、", more=" 等"),
     ),
 }
 
