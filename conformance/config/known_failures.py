@@ -1,4 +1,4 @@
-"""KnownFailure failures: the requirements that the target's own file lists as failing."""
+"""Known failures: the requirements that the target's own file lists as failing."""
 
 import re
 from collections.abc import Mapping

@@ -32,7 +32,7 @@ BROKER_VARIABLES = ("REDIS_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND")
 
 
 class Opening:
-    """Opens what a run needs. `start` is quick; `open_environment` takes seconds."""
+    """Opens what a run needs: `open_services`, then `open_environment`. Each takes seconds."""
 
     def __init__(
         self,

@@ -21,4 +21,3 @@ class Probe:
     requirement: Requirement
     worker: WorkerState | None = None  # None where it does not matter
     injects_fault: bool = False  # one that the target may not recover from
-    worker_runs_next: bool = False  # it is the last for now without a worker

@@ -28,10 +28,7 @@ class Recovery:
 
     def check_usable(self, requirement: str) -> None:
         """Raise why no probe can run, as far as that is this requirement's to judge."""
-        if isinstance(self.failure, Violation):
-            raise explain_unready(self.failure, requirement)
-        if self.failure:
-            raise self.failure
+        raise_failure(self.failure, requirement)
 
     def blame(self, requirement: str, violation: Violation) -> Violation | NoEvidence:
         """What a violation comes to: nothing, where the target died under a probe of another."""
@@ -116,8 +113,13 @@ class Recovery:
             Target.restart_external(self._launch)
 
 
-def explain_unready(failure: Violation, requirement: str) -> Violation | NoEvidence:
-    """What a target that never became ready means for a requirement."""
-    if requirement == READINESS:
-        return failure
-    return NoEvidence(f"the service did not become ready ({READINESS}): {failure.got}")
+def raise_failure(failure: Violation | BrokenTestbed | None, requirement: str) -> None:
+    """Raise why no probe can run, if there is a reason.
+
+    That the target is not ready is a violation of one requirement. It leaves the others open.
+    """
+    if isinstance(failure, Violation) and requirement != READINESS:
+        got = f"the service did not become ready ({READINESS}): {failure.got}"
+        raise NoEvidence(got)
+    if failure:
+        raise failure

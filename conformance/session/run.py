@@ -17,7 +17,7 @@ from conformance.session.background import BackgroundScenarios, ScenariosInTurn
 from conformance.session.environment import Environment
 from conformance.session.opening import Opening
 from conformance.session.probe import Probe, WorkerState
-from conformance.session.recovery import Recovery, explain_unready
+from conformance.session.recovery import Recovery, raise_failure
 from conformance.session.resources import Resources
 from conformance.session.results import Results, Span
 from conformance.session.submissions import Submissions
@@ -115,7 +115,7 @@ class Run:
 
     @property
     def opened(self) -> OpenRun:
-        """What was opened. Raises what `wait_until_open` has noted in place of it."""
+        """What was opened. Raises why it could not be."""
         assert self._future
         return self._future.result()
 
@@ -126,7 +126,7 @@ class Run:
             future is not None
             and future.done()
             and not future.cancelled()
-            and not (future.exception())
+            and future.exception() is None
         )
 
     @property
@@ -143,8 +143,7 @@ class Run:
 
     def prepare(self, probe: Probe) -> None:
         """See that everything is there that a probe needs. Raises why it is not."""
-        if self._failure:
-            self._raise_failure(self._failure, probe.requirement.id)
+        raise_failure(self._failure, probe.requirement.id)
         opened = self.opened
         environment, recovery = opened.environment, opened.recovery
         recovery.expect_healed()
@@ -161,11 +160,6 @@ class Run:
         recovery.revive(probe.requirement.id)  # last, for the target may have ended meanwhile
         if probe.injects_fault:
             recovery.note_health()
-
-    def _raise_failure(self, failure: Violation | BrokenTestbed, requirement: str) -> None:
-        if isinstance(failure, Violation):
-            raise explain_unready(failure, requirement)
-        raise failure
 
     def report_error(
         self, probe: Probe, span: Span, error: BaseException

@@ -20,7 +20,7 @@ class TargetForm(StrEnum):
 
 OWNED = (TargetForm.OWNED_PROCESS, TargetForm.OWNED_CONTAINER)
 IN_CONTAINER = (TargetForm.OWNED_CONTAINER, TargetForm.EXTERNAL_CONTAINER)
-STATUS_UNSEEN = (TargetForm.EXTERNAL_COMMAND, TargetForm.URL_ONLY)
+OUTPUT_UNSEEN = (TargetForm.EXTERNAL_COMMAND, TargetForm.URL_ONLY)
 
 # What a requirement of the channel `source` is about that no other target has.
 NO_SOURCE = (
@@ -65,9 +65,7 @@ class Capabilities:
     starts_copies: bool  # the suite may start further copies, on other settings
     runs_in_container: bool
     reads_output: bool  # what it prints
-    reads_exit_status: bool
     reads_source: bool  # its application can be imported by its own interpreter
-    owns_queue: bool  # nobody else runs a worker on its queue
     has_worker: bool  # the suite can start and stop its worker
 
     @classmethod
@@ -81,10 +79,8 @@ class Capabilities:
             stops_target=form is not TargetForm.URL_ONLY,
             starts_copies=starts_target,
             runs_in_container=form in IN_CONTAINER,
-            reads_output=form not in STATUS_UNSEEN,
-            reads_exit_status=form not in STATUS_UNSEEN,
+            reads_output=form not in OUTPUT_UNSEEN,
             reads_source=form is TargetForm.OWNED_PROCESS and options.target.app is not None,
-            owns_queue=starts_target,
             has_worker=options.worker.is_given,
         )
 

@@ -150,8 +150,6 @@ class ExternalProcess:
     It can be signalled and seen to end. Its output and its exit status cannot be seen.
     """
 
-    has_output = False
-
     def __init__(self, name: str, process: psutil.Process, journal: Journal) -> None:
         self.name = name
         self._process = process

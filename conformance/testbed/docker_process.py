@@ -30,8 +30,6 @@ class DockerProcess:
     Signals go to its first process, whose exit status counts.
     """
 
-    has_output = True
-
     def __init__(
         self,
         name: str,

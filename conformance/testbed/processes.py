@@ -29,7 +29,6 @@ class Running(Protocol):
     """What runs as a service or as its worker, whether in a process or in a container."""
 
     name: str
-    has_output: bool  # whether what it prints can be read
 
     @property
     def status(self) -> int | None:
@@ -71,7 +70,6 @@ class Process:
     moment: whatever was printed before a fact is in the output when the fact is seen.
     """
 
-    has_output = True
     spawn: Callable[..., subprocess.Popen[bytes]] = subprocess.Popen  # the self-tests replace it
 
     def __init__(
