@@ -28,8 +28,6 @@ from conformance.testbed.services import Services
 from conformance.testbed.testbed_state import TestbedState, find_testbed
 from conformance.testbed.upstream import Upstream
 
-BROKER_VARIABLES = ("REDIS_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND")
-
 
 class Opening:
     """Opens what a run needs: `open_services`, then `open_environment`. Each takes seconds."""
@@ -139,7 +137,7 @@ def build_variables(
         variables["DATABASE_URL"] = database.access.target_dsn or database.access.admin_url
     if broker:
         url = broker.access.target_dsn or broker.access.admin_url
-        variables |= dict.fromkeys(BROKER_VARIABLES, url)
+        variables |= dict.fromkeys(redis_admin.BROKER_VARIABLES, url)
     if upstream:
         variables["EXTERNAL_DATA_URL"] = upstream.url
     return variables

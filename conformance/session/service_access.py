@@ -17,7 +17,7 @@ from conformance.testbed.postgres_admin import DatabaseAccess
 from conformance.testbed.redis_admin import BrokerAccess
 from conformance.testbed.services import Services
 from conformance.testbed.testbed_state import TestbedState
-from conformance.testbed.upstream import LOOPBACK, Upstream
+from conformance.testbed.upstream import LOCAL_ADDRESSES, Upstream
 
 
 class ServiceAccess(ABC):
@@ -170,4 +170,4 @@ class GivenServices(ExternalServices):
     def open_upstream(self) -> Upstream | None:
         """A stub on the port that was given."""
         port = self._options.testbed.upstream_port
-        return self._start_upstream(port, LOOPBACK) if port else None
+        return self._start_upstream(port, LOCAL_ADDRESSES) if port else None

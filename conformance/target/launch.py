@@ -13,12 +13,13 @@ from conformance.core import timeouts
 from conformance.core.evidence import Journal
 from conformance.target.capabilities import Capabilities
 from conformance.target.external import ExternalControl
+from conformance.testbed.ports import LOOPBACK
 from conformance.testbed.processes import Process, Running
 
 if TYPE_CHECKING:
     from conformance.testbed.containers import Engine
 
-HOST = "127.0.0.1"
+HOST = LOOPBACK
 ALL_INTERFACES, INNER_PORT = "0.0.0.0", 8000  # noqa: S104 - where a service in a container listens
 # Prefixes of the suite's own variables, which a target must not see.
 HIDDEN = ("PYTEST_", "COV_", "COVERAGE_", "HYPOTHESIS_", "CONFORMANCE_", "PYTHONPATH", "PYTHONHOME")

@@ -6,13 +6,13 @@ from contextlib import suppress
 import docker.errors
 
 from conformance.testbed.containers import (
-    LOOPBACK,
     TROUBLE,
     Engine,
     as_broken_testbed,
     find_published_port,
 )
 from conformance.testbed.embedded import POSTGRES_SETTINGS, postgres_options
+from conformance.testbed.ports import LOOPBACK
 from conformance.testbed.server import wait_for_postgres, wait_for_redis
 
 # The settings of only the embedded server: where it listens, and what PostgreSQL 15 does not know.

@@ -27,9 +27,9 @@ from testcontainers.core.network import Network
 
 from conformance.core.errors import BrokenTestbed, WrongUsage
 from conformance.testbed.guard import LABEL
+from conformance.testbed.ports import LOOPBACK
 
 TROUBLE = (docker.errors.DockerException, requests.RequestException, OSError)
-LOOPBACK = "127.0.0.1"
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 NEEDS_DAEMON = "containers need a Docker daemon"
 

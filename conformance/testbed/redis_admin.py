@@ -18,6 +18,7 @@ RESULT_PREFIX = "celery-task-meta-"  # of the key of a result; the task's id fol
 
 # The target's user may do all that Celery does, and nothing to the server itself.
 RIGHTS = ("~*", "&*", "+@all", "-@admin", "-flushall", "-flushdb", "-swapdb")
+BROKER_VARIABLES = ("REDIS_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND")  # of the contract
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from conformance.testbed import postgres_admin, redis_admin
 from conformance.testbed.embedded import EmbeddedPostgres, EmbeddedRedis
 from conformance.testbed.postgres_admin import DatabaseAccess
 from conformance.testbed.server import Server
-from conformance.testbed.upstream import LOOPBACK
+from conformance.testbed.upstream import LOCAL_ADDRESSES
 
 if TYPE_CHECKING:  # its import takes half a second, which only those pay who want containers
     from conformance.testbed.containers import Engine
@@ -106,7 +106,9 @@ class Services:
     def addresses(self) -> tuple[str, ...]:
         """Where on this machine a server of the suite must listen, so that targets reach it."""
         return (
-            (*LOOPBACK, self.engine.network.gateway) if self.engine and self._network else LOOPBACK
+            (*LOCAL_ADDRESSES, self.engine.network.gateway)
+            if self.engine and self._network
+            else LOCAL_ADDRESSES
         )
 
     def open_postgres(self) -> None:

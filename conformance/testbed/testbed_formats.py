@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from conformance.testbed.redis_admin import BROKER_VARIABLES
 from conformance.testbed.testbed_state import TestbedState
 
 if TYPE_CHECKING:
@@ -12,10 +13,9 @@ if TYPE_CHECKING:
 
 def make_variables(state: TestbedState) -> dict[str, str]:
     """The environment variables of a target and its worker."""
-    broker = ("REDIS_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND")
     return {
         "DATABASE_URL": str(state.postgres.target_dsn),
-        **dict.fromkeys(broker, str(state.redis.target_dsn)),
+        **dict.fromkeys(BROKER_VARIABLES, str(state.redis.target_dsn)),
         "EXTERNAL_DATA_URL": state.upstream_url,
         "PYTHONUNBUFFERED": "1",
     }

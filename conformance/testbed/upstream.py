@@ -21,7 +21,7 @@ from conformance.core.errors import BrokenTestbed, WrongUsage
 from conformance.core.evidence import Journal, UpstreamRequest
 from conformance.core.observations import ClosedConnections
 from conformance.core.polling import wait_until
-from conformance.testbed.ports import claim_port
+from conformance.testbed.ports import LOOPBACK, claim_port
 from conformance.testbed.upstream_hold import Hold, HoldMode, wait_for_release
 from conformance.testbed.upstream_replies import (
     STATUS_LINE_START,
@@ -31,7 +31,7 @@ from conformance.testbed.upstream_replies import (
 )
 
 T = TypeVar("T")
-LOOPBACK = ("127.0.0.1",)
+LOCAL_ADDRESSES = (LOOPBACK,)
 BACKLOG = 1024  # connections that wait to be accepted
 
 
@@ -39,7 +39,7 @@ class Upstream:
     """The stub, which listens on loopback."""
 
     def __init__(
-        self, journal: Journal, port: int | None = None, addresses: Sequence[str] = LOOPBACK
+        self, journal: Journal, port: int | None = None, addresses: Sequence[str] = LOCAL_ADDRESSES
     ) -> None:
         self._journal = journal
         self._wanted_port = port
@@ -163,7 +163,7 @@ class Upstream:
         self._run_in_loop(self._close_server())
         try:
             with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                if probe.connect_ex((LOOPBACK, self.port)) == 0:
                     raise BrokenTestbed(
                         "the upstream stub was closed, and something still listens on port "
                         f"{self.port}"

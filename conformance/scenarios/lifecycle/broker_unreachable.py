@@ -14,8 +14,7 @@ from conformance.target.launch import HOST, Launch
 from conformance.target.server import NotReady
 from conformance.testbed.ports import claim_port
 from conformance.testbed.postgres_admin import DatabaseAccess
-
-BROKER = ("REDIS_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND")
+from conformance.testbed.redis_admin import BROKER_VARIABLES
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class BrokerUnreachable(Scenario[StartWithoutBroker]):
     async def run(self, launch: Launch, database: DatabaseAccess) -> StartWithoutBroker:
         """Run it on a database."""
         url = f"redis://{HOST}:{claim_port()}/0"
-        variables = {**use_database(database), **dict.fromkeys(BROKER, url)}
+        variables = {**use_database(database), **dict.fromkeys(BROKER_VARIABLES, url)}
         async with start_copy(launch, "without a broker", variables) as (target, client):
             failure = await find_start_failure(target)
             if failure:

@@ -30,7 +30,7 @@ def within_bounds(place: Path, finished: Finished) -> Finished:
 
 
 @pytest.mark.thorough
-def test_a_target_that_never_heals_is_started_anew_for_the_rest(place: Path) -> None:
+def test_a_target_that_never_heals_is_started_again_for_the_rest(place: Path) -> None:
     finished = judged(
         place, "never_heals", "DB-12", "DB-14", "DB-17", "DB-1", "CONC-2", "DEP-8", "LIFE-10"
     )
