@@ -125,6 +125,7 @@ class Client:
         self._unresponsive: set[str] = set()  # endpoints that timed out and did not answer since
         self._timed_out: Exchange | None = None  # of the present requirement
         self._requirement = ""
+        self.has_lost_connection = False  # before a complete answer, since somebody reset this
 
     async def close(self) -> None:
         """Close every connection."""
@@ -234,7 +235,7 @@ class Client:
         """
         began = self._journal.now()
         received = await self._receive(spec, limit, is_timed, http or self._http)
-        return self._journal.record(
+        exchange = self._journal.record(
             Exchange,
             at=began,
             method=spec.method,
@@ -250,6 +251,8 @@ class Client:
             failure_kind=received.failure_kind,
             ended=self._journal.now(),
         )
+        self.has_lost_connection |= exchange.is_broken_off
+        return exchange
 
     async def _receive(
         self,
