@@ -206,7 +206,7 @@ async def test_an_upstream_that_never_answers_is_a_timely_504(
     lifecycle: LifecycleObserver,
     capabilities: Capabilities,
 ) -> None:
-    if capabilities.starts_copies:
+    if capabilities.starts_target:
         calls = await lifecycle.observe(UpstreamUnresponsive)
     else:
         calls = await watch_calls(client, upstream)

@@ -12,6 +12,7 @@ from conformance.scenarios.lifecycle.catalogue import SCENARIOS
 from conformance.scenarios.lifecycle.crash_after_submit import CrashAfterSubmit
 from conformance.scenarios.lifecycle.observer import AnyScenario, explain_missing_copy
 from conformance.scenarios.lifecycle.scenario import DatabaseNeed, Scenario
+from conformance.scenarios.lifecycle.unchanged_copy import UnchangedCopy
 from conformance.spec.catalogue import Channel, Requirement
 from conformance.target.launch import Launch
 from conformance.target.routes import read_routes
@@ -106,13 +107,16 @@ class ScenariosInTurn:
         if self._launch.external is None:
             raise NoEvidence("the suite has no control over the target's process")
         assert self._database
+        if scenario.is_apart and scenario is not UnchangedCopy:
+            await self.observe(UnchangedCopy)
         done: Future[Any] = Future()
         try:
             done.set_result(await scenario().run(self._launch, self._database.access))
         except (NotReady, NoEvidence, BrokenTestbed) as failure:
             done.set_exception(failure)
         finally:
-            await asyncio.to_thread(self._restart)
+            if not scenario.is_apart:
+                await asyncio.to_thread(self._restart)
         return done
 
     async def read_routes(self) -> RouteList:
@@ -127,8 +131,9 @@ class ScenariosInTurn:
 
         Raises NoEvidence where a scenario could not be observed to its end.
         """
-        for future in self._futures.values():
-            future.result()
+        for scenario, future in self._futures.items():
+            if not scenario.is_apart:  # a copy that cannot be made is not the target's fault
+                future.result()
 
 
 def _need_source(selected: Collection[Requirement]) -> bool:

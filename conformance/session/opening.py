@@ -17,7 +17,7 @@ from conformance.session.service_access import (
 from conformance.session.submissions import Submissions
 from conformance.target.capabilities import Capabilities
 from conformance.target.diagnose import explain_errors_alone, explain_failed_start
-from conformance.target.external import control_target, control_worker
+from conformance.target.external import control_target, control_worker, copy_target
 from conformance.target.launch import Launch
 from conformance.target.server import NotReady, Target
 from conformance.target.worker import Worker
@@ -107,6 +107,8 @@ class Opening:
         return Environment(launch, target, client, worker, database, broker, upstream, early)
 
     def _build_launch(self, variables: dict[str, str]) -> Launch:
+        external = control_target(self._options, self._journal)
+        run = self._resources.folder.name
         return Launch(
             self._options,
             self.capabilities,
@@ -115,9 +117,10 @@ class Opening:
             self._journal,
             self._resources.add_process,
             engine=self.services.engine,
-            external=control_target(self._options, self._journal),
+            external=external,
             external_worker=control_worker(self._options, self._journal),
-            addresses=self.services.addresses,
+            copies=copy_target(external, self._options, run, self._journal),
+            addresses=self._state.addresses if self._state else self.services.addresses,
         )
 
     def _wait_until_ready(self, launch: Launch, target: Target) -> int:

@@ -103,7 +103,7 @@ class Run:
         self, opening: Opening, environment: Environment, recovery: Recovery
     ) -> BackgroundScenarios | ScenariosInTurn:
         launch = environment.launch
-        if not launch.capabilities.starts_copies:
+        if not launch.capabilities.starts_target:
             return ScenariosInTurn(launch, environment.database, recovery.restart)
         return BackgroundScenarios(
             launch,

@@ -1,8 +1,6 @@
 """The submissions that the target has answered, by the task id of the answer."""
 
-import json
-from contextlib import suppress
-
+from conformance.client.task_ids import find_task_id
 from conformance.core.evidence import Exchange, Fact
 
 
@@ -13,7 +11,5 @@ class Submissions(dict[str, list[Exchange]]):
         """Keep a fact that is a submission's answer."""
         if not isinstance(fact, Exchange) or fact.method != "POST":
             return
-        if fact.status in range(200, 300):
-            with suppress(ValueError, TypeError, KeyError, RecursionError):
-                task_id = str(json.loads(fact.body)["task_id"])
-                self.setdefault(task_id, []).append(fact)
+        if (task_id := find_task_id(fact)) is not None:
+            self.setdefault(task_id, []).append(fact)

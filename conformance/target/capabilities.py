@@ -19,6 +19,7 @@ class TargetForm(StrEnum):
 
 
 OWNED = (TargetForm.OWNED_PROCESS, TargetForm.OWNED_CONTAINER)
+COPIED = (*OWNED, TargetForm.EXTERNAL_CONTAINER)
 IN_CONTAINER = (TargetForm.OWNED_CONTAINER, TargetForm.EXTERNAL_CONTAINER)
 OUTPUT_UNSEEN = (TargetForm.EXTERNAL_COMMAND, TargetForm.URL_ONLY)
 
@@ -48,8 +49,8 @@ REMEDIES: Mapping[Channel, str] = {
         "so that the suite may stop the service and start it again"
     ),
     Channel.COPY: (
-        "--target-app, --target-command or --target-image in place of --target-url, "
-        "so that the suite starts copies on other settings"
+        "--container NAME, or --target-app, --target-command or --target-image in place of "
+        "--target-url, so that the suite starts copies on other settings"
     ),
     Channel.WORKER: "--worker-app MODULE:ATTR, --worker-command CMD or --worker-container NAME",
 }
@@ -77,7 +78,7 @@ class Capabilities:
             form=form,
             starts_target=starts_target,
             stops_target=form is not TargetForm.URL_ONLY,
-            starts_copies=starts_target,
+            starts_copies=form in COPIED,
             runs_in_container=form in IN_CONTAINER,
             reads_output=form not in OUTPUT_UNSEEN,
             reads_source=form is TargetForm.OWNED_PROCESS and options.target.app is not None,

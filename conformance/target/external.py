@@ -17,6 +17,7 @@ from conformance.core.evidence import Journal, LogLine, ProcessEvent
 from conformance.core.observations import BlockingLine
 from conformance.core.polling import block_until
 from conformance.core.urls import find_port
+from conformance.target.container_copies import ContainerCopies
 from conformance.testbed.process_table import is_running, kill_processes
 from conformance.testbed.processes import Running
 
@@ -52,6 +53,18 @@ def control_worker(options: Options, journal: Journal) -> ExternalControl | None
     return ContainerControl(name, "worker", journal, "--worker-container") if name else None
 
 
+def copy_target(
+    control: ExternalControl | None, options: Options, run: str, journal: Journal
+) -> ContainerCopies | None:
+    """What starts further copies of a target in a container; None where it is in none.
+
+    `run` is the name of the run's folder.
+    """
+    if not isinstance(control, ContainerControl):
+        return None
+    return ContainerCopies(control.existing, str(options.target.url), run, journal)
+
+
 class ContainerControl:
     """A service in a container that somebody else has made."""
 
@@ -61,19 +74,19 @@ class ContainerControl:
 
         self._name = name
         self._journal = journal
-        self._existing = ExistingContainer(container, option)
+        self.existing = ExistingContainer(container, option)
 
     def find_running(self) -> "DockerProcess":
         """The container as it runs."""
-        return self._existing.find_running(self._name, self._journal)
+        return self.existing.find_running(self._name, self._journal)
 
     def start(self) -> "DockerProcess":
         """Start the container again."""
-        return self._existing.start(self._name, self._journal)
+        return self.existing.start(self._name, self._journal)
 
     def close(self) -> None:
         """Leave it as it is."""
-        self._existing.close()
+        self.existing.close()
 
 
 class CommandControl:

@@ -12,6 +12,7 @@ from conformance.config.options import Options
 from conformance.core import timeouts
 from conformance.core.evidence import Journal
 from conformance.target.capabilities import Capabilities
+from conformance.target.container_copies import ContainerCopies
 from conformance.target.external import ExternalControl
 from conformance.testbed.ports import LOOPBACK
 from conformance.testbed.processes import Process, Running
@@ -38,6 +39,7 @@ class Launch:
     engine: "Engine | None" = None  # where the target is started in containers
     external: ExternalControl | None = None  # of a target that somebody else has started
     external_worker: ExternalControl | None = None  # of its worker
+    copies: ContainerCopies | None = None  # of a target in a container of somebody else's
     addresses: tuple[str, ...] = (HOST,)  # where a server of ours must listen to be reached
     # The suite's own environment, before the first probe: pytest changes os.environ at each probe,
     # and a thread that reads all of it at that moment may fail.

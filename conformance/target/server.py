@@ -19,6 +19,7 @@ from conformance.core.observations import BlockingLine
 from conformance.core.polling import block_until
 from conformance.core.urls import find_port
 from conformance.target.launch import HOST, Launch
+from conformance.target.redirection import Redirection
 from conformance.testbed.ports import claim_port
 from conformance.testbed.process_output import take_last_lines
 from conformance.testbed.processes import Running
@@ -105,6 +106,14 @@ class Target:
                 wanted = "--target-python must be an interpreter"
             raise WrongUsage(f"{wanted}; {error}") from error
         return cls._at(launch, f"http://{HOST}:{port}", process)
+
+    @classmethod
+    def copy_container(cls, launch: Launch, name: str, redirection: Redirection) -> "Target":
+        """Start a copy of a target in a container of somebody else's. Raises NoEvidence."""
+        assert launch.copies
+        url, process = launch.copies.start(name, redirection)
+        launch.on_start(process)
+        return cls._at(launch, url, process)
 
     @classmethod
     def find_external(cls, launch: Launch) -> "Target":

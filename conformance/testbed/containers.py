@@ -9,7 +9,7 @@ import errno
 import os
 import re
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -170,6 +170,29 @@ def _make_client(version: str | None = None) -> DockerClient:
     client = DockerClient(version=version)
     client.client.api.trust_env = False
     return client
+
+
+def create_from_settings(
+    settings: Mapping[str, Any], networks: Sequence[str]
+) -> docker.models.containers.Container:
+    """Make a container of settings that the daemon understands, and do not start it.
+
+    `networks` are the names of those that it joins besides the one in its settings. It has a
+    client of its own. Raises one of TROUBLE.
+    """
+    client = _make_client().client
+    container = None
+    try:
+        made = client.api.create_container_from_config(settings)
+        container = client.containers.get(made["Id"])
+        for network in networks:
+            client.networks.get(network).connect(container)
+    except TROUBLE:
+        if container:
+            container.remove(force=True, v=True)
+        client.close()
+        raise
+    return container
 
 
 def find_published_port(container: docker.models.containers.Container, inner: int) -> int:

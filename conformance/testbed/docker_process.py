@@ -20,7 +20,14 @@ from conformance.core import timeouts
 from conformance.core.errors import WrongUsage
 from conformance.core.evidence import Journal, LogLine, ProcessEvent
 from conformance.core.observations import BlockingLine
-from conformance.testbed.containers import TROUBLE, Engine, as_broken_testbed, connect_to_daemon
+from conformance.testbed.container_settings import ContainerSettings
+from conformance.testbed.containers import (
+    TROUBLE,
+    Engine,
+    as_broken_testbed,
+    connect_to_daemon,
+    create_from_settings,
+)
 from conformance.testbed.process_output import Output, take_last_texts
 
 
@@ -180,13 +187,20 @@ def start_container(
     inside = {key: engine.translate_addresses(value) for key, value in environment.items()}
     with as_broken_testbed(f"start {image}"):
         container = engine.create_container(image, list(command) or None, inside, ports)
-    process = DockerProcess(name, container, journal, ours=True)
     with as_broken_testbed(f"start {image}"):
-        try:
-            container.start()
-        except docker.errors.APIError:
-            container.remove(force=True, v=True)
-            raise
+        return _start_created(name, container, journal)
+
+
+def _start_created(
+    name: str, container: docker.models.containers.Container, journal: Journal
+) -> DockerProcess:
+    """Start a container of the suite's own. It is removed where it cannot be started."""
+    process = DockerProcess(name, container, journal, ours=True)
+    try:
+        container.start()
+    except docker.errors.APIError:
+        container.remove(force=True, v=True)
+        raise
     return process
 
 
@@ -203,6 +217,21 @@ class ExistingContainer:
             raise WrongUsage(f"{self._wanted}; there is no {name}") from error
         except TROUBLE as error:
             raise WrongUsage(f"{self._wanted}; the daemon does not know: {error}") from error
+
+    @property
+    def settings(self) -> ContainerSettings:
+        """Its settings, as they were when it was last looked at."""
+        return ContainerSettings(self._container.attrs)
+
+    def start_copy(
+        self, name: str, settings: Mapping[str, Any], networks: Sequence[str], journal: Journal
+    ) -> DockerProcess:
+        """Start a container of the suite's own, of settings that are much like this one's.
+
+        It joins the one network in its settings, and `networks`. Raises BrokenTestbed.
+        """
+        with as_broken_testbed(f"start a copy of {self._container.name}"):
+            return _start_created(name, create_from_settings(settings, networks), journal)
 
     def find_running(self, name: str, journal: Journal) -> DockerProcess:
         """The container as it runs. Raises WrongUsage if it does not."""

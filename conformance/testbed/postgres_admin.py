@@ -161,12 +161,6 @@ def as_broken_testbed(work: str) -> Iterator[None]:
         raise BrokenTestbed(f"Postgres did not let the suite {work}: {_text_of(error)}") from error
 
 
-def replace_port(url: str, port: int) -> str:
-    """The same URL with another port of 127.0.0.1."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=f"{parts.netloc.rpartition('@')[0]}@127.0.0.1:{port}"))
-
-
 async def _check_table(connection: asyncpg.Connection, admin_url: str) -> None:
     """See that the table is there, with all rights on it. Raises WrongUsage."""
     query = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass('items') AND attnum > 0"

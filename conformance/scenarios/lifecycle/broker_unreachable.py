@@ -8,11 +8,12 @@ from conformance.core import timeouts
 from conformance.core.evidence import Exchange
 from conformance.core.observations import BlockingLine
 from conformance.core.polling import wait_until
-from conformance.scenarios.lifecycle.copies import find_start_failure, start_copy, use_database
+from conformance.scenarios.lifecycle.copies import find_start_failure, start_redirected_copy
 from conformance.scenarios.lifecycle.scenario import Scenario
-from conformance.target.launch import HOST, Launch
+from conformance.scenarios.lifecycle.separation import expect_missed_broker
+from conformance.target.launch import Launch
+from conformance.target.redirection import Redirection
 from conformance.target.server import NotReady
-from conformance.testbed.ports import claim_port
 from conformance.testbed.postgres_admin import DatabaseAccess
 from conformance.testbed.redis_admin import BROKER_VARIABLES
 
@@ -39,12 +40,12 @@ class BrokerUnreachable(Scenario[StartWithoutBroker]):
     """Nothing listens where the broker should be."""
 
     requirements = frozenset({"CONC-9", "TASK-10", "TASK-17"})
+    is_apart = True
 
     async def run(self, launch: Launch, database: DatabaseAccess) -> StartWithoutBroker:
         """Run it on a database."""
-        url = f"redis://{HOST}:{claim_port()}/0"
-        variables = {**use_database(database), **dict.fromkeys(BROKER_VARIABLES, url)}
-        async with start_copy(launch, "without a broker", variables) as (target, client):
+        where = (launch, "without a broker", database, Redirection(BROKER_VARIABLES))
+        async with start_redirected_copy(*where) as (target, client):
             failure = await find_start_failure(target)
             if failure:
                 return StartWithoutBroker(failure, None, None)
@@ -56,6 +57,7 @@ class BrokerUnreachable(Scenario[StartWithoutBroker]):
                 if meanwhile and not meanwhile.answered:
                     stack = await asyncio.to_thread(target.find_blocking_line)
                 exchange = await submission.wait_for_answer(timeouts.REFUSAL_DEADLINE)
+            await expect_missed_broker(launch, exchange)
             return StartWithoutBroker(None, answer, Submission(exchange, meanwhile, stack))
 
 

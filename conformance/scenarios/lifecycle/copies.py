@@ -12,7 +12,8 @@ from conformance.core.errors import WrongUsage
 from conformance.core.evidence import LogLine, ProcessEvent
 from conformance.core.observations import EndedSessions
 from conformance.core.polling import block_until
-from conformance.target.launch import Launch
+from conformance.target.launch import HOST, Launch
+from conformance.target.redirection import Redirection
 from conformance.target.server import NotReady, Target
 from conformance.testbed.database import Database
 from conformance.testbed.postgres_admin import DatabaseAccess
@@ -42,15 +43,43 @@ async def start_copy(
     The copy is killed in the end. A target that somebody else has started has no copies: it is
     ended and started again, on its own settings.
     """
-    if launch.capabilities.starts_copies:
+    if launch.capabilities.starts_target:
         full_name = f"server ({name})"
         target = await asyncio.to_thread(Target.start_copy, launch, full_name, variables, port)
     else:
         await asyncio.to_thread(_end_external, launch)
         target = await asyncio.to_thread(Target.restart_external, launch)
+    async with _open_client(launch, target) as client:
+        yield target, client
+
+
+@asynccontextmanager
+async def start_redirected_copy(
+    launch: Launch, name: str, database: DatabaseAccess, redirection: Redirection
+) -> AsyncIterator[tuple[Target, Client]]:
+    """A further copy of the target, which finds another address in some variables.
+
+    The copy is killed in the end. A container of somebody else's runs on beside it; its copy is on
+    the container's own database. Raises NoEvidence where such a copy cannot be started.
+    """
+    full_name = f"server ({name})"
+    if launch.copies:
+        where = (launch, full_name, redirection)
+        target = await asyncio.to_thread(Target.copy_container, *where)
+    else:
+        variables = use_database(database)
+        variables |= redirection.change_address({**launch.variables, **variables}, HOST)
+        target = await asyncio.to_thread(Target.start_copy, launch, full_name, variables)
+    async with _open_client(launch, target) as client:
+        yield target, client
+
+
+@asynccontextmanager
+async def _open_client(launch: Launch, target: Target) -> AsyncIterator[Client]:
+    """A client of a copy, which is killed in the end."""
     client = Client(target.url, launch.journal)
     try:
-        yield target, client
+        yield client
     finally:
         await asyncio.to_thread(target.kill)
         await client.close()

@@ -10,11 +10,12 @@ from conformance.client.http import Client
 from conformance.core import timeouts
 from conformance.core.evidence import Exchange
 from conformance.core.polling import wait_until
-from conformance.scenarios.lifecycle.copies import start_copy
+from conformance.scenarios.lifecycle.copies import start_redirected_copy
 from conformance.scenarios.lifecycle.scenario import Scenario
+from conformance.scenarios.lifecycle.separation import expect_missed_database
 from conformance.target.launch import Launch
+from conformance.target.redirection import Redirection
 from conformance.target.server import Target
-from conformance.testbed import postgres_admin
 from conformance.testbed.ports import claim_port
 from conformance.testbed.postgres_admin import DatabaseAccess
 
@@ -31,18 +32,19 @@ class DatabaseUnresponsive(Scenario[StartOnSilence]):
     """The copy is expected not to be ready."""
 
     requirements = frozenset({"LIFE-7"})
+    is_apart = True
 
     async def run(self, launch: Launch, database: DatabaseAccess) -> StartOnSilence:
         """Run it; of the database only the names in its URL are used."""
         async with _serve_silence(launch.addresses) as (port, connected):
-            variables = {
-                "DATABASE_URL": postgres_admin.replace_port(str(database.target_dsn), port)
-            }
-            name = "whose database is silent"
-            async with start_copy(launch, name, variables) as (target, client):
+            redirection = Redirection(("DATABASE_URL",), port)
+            where = (launch, "whose database is silent", database, redirection)
+            async with start_redirected_copy(*where) as (target, client):
                 with suppress(TimeoutError):
                     await asyncio.wait_for(connected.wait(), timeouts.READY_DEADLINE)
                 answer = await _find_answer(target, client, timeouts.SILENCE_WATCHED)
+                if answer:
+                    await expect_missed_database(launch, database, client)
                 return StartOnSilence(connected.is_set(), answer)
 
 

@@ -23,6 +23,9 @@ class Scenario(ABC, Generic[R_co]):
 
     requirements: ClassVar[frozenset[str]]  # the ids that are judged by what it observes
     database: ClassVar[DatabaseNeed] = DatabaseNeed.SHARED
+    # Whether its copy is a further one even where the target is somebody else's, for it lacks
+    # something. Other scenarios end such a target and start it again.
+    is_apart: ClassVar[bool] = False
 
     @abstractmethod
     async def run(self, launch: Launch, database: DatabaseAccess) -> R_co:

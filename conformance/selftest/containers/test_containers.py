@@ -5,11 +5,12 @@ skipped, with the reason. With CONTAINERS=required, that is a failure.
 """
 
 import os
+import secrets
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ from conformance.spec.catalogue import Level, catalogue
 from conformance.testbed.containers import Engine, connect_to_daemon
 from conformance.testbed.guard import LABEL
 from conformance.testbed.ports import claim_port
+from conformance.testbed.redis_admin import BROKER_VARIABLES
 
 NEWEST = {
     "CONFORMANCE_POSTGRES_IMAGE": "conformance-ci/postgres:18",
@@ -189,36 +191,205 @@ def test_a_target_in_a_container_is_judged_like_any_other(
     assert not left(client)
 
 
-def test_a_service_in_a_container_of_somebody_elses(
+class Somebody:
+    """Who runs containers of their own on a persistent testbed. They are removed in the end."""
+
+    def __init__(self, client: docker.DockerClient, printed: str) -> None:
+        described = yaml.safe_load(printed)
+        self._client = client
+        self._environment = described["services"]["web"]["environment"]
+        networks = described.get("networks")
+        self._network = networks["conformance"]["name"] if networks else "host"
+        self.names: list[str] = []
+
+    def run(self, command: str | None = None, without: Collection[str] = (), **more: Any) -> str:
+        """Start a container of the service's image, and return its name."""
+        name = f"{secrets.token_hex(4)}-{len(self.names)}"
+        kept = {key: value for key, value in self._environment.items() if key not in without}
+        renamed = {f"KEPT_{key}": value for key, value in self._environment.items()}
+        environment = {**kept, **renamed, **more.pop("environment", {})}
+        shell = ["sh", "-c", f"exec {command}"] if command else None
+        self.names.append(name)
+        self._client.containers.run(
+            SERVICE,
+            shell,
+            name=name,
+            detach=True,
+            network=self._network,
+            environment=environment,
+            **more,
+        )
+        return name
+
+    def serve(self, command: str | None = None, **more: Any) -> tuple[str, str]:
+        """Start the service: the URL at which it answers, and its container's name."""
+        port = claim_port()
+        inside = {"HOST": "0.0.0.0", "PORT": "8000"}  # noqa: S104 - inside of the container
+        ports = {"ports": {"8000/tcp": ("127.0.0.1", port)}}
+        if self._network == "host":
+            inside, ports = {"HOST": "127.0.0.1", "PORT": str(port)}, {}
+        name = self.run(command, environment=inside, **ports, **more)
+        return wait_until_answering(f"http://127.0.0.1:{port}"), name
+
+    def describe(self) -> list[tuple[str, str]]:
+        """The status and the id of each container."""
+        found = (self._client.containers.get(name) for name in self.names)
+        return [(container.status, str(container.id)) for container in found]
+
+    def remove_all(self) -> None:
+        """Remove the containers."""
+        for name in self.names:
+            with suppress(docker.errors.NotFound):
+                self._client.containers.get(name).remove(force=True, v=True)
+
+
+@contextmanager
+def somebody_with_a_testbed(
+    place: Path, client: docker.DockerClient, *arguments: str
+) -> Iterator[Somebody]:
+    """Somebody on a persistent testbed, by default one in containers."""
+    where = arguments or ("--services", "containers", *IMAGES)
+    with run_testbed(place, "--format", "compose", *where) as testbed:
+        somebody = Somebody(client, testbed.printed)
+        try:
+            yield somebody
+        finally:
+            somebody.remove_all()
+
+
+@pytest.mark.parametrize("arguments", [(), ("--services", "embedded")], ids=["network", "host"])
+def test_a_service_in_a_container_of_somebody_elses_is_robust(
+    place: Path, client: docker.DockerClient, arguments: tuple[str, ...]
+) -> None:
+    with somebody_with_a_testbed(place, client, *arguments) as somebody:
+        worker = somebody.run(f"python3 -m celery -A {WORKER} worker --concurrency 1")
+        url, web = somebody.serve()
+        before = somebody.describe()
+        given = ("--target-url", url, "--container", web, "--worker-container", worker)
+        finished = judge(place, *given)
+        assert somebody.describe() == before
+    not_applicable = ids_needing("source")
+    assert finished.ids("FAIL") | finished.ids("ERROR") == set(), finished.output
+    assert finished.ids("INCONCLUSIVE") == set(), finished.output
+    assert finished.ids("NOT_APPLICABLE") == not_applicable
+    assert finished.record[-1]["claim"] == "robust"
+    assert not left(client)
+
+
+OF_COPIES = tuple(sorted(ids_needing("copy")))
+SERVE = "python3 -m uvicorn --host $HOST --port $PORT"
+REFERENCE = "reference_impl.app:app"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "startup_goes_on_without_a_database",
+        "slow_startup_goes_on_in_the_background",
+        "startup_waits_for_the_broker",
+        "only_a_refused_login_is_503",
+    ],
+)
+def test_a_copy_of_somebody_elses_container_shows_a_fault(
+    place: Path, client: docker.DockerClient, name: str
+) -> None:
+    (service,) = (each for each in load_faulty_services() if each.name == name)
+    with somebody_with_a_testbed(place, client) as somebody:
+        url, web = somebody.serve(f"{SERVE} {service.target_app}")
+        given = ("--target-url", url, "--container", web)
+        finished = judge(place, *given, "--only", "LIFE-10", *OF_COPIES)
+    assert finished.ids("FAIL") == set(service.fails), finished.output
+    assert finished.ids("INCONCLUSIVE") == set(service.inconclusive), finished.output
+    assert not left(client)
+
+
+DATABASE, BROKER = ("DATABASE_URL",), tuple(sorted(BROKER_VARIABLES))
+FROM_ELSEWHERE = " ".join(f"{name}=$KEPT_{name}" for name in (*DATABASE, *BROKER))
+
+
+@pytest.mark.parametrize(
+    ("command", "without", "reasons"),
+    [
+        (
+            f"env {FROM_ELSEWHERE} {SERVE} {REFERENCE}",
+            (*DATABASE, *BROKER),
+            {
+                "the container's environment must have DATABASE_URL, ": {"LIFE-6", "LIFE-7"},
+                "the container's environment must have REDIS_URL or ": {
+                    "CONC-9",
+                    "TASK-10",
+                    "TASK-17",
+                },
+            },
+        ),
+        (
+            f"env {FROM_ELSEWHERE} {SERVE} {REFERENCE}",
+            (),
+            {
+                "reads its rows wherever its DATABASE_URL leads": {"LIFE-6", "LIFE-7"},
+                "queues its tasks wherever its REDIS_URL leads": {"CONC-9", "TASK-10", "TASK-17"},
+            },
+        ),
+        (
+            f"sh -c 'echo > /shared/lock && exec {SERVE} {REFERENCE}'",
+            (),
+            {"must become ready, and it does not: the process ended with status 2": {*OF_COPIES}},
+        ),
+    ],
+    ids=["no variables", "variables without effect", "no second copy"],
+)
+def test_a_copy_that_shows_nothing_fails_nothing(
+    place: Path,
+    client: docker.DockerClient,
+    command: str,
+    without: tuple[str, ...],
+    reasons: dict[str, set[str]],
+) -> None:
+    shared: Any = {str(place): {"bind": "/shared", "mode": "rw"}}
+    with somebody_with_a_testbed(place, client) as somebody:
+        url, web = somebody.serve(command, without=without, volumes=shared)
+        given = ("--target-url", url, "--container", web)
+        finished = judge(place, *given, "--only", "LIFE-10", *OF_COPIES)
+    assert finished.ids("INCONCLUSIVE") == set(OF_COPIES), finished.output
+    assert finished.ids("PASS") == {"LIFE-10"}, finished.output
+    for reason, names in reasons.items():
+        assert find_reasons(finished, names, reason) == names, finished.output
+    assert "--target-image" in finished.output
+    assert not left(client)
+
+
+def find_reasons(finished: Finished, names: set[str], reason: str) -> set[str]:
+    """Those of some requirements whose findings have this reason."""
+    return {
+        line["requirement"]
+        for line in finished.record
+        if line["type"] == "verdict"
+        and line["requirement"] in names
+        and reason in str(line["finding"])
+    }
+
+
+def test_sigkill_leaves_no_copy_of_somebody_elses_container(
     place: Path, client: docker.DockerClient
 ) -> None:
-    with run_testbed(place, "--services", "containers", "--format", "compose", *IMAGES) as testbed:
-        printed = yaml.safe_load(testbed.printed)
-        network = printed["networks"]["conformance"]["name"]
-        port = claim_port()
-        names = [f"web-{port}", f"worker-{port}"]
-        inside = printed["services"]["web"]["environment"]
-        more: Any = {"detach": True, "network": network, "environment": inside}
-        celery = ["python3", "-m", "celery", "-A", WORKER, "worker", "--concurrency", "1"]
-        try:
-            client.containers.run(SERVICE, celery, name=names[1], **more)
-            more["environment"] = {**inside, "HOST": "0.0.0.0", "PORT": "8000"}  # noqa: S104 - inside of the container
-            client.containers.run(
-                SERVICE, name=names[0], ports={"8000/tcp": ("127.0.0.1", port)}, **more
-            )
-            url = wait_until_answering(f"http://127.0.0.1:{port}")
-            finished = judge(
-                place, "--target-url", url, "--container", names[0], "--worker-container", names[1]
-            )
-            assert {client.containers.get(name).status for name in names} == {"running"}
-        finally:
-            for name in names:
-                with suppress(docker.errors.NotFound):
-                    client.containers.get(name).remove(force=True)
-    assert finished.ids("FAIL") | finished.ids("ERROR") == set(), finished.output
-    assert finished.ids("INCONCLUSIVE") == ids_needing("copy"), finished.output
-    assert finished.record[-1]["claim"] == "core"
-    assert not left(client)
+    with somebody_with_a_testbed(place, client, "--services", "embedded") as somebody:
+        url, web = somebody.serve()
+        before = somebody.describe()
+        argv = command("--target-url", url, "--container", web, "--only", "LIFE-6")
+        run = subprocess.Popen(argv, cwd=PROJECT, env=environment(place))
+        wait_until_true(lambda: left(client) or run.poll() is not None)
+        run.send_signal(signal.SIGKILL)
+        assert run.wait() == -signal.SIGKILL
+        wait_until_true(lambda: not left(client))
+        assert somebody.describe() == before
+
+
+def wait_until_true(condition: Callable[[], object]) -> None:
+    """Wait for a condition, for PATIENCE at most."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_an_image_that_cannot_be_pulled(place: Path) -> None:

@@ -15,7 +15,8 @@ from conformance.selftest.support.targets import ids_needing
 # All that is seen or disturbed through more than the service's port: the sections of its services,
 # and what needs its process.
 CONTROLLED = ("DB", "UP", "TASK", "LIFE", *sorted(ids_needing("process", "copy", "source")))
-LAST_LINES = ("export PYTHONUNBUFFERED", "    name: ")  # printed for a shell, and for Compose
+# Printed for a shell, and for Compose with a network and without.
+LAST_LINES = ("export PYTHONUNBUFFERED", "    name: ", "    network_mode: ")
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def test_each_form_is_recognised(form: TargetForm, tmp_path: Path) -> None:
     [
         (TargetForm.OWNED_PROCESS, {"http", "process", "copy"}),
         (TargetForm.OWNED_CONTAINER, {"http", "process", "copy"}),
-        (TargetForm.EXTERNAL_CONTAINER, {"http", "process"}),
+        (TargetForm.EXTERNAL_CONTAINER, {"http", "process", "copy"}),
         (TargetForm.EXTERNAL_COMMAND, {"http", "process"}),
         (TargetForm.URL_ONLY, {"http"}),
     ],
