@@ -17,7 +17,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "part",
         nargs="*",
         metavar="PART",
-        help="matrix, whole, conforming, mutants, comparison, repeat (default: all)",
+        help="matrix, whole, conforming, pairs, mutants, comparison, repeat (default: all)",
     )
     parser.add_argument(
         "--runs",
@@ -29,7 +29,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--again",
         action="store_true",
-        help="of matrix, whole and comparison, judge only what was not exact or is new",
+        help="of all but mutants and repeat, judge only what was not exact or is new",
     )
     parser.set_defaults(func=evaluate_suite, parser=parser)
 

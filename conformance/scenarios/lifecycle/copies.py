@@ -99,12 +99,14 @@ def _end_external(launch: Launch) -> None:
 
 @asynccontextmanager
 async def open_database(place: DatabaseAccess, launch: Launch) -> AsyncIterator[Database]:
-    """The suite's own session on a copy's database."""
+    """The suite's own session on a copy's database. In somebody else's, no row is left."""
     database = Database(place, launch.journal)
     await database.open()
     try:
         yield database
     finally:
+        if not launch.capabilities.starts_target:
+            await database.rows.delete_inserted()
         await database.close()
 
 

@@ -27,6 +27,7 @@ from conformance.selftest.evaluation import (
     figures_page,
     kill_matrix,
     mutants,
+    pairs,
     slots,
 )
 from conformance.selftest.evaluation.comparison import Testbed
@@ -45,7 +46,7 @@ def main(parts: Sequence[str], *, runs: int, again: bool) -> int:
     """Run the parts, write their figures and render the pages. Return an exit status.
 
     0: the figures are as they should be. 1: they are not. 4: wrong usage. `again` keeps the rows
-    that are exact, and those of the comparison, and judges the others.
+    that are exact, those of the comparison and pairs without a loss, and judges the others.
     """
     if unknown := [part for part in parts if part not in figures_page.PARTS]:
         known = ", ".join(figures_page.PARTS)
@@ -53,6 +54,7 @@ def main(parts: Sequence[str], *, runs: int, again: bool) -> int:
         return 4
     single: dict[str, Callable[[], Figures]] = {
         "whole": lambda: judge_parts(["whole"], again=again)["whole"],
+        "pairs": partial(_judge_pairs, again=again),
         "mutants": _judge_mutants,
         "comparison": partial(_compare, again=again),
         "repeat": partial(_repeat, runs),
@@ -197,6 +199,27 @@ def _print_row(name: str, result: SlotResult, inexact: Sequence[str]) -> None:
     print(f"  {name}: {failed} ({result.seconds:.1f} s)", flush=True)
     for sentence in inexact:
         print(f"    INEXACT: {sentence}", flush=True)
+
+
+def _judge_pairs(*, again: bool) -> Figures:
+    """Judge services with two faults at once."""
+    kept = figures_page.read_figures().get("pairs", {}) if again else {}
+    rows = {row["name"]: row for row in kept.get("rows", ()) if not pairs.has_lost(row)}
+    faults = [each for each in load_faulty_services() if each.fails]
+    drawn = pairs.draw_pairs(faults)
+    missing = [pair for pair in drawn if pair.name not in rows]
+    began = time.monotonic()
+    with slots.run_in_slots(slots.RUNS_AT_ONCE, [pair.judge for pair in missing]) as futures:
+        for pair, future in zip(missing, futures, strict=True):
+            row = rows[pair.name] = pairs.make_figures(pair, future.result())
+            outcomes = ", ".join(fault["outcome"] for fault in row["faults"])
+            print(f"  {pair.name}: {outcomes} ({row['seconds']} s)", flush=True)
+    return {
+        "rows": [rows[pair.name] for pair in drawn],
+        "arranged": pairs.count_arranged(faults),
+        "seconds": kept.get("seconds", 0) + round(time.monotonic() - began),
+        "commits": kept.get("commits", []),
+    }
 
 
 def _judge_mutants() -> Figures:

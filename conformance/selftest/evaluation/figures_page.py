@@ -12,6 +12,7 @@ from typing import Any
 
 from conformance.config.paths import PROJECT
 from conformance.selftest.conforming_services.table import CONFORMING_SERVICES
+from conformance.selftest.evaluation import pairs
 from conformance.selftest.evaluation.kill_matrix import choose_requirements
 from conformance.selftest.evaluation.survivors import FAILED, NOT_STARTED, SURVIVORS
 from conformance.selftest.faulty_services.table import load_faulty_services
@@ -25,8 +26,9 @@ GUIDES = {  # the pages that show the table
 }
 WRITTEN = (FIGURES, PAGE, *GUIDES.values())  # by `conformance evaluate`
 BEGIN, END = "<!-- figures -->\n", "<!-- /figures -->\n"
-PARTS = ("matrix", "whole", "conforming", "mutants", "comparison", "repeat")
+PARTS = ("matrix", "whole", "conforming", "pairs", "mutants", "comparison", "repeat")
 MOST_NAMES = 8  # in a cell
+MOST_WORDS = 160  # characters of a finding in a cell
 RULE_OF_THREE = 3  # of n cases none: at most 3 of n, with 95 % confidence
 BOUND = {
     Language.EN: " (with 95 % confidence at most {of_runs:.1%} of runs and"
@@ -86,6 +88,8 @@ def find_wrong(figures: Mapping[str, Figures]) -> Iterator[str]:
             for row in figures[part]["rows"]
             for said in _find_outdated(part, row)
         )
+    if "pairs" in figures:
+        yield from pairs.find_wrong(figures["pairs"], faulty)
     if "mutants" in figures:
         yield from (
             f"mutants: the suite failed over {row['name']}"
@@ -150,6 +154,13 @@ SUMMARY: Mapping[Language, Mapping[str, tuple[str, str]]] = {
             "{services} conforming services, each in a style of its own",
             "{exact} pass every MUST that is asked of them, and every SHOULD that they claim",
         ),
+        "pairs": (
+            "{pairs} services with two of these faults each, drawn by a seed",
+            (
+                "of {faults} faults, {found} found for their own reason, {changed} for another,"
+                " {folded} folded under the other fault, {explained} explained, {lost} lost"
+            ),
+        ),
         "mutants": (
             "{mutants} mutants of the reference, which cosmic-ray made",
             "{found} found ({unstarted} of them do not start); {survivors} survive, each explained",
@@ -179,6 +190,13 @@ SUMMARY: Mapping[Language, Mapping[str, tuple[str, str]]] = {
             "{services} 个正确的服务，风格各不相同",
             "{exact} 个通过了对其提出的每条 MUST，以及其声明的每条 SHOULD",
         ),
+        "pairs": (
+            "{pairs} 个各有其中两处缺陷的服务，由种子抽取",
+            (
+                "{faults} 处缺陷中，{found} 处因其自身的理由被找出，{changed} 处因别的理由被找出，"
+                "{folded} 处归于另一处缺陷之下，{explained} 处有解释，{lost} 处遗漏"
+            ),
+        ),
         "mutants": (
             "{mutants} 个由 cosmic-ray 生成的参考实现变异体",
             "{found} 个被找出（其中 {unstarted} 个无法启动）；{survivors} 个存活，均有解释",
@@ -199,6 +217,7 @@ def render_summary(figures: Mapping[str, Figures], language: Language = Language
         ("whole", _count_faulty),
         ("comparison", _count_compared),
         ("conforming", _count_conforming),
+        ("pairs", _count_pairs),
         ("mutants", _count_mutants),
         ("repeat", partial(_count_runs, language=language)),
     ):
@@ -227,6 +246,20 @@ def _count_compared(compared: Figures) -> Figures:
 def _count_conforming(conforming: Figures) -> Figures:
     exact = sum(not row["inexact"] for row in conforming["rows"])
     return {"services": len(conforming["rows"]), "exact": exact}
+
+
+def _count_pairs(figures: Figures) -> Figures:
+    outcomes = pairs.count_outcomes(figures)
+    explained = len(pairs.list_explained(figures))
+    return {
+        "pairs": len(figures["rows"]),
+        "faults": sum(outcomes.values()),
+        "found": outcomes.get(pairs.Outcome.FOUND, 0),
+        "changed": outcomes.get(pairs.Outcome.CHANGED, 0),
+        "folded": outcomes.get(pairs.Outcome.FOLDED, 0),
+        "explained": explained,
+        "lost": outcomes.get(pairs.Outcome.LOST, 0) - explained,
+    }
 
 
 def _count_mutants(mutants: Figures) -> Figures:
@@ -276,6 +309,7 @@ def render_page(figures: Mapping[str, Figures]) -> str:
         else []
     )
     parts += [_render_conforming(figures["conforming"])] if "conforming" in figures else []
+    parts += [_render_pairs(figures["pairs"])] if "pairs" in figures else []
     parts += [_render_mutants(figures["mutants"])] if "mutants" in figures else []
     parts += [_render_runs(figures["repeat"])] if "repeat" in figures else []
     parts += [_render_commits(figures)]
@@ -351,6 +385,28 @@ def _render_conforming(conforming: Figures) -> str:
         f"| `{row['name']}` | {_escape_cell(row['habit'])} | {', '.join(row['failed'])} "
         f"| {', '.join(row['unseen'])} | {row['seconds']} |"
         for row in conforming["rows"]
+    ]
+    return "\n".join(lines)
+
+
+def _render_pairs(figures: Figures) -> str:
+    lines = ["## Pairs of faults\n", "| of all pairs of faults | pairs |", "| --- | --- |"]
+    lines += [f"| {what} | {count} |" for what, count in figures["arranged"].items()]
+    lines += [
+        "",
+        "Each was found for its own reason but for these:",
+        "",
+        "| made for | fault | beside | is | as |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    lines += [
+        f"| {fault['made_for']} | `{fault['name']}` | `{other}` | {fault['outcome']} "
+        f"| {_escape_cell(' / '.join(fault['why'].splitlines())[:MOST_WORDS])} |"
+        for fault, other in pairs.list_covered(figures)
+    ]
+    lines += [
+        f"| | `{beside}` | | explained | {reason} |"
+        for beside, reason in pairs.list_explained(figures)
     ]
     return "\n".join(lines)
 

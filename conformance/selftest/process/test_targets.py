@@ -1,7 +1,9 @@
 """Targets in their forms: a URL alone, a URL with a testbed, a command, the tutorial's code."""
 
 import asyncio
+import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -121,13 +123,38 @@ def test_a_url_with_everything_is_judged_but_for_the_process(
             b"precious"
         ]
 
-    async def count() -> int:
-        connection = await asyncpg.connect(standing.database_url)
-        rows = int(await connection.fetchval("SELECT count(*) FROM items"))
-        await connection.close()
-        return rows
+    assert asyncio.run(count_rows(standing.database_url)) == 0
 
-    assert asyncio.run(count()) == 0
+
+async def count_rows(url: str) -> int:
+    connection = await asyncpg.connect(url)
+    rows = int(await connection.fetchval("SELECT count(*) FROM items"))
+    await connection.close()
+    return rows
+
+
+@pytest.mark.thorough
+def test_lifecycle_scenarios_leave_no_row_in_somebody_elses_database(
+    place: Path, standing: Standing
+) -> None:
+    port, pid, script = claim_port(), place / "pid", place / "restart"
+    served = f"{sys.executable} -m uvicorn --port {port} reference_impl.app:app"
+    script.write_text(f"#!/bin/sh\ncd {PROJECT}\n{served} > /dev/null 2>&1 &\necho $! > {pid}\n")
+    script.chmod(0o755)
+    variables = {
+        "DATABASE_URL": standing.database_url,
+        "REDIS_URL": standing.redis_url,
+        "EXTERNAL_DATA_URL": f"http://127.0.0.1:{standing.upstream_port}/posts",
+    }
+    subprocess.run([script], env={**os.environ, **variables}, check=True)
+    url = wait_until_answering(f"http://127.0.0.1:{port}")
+    given = ("--database-url", standing.database_url, "--restart-command", str(script))
+    try:
+        finished = judge(place, "--target-url", url, *given, "--only", "LIFE-4", env=variables)
+    finally:
+        os.kill(int(pid.read_text()), signal.SIGTERM)
+    assert finished.ids("INCONCLUSIVE") == {"LIFE-4"}, finished.output  # it wants the role's rights
+    assert asyncio.run(count_rows(standing.database_url)) == 0
 
 
 def test_a_command_is_judged_like_an_app_and_its_blocking_line_named(place: Path) -> None:

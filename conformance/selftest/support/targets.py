@@ -10,6 +10,7 @@ from conformance.selftest.conforming_services.table import (
 )
 from conformance.spec.catalogue import Level, catalogue
 
+ANSWER_PATIENCE = 100.0  # seconds; beside seven other runs on 2 cores, a start took 20
 WORKER = "reference_impl.tasks:celery_app"
 DOCUMENT = CONFORMING_SERVICES_FOLDER  # the folder with the package of the tutorial's own code
 (_DOCUMENT,) = (each for each in CONFORMING_SERVICES if each.name == "document")
@@ -31,12 +32,14 @@ def ids_of_level(level: Level) -> set[str]:
 
 
 def wait_until_answering(url: str) -> str:
-    """Wait until something answers at the URL, and return it."""
+    """Wait until something answers at the URL, for ANSWER_PATIENCE at most, and return it."""
+    deadline = time.monotonic() + ANSWER_PATIENCE
     while True:
         try:
             httpx.get(url + "/async", trust_env=False)
         except httpx.TransportError:
             # The published port of a container takes connections before anything listens inside.
+            assert time.monotonic() < deadline, f"nothing answers at {url}"
             time.sleep(0.02)
         else:
             return url

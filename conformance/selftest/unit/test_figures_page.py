@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from conformance.selftest.conforming_services.table import CONFORMING_SERVICES
-from conformance.selftest.evaluation import figures_page
+from conformance.selftest.evaluation import figures_page, pairs
 from conformance.selftest.evaluation.figures_page import BEGIN, END, GUIDES, PAGE
 from conformance.selftest.evaluation.kill_matrix import choose_requirements
 from conformance.selftest.faulty_services.table import FaultyService, load_faulty_services
@@ -24,6 +24,12 @@ def make_exact_row(service: FaultyService, *, whole: bool) -> dict[str, Any]:
     """Make the row of a faulty service that is exact."""
     judged = set(choose_requirements(service, whole=whole))
     return make_row(service.name, service.fails, judged & set(service.inconclusive))
+
+
+def make_fault(number: int, outcome: str = "found", why: str = "") -> dict[str, str]:
+    """Make what is said of one fault of a pair."""
+    fault = load_faulty_services()[number + 1]
+    return {"name": fault.name, "made_for": fault.fails[0], "outcome": outcome, "why": why}
 
 
 MADE_FROM: dict[str, Any] = {"seconds": 9, "commits": ["0123456", "abcdef0"]}
@@ -49,6 +55,14 @@ MADE_UP: dict[str, Any] = {
             make_row(each.name, each.fails, {*each.inconclusive, *each.not_applicable})
             for each in CONFORMING_SERVICES
         ],
+        **MADE_FROM,
+    },
+    "pairs": {
+        "rows": [
+            {"name": "a + b", "faults": [make_fault(0), make_fault(1)], "seconds": 1.0}
+            for _ in range(pairs.FEWEST)
+        ],
+        "arranged": {"both are in one service": 3},
         **MADE_FROM,
     },
     "mutants": {
@@ -90,6 +104,7 @@ def test_every_part_has_a_line_of_the_summary_and_a_part_of_the_page() -> None:
     assert [line for line in page.splitlines() if line.startswith("## ")] == [
         "## Faulty services",
         "## Conforming services",
+        "## Pairs of faults",
         "## Mutants that survive",
         "## Repeatability",
         "## Of which commits",
@@ -98,7 +113,7 @@ def test_every_part_has_a_line_of_the_summary_and_a_part_of_the_page() -> None:
     assert "| whole | 0123456, abcdef0 | 9 |" in page
     assert "no figures yet" not in page
     assert "no figures yet of: comparison, repeat." in figures_page.render_page(
-        {part: MADE_UP[part] for part in ("matrix", "whole", "conforming", "mutants")}
+        {part: MADE_UP[part] for part in ("matrix", "whole", "conforming", "pairs", "mutants")}
     )
 
 
@@ -125,6 +140,17 @@ def test_every_part_has_a_line_of_the_summary_and_a_part_of_the_page() -> None:
             "run `conformance evaluate comparison` again",
         ),
         (
+            "pairs",
+            lambda part: part["rows"][3]["faults"].__setitem__(0, make_fault(0, "lost", "PASS")),
+            " is lost: PASS",
+        ),
+        ("pairs", lambda part: part["rows"].pop(), "there must be 200 of them at least"),
+        (
+            "pairs",
+            lambda part: part["rows"][3]["faults"][1].update(name="nobodys"),
+            "run `conformance evaluate pairs` again",
+        ),
+        (
             "mutants",
             lambda part: part["rows"].append({"name": "a → b", "killed_by": None}),
             "a → b survived, and nothing says why",
@@ -141,6 +167,18 @@ def test_each_mistake_is_named(part: str, change: Callable[[Any], None], said: s
     change(figures[part])
     (sentence,) = figures_page.find_wrong(figures)
     assert said in sentence
+
+
+def test_a_fault_that_is_folded_under_another_is_shown_with_what_was_found() -> None:
+    figures = deepcopy(MADE_UP)
+    figures["pairs"]["rows"][3]["faults"][1] = make_fault(
+        1, "folded", "evidence\nit died | (LIFE-10)"
+    )
+    page = figures_page.render_page(figures)
+    fault, other = make_fault(1), make_fault(0)
+    named = f"| {fault['made_for']} | `{fault['name']}` | `{other['name']}` | folded |"
+    assert f"{named} evidence / it died \\| (LIFE-10) |" in page
+    assert "of 400 faults, 399 found for their own reason, 0 for another, 1 folded" in page
 
 
 def test_a_series_without_a_difference_names_the_rates_that_it_excludes() -> None:
