@@ -171,11 +171,13 @@ def encode_silence(silence: Silence) -> dict[str, Any]:
 
 def _encode_reference(reference: EvidenceReference) -> dict[str, Any]:
     channel = {"channel": reference.channel} if reference.channel else {}
+    answer = {"endpoint": reference.endpoint, "status": reference.status}
     return {
         "kind": reference.kind,
         **channel,
         "number": reference.number,
         "summary": reference.summary,
+        **(answer if reference.endpoint else {}),
     }
 
 

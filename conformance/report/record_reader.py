@@ -67,21 +67,24 @@ def _decode_run(path: Path, lines: Sequence[Line]) -> RunResult:
     header = _decode_header(lines[0])
     verdicts = {str(line["requirement"]): line for line in _select_type(lines, "verdict")}
     evidence = tuple(_decode_evidence(line) for line in _select_type(lines, "evidence"))
-    results = (_decode_result(name, verdicts.get(name)) for name in header.requirements)
+    results = (decode_result(name, verdicts.get(name)) for name in header.requirements)
     seen = {each.key: each.reference for each in evidence}
     return RunResult(
         header,
-        tuple(_look_up_evidence(each, seen) for each in results),
+        tuple(_look_up_exchanges(each, seen) for each in results),
         next((_decode_footer(line) for line in _select_type(lines, "footer")), None),
         evidence,
         path,
     )
 
 
-def _look_up_evidence(
+def _look_up_exchanges(
     result: RequirementResult, seen: Mapping[EvidenceKey, EvidenceReference]
 ) -> RequirementResult:
-    """A result whose finding says of each exchange what its line of evidence says."""
+    """A result whose finding says of each exchange what its line of evidence says.
+
+    In older records the finding itself does not say its endpoint and status.
+    """
     if result.finding is None:
         return result
     evidence = tuple(
@@ -156,14 +159,15 @@ def _decode_reference(line: Line) -> EvidenceReference:
 
 def _decode_answer(line: Line) -> tuple[str | None, int | None]:
     """The endpoint and the status of an exchange. Neither of other evidence."""
-    if "method" not in line or line["kind"] != EXCHANGE:
+    if line["kind"] != EXCHANGE or "status" not in line:  # an older record, in a finding
         return None, None
-    status = line["status"]
-    endpoint = name_endpoint(str(line["method"]), str(line["target"]))
-    return endpoint, None if status is None else int(status)
+    is_evidence = "method" in line
+    endpoint = name_endpoint(line["method"], line["target"]) if is_evidence else line["endpoint"]
+    return str(endpoint), None if line["status"] is None else int(line["status"])
 
 
-def _decode_result(name: str, line: Line | None) -> RequirementResult:
+def decode_result(name: str, line: Line | None) -> RequirementResult:
+    """The verdict on a requirement. Without a line: not judged."""
     if line is None:
         requirement = catalogue().get(name)
         unknown = RequirementResult(name, Level.MUST, "", None)
