@@ -26,7 +26,7 @@ from conformance.scenarios.lifecycle.broker_unreachable import BrokerUnreachable
 from conformance.scenarios.lifecycle.observer import LifecycleObserver
 from conformance.scenarios.program import ONE_BY_ONE, Step, parse_program
 from conformance.scenarios.search import Search, shorten_program
-from conformance.scenarios.stateful import ProgramRun
+from conformance.scenarios.stateful import ProgramRun, is_program
 from conformance.spec import model
 from conformance.target.capabilities import Capabilities
 from conformance.target.server import Target
@@ -400,8 +400,10 @@ async def test_any_interleaving_answers_as_the_model_says(
         try:
             await begin_program().run_steps(ONE_BY_ONE)
         except Violation as violation:
+            taken = "; ".join(fact.summary for fact in violation.evidence if is_program(fact))
             raise NoEvidence(
-                f"it answers wrong even while nothing interleaves: {violation.got}"
+                "it answers wrong even while nothing interleaves, after the steps"
+                f" {taken}: {violation.got}"
             ) from violation
         search = Search(begin_program, asyncio.get_running_loop())
         await asyncio.to_thread(search.run, seed)
