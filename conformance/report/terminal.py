@@ -168,7 +168,7 @@ def _list_consequences(cause: Cause, language: Language) -> Iterator[SummaryLine
     """What follows from a failure, a line each, and what was found if it is something else."""
     if cause.consequences:
         label = translate("consequences", language)
-        yield from label_lines(label, describe_consequences(cause, language) + ":")
+        yield from label_lines(label, describe_consequences(cause, language))
     for each in cause.consequences:
         yield from _describe_consequence(each, cause, language)
 

@@ -51,6 +51,7 @@ ZH: dict[str, str] = {
     "consequences": "后果",
     "follows from": "源于",
     "What to look at first": "首先查看",
+    "follow from it: {counts}": "由此引起：{counts}",
     "{endpoint} has not answered since exchange {number}, which {requirement} sent": (
         "{endpoint} 自第 {number} 次交换起再无响应，该交换由 {requirement} 发出"
     ),

@@ -133,8 +133,8 @@ def _render_finding(context: RenderContext, result: RequirementResult, finding: 
         case _:
             parts[say("expected")] = say.cut(finding.expected, SIDE)
             parts[say("got")] = got
-    parts[say("silent")] = say.cut(describe_silence(finding, say.language), SUMMARY)
-    printed = finding.printed
+    silence, printed = describe_silence(finding, say.language), finding.printed
+    parts[say("silent")] = say.cut(silence, SUMMARY) if silence else None
     parts[say("printed")] = say.cut(printed.summary, SUMMARY) if printed else None
     parts[say("known")] = _render_known(result, say)
     summaries = [reference.summary for reference in finding.evidence]
