@@ -227,7 +227,10 @@ def _group_unjudged(
 def _write_title(result: RequirementResult, language: Language, *, indent: int = 0) -> SummaryLine:
     requirement = describe_requirement(result, language)
     left = escape_unprintable(f"{result.id:<8}{result.level:<8}{requirement.sentence}")
-    left = " " * indent + left
+    if indent and result.status is Status.FAIL and result.finding:
+        left = f"{' ' * indent}{left} ({result.finding.fingerprint})"
+    elif indent:
+        left = " " * indent + left
     right = f"{_label_status(result)}  {requirement.source}"
     return SummaryLine(f"{pad_text(left, WIDTH - len(right) - 1)} {right}", _choose_tone(result))
 
