@@ -165,7 +165,7 @@ def _describe_failure(result: RequirementResult, language: Language) -> Iterator
 
 
 def _list_consequences(cause: Cause, language: Language) -> Iterator[SummaryLine]:
-    """What follows from a failure, a line each, and what was found if it is something else."""
+    """What follows from a failure, and what was found of it, if that is something else."""
     if cause.consequences:
         label = translate("consequences", language)
         yield from label_lines(label, describe_consequences(cause, language))
@@ -178,9 +178,9 @@ def _describe_consequence(
 ) -> Iterator[SummaryLine]:
     result = consequence.result
     yield _write_title(result, language, indent=INDENT)
-    finding = result.finding
-    if finding and result.status is Status.FAIL and not shows_the_same(finding, cause.result):
-        label = " " * INDENT + translate("got", language)
+    finding, has_failed = result.finding, result.status is Status.FAIL
+    if finding and not (has_failed and shows_the_same(finding, cause.result)):
+        label = " " * INDENT + translate("got" if has_failed else "because", language)
         yield from label_lines(label, shorten_found(finding.got))
 
 
