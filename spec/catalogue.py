@@ -19,6 +19,7 @@ _FACTS = re.compile(
 WHY = ("Why it matters.", "为何重要。")
 USUAL_CAUSE = ("Usual cause.", "常见原因。")
 MEND = ("How to fix.", "如何修复。")
+NEEDS = ("Needs.", "前提。")
 _ID = re.compile(r"(?P<prefix>[A-Z]+)-[1-9]\d*")
 
 
@@ -72,6 +73,7 @@ class Requirement:
     mend: str  # how to fix it; empty unless the level is SHOULD
     document: str  # file name in this folder
     line: int
+    needs: tuple[str, ...] = ()  # ids: if one of them fails, this says little of its own
 
     @property
     def section(self) -> int:
@@ -183,7 +185,18 @@ def _requirement(document: str, line: int, block: list[str]) -> Requirement:
         mend=_labelled(paragraphs, MEND, where) if facts["level"] == Level.SHOULD else "",
         document=document,
         line=line,
+        needs=_needs(paragraphs, where),
     )
+
+
+def _needs(paragraphs: list[str], where: str) -> tuple[str, ...]:
+    """The ids in the paragraph that says what a requirement needs, if it has one."""
+    if not any(part.startswith(f"**{label}**") for part in paragraphs for label in NEEDS):
+        return ()
+    names = tuple(_labelled(paragraphs, NEEDS, where).split(", "))
+    if wrong := [name for name in names if not _ID.fullmatch(name)]:
+        raise CatalogueError(f"{where}: wanted ids after '**{NEEDS[0]}**', got {wrong[0]!r}")
+    return names
 
 
 def _labelled(paragraphs: list[str], labels: tuple[str, ...], where: str) -> str:

@@ -74,6 +74,11 @@ class Exchange(Fact):
         return self.failure_kind not in (None, FailureKind.TIMED_OUT)
 
     @property
+    def endpoint(self) -> str:
+        """The method, and the path as the contract has it: `GET /items/{item_id}`."""
+        return name_endpoint(self.method, self.target)
+
+    @property
     def media_type(self) -> str:
         """The media type without parameters, in lower case; empty where there is none."""
         return dict(self.headers).get("content-type", "").split(";")[0].strip().lower()
@@ -105,6 +110,13 @@ class Exchange(Fact):
         if self.sent or self.method == "POST":
             words += ["--data-binary", self.sent.decode("utf-8", "backslashreplace")]
         return shlex.join([*words, self.url + self.target])
+
+
+def name_endpoint(method: str, target: str) -> str:
+    """The endpoint of a request target, without its query: `GET /items/{item_id}`."""
+    path = target.partition("?")[0]
+    is_item = path.startswith("/items/") and path != "/items/"
+    return f"{method} {'/items/{item_id}' if is_item else path}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -149,6 +149,14 @@ LISTENER_SILENCE = 0.2
 # Worst of 592, next to fourteen busy sessions: 0.078 s.
 LOG_LAG = 0.2
 
+# From an answer of 500 until the process has printed why. uvicorn prints it after the answer.
+# Worst: 0.02 s.
+LAST_WORDS_DEADLINE = 0.3
+
+# How long a target is looked at that answers worse than it did before anything went wrong, and that
+# nobody disturbs. After that it is restarted.
+UNHARMED_DEADLINE = 1.0
+
 # How long the suite looks for a shorter sequence of steps after one has failed.
 SEARCH_DEADLINE = 20.0
 

@@ -99,7 +99,18 @@ def _make_pass(requirement: Requirement, outcomes: Iterable[Outcome]) -> Outcome
 def _add_likely_cause(finding: Finding | None, requirement: Requirement) -> Finding | None:
     if finding is None or finding.likely_cause:
         return finding
-    return replace(finding, likely_cause=requirement.usual_cause)
+    return replace(finding, likely_cause=_guess_cause(finding) or requirement.usual_cause)
+
+
+def _guess_cause(finding: Finding) -> str:
+    """Where to look for what the requirement's usual cause does not explain. Empty if it does."""
+    silence, exchange = finding.silence, finding.exchange
+    if silence and exchange and silence.exchange < exchange.number:
+        return (
+            f"what {silence.endpoint} waits for since exchange {silence.exchange},"
+            f" which {silence.requirement} sent; this requirement found it silent already"
+        )
+    return ""
 
 
 def select_required(results: Iterable[RequirementResult], level: Level) -> list[RequirementResult]:

@@ -26,6 +26,11 @@ EvidenceKey = tuple[str, int]
 _CHANGING = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b\d{4,}\b|\b\d+\.\d+\b")
 
 
+def leave_out_changing(text: str) -> str:
+    """A text without what differs from run to run."""
+    return _CHANGING.sub("#", text)
+
+
 @dataclass(frozen=True)
 class EvidenceReference:
     """How a finding names a piece of evidence, and what that says in one line."""
@@ -34,12 +39,15 @@ class EvidenceReference:
     number: int
     summary: str
     channel: str | None = None  # of an observation
+    endpoint: str | None = None  # of an exchange, and the status of its answer
+    status: int | None = None
 
     @classmethod
     def to(cls, fact: Fact) -> "EvidenceReference":
         """The reference to a fact."""
         channel = getattr(fact, "channel", None)
-        return cls(as_plain(fact)["kind"], fact.number, fact.summary, channel)
+        answer = (fact.endpoint, fact.status) if isinstance(fact, Exchange) else (None, None)
+        return cls(as_plain(fact)["kind"], fact.number, fact.summary, channel, *answer)
 
     @property
     def series(self) -> str:
@@ -79,6 +87,15 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class Silence:
+    """Since when an endpoint has given no answer, and of which requirement that exchange was."""
+
+    endpoint: str
+    exchange: int  # its number
+    requirement: str
+
+
+@dataclass(frozen=True)
 class Finding:
     """What a probe found that was not simply a pass.
 
@@ -93,6 +110,19 @@ class Finding:
     reproduce: tuple[str, ...] = ()  # commands
     missing: tuple[Channel, ...] = ()  # the channels without which nothing could be observed
     observations: tuple[str, ...] = ()  # of a MAY
+    printed: EvidenceReference | None = None  # the exception that the process printed meanwhile
+    silence: Silence | None = None  # of the endpoint that did not answer
+
+    @property
+    def exchange(self) -> EvidenceReference | None:
+        """The exchange that decided: the first of the evidence. None if there is none."""
+        return next((each for each in self.evidence if each.endpoint), None)
+
+    @property
+    def has_no_answer_of_its_own(self) -> bool:
+        """Whether the exchange that decided was not answered, or by 5xx."""
+        exchange = self.exchange
+        return exchange is not None and (exchange.status is None or exchange.status >= 500)
 
     @classmethod
     def of_observations(
@@ -114,7 +144,7 @@ class Finding:
     @cached_property
     def fingerprint(self) -> str:
         """Eight hexadecimal digits, the same for the same defect in every run."""
-        stable = _CHANGING.sub("#", f"{self.expected}\n{self.got}")
+        stable = leave_out_changing(f"{self.expected}\n{self.got}")
         return hashlib.sha256(stable.encode("utf-8", "backslashreplace")).hexdigest()[:8]
 
 

@@ -33,6 +33,7 @@ from conformance.target.worker import Worker
 from conformance.testbed.broker import Broker
 
 PATH = "/process-data/"
+LARGE = 10_000  # bytes of a body from which its size is said
 LATE = 20  # submissions at once, after all others of the MUSTs
 NO_OBJECTS = {
     "list": b'[{"a": 1}]', "null": b"null", "text": b'"text"', "number": b"7", "boolean": b"true",
@@ -45,7 +46,8 @@ def task_id_of(exchange: Exchange) -> str:
 
     Raises Violation where that is no success, NoEvidence where it has no id.
     """
-    wanted = "a success of a submission"
+    size = len(exchange.sent)
+    wanted = f"a success of a submission{f' of {size // 1000} kB' if size > LARGE else ''}"
     expect_status(exchange, range(200, 300), wanted)
     body = parse_body(exchange, wanted)
     task_id = body.get("task_id") if isinstance(body, dict) else None
@@ -499,7 +501,7 @@ async def test_a_stopping_worker_loses_nothing(
         )  # so that nothing is left of what came before, over whose acknowledgement it would wait
         worker.kill()
         exchanges += [
-            await client.post(PATH, BULK),
+            await submit_bulk(client),
             *[await client.post(PATH, {"waits": number}) for number in range(WAITING)],
         ]
         worker.start()
@@ -521,6 +523,18 @@ async def test_a_stopping_worker_loses_nothing(
             result.text,
             evidence,
         )
+
+
+async def submit_bulk(client: Client) -> Exchange:
+    """Submit what is long in execution.
+
+    Raises NoEvidence where it is refused: what becomes of a task is not about its size.
+    """
+    exchange = await client.post(PATH, BULK)
+    size = len(exchange.sent) // 1000
+    refused = f"a body of {size} kB is refused, so no long task can be had: {exchange.outcome}"
+    require_situation(exchange.status in range(200, 300), refused)
+    return exchange
 
 
 async def asked_to_stop_while_it_stores(queue: Broker, worker: Worker, task_id: str) -> list[Fact]:
@@ -577,7 +591,7 @@ async def test_a_task_in_execution_survives_its_worker(
     wanted = "the task's message kept in Redis until the task is done"
     last: list[TaskLocation] = []
     for _ in range(timeouts.LOOKED_AWAY):
-        exchange = await client.post(PATH, BULK)
+        exchange = await submit_bulk(client)
         last += (await looked_at_to_the_end(queue, task_id_of(exchange)))[-1:]
         if last and last[-1].kept:
             break
@@ -586,7 +600,7 @@ async def test_a_task_in_execution_survives_its_worker(
     )
     require(last[-1].kept, wanted, last[-1].text, [exchange, *last])
     for _ in range(timeouts.LOOKED_AWAY):
-        exchange = await client.post(PATH, BULK)
+        exchange = await submit_bulk(client)
         seen = await kept(queue, task_id_of(exchange))
         if not seen.done:
             break

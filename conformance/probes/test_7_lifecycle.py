@@ -107,7 +107,7 @@ def expect_clean(ending: Ending, signal_name: str, statuses: Sequence[int]) -> N
     require(
         ending.port_is_free,
         "nothing listening on the port any more",
-        "something listens",
+        f"something listens: {ending.listener}" if ending.listener else "something listens",
         [ending.signalled],
     )
     left = f"{len(ending.children)} left: {ending.children[0] if ending.children else ''}"

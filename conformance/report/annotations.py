@@ -6,7 +6,8 @@ https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-comm
 import re
 from collections.abc import Iterator, Sequence
 
-from conformance.judging.result import RequirementResult, RunResult
+from conformance.judging.causes import Cause
+from conformance.judging.result import RunResult
 from conformance.judging.verdict import Status
 from conformance.report import joins
 from conformance.report.translations import translate
@@ -30,43 +31,54 @@ def render_annotations(runs: Sequence[RunResult], language: Language) -> str:
 def _list_commands(run: RunResult, language: Language) -> Iterator[str]:
     if not run.is_complete:
         yield _write_command("error", run.target, joins.describe_claim(run, language))
-    for kind, statuses in (
-        ("error", (Status.FAIL, Status.ERROR)),
-        ("warning", (Status.INCONCLUSIVE,)),
+    causes = joins.find_causes(run)
+    folded = joins.find_consequences(run)
+    errors = [Cause(each) for each in joins.select_status(run.results, Status.ERROR)]
+    unjudged = joins.select_status(run.results, Status.INCONCLUSIVE)
+    for kind, chosen in (
+        ("error", [*causes, *errors]),
+        ("warning", [Cause(each) for each in unjudged if each.id not in folded]),
     ):
-        chosen = [each for each in run.results if each.status in statuses and not each.known]
-        yield from _annotate_results(kind, sorted(chosen, key=_is_lesser), language)
+        counting = [each for each in chosen if not each.result.known]
+        yield from _annotate_causes(kind, sorted(counting, key=_is_lesser), language)
     excluded = joins.select_status(run.results, Status.NOT_APPLICABLE)
     for reason, group in joins.group_by_reason(excluded).items():
         title = f"{', '.join(each.id for each in group)} {Status.NOT_APPLICABLE.label}"
         yield _write_command("notice", title, reason)
 
 
-def _is_lesser(result: RequirementResult) -> bool:
-    return not joins.is_must(result)
+def _is_lesser(cause: Cause) -> bool:
+    return not any(map(joins.is_must, cause.all_results))
 
 
-def _annotate_results(
-    kind: str, results: Sequence[RequirementResult], language: Language
-) -> Iterator[str]:
-    shown = results if len(results) <= SHOWN else results[: SHOWN - 1]
+def _annotate_causes(kind: str, causes: Sequence[Cause], language: Language) -> Iterator[str]:
+    shown = causes if len(causes) <= SHOWN else causes[: SHOWN - 1]
     for each in shown:
         yield _write_annotation(kind, each, language)
-    if rest := results[len(shown) :]:
+    if rest := causes[len(shown) :]:
         title = translate("{count} more", language).format(count=len(rest))
-        yield _write_command(kind, title, ", ".join(each.id for each in rest))
+        yield _write_command(kind, title, ", ".join(each.result.id for each in rest))
 
 
-def _write_annotation(kind: str, result: RequirementResult, language: Language) -> str:
+def _write_annotation(kind: str, cause: Cause, language: Language) -> str:
+    result = cause.result
     title = f"{result.id} {joins.describe_requirement(result, language).sentence}"
     if (finding := result.finding) is None:
         return _write_command(kind, title, str(result.status))
     labelled = {
         "expected": finding.expected,
         "got": finding.got,
+        "silent": joins.describe_silence(finding, language),
+        "printed": finding.printed.summary if finding.printed else "",
         "likely cause": joins.describe_likely_cause(result, language),
     }
-    message = "\n".join(f"{translate(label, language)}: {text}" for label, text in labelled.items())
+    labelled["consequences"] = ", ".join(each.result.id for each in cause.consequences)
+    optional = ("silent", "printed", "consequences")
+    message = "\n".join(
+        f"{translate(label, language)}: {text}"
+        for label, text in labelled.items()
+        if text or label not in optional
+    )
     place = _PLACE.match(finding.likely_cause)
     return _write_command(kind, title, message, **(place.groupdict() if place else {}))
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from conformance.judging.causes import Consequence
 from conformance.judging.result import RequirementResult, RunResult
 from conformance.judging.verdict import Status
 from conformance.report import joins
@@ -38,7 +39,10 @@ def render_ctrf(runs: Sequence[RunResult], language: Language) -> str:  # noqa: 
         for title, results in joins.group_by_section(run, Language.EN)
         for each in results
     }
-    tests = [_encode_test(each, began, sections[each.id]) for each in run.results]
+    origins = joins.find_consequences(run)
+    tests = [
+        _encode_test(each, began, sections[each.id], origins.get(each.id)) for each in run.results
+    ]
     results = {
         "tool": {"name": "async-service-conformance", "version": run.header.suite},
         "summary": _encode_summary(run, tests, began, len(set(sections.values()))),
@@ -75,7 +79,9 @@ def _encode_environment(run: RunResult) -> dict[str, Any]:
     return {"appName": run.target, "healthy": healthy, "extra": about}
 
 
-def _encode_test(result: RequirementResult, began: int, section: str) -> dict[str, Any]:
+def _encode_test(
+    result: RequirementResult, began: int, section: str, consequence: Consequence | None
+) -> dict[str, Any]:
     requirement = joins.describe_requirement(result, Language.EN)
     test: dict[str, Any] = {
         "testId": result.id,
@@ -99,6 +105,10 @@ def _encode_test(result: RequirementResult, began: int, section: str) -> dict[st
         start, stop = (began + _to_milliseconds(seconds) for seconds in result.span)
         test |= {"start": start, "stop": stop}
     _add_finding(test, result)
+    if consequence:
+        test["labels"]["follows_from"] = consequence.cause
+        test["message"] = f"follows from {consequence.cause}: {test.get('message', '')}"
+        test["extra"].pop("likely_cause")
     return test
 
 
@@ -111,6 +121,10 @@ def _add_finding(test: dict[str, Any], result: RequirementResult) -> None:
             "likely_cause": finding.likely_cause,
             "reproduce": list(finding.reproduce),
         }
+        if finding.printed:
+            test["message"] += f"\n{finding.printed.summary}"
+        if silence := joins.describe_silence(finding, Language.EN):
+            test["message"] += f"\n{silence}"
     if result.status is Status.NOT_APPLICABLE and result.finding:
         test["message"] = f"not applicable: {result.finding.got}"
     if result.known:

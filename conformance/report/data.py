@@ -4,10 +4,16 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from conformance.judging.causes import Cause
 from conformance.judging.result import Finding, RequirementResult, RunResult
 from conformance.judging.verdict import Status
 from conformance.report import joins
-from conformance.report.record import encode_footer, encode_header, encode_wrong_entry
+from conformance.report.record import (
+    encode_footer,
+    encode_header,
+    encode_silence,
+    encode_wrong_entry,
+)
 from conformance.spec.catalogue import Language
 
 VERSION = 2
@@ -41,6 +47,8 @@ def encode_finding(finding: Finding) -> dict[str, Any]:
         "reproduce": list(finding.reproduce),
         "missing": list(finding.missing),
         "observations": list(finding.observations),
+        "printed": finding.printed and finding.printed.summary,
+        "unanswered_since": finding.silence and encode_silence(finding.silence),
         "fingerprint": finding.fingerprint,
     }
 
@@ -57,7 +65,15 @@ def _encode_run(run: RunResult, language: Language) -> dict[str, Any]:
             {"section": title, "counts": _count_statuses(results)}
             for title, results in joins.group_by_section(run, language)
         ],
+        "causes": [_encode_cause(each) for each in joins.find_causes(run)],
         "requirements": [_encode_requirement(each, language) for each in run.results],
+    }
+
+
+def _encode_cause(cause: Cause) -> dict[str, Any]:
+    return {
+        "id": cause.result.id,
+        "consequences": [{"id": each.result.id, "why": each.link} for each in cause.consequences],
     }
 
 

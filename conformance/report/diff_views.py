@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from conformance.judging.result import RequirementResult, RunResult
-from conformance.report import data
+from conformance.report import data, joins
 from conformance.report.diff import Change, ChangeKind, Diff
 from conformance.report.joins import describe_requirement
 from conformance.report.markdown import (
@@ -40,7 +40,7 @@ def render_text(diff: Diff, language: Language) -> str:
             lines += [
                 escape_unprintable(line)
                 for change in changes
-                for line in _list_lines(change, language)
+                for line in _list_lines(change, diff, language)
             ]
     return "\n".join([*lines, "", summarize_diff(diff, language)]) + "\n"
 
@@ -67,7 +67,7 @@ def render_json(diff: Diff, language: Language) -> str:
         "old": _encode_run(diff.old),
         "new": _encode_run(diff.new),
         "counts": diff.counts,
-        "changes": [_encode_change(change, language) for change in diff.changes],
+        "changes": [_encode_change(change, diff, language) for change in diff.changes],
     }
     return json.dumps(document, indent=1) + "\n"
 
@@ -109,15 +109,25 @@ def _describe_claim(run: RunResult, language: Language) -> str:
     return translate(run.claim or "no claim", language)
 
 
-def _list_lines(change: Change, language: Language) -> Iterator[str]:
+def _list_lines(change: Change, diff: Diff, language: Language) -> Iterator[str]:
     requirement = describe_requirement(change.result, language)
     moved = f"{_label_status(change.old, language)} → {_label_status(change.new, language)}"
     yield f"  {requirement.id:<8}{requirement.level:<8}{requirement.sentence} ({moved})"
     if change.kind in WITH_FAILURE and (finding := change.result.finding):
         yield "  " + pad_text(translate("expected", language), 10) + finding.expected
         yield "  " + pad_text(translate("got", language), 10) + finding.got
+        if origin := _describe_origin(change, diff, language):
+            yield f"  {origin}"
     elif change.kind in WITH_REASON and change.new and change.new.finding:
         yield "  " + pad_text(translate("because", language), 10) + change.new.finding.got
+
+
+def _describe_origin(change: Change, diff: Diff, language: Language) -> str:
+    """What a newer failure follows from. Empty if it follows from no other."""
+    consequence = joins.find_consequences(diff.new).get(change.result.id)
+    if consequence is None:
+        return ""
+    return f"{translate('follows from', language)} {joins.describe_origin(consequence, language)}"
 
 
 def _list_pieces(diff: Diff, language: Language) -> Iterator[Piece]:
@@ -125,10 +135,13 @@ def _list_pieces(diff: Diff, language: Language) -> Iterator[Piece]:
         changes = diff.select(kind)
         for number, change in enumerate(changes):
             heading = f"\n### {translate(kind, language)} ({len(changes)})\n\n"
-            yield (heading if number == 0 else "") + _write_item(change, language), 1
+            yield (heading if number == 0 else "") + _write_item(change, diff, language), 1
 
 
-def _write_item(change: Change, language: Language) -> str:
+def _write_item(change: Change, diff: Diff, language: Language) -> str:
+    if change.kind in WITH_FAILURE and (origin := _describe_origin(change, diff, language)):
+        title = write_title(describe_requirement(change.result, language), language)
+        return f"- {title} ({quote_inline(origin)})\n"
     if change.kind in WITH_FAILURE:
         return write_failure(change.result, language)
     moved = f"{_label_status(change.old, language)} → {_label_status(change.new, language)}"
@@ -145,13 +158,15 @@ def _encode_run(run: RunResult) -> dict[str, Any]:
     return {**data.encode_about(run), "complete": run.is_complete, "claim": run.claim}
 
 
-def _encode_change(change: Change, language: Language) -> dict[str, Any]:
+def _encode_change(change: Change, diff: Diff, language: Language) -> dict[str, Any]:
     requirement = describe_requirement(change.result, language)
+    consequence = joins.find_consequences(diff.new).get(change.result.id)
     return {
         "id": requirement.id,
         "level": requirement.level,
         "sentence": requirement.sentence,
         "kind": change.kind,
+        "follows_from": consequence and consequence.cause,
         "old": _encode_side(change.old),
         "new": _encode_side(change.new),
     }

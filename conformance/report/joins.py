@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from conformance.judging.causes import Cause, Consequence, group_by_cause, map_consequences
 from conformance.judging.claim import make_claim
-from conformance.judging.result import RequirementResult, RunResult
+from conformance.judging.result import Finding, RequirementResult, RunResult
 from conformance.judging.verdict import Status
 from conformance.report.translations import CLAIMS, INCOMPLETE, translate
 from conformance.spec.catalogue import Language, Level, Requirement, catalogue, sections
@@ -40,6 +41,57 @@ def describe_likely_cause(result: RequirementResult, language: Language) -> str:
     if spec and has_usual_cause(result):
         return spec.usual_cause
     return result.finding.likely_cause if result.finding else ""
+
+
+def find_causes(run: RunResult) -> list[Cause]:
+    """Every failure of a run, and what could not be judged because of one, under its cause."""
+    return group_by_cause(run.results, catalogue())
+
+
+def find_consequences(run: RunResult) -> dict[str, Consequence]:
+    """What follows from another failure, by id."""
+    return map_consequences(find_causes(run))
+
+
+def describe_silence(finding: Finding, language: Language) -> str:
+    """Since when the endpoint of a finding has given no answer. Empty if it has given one."""
+    if finding.silence is None:
+        return ""
+    text = translate(
+        "{endpoint} has not answered since exchange {number}, which {requirement} sent", language
+    )
+    silence = finding.silence
+    return text.format(
+        endpoint=silence.endpoint, number=silence.exchange, requirement=silence.requirement
+    )
+
+
+def describe_consequences(cause: Cause, language: Language) -> str:
+    """How many results follow from a cause. Empty if none does."""
+    failed = len(select_status((each.result for each in cause.consequences), Status.FAIL))
+    counts = {
+        "{count} failed": failed,
+        "{count} could not be judged": len(cause.consequences) - failed,
+    }
+    parts = [
+        translate(text, language).format(count=count) for text, count in counts.items() if count
+    ]
+    return ", ".join(parts)
+
+
+def shows_the_same(finding: Finding, cause: RequirementResult) -> bool:
+    """Whether a finding shows no more than that of its cause, such as no answer of an endpoint."""
+    first = cause.finding
+    if first is None or finding.got == first.got:
+        return True
+    both = first.exchange, finding.exchange
+    return all(each is not None and each.status is None for each in both)
+
+
+def describe_origin(consequence: Consequence, language: Language) -> str:
+    """What a result follows from, and why."""
+    text = translate("{cause}: {link}", language)
+    return text.format(cause=consequence.cause, link=translate(consequence.link, language))
 
 
 def describe_claim(run: RunResult, language: Language) -> str:

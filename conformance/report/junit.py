@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from conformance.judging.causes import Consequence
 from conformance.judging.result import RequirementResult, RunResult
 from conformance.judging.verdict import Exit, Status
 from conformance.report import joins
@@ -30,13 +31,14 @@ def render_junit(runs: Sequence[RunResult], language: Language) -> str:  # noqa:
     (run,) = runs
     attributes = {"name": escape_unprintable(run.target), **_count_outcomes(run, run.results)}
     root = Element("testsuites", attributes)
+    origins = joins.find_consequences(run)
     for title, results in joins.group_by_section(run, Language.EN):
         figures = _count_outcomes(run, results)
         suite = SubElement(
             root, "testsuite", {"name": title, "timestamp": _format_begin(run), **figures}
         )
         suite.set("skipped", str(sum(_choose_outcome(run, each) == SKIPPED for each in results)))
-        suite.extend(_make_case(run, each) for each in results)
+        suite.extend(_make_case(run, each, origins.get(each.id)) for each in results)
     indent(root)
     return tostring(root, encoding="unicode", xml_declaration=False) + "\n"
 
@@ -61,7 +63,9 @@ def _choose_outcome(run: RunResult, result: RequirementResult) -> str | None:
     return SKIPPED if result.known or is_allowed else OUTCOMES.get(result.status)
 
 
-def _make_case(run: RunResult, result: RequirementResult) -> Element:
+def _make_case(
+    run: RunResult, result: RequirementResult, consequence: Consequence | None
+) -> Element:
     requirement = joins.describe_requirement(result, Language.EN)
     case = Element(
         "testcase",
@@ -71,9 +75,12 @@ def _make_case(run: RunResult, result: RequirementResult) -> Element:
     )
     if outcome := _choose_outcome(run, result):
         status = result.status or "NOT_JUDGED"
-        SubElement(
-            case, outcome, type=status, message=_choose_message(result)
-        ).text = _write_details(result)
+        message = _choose_message(result)
+        if consequence:
+            message = f"follows from {consequence.cause}: {message}"
+        SubElement(case, outcome, type=status, message=message).text = _write_details(
+            result, consequence
+        )
     elif result.finding:
         SubElement(case, "system-out").text = escape_unprintable(result.finding.got)
     return case
@@ -85,15 +92,20 @@ def _choose_message(result: RequirementResult) -> str:
     return escape_unprintable(result.finding.got) if result.finding else NEVER_JUDGED
 
 
-def _write_details(result: RequirementResult) -> str:
+def _write_details(result: RequirementResult, consequence: Consequence | None) -> str:
     if (finding := result.finding) is None:
         return NEVER_JUDGED
+    origin = joins.describe_origin(consequence, Language.EN) if consequence else ""
+    silence = joins.describe_silence(finding, Language.EN)
     lines = [
+        *([("follows from", origin)] if origin else []),
         ("expected", finding.expected),
         ("got", finding.got),
+        *([("silent", silence)] if silence else []),
+        *([("printed", finding.printed.summary)] if finding.printed else []),
         *(("evidence", reference.summary) for reference in finding.evidence),
         *(("reproduce", command) for command in finding.reproduce),
-        ("likely cause", finding.likely_cause),
+        *([] if origin else [("likely cause", finding.likely_cause)]),
     ]
     return "\n".join(escape_unprintable(f"{label:<{LABEL}}{text}") for label, text in lines)
 

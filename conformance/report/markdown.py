@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from conformance.judging.causes import Cause
 from conformance.judging.result import RequirementResult, RunResult
 from conformance.judging.verdict import Status
 from conformance.report import joins
+from conformance.report.joins import describe_consequences
 from conformance.report.markup import (
     quote_block,
     quote_cell,
@@ -13,7 +15,7 @@ from conformance.report.markup import (
     quote_inline,
     shorten_list,
 )
-from conformance.report.terminal import KNOWN, SERVICES, label_lines
+from conformance.report.terminal import KNOWN, SERVICES, label_lines, shorten_found
 from conformance.report.translations import translate
 from conformance.spec.catalogue import Language, Requirement
 
@@ -54,8 +56,11 @@ def write_title(requirement: Requirement, language: Language) -> str:
     return f"**{quote_inline(requirement.id)}** {requirement.level} {sentence}"
 
 
-def write_failure(result: RequirementResult, language: Language) -> str:
-    """A requirement that failed, folded, with what was expected and seen inside."""
+def write_failure(result: RequirementResult, language: Language, cause: Cause | None = None) -> str:
+    """A requirement that failed, folded, with what was expected and seen inside.
+
+    With `cause`, what follows from it stands there too.
+    """
     requirement = joins.describe_requirement(result, language)
     parts = [f"<details>{_write_summary(requirement, language)}"]
     if result.known:
@@ -67,7 +72,20 @@ def write_failure(result: RequirementResult, language: Language) -> str:
             parts.append(quote_block(*shorten_list(reproduce), language="sh"))
     advice = {"why": requirement.why, "how to fix": requirement.mend}
     parts += [f"**{translate(label, language)}** {text}" for label, text in advice.items() if text]
+    if cause and cause.consequences:
+        parts.append(_write_consequences(cause, language))
     return "\n\n".join([*parts, "</details>"]) + "\n\n"
+
+
+def _write_consequences(cause: Cause, language: Language) -> str:
+    """What follows from a failure, an item each."""
+    label, counts = translate("consequences", language), describe_consequences(cause, language)
+    lines = [f"**{label}** {counts}", ""]
+    for each in cause.consequences:
+        title = write_title(joins.describe_requirement(each.result, language), language)
+        got = quote_inline(shorten_found(each.result.finding.got)) if each.result.finding else ""
+        lines.append(f"- {title}: {got}" if got else f"- {title}")
+    return "\n".join(lines)
 
 
 def _write_summary(requirement: Requirement, language: Language) -> str:
@@ -88,9 +106,12 @@ def _is_ours(requirement: Requirement, language: Language) -> bool:
 def _write_finding(result: RequirementResult, language: Language) -> str:
     finding = result.finding
     assert finding
+    silence = joins.describe_silence(finding, language)
     labelled = {
         "expected": [finding.expected],
         "got": [finding.got],
+        "silent": [silence] if silence else [],
+        "printed": [finding.printed.summary] if finding.printed else [],
         "evidence": [reference.summary for reference in finding.evidence],
         "likely cause": [joins.describe_likely_cause(result, language)],
     }
@@ -136,16 +157,21 @@ def _write_counts(run: RunResult, language: Language) -> str:
 
 def _list_pieces(run: RunResult, language: Language) -> Iterator[Piece]:
     """What is said of single requirements, the most urgent first."""
-    failed = joins.select_status(run.results, Status.FAIL)
+    causes = joins.find_causes(run)
+    errors = [Cause(each) for each in joins.select_status(run.results, Status.ERROR)]
     for name, group in (
-        (Status.FAIL.label, [each for each in failed if not each.known]),
-        (Status.ERROR.label, joins.select_status(run.results, Status.ERROR)),
-        (KNOWN, [each for each in failed if each.known]),
+        (Status.FAIL.label, [each for each in causes if not each.result.known]),
+        (Status.ERROR.label, errors),
+        (KNOWN, [each for each in causes if each.result.known]),
     ):
-        for number, each in enumerate(group):
-            yield _write_heading(name, group, number) + write_failure(each, language), 1
+        results = [each for cause in group for each in cause.all_results]
+        for number, cause in enumerate(group):
+            text = write_failure(cause.result, language, cause)
+            yield _write_heading(name, results, number) + text, len(cause.all_results)
+    folded = {each.id for cause in causes for each in cause.all_results}
     for status in (Status.INCONCLUSIVE, Status.NOT_APPLICABLE):
-        yield from _list_reasons(joins.select_status(run.results, status), status)
+        rest = [each for each in joins.select_status(run.results, status) if each.id not in folded]
+        yield from _list_reasons(rest, status)
     observed = joins.select_status(run.results, Status.OBSERVED)
     for number, each in enumerate(observed):
         heading = _write_heading(Status.OBSERVED.label, observed, number)

@@ -19,6 +19,7 @@ from conformance.judging.result import (
     RequirementResult,
     RunFooter,
     RunHeader,
+    Silence,
     WrongEntry,
 )
 
@@ -153,17 +154,30 @@ def _encode_finding(finding: Finding) -> dict[str, Any]:
         "reproduce": finding.reproduce,
         "missing": finding.missing,
         "observations": finding.observations,
+        "printed": finding.printed and _encode_reference(finding.printed),
+        "unanswered_since": finding.silence and encode_silence(finding.silence),
         "fingerprint": finding.fingerprint,
+    }
+
+
+def encode_silence(silence: Silence) -> dict[str, Any]:
+    """Since when an endpoint has given no answer, as plain data."""
+    return {
+        "endpoint": silence.endpoint,
+        "exchange": silence.exchange,
+        "requirement": silence.requirement,
     }
 
 
 def _encode_reference(reference: EvidenceReference) -> dict[str, Any]:
     channel = {"channel": reference.channel} if reference.channel else {}
+    answer = {"endpoint": reference.endpoint, "status": reference.status}
     return {
         "kind": reference.kind,
         **channel,
         "number": reference.number,
         "summary": reference.summary,
+        **(answer if reference.endpoint else {}),
     }
 
 

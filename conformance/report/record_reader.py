@@ -6,13 +6,16 @@ It trusts nothing that it reads.
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 from conformance.core.errors import WrongUsage
+from conformance.core.evidence import name_endpoint
 from conformance.judging.result import (
     Evidence,
+    EvidenceKey,
     EvidenceReference,
     Finding,
     KnownFailure,
@@ -21,6 +24,7 @@ from conformance.judging.result import (
     RunFooter,
     RunHeader,
     RunResult,
+    Silence,
     WrongEntry,
 )
 from conformance.judging.verdict import Exit, Status
@@ -30,6 +34,7 @@ from conformance.spec.catalogue import Channel, Level, catalogue
 
 Line = Mapping[str, Any]
 CLAIMS = (None, "core", "robust")
+EXCHANGE = "exchange"  # the kind
 
 
 def read_record(path: Path) -> RunResult:
@@ -61,13 +66,32 @@ def _parse_lines(texts: Sequence[str]) -> list[Line]:
 def _decode_run(path: Path, lines: Sequence[Line]) -> RunResult:
     header = _decode_header(lines[0])
     verdicts = {str(line["requirement"]): line for line in _select_type(lines, "verdict")}
+    evidence = tuple(_decode_evidence(line) for line in _select_type(lines, "evidence"))
+    results = (decode_result(name, verdicts.get(name)) for name in header.requirements)
+    seen = {each.key: each.reference for each in evidence}
     return RunResult(
         header,
-        tuple(_decode_result(name, verdicts.get(name)) for name in header.requirements),
+        tuple(_look_up_exchanges(each, seen) for each in results),
         next((_decode_footer(line) for line in _select_type(lines, "footer")), None),
-        tuple(_decode_evidence(line) for line in _select_type(lines, "evidence")),
+        evidence,
         path,
     )
+
+
+def _look_up_exchanges(
+    result: RequirementResult, seen: Mapping[EvidenceKey, EvidenceReference]
+) -> RequirementResult:
+    """A result whose finding says of each exchange what its line of evidence says.
+
+    In older records the finding itself does not say its endpoint and status.
+    """
+    if result.finding is None:
+        return result
+    evidence = tuple(
+        seen.get(each.key, each) if each.kind == EXCHANGE else each
+        for each in result.finding.evidence
+    )
+    return replace(result, finding=replace(result.finding, evidence=evidence))
 
 
 def _select_type(lines: Iterable[Line], kind: str) -> Iterable[Line]:
@@ -113,7 +137,7 @@ def _decode_wrong_entry(entry: Line) -> WrongEntry:
 
 
 def _decode_evidence(line: Line) -> Evidence:
-    is_exchange = line["kind"] == "exchange"
+    is_exchange = line["kind"] == EXCHANGE
     return Evidence(
         _decode_reference(line),
         _decode_number(line["at"]),
@@ -129,10 +153,21 @@ def _decode_reference(line: Line) -> EvidenceReference:
         int(line["number"]),
         str(line["summary"]),
         None if channel is None else str(channel),
+        *_decode_answer(line),
     )
 
 
-def _decode_result(name: str, line: Line | None) -> RequirementResult:
+def _decode_answer(line: Line) -> tuple[str | None, int | None]:
+    """The endpoint and the status of an exchange. Neither of other evidence."""
+    if line["kind"] != EXCHANGE or "status" not in line:  # an older record, in a finding
+        return None, None
+    is_evidence = "method" in line
+    endpoint = name_endpoint(line["method"], line["target"]) if is_evidence else line["endpoint"]
+    return str(endpoint), None if line["status"] is None else int(line["status"])
+
+
+def decode_result(name: str, line: Line | None) -> RequirementResult:
+    """The verdict on a requirement. Without a line: not judged."""
     if line is None:
         requirement = catalogue().get(name)
         unknown = RequirementResult(name, Level.MUST, "", None)
@@ -170,7 +205,13 @@ def _decode_finding(finding: Line) -> Finding:
         tuple(map(str, finding["reproduce"])),
         tuple(map(Channel, finding["missing"])),
         tuple(map(str, finding["observations"])),
+        _decode_reference(finding["printed"]) if finding.get("printed") else None,
+        _decode_silence(finding["unanswered_since"]) if finding.get("unanswered_since") else None,
     )
+
+
+def _decode_silence(silence: Line) -> Silence:
+    return Silence(str(silence["endpoint"]), int(silence["exchange"]), str(silence["requirement"]))
 
 
 def _decode_number(value: Any) -> float:

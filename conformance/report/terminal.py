@@ -4,14 +4,19 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from conformance.judging.causes import Cause, Consequence
 from conformance.judging.result import KnownFailure, RequirementResult, RunResult
 from conformance.judging.verdict import Exit, Status
 from conformance.report.joins import (
     describe_claim,
+    describe_consequences,
     describe_likely_cause,
     describe_requirement,
+    describe_silence,
+    find_causes,
     group_by_reason,
     select_status,
+    shows_the_same,
 )
 from conformance.report.translations import translate
 from conformance.report.wrapping import escape_unprintable, measure_width, pad_text
@@ -30,6 +35,8 @@ COUNTED = (
     Status.NOT_APPLICABLE.label,
 )
 SERVICES = ("postgres", "redis", "upstream")
+INDENT = 2  # columns before a consequence
+SHOWN = 160  # characters of what was found of a consequence
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,7 @@ def summarize_run(run: RunResult, language: Language = Language.EN) -> list[Summ
         *_list_findings(run, language),
         *_list_wrong_entries(run),
         SummaryLine(""),
+        *_say_where_to_begin(run, language),
         _conclude_run(run, language),
     ]
 
@@ -117,11 +125,14 @@ def _choose_tone(result: RequirementResult) -> Status | None:
 
 
 def _list_findings(run: RunResult, language: Language) -> Iterator[SummaryLine]:
-    failed = select_status(run.results, Status.FAIL)
-    for each in sorted(failed, key=lambda result: result.known is not None):
-        yield from _describe_failure(each, language)
+    causes = find_causes(run)
+    folded = {each.result.id for cause in causes for each in cause.consequences}
+    for cause in causes:
+        yield from _describe_failure(cause.result, language)
+        yield from _list_consequences(cause, language)
     for status in (Status.ERROR, Status.INCONCLUSIVE, Status.NOT_APPLICABLE):
-        yield from _group_unjudged(select_status(run.results, status), language)
+        rest = [each for each in select_status(run.results, status) if each.id not in folded]
+        yield from _group_unjudged(rest, language)
     for each in select_status(run.results, Status.OBSERVED):
         if each.finding:
             yield SummaryLine("")
@@ -141,6 +152,8 @@ def _describe_failure(result: RequirementResult, language: Language) -> Iterator
     labelled = {
         "expected": [finding.expected],
         "got": [finding.got],
+        "silent": [describe_silence(finding, language)] if finding.silence else [],
+        "printed": [finding.printed.summary] if finding.printed else [],
         "evidence": [reference.summary for reference in finding.evidence],
         "reproduce": finding.reproduce,
         "fingerprint": [finding.fingerprint],
@@ -149,6 +162,40 @@ def _describe_failure(result: RequirementResult, language: Language) -> Iterator
         yield from label_lines(translate(label, language), *texts)
     if not result.known:
         yield from _describe_advice(result, language)
+
+
+def _list_consequences(cause: Cause, language: Language) -> Iterator[SummaryLine]:
+    """What follows from a failure, and what was found of it, if that is something else."""
+    if cause.consequences:
+        label = translate("consequences", language)
+        yield from label_lines(label, describe_consequences(cause, language))
+    for each in cause.consequences:
+        yield from _describe_consequence(each, cause, language)
+
+
+def _describe_consequence(
+    consequence: Consequence, cause: Cause, language: Language
+) -> Iterator[SummaryLine]:
+    result = consequence.result
+    yield _write_title(result, language, indent=INDENT)
+    finding, has_failed = result.finding, result.status is Status.FAIL
+    if finding and not (has_failed and shows_the_same(finding, cause.result)):
+        label = " " * INDENT + translate("got" if has_failed else "because", language)
+        yield from label_lines(label, shorten_found(finding.got))
+
+
+def shorten_found(text: str) -> str:
+    """As much as is shown of what was found of a consequence."""
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+
+
+def _say_where_to_begin(run: RunResult, language: Language) -> Iterator[SummaryLine]:
+    """The cause of most failures, as the last but one line of the page."""
+    causes = [cause for cause in find_causes(run) if cause.consequences]
+    if causes:
+        said = describe_consequences(causes[0], language)
+        text = translate("look at {cause} first: of what depends on it, {said}", language)
+        yield SummaryLine(text.format(cause=causes[0].result.id, said=said))
 
 
 def _describe_advice(result: RequirementResult, language: Language) -> Iterator[SummaryLine]:
@@ -177,9 +224,13 @@ def _group_unjudged(
         yield from label_lines(translate(label, language), reason)
 
 
-def _write_title(result: RequirementResult, language: Language) -> SummaryLine:
+def _write_title(result: RequirementResult, language: Language, *, indent: int = 0) -> SummaryLine:
     requirement = describe_requirement(result, language)
     left = escape_unprintable(f"{result.id:<8}{result.level:<8}{requirement.sentence}")
+    if indent and result.status is Status.FAIL and result.finding:
+        left = f"{' ' * indent}{left} ({result.finding.fingerprint})"
+    elif indent:
+        left = " " * indent + left
     right = f"{_label_status(result)}  {requirement.source}"
     return SummaryLine(f"{pad_text(left, WIDTH - len(right) - 1)} {right}", _choose_tone(result))
 

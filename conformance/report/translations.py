@@ -3,6 +3,7 @@
 What a run has seen is never translated.
 """
 
+from conformance.judging.causes import Link
 from conformance.judging.claim import ENGLISH, CountPhrases, Phrases, Separators
 from conformance.spec.catalogue import Language
 
@@ -45,6 +46,25 @@ ZH: dict[str, str] = {
     "because": "原因",
     "observed": "观察到",
     "known": "已知",
+    "silent": "无响应",
+    "printed": "进程输出",
+    "consequences": "后果",
+    "follows from": "源于",
+    "What to look at first": "首先查看",
+    "follow from it: {counts}": "由此引起：{counts}",
+    "{endpoint} has not answered since exchange {number}, which {requirement} sent": (
+        "{endpoint} 自第 {number} 次交换起再无响应，该交换由 {requirement} 发出"
+    ),
+    "{count} failed": "{count} 项未通过",
+    "{count} could not be judged": "{count} 项无法判定",
+    "look at {cause} first: of what depends on it, {said}": (
+        "首先查看 {cause}：依赖它的要求中，{said}"
+    ),
+    "{cause}: {link}": "{cause}：{link}",
+    Link.LINE: "阻塞事件循环的是同一行",
+    Link.PRINTED: "进程输出了同一个异常",
+    Link.SILENCE: "同一端点自那时起再无响应",
+    Link.NEED: "没有它，此项说明不了什么",
     " (until {day})": "（至 {day}）",
     "fingerprint": "指纹",
     "({seconds:.1f} s, exit status {status})": "（{seconds:.1f} 秒，退出状态 {status}）",

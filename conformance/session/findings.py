@@ -8,6 +8,7 @@ from conformance.core.evidence import Exchange, Fact, Observation
 from conformance.judging.result import EvidenceReference, Finding
 from conformance.judging.verdict import Status
 from conformance.scenarios.stateful import is_program
+from conformance.session.testimony import Testimony
 from conformance.spec.catalogue import Requirement
 
 LONGEST_CURL = 400  # characters of a command that a person pastes
@@ -21,9 +22,15 @@ class FindingMaker:
     others, and nobody could send a request to those again.
     """
 
-    def __init__(self, options: Options, list_target_urls: Callable[[], Collection[str]]) -> None:
+    def __init__(
+        self,
+        options: Options,
+        list_target_urls: Callable[[], Collection[str]],
+        testimony: Testimony,
+    ) -> None:
         self._options = options
         self._list_target_urls = list_target_urls
+        self._testimony = testimony
 
     def from_observations(
         self, requirement: Requirement, observations: Sequence[tuple[str, Sequence[Fact]]]
@@ -39,13 +46,7 @@ class FindingMaker:
     def from_error(self, requirement: Requirement, error: BaseException) -> tuple[Status, Finding]:
         """The status of a probe that raised this, and the finding."""
         if isinstance(error, Violation):
-            return Status.FAIL, Finding(
-                error.expected,
-                error.got,
-                tuple(map(EvidenceReference.to, error.evidence)),
-                error.likely_cause or "",
-                self._list_commands(requirement, error.evidence),
-            )
+            return Status.FAIL, self._from_violation(requirement, error)
         if isinstance(error, NoEvidence):
             return Status.INCONCLUSIVE, Finding("evidence", str(error), missing=error.missing)
         if isinstance(error, NotApplicable):
@@ -55,6 +56,19 @@ class FindingMaker:
             f"{broken} to work",
             f"{type(error).__name__}: {error}".split("\n")[0],
             likely_cause=f"{broken}, not the target; please report it",
+        )
+
+    def _from_violation(self, requirement: Requirement, error: Violation) -> Finding:
+        exchange = next((fact for fact in error.evidence if isinstance(fact, Exchange)), None)
+        words = self._testimony.find_last_words(exchange) if exchange else None
+        return Finding(
+            error.expected,
+            error.got,
+            tuple(map(EvidenceReference.to, error.evidence)),
+            error.likely_cause or "",
+            self._list_commands(requirement, error.evidence),
+            printed=EvidenceReference.to(words) if words else None,
+            silence=self._testimony.find_silence(exchange) if exchange else None,
         )
 
     def _list_commands(self, requirement: Requirement, evidence: Sequence[Fact]) -> tuple[str, ...]:

@@ -5,12 +5,14 @@ from conformance.core.errors import BrokenTestbed, NoEvidence, Violation
 from conformance.core.evidence import Exchange
 from conformance.core.polling import block_until
 from conformance.session.environment import Environment
+from conformance.session.testimony import Testimony
 from conformance.target.server import Health, NotReady, Target
 from conformance.testbed.process_output import take_last_lines
 
 READINESS = "LIFE-10"
 OUTLIVING_FAULTS = "END-5"
 RESTARTS = 5  # after deaths of its own
+RESTARTS_OF_HARMED = 8  # after an endpoint broke
 
 
 class Recovery:
@@ -24,6 +26,7 @@ class Recovery:
         self.urls = {environment.target.url}  # all that it has had
         self.deaths: list[Violation] = []
         self.failure: Violation | BrokenTestbed | None = None  # why no probe can run
+        self.harmed = 0  # how often it was started again because an endpoint broke
         self._healthy: Health | None = None  # how the target was before a fault was injected
 
     def check_usable(self, requirement: str) -> None:
@@ -93,6 +96,29 @@ class Recovery:
             self._journal.observe("mend", text)
             self.kill_and_restart()
 
+    def expect_unharmed(self, testimony: Testimony) -> None:
+        """Where something went wrong, see that each endpoint answers that has worked before.
+
+        A target whose endpoints are broken for good is started again, so that what comes next is
+        judged on its own.
+        """
+        in_doubt, testimony.is_in_doubt = testimony.is_in_doubt, False
+        may_start = self._launch.capabilities.stops_target and self.harmed < RESTARTS_OF_HARMED
+        if not (in_doubt and may_start and self.target.is_alive):
+            return
+
+        def find_broken() -> dict[str, int | None]:
+            answers = self.target.ask_endpoints(testimony.worked)
+            return {name: each for name, each in answers.items() if not is_well(each)}
+
+        broken = block_until(find_broken, timeouts.UNHARMED_DEADLINE, lambda seen: not seen)
+        if broken:
+            self.harmed += 1
+            answers = ", ".join(f"{name} {status or 'nothing'}" for name, status in broken.items())
+            text = f"what worked before does not any more ({answers}), and is started again"
+            self._journal.observe("mend", text)
+            self.kill_and_restart()
+
     def kill_and_restart(self) -> None:
         """Kill the target and start it again, for what must be looked at on a fresh one."""
         self.target.kill()
@@ -117,6 +143,11 @@ class Recovery:
         may_start = self._launch.capabilities.stops_target
         if may_start and not self._launch.capabilities.starts_target and not self.target.is_alive:
             Target.restart_external(self._launch)
+
+
+def is_well(status: int | None) -> bool:
+    """Whether an endpoint that has worked before works still, as far as a status shows."""
+    return status is not None and status < 500
 
 
 def raise_failure(failure: Violation | BrokenTestbed | None, requirement: str) -> None:

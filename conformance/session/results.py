@@ -33,6 +33,7 @@ from conformance.judging.verdict import Status
 from conformance.report import views
 from conformance.report.record import RecordWriter
 from conformance.session.findings import FindingMaker
+from conformance.session.testimony import Testimony
 from conformance.spec.catalogue import Language, Level, Requirement
 
 WITHOUT_REPRODUCTION = (Status.INCONCLUSIVE, Status.NOT_APPLICABLE)
@@ -52,11 +53,12 @@ class Results:
         catalogue: Mapping[str, Requirement],
         today: date,
         list_target_urls: Callable[[], Collection[str]],
+        testimony: Testimony | None = None,
     ) -> None:
         self._options = options
         self._catalogue = catalogue
         self._today = today  # by which known failures expire
-        self._findings = FindingMaker(options, list_target_urls)
+        self._findings = FindingMaker(options, list_target_urls, testimony or Testimony())
         self._record = RecordWriter(options.output.record)
         if options.output.html:
             views.reserve_file("html", options.output.html)

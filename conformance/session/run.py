@@ -1,7 +1,7 @@
 """One run: opened, prepared for each probe, given each outcome, and finished."""
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from conformance.config.options import Options
 from conformance.core.errors import BrokenTestbed, NoEvidence, NotApplicable, Violation
-from conformance.core.evidence import Fact, Journal
+from conformance.core.evidence import Fact, Journal, LogLine
 from conformance.judging.result import Finding, RunResult
 from conformance.judging.verdict import Status
 from conformance.session.background import BackgroundScenarios, ScenariosInTurn
@@ -21,6 +21,7 @@ from conformance.session.recovery import Recovery, raise_failure
 from conformance.session.resources import Resources
 from conformance.session.results import Results, Span
 from conformance.session.submissions import Submissions
+from conformance.session.testimony import Testimony
 from conformance.spec.catalogue import Channel, Requirement
 from conformance.target.capabilities import NO_SOURCE, REMEDIES
 
@@ -41,7 +42,8 @@ class Run:
         """A run that has not begun. Raises WrongUsage where a file cannot be written."""
         self.options = options
         self.catalogue = catalogue
-        self.results = Results(options, catalogue, today, self._list_target_urls)
+        self._testimony = Testimony(self._list_target_urls, self._read_target_output)
+        self.results = Results(options, catalogue, today, self._list_target_urls, self._testimony)
         self.submissions = Submissions()
         self.journal = Journal(self._note_fact)
         self._resources = Resources()
@@ -57,6 +59,7 @@ class Run:
     def _note_fact(self, fact: Fact) -> None:
         self.results.add_evidence(fact)
         self.submissions.note(fact)
+        self._testimony.note(fact)
 
     # Opening
 
@@ -139,6 +142,12 @@ class Run:
         """The addresses that the target has had so far."""
         return self.opened.recovery.urls if self._is_open else ()
 
+    def _read_target_output(self) -> Sequence[LogLine]:
+        """What the target's process has printed, as far as it is seen."""
+        with suppress(NoEvidence):
+            return self.opened.recovery.target.process.read_output() if self._is_open else ()
+        return ()
+
     # Probing
 
     def prepare(self, probe: Probe) -> None:
@@ -146,7 +155,9 @@ class Run:
         raise_failure(self._failure, probe.requirement.id)
         opened = self.opened
         environment, recovery = opened.environment, opened.recovery
+        self._testimony.requirement = probe.requirement.id
         recovery.expect_healed()
+        recovery.expect_unharmed(self._testimony)
         recovery.check_usable(probe.requirement.id)
         check_channels(environment, probe.requirement)
         environment.client.begin_probe(probe.requirement.id)
@@ -167,6 +178,7 @@ class Run:
         """Take what a probe, or one of its phases, raised. The status of that, and the finding."""
         if isinstance(error, Violation) and self._is_open:
             error = self.opened.recovery.blame(probe.requirement.id, error)
+        self._testimony.is_in_doubt = True
         return self.results.add_failure(probe.requirement, probe.name, span, error)
 
     def start_worker_ahead(self) -> None:

@@ -3,7 +3,7 @@
 import signal
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -26,6 +26,15 @@ from conformance.testbed.processes import Running
 
 TIMEOUTS = ("connect", "read", "write", "pool")  # httpx's kinds
 NOTHING_LISTENS = "nothing listens there"
+# A request of each endpoint, that a service answers which is well.
+REQUESTS: Mapping[str, tuple[str, str, bytes | None]] = {
+    "GET /async": ("GET", "/async", None),
+    "GET /sync": ("GET", "/sync", None),
+    "GET /items/": ("GET", "/items/", None),
+    "GET /items/{item_id}": ("GET", "/items/1", None),
+    "GET /external-data": ("GET", "/external-data", None),
+    "POST /process-data/": ("POST", "/process-data/", b"{}"),
+}
 
 
 @dataclass(frozen=True)
@@ -176,6 +185,15 @@ class Target:
             for request in (*standard, ("POST", "/process-data/", b"{}"), *more):
                 statuses.append(self._ask(http, *request))  # noqa: PERF401 - one after the other
         return Health(*statuses[:3])
+
+    def ask_endpoints(self, names: Collection[str]) -> dict[str, int | None]:
+        """The status that each of these endpoints answers now; None if it does not in time."""
+        with _open_http(timeouts.DEADLINE_AFTER_A_MISSED_ONE) as http:
+            return {
+                name: self._ask(http, *request)
+                for name, request in REQUESTS.items()
+                if name in names
+            }
 
     def _ask(self, http: httpx.Client, method: str, path: str, content: bytes | None) -> int | None:
         if path in self._unresponsive:

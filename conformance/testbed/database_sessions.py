@@ -1,5 +1,8 @@
 """The target's sessions on its database, as the server sees them by the target's role."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from conformance.core import timeouts
 from conformance.core.errors import BrokenTestbed
 from conformance.core.evidence import Journal
@@ -12,7 +15,9 @@ from conformance.core.observations import (
 from conformance.core.polling import wait_until
 from conformance.testbed.database_locks import select_held
 from conformance.testbed.postgres_session import PostgresSession
+from conformance.testbed.process_table import describe_client
 
+QUERY_SHOWN = 120  # characters of a query
 READ_ACTIVITY = "read pg_stat_activity"
 ABANDONED = "SELECT sessions_abandoned FROM pg_stat_database WHERE datname = current_database()"
 
@@ -37,15 +42,18 @@ class DatabaseSessions:
 
     async def list_sessions(self) -> SessionList:
         """Record which sessions the target's role has, and which are idle in a transaction."""
-        query = "SELECT pid, backend_start::text, state FROM pg_stat_activity WHERE usename = $1"
+        query = (
+            "SELECT pid, backend_start::text, state, query, client_port FROM pg_stat_activity"
+            " WHERE usename = $1"
+        )
         rows = await self._session.fetch(READ_ACTIVITY, query, self._session.role)
-        idle = [row["pid"] for row in rows if str(row["state"]).startswith("idle in transaction")]
+        idle = [row for row in rows if str(row["state"]).startswith("idle in transaction")]
         return self._journal.record(
             SessionList,
             text=f"{len(rows)} sessions of the target's role are open,"
-            f" {len(idle)} of them idle in a transaction",
+            f" {len(idle)} of them idle in a transaction" + _describe_idle(idle),
             identities=tuple(sorted(f"{row['pid']} since {row['backend_start']}" for row in rows)),
-            idle_in_transaction=tuple(idle),
+            idle_in_transaction=tuple(row["pid"] for row in idle),
         )
 
     async def wait_until_no_transaction_is_open(self) -> SessionList:
@@ -106,3 +114,11 @@ class DatabaseSessions:
                 "Postgres did not end the target's sessions within "
                 f"{timeouts.BOOT_DEADLINE:.0f} s of pg_terminate_backend"
             )
+
+
+def _describe_idle(rows: Sequence[Any]) -> str:
+    """Whose session the first of some is, and what it did last. Empty if there is none."""
+    if not rows:
+        return ""
+    owner = describe_client(int(rows[0]["client_port"] or 0)) or "a process that cannot be seen"
+    return f": that of {owner}, after {str(rows[0]['query'])[:QUERY_SHOWN]}"

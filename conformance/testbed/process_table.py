@@ -1,10 +1,12 @@
 """The processes of this machine, as the system lists them."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from contextlib import suppress
 
 import psutil
+
+COMMAND_SHOWN = 120  # characters of a command line
 
 
 def list_names(processes: Iterable[psutil.Process]) -> list[str]:
@@ -14,6 +16,27 @@ def list_names(processes: Iterable[psutil.Process]) -> list[str]:
         with suppress(psutil.Error):
             names.append(process.name())
     return names
+
+
+def describe_listener(port: int) -> str:
+    """Who listens on a port of this machine. Empty if that cannot be seen."""
+    return _describe_owner(port, {psutil.CONN_LISTEN})
+
+
+def describe_client(port: int) -> str:
+    """Whose connection begins at a port of this machine. Empty if that cannot be seen."""
+    return _describe_owner(port, {psutil.CONN_ESTABLISHED})
+
+
+def _describe_owner(port: int, states: Set[str]) -> str:
+    """The process with a connection at a port, by its id and the begin of its command line."""
+    with suppress(psutil.Error):
+        for connection in psutil.net_connections("tcp"):
+            is_there = connection.laddr and connection.laddr.port == port
+            if is_there and connection.pid and connection.status in states:
+                command = " ".join(psutil.Process(connection.pid).cmdline())
+                return f"process {connection.pid}, {command[:COMMAND_SHOWN]}"
+    return ""
 
 
 def find_processes_started_with(value: str) -> list[psutil.Process]:

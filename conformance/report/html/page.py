@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from conformance.judging.result import RunResult
+from conformance.report.html.causes import render_causes
 from conformance.report.html.markup import Content, Markup, Translator, element
 from conformance.report.html.matrix import render_comparison, render_matrix, render_remaining
 from conformance.report.html.requirement import (
@@ -62,7 +63,8 @@ def _render_single(context: RenderContext) -> str:
         _render_no_match(say),
         id="requirements",
     )
-    body = (render_heading(run, say), render_map(context, sections(say.language)), main)
+    map_of_verdicts = render_map(context, sections(say.language))
+    body = (render_heading(run, say), render_causes(context), map_of_verdicts, main)
     return _write_document(f"{run.claim or say('no claim')} · {run.target}", body, say)
 
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
+from conformance.judging.causes import Cause, Consequence, map_consequences
 from conformance.judging.result import Finding, RequirementResult, RunResult
 from conformance.judging.verdict import Status
 from conformance.report.html.chart import draw_chart, format_duration
@@ -15,7 +17,8 @@ from conformance.report.html.markup import (
     render_prose,
 )
 from conformance.report.html.timeline import build_timeline
-from conformance.report.joins import has_usual_cause
+from conformance.report.joins import describe_silence, find_causes, has_usual_cause
+from conformance.report.translations import translate
 from conformance.spec.catalogue import FOLDER, Requirement, folder
 
 SIDE = 1500  # characters of what was expected, and of what was got
@@ -36,16 +39,28 @@ class RenderContext:
     room: int  # events of one timeline
     prefix: str = ""  # of ids
 
+    @cached_property
+    def causes(self) -> list[Cause]:
+        """The failures of the run under their causes."""
+        return find_causes(self.run)
+
+    @cached_property
+    def consequences(self) -> dict[str, Consequence]:
+        """What follows from another failure, by id."""
+        return map_consequences(self.causes)
+
 
 def render_entry(context: RenderContext, result: RequirementResult) -> Markup:
     """The requirement."""
     known = f"{context.say('known')} · " if result.known else None
+    consequence = context.consequences.get(result.id)
+    origin = f"← {consequence.cause} · " if consequence else None
     summary = element(
         "summary",
         render_verdict(result.status, context.say),
         element("span", result.id, class_="id"),
         element("h3", render_prose(find_sentence(context, result))),
-        element("span", known, result.level, class_="level"),
+        element("span", known, origin, result.level, class_="level"),
     )
     return element(
         "details",
@@ -84,16 +99,18 @@ def _render_details(context: RenderContext, result: RequirementResult) -> Iterat
             element("p", render_prose(paragraph), class_="text")
             for paragraph in requirement.text.split("\n\n")
         ]
+    consequence = context.consequences.get(result.id)
     if result.finding:
-        yield _render_finding(result, result.finding, say)
+        yield _render_finding(context, result, result.finding)
         if not result.lacks_channel:
             timeline = build_timeline(context.run, result, context.room)
             yield draw_chart(timeline, say) if timeline else None
         yield _render_commands(result.finding, say)
-        yield _render_advice(result, result.finding, requirement, say)
+        if not consequence:
+            yield _render_advice(result, result.finding, requirement, say)
     if requirement:
         is_shown = has_usual_cause(result) and result.status not in WITHOUT_FAILURE
-        usual = None if is_shown else render_prose(requirement.usual_cause)
+        usual = None if is_shown or consequence else render_prose(requirement.usual_cause)
         notes = {
             say("why it matters"): render_prose(requirement.why),
             say("usual cause of failing"): usual,
@@ -102,9 +119,12 @@ def _render_details(context: RenderContext, result: RequirementResult) -> Iterat
     yield element("p", _render_colophon(context, result, requirement), class_="colophon")
 
 
-def _render_finding(result: RequirementResult, finding: Finding, say: Translator) -> Markup:
+def _render_finding(context: RenderContext, result: RequirementResult, finding: Finding) -> Markup:
+    say = context.say
     got: Content = say.cut(finding.got, SIDE)
     parts: dict[str, Content] = {}
+    if consequence := context.consequences.get(result.id):
+        parts[say("follows from")] = _render_origin(context, consequence)
     match result.status:
         case Status.OBSERVED:
             parts[say("observed")] = _render_texts(finding.observations, SIDE, say)
@@ -113,10 +133,20 @@ def _render_finding(result: RequirementResult, finding: Finding, say: Translator
         case _:
             parts[say("expected")] = say.cut(finding.expected, SIDE)
             parts[say("got")] = got
+    silence, printed = describe_silence(finding, say.language), finding.printed
+    parts[say("silent")] = say.cut(silence, SUMMARY) if silence else None
+    parts[say("printed")] = say.cut(printed.summary, SUMMARY) if printed else None
     parts[say("known")] = _render_known(result, say)
     summaries = [reference.summary for reference in finding.evidence]
     parts[say("evidence")] = _render_texts(summaries, SUMMARY, say) if summaries else None
     return definition_list(parts, class_="found")
+
+
+def _render_origin(context: RenderContext, consequence: Consequence) -> Content:
+    """What a result follows from, and why."""
+    name = consequence.cause
+    link = element("a", name, href=f"#{context.prefix}{name}")
+    return [link, ": ", translate(consequence.link, context.say.language)]
 
 
 def _render_texts(texts: tuple[str, ...] | list[str], length: int, say: Translator) -> Markup:

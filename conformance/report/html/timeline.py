@@ -55,6 +55,8 @@ def build_timeline(run: RunResult, result: RequirementResult, limit: int) -> Tim
     """The timeline of a verdict. None if there is no evidence."""
     references = result.finding.evidence if result.finding else ()
     named = {reference.key for reference in references}
+    if result.finding and result.finding.printed:
+        named.add(result.finding.printed.key)
     evidence = run.select_evidence(result)
     if _is_from_another_time(result, [each for each in evidence if each.key in named]):
         evidence = [each for each in evidence if each.key in named]

@@ -17,7 +17,7 @@ from conformance.target.redirection import Redirection
 from conformance.target.server import NotReady, Target
 from conformance.testbed.database import Database
 from conformance.testbed.postgres_admin import DatabaseAccess
-from conformance.testbed.process_table import list_names
+from conformance.testbed.process_table import describe_listener, list_names
 
 STARTING, STOPPING = "Starting up...", "Shutting down..."
 
@@ -32,6 +32,7 @@ class Ending:
     children: list[str]  # the names of the processes that were left of its group
     port_is_free: bool
     lines: list[LogLine]  # all that it printed
+    listener: str = ""  # who listens on its port still, as far as that can be seen
 
 
 @asynccontextmanager
@@ -145,7 +146,9 @@ def watch_end(target: Target, signalled: ProcessEvent, lines_at_signal: list[Log
 
     block_until(is_gone, timeouts.STOP_DEADLINE)  # a child may end a moment after it
     is_free, children = target.is_port_free(), list_names(process.children)
-    return Ending(signalled, lines_at_signal, status, children, is_free, process.read_output())
+    listener = "" if is_free else describe_listener(target.port)
+    printed = process.read_output()
+    return Ending(signalled, lines_at_signal, status, children, is_free, printed, listener)
 
 
 def is_clean_disconnect(seen: EndedSessions) -> bool:

@@ -12,7 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from conformance.judging.causes import group_by_cause
 from conformance.report.record import read_lines
+from conformance.report.record_reader import decode_result
 from conformance.scenarios.lifecycle.catalogue import SCENARIOS
 from conformance.selftest.evaluation.slots import Slot, SlotResult
 from conformance.selftest.faulty_services.table import FaultyService
@@ -118,7 +120,16 @@ def find_differences(service: FaultyService, result: SlotResult, *, whole: bool)
         finding = result.describe_finding(name)
         if name in failed and not _has_reason(service, finding):
             sentences.append(f"{name} fails for another reason than {service.because!r}: {finding}")
+        if name in failed and (first := find_first_cause(result)) != name:
+            sentences.append(f"{first}, and not {name}, is named first: {finding}")
     return sentences
+
+
+def find_first_cause(result: SlotResult) -> str | None:
+    """Return the requirement that a report names first, or None if nothing failed."""
+    results = [decode_result(name, line) for name, line in result.verdicts.items()]
+    causes = group_by_cause(results, catalogue())
+    return causes[0].result.id if causes else None
 
 
 def _has_reason(service: FaultyService, finding: str) -> bool:

@@ -185,6 +185,24 @@ class wanted_id_is_kept_on_the_service(Service):
 
 
 @faulty_service(
+    fails=("CONC-6",),
+    because=r"^no complete answer within",
+    consequences=("CONC-2", "CONC-4", "CONC-5"),
+)
+class each_read_takes_two_connections(Service):
+    """A read takes a second connection while it holds the first. Enough at once wait for ever."""
+
+    pool_sizes = (5, 5)
+
+    async def find(self, item_id: int) -> Row | None:
+        async with self.pool.acquire() as connection:
+            row = await self.select(connection, item_id)
+            async with self.pool.acquire() as other:
+                await other.fetchval("SELECT 1")
+        return None if row is None else dict(row)
+
+
+@faulty_service(
     fails=("CONC-3",), because=r"^429 ", consequences=("CONC-4", "CONC-7", "CONC-11", "UP-6")
 )
 class busy_while_an_outbound_call_is_held(Service):
@@ -273,6 +291,17 @@ class clients_that_leave_lower_the_reads_at_once(Service):
             async with self.turns:
                 self.turns.notify_all()
         return found
+
+
+@faulty_service(fails=("CONC-10",), because=r"^no outbound call could be held: GET /external-data")
+class client_that_left_closes_the_outbound_client(Service):
+    """When a client has left, the outbound client is closed, which belongs to all of them."""
+
+    async def external_data(self, request: Request) -> Response:  # type: ignore[override]
+        answer = await super().external_data()
+        if await request.is_disconnected():
+            await self.upstream.aclose()
+        return answer
 
 
 @faulty_service(fails=("CONC-11",), because=r"503 ")

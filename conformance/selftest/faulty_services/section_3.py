@@ -24,6 +24,17 @@ from conformance.selftest.faulty_services.service import (
 from conformance.selftest.faulty_services.table import faulty_service
 
 
+@faulty_service(fails=("DB-1", "DB-3"), because=r"\"created_at\" is missing")
+class created_at_is_left_out(Service):
+    """The answer has every column of the row but `created_at`."""
+
+    async def find(self, item_id: int) -> Row | None:
+        row = await super().find(item_id)
+        if row is not None:
+            del row["created_at"]
+        return row
+
+
 @faulty_service(fails=("DB-1", "DB-3"), because=r"the member \"available\" is missing")
 class false_column_is_left_out(Service):
     """A column that holds false is left out of the row."""
@@ -211,6 +222,48 @@ class id_stands_between_quotes_in_the_query(Service):
             }
             raise RequestValidationError([location]) from error
         return {"item": None if row is None else dict(row)}
+
+
+@faulty_service(
+    fails=("DB-7", "DB-1", "DB-2"),
+    because=r"^0 sessions of the target's role",
+    consequences=(
+        "CONC-2",
+        "CONC-3",
+        "CONC-4",
+        "CONC-5",
+        "CONC-6",
+        "CONC-10",
+        "CONC-11",
+        "END-3",
+        "DB-3",
+        "DB-4",
+        "DB-8",
+        "DB-9",
+        "DB-10",
+        "DB-11",
+        "DB-12",
+        "DB-13",
+        "DB-14",
+        "DB-15",
+        "DB-16",
+        "DEP-5",
+        "LIFE-4",
+        "LIFE-5",
+        "LIFE-6",
+        "LIFE-7",
+        "HTTP-3",
+    ),
+)
+class pool_is_opened_by_a_hook_that_never_runs(Service):
+    """The pool is opened by an `on_event` hook, which FastAPI ignores where there is a lifespan."""
+
+    async def open_pool(self, **_: Any) -> Any:
+        return None
+
+    async def disconnect(self) -> None:
+        await self.upstream.aclose()
+        self.submitters.shutdown(wait=False)
 
 
 @faulty_service(

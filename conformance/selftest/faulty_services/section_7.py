@@ -18,6 +18,8 @@ from typing import Any
 import asyncpg
 import psutil
 from fastapi import FastAPI, HTTPException
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from conformance.selftest.faulty_services.service import Row, Service
 from conformance.selftest.faulty_services.table import ALL_BUT_READINESS, faulty_service
@@ -41,6 +43,72 @@ class starting_up_waits_for_the_first_read(Service):
             self.started = True
             print("Starting up...", flush=True)
         return await super().find(item_id)
+
+
+@faulty_service(
+    fails=("LIFE-1", "LIFE-2", "DB-7", "DB-1", "DB-2", "UP-1", "TASK-1"),
+    because=r"when the first answer comes.*0 of them",
+    consequences=(
+        "CONC-1",
+        "CONC-2",
+        "CONC-3",
+        "CONC-4",
+        "CONC-5",
+        "CONC-6",
+        "CONC-7",
+        "CONC-8",
+        "CONC-10",
+        "CONC-11",
+        "CONC-12",
+        "END-3",
+        "DB-3",
+        "DB-4",
+        "DB-8",
+        "DB-9",
+        "DB-10",
+        "DB-11",
+        "DB-12",
+        "DB-13",
+        "DB-14",
+        "DB-15",
+        "DB-16",
+        "UP-2",
+        "UP-3",
+        "UP-4",
+        "UP-5",
+        "UP-6",
+        "UP-7",
+        "UP-8",
+        "UP-9",
+        "UP-10",
+        "TASK-2",
+        "TASK-3",
+        "TASK-4",
+        "TASK-5",
+        "TASK-6",
+        "TASK-7",
+        "TASK-9",
+        "TASK-10",
+        "TASK-11",
+        "TASK-12",
+        "TASK-13",
+        "TASK-14",
+        "TASK-15",
+        "TASK-16",
+        "DEP-5",
+        "LIFE-4",
+        "LIFE-5",
+        "LIFE-6",
+        "LIFE-7",
+        "HTTP-3",
+    ),
+)
+class application_is_mounted_so_its_lifespan_never_runs(Service):
+    """Another application mounts this one, and passes it requests only, not its lifespan."""
+
+    @cached_property
+    def app(self) -> Any:
+        return Starlette(routes=[Mount("/", super().app)])
 
 
 @faulty_service(fails=("LIFE-1",), because=r"^2 of them")

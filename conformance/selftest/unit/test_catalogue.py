@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -135,9 +136,32 @@ def test_a_requirement_is_read_whole(tmp_path: Path) -> None:
     )
 
 
+def test_a_requirement_says_what_it_needs(tmp_path: Path) -> None:
+    block = BLOCK.format(id="DB-2", facts=FACTS)
+    needs = "**Needs.** DB-1,\nLIFE-1\n\n"
+    requirements = read(
+        write_document(tmp_path, block + needs, BLOCK.format(id="DB-3", facts=FACTS))
+    )
+    assert requirements["DB-2"].needs == ("DB-1", "LIFE-1")
+    assert requirements["DB-3"].needs == ()
+    assert requirements["DB-2"].text == "Text."
+
+
+@pytest.mark.parametrize("language", Language)
+def test_what_a_requirement_needs_is_there_and_never_needs_it_in_turn(language: Language) -> None:
+    needs = {name: requirement.needs for name, requirement in catalogue(language).items()}
+    assert sum(map(bool, needs.values())) > len(needs) // 2
+    assert {each for names in needs.values() for each in names} <= set(needs)
+    tuple(TopologicalSorter(needs).static_order())  # raises CycleError
+
+
 @pytest.mark.parametrize(
     ("blocks", "message"),
     [
+        (
+            [BLOCK.format(id="DB-2", facts=FACTS) + "**Needs.** DB-1 and DB-3\n\n"],
+            "3-database.md:3: wanted ids after '**Needs.**', got 'DB-1 and DB-3'",
+        ),
         (
             [BLOCK.format(id="db-2", facts=FACTS)],
             "3-database.md:3: wanted '### ID sentence' with an id such as DB-2",

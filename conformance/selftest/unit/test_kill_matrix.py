@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from conformance.judging.result import Finding, RequirementResult
+from conformance.judging.verdict import Status
+from conformance.report.record import encode_result
 from conformance.selftest.conforming_services.table import CONFORMING_SERVICES, ConformingService
 from conformance.selftest.evaluation import conforming, evaluate, figures_page, kill_matrix, slots
 from conformance.selftest.evaluation.slots import SlotResult
@@ -21,7 +24,7 @@ ROW = FaultyService(
     "section_3:row",
     ("DB-2", "DB-4"),
     "^404 ",
-    consequences=("DB-1", "CONC-11"),
+    consequences=("DEP-1", "CONC-11"),
     inconclusive=("UP-1",),
 )
 EXACT = {"DB-2": "FAIL", "DB-4": "FAIL", "UP-1": "INCONCLUSIVE"}
@@ -34,15 +37,17 @@ def make_result(
     statuses = (
         dict.fromkeys(kill_matrix.choose_requirements(ROW, whole=whole), "PASS") | EXACT | changes
     )
-    finding = {"expected": "200", "got": got}
-    return SlotResult(
-        {name: {"status": status, "finding": finding} for name, status in statuses.items()}, 1.0, ""
-    )
+    finding = Finding("200", got)
+    lines = {
+        name: encode_result(RequirementResult.of(catalogue()[name], Status(status), finding))
+        for name, status in statuses.items()
+    }
+    return SlotResult(lines, 1.0, "")
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"DB-1": "FAIL"}, {"DB-1": "INCONCLUSIVE"}],
+    [{}, {"DEP-1": "FAIL"}, {"DEP-1": "INCONCLUSIVE"}],
     ids=["as the table", "a consequence", "one without evidence"],
 )
 @pytest.mark.parametrize("whole", [False, True])
@@ -70,6 +75,12 @@ def test_a_failure_for_another_reason_is_inexact() -> None:
         ROW, make_result({}, "500 of GET /items/1"), whole=False
     )
     assert sentence.startswith("DB-2 fails for another reason than '^404 '")
+
+
+def test_a_row_is_exact_only_if_its_own_requirement_is_named_first() -> None:
+    row = replace(ROW, fails=("DB-4", "DB-2"))  # DB-4 needs DB-2
+    (sentence,) = kill_matrix.find_differences(row, make_result({}), whole=False)
+    assert sentence.startswith("DB-2, and not DB-4, is named first: 200")
 
 
 def test_a_run_that_did_not_judge_everything_is_inexact() -> None:

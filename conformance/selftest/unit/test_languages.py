@@ -78,7 +78,7 @@ def prose(page: Path) -> str:
 def facts(language: Language) -> list[tuple[object, ...]]:
     """All of the requirements that no language changes, in their order."""
     return [
-        (each.id, each.level, each.source, each.channels, each.document)
+        (each.id, each.level, each.source, each.channels, each.document, each.needs)
         for each in catalogue(language).values()
     ]
 

@@ -85,3 +85,32 @@ def test_a_422_names_the_parameter_by_its_location() -> None:
 @pytest.mark.parametrize("text", ["+1", "01", "1.0", "1_0", " 1", "1e3", "-0", "\u0661"])
 def test_arguable_integers_are_nobodys_fault(text: str) -> None:
     assert not strategies.is_no_integer(text)
+
+
+ROW = {"id": 7, "name": "Chair", "price": 1.5, "colour": "oak"}
+
+
+@pytest.mark.parametrize(
+    ("got", "found"),
+    [
+        ({"id": 7, "name": "Chair", "price": 1.5, "colour": "oak"}, None),
+        ({"id": 7, "name": "Chair", "colour": "oak", "more": 1}, None),
+        ({"id": 7, "name": "Table", "colour": "oak"}, '$.item.name: wanted "Chair", got "Table"'),
+        ({"name": "Chair", "colour": "oak"}, '$.item: the member "id" is missing'),
+        ({"id": 7, "name": "Chair"}, '$.item: the member "colour" is missing'),
+        (None, '$.item: wanted {"id": 7, '),
+    ],
+)
+def test_an_item_is_told_by_its_id_and_by_the_columns_that_are_shown(
+    got: dict[str, object] | None, found: str | None
+) -> None:
+    said = model.find_difference(model.item_answer(ROW).body, {"item": got})
+    assert (said is None) if found is None else str(said).startswith(found)
+
+
+def test_a_whole_item_has_every_column_and_nothing_more() -> None:
+    wanted = model.whole_item_answer(ROW).body
+    assert model.find_difference(wanted, {"item": ROW}) is None
+    fewer = {name: value for name, value in ROW.items() if name != "price"}
+    assert "is missing" in str(model.find_difference(wanted, {"item": fewer}))
+    assert "should not be" in str(model.find_difference(wanted, {"item": {**ROW, "more": 1}}))

@@ -1,7 +1,7 @@
 """Recovery: who is to blame when a target dies, and what is started again. Nothing runs here."""
 
-from collections.abc import Sequence
-from types import SimpleNamespace
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -10,7 +10,13 @@ from conformance.core import timeouts
 from conformance.core.errors import BrokenTestbed, NoEvidence, Violation
 from conformance.core.evidence import Exchange, Fact, FailureKind, Journal
 from conformance.session.environment import Environment
-from conformance.session.recovery import READINESS, RESTARTS, Recovery
+from conformance.session.recovery import (
+    READINESS,
+    RESTARTS,
+    RESTARTS_OF_HARMED,
+    Recovery,
+)
+from conformance.session.testimony import Testimony
 from conformance.target.server import Health, NotReady, Target
 
 WELL = Health(200, 200, 200)
@@ -38,13 +44,25 @@ class ProcessDouble:
 class TargetDouble:
     """A target without a server: its health is what the test says."""
 
-    def __init__(self, health: Sequence[Health] = (WELL,), failure: NotReady | None = None) -> None:
+    def __init__(
+        self,
+        health: Sequence[Health] = (WELL,),
+        failure: NotReady | None = None,
+        answers: Mapping[str, int | None] = MappingProxyType({}),
+    ) -> None:
         self.url = "http://127.0.0.1:1"
         self.process = ProcessDouble()
         self.is_ending = False
         self.killed = False
         self._failure = failure
         self._health = list(health)
+        self._answers = answers
+        self.asked: set[str] = set()
+
+    def ask_endpoints(self, names: Collection[str]) -> dict[str, int | None]:
+        """What the test says of each, and 200 of the others."""
+        self.asked |= set(names)
+        return {name: self._answers.get(name, 200) for name in names}
 
     @property
     def is_alive(self) -> bool:
@@ -211,6 +229,54 @@ def test_one_that_does_not_heal_is_started_again(
     assert first.killed
     assert bench.recovery.target is cast("Target", again)
     assert "did not become as it was" in bench.facts[-1].summary
+
+
+def doubted(*worked: str, in_doubt: bool = True) -> Testimony:
+    testimony = Testimony()
+    testimony.worked = set(worked)
+    testimony.is_in_doubt = in_doubt
+    return testimony
+
+
+@pytest.mark.parametrize("answer", [None, 500])
+def test_a_target_is_started_again_on_which_an_endpoint_broke_that_had_worked(
+    monkeypatch: pytest.MonkeyPatch, answer: int | None
+) -> None:
+    monkeypatch.setattr(timeouts, "UNHARMED_DEADLINE", 0.05)
+    first, again = TargetDouble(answers={"GET /external-data": answer}), TargetDouble()
+    bench = Bench(monkeypatch, first)
+    bench.next = [again]
+    bench.recovery.expect_unharmed(doubted("GET /async", "GET /external-data"))
+    assert first.killed
+    assert bench.recovery.target is cast("Target", again)
+    assert f"(GET /external-data {answer or 'nothing'})" in bench.facts[-1].summary
+
+
+def test_one_that_never_had_that_endpoint_is_left_running(bench: Bench) -> None:
+    target = first_of(bench)
+    bench.recovery.expect_unharmed(doubted("GET /async"))
+    assert target.asked == {"GET /async"}
+    assert not target.killed
+
+
+def test_one_that_nothing_went_wrong_with_is_not_asked(bench: Bench) -> None:
+    testimony = doubted("GET /async")
+    bench.recovery.expect_unharmed(testimony)
+    bench.recovery.expect_unharmed(testimony)
+    first_of(bench).asked.clear()
+    bench.recovery.expect_unharmed(testimony)
+    assert not first_of(bench).asked
+
+
+def test_after_too_many_times_it_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timeouts, "UNHARMED_DEADLINE", 0.0)
+    broken = {"GET /sync": None}
+    bench = Bench(monkeypatch, TargetDouble(answers=broken))
+    for _ in range(RESTARTS_OF_HARMED):
+        bench.next = [TargetDouble(answers=broken)]
+        bench.recovery.expect_unharmed(doubted("GET /sync"))
+    bench.recovery.expect_unharmed(doubted("GET /sync"))
+    assert not first_of(bench).killed
 
 
 def test_without_a_fault_nothing_is_compared(bench: Bench) -> None:
