@@ -10,6 +10,10 @@ exception        meaning                        raised by                       
 `NotApplicable`  the target has no such thing   checks of channels, reading code  NOT_APPLICABLE
 ===============  =============================  ================================  ==============
 
+`Unreadable` is a Violation that may also be raised where something of the target's is decoded. What
+a target's data does to our own code is the target's failure. An ERROR is only what something of
+ours beside it, such as a connection of our own, suffers too.
+
 Any other exception that a probe raises is a defect of the suite, and an ERROR.
 
 `NoEvidence` and `NotApplicable` differ in whether another run could judge the requirement. What
@@ -65,3 +69,10 @@ class Violation(Exception):
         self.got = got
         self.evidence = tuple(evidence)
         self.likely_cause = likely_cause
+
+
+class Unreadable(Violation):
+    """Something that the target said could not be read. `what` is a noun, such as "its answer"."""
+
+    def __init__(self, what: str, why: object, evidence: Sequence[Fact] = ()) -> None:
+        super().__init__(f"{what} to be readable", f"{what} could not be read: {why}", evidence)

@@ -169,7 +169,7 @@ def _encode_reference(reference: EvidenceReference) -> dict[str, Any]:
 
 def _convert_value(value: Any) -> Any:
     if isinstance(value, bytes):
-        text = value.decode("utf-8", "backslashreplace")
+        text = value[: TEXT_LIMIT * 4].decode("utf-8", "backslashreplace")
         return text if len(text) <= TEXT_LIMIT else f"{text[:TEXT_LIMIT]}… ({len(value)} bytes)"
     if isinstance(value, datetime):
         return value.isoformat()

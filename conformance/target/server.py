@@ -9,9 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
-import httpx
-
 from conformance.client.http import HEADERS
+from conformance.client.status import NothingListens, NotHttp, ask_for_status
 from conformance.core import timeouts
 from conformance.core.errors import NoEvidence, Violation, WrongUsage
 from conformance.core.evidence import LogLine
@@ -23,7 +22,6 @@ from conformance.testbed.ports import claim_port
 from conformance.testbed.process_output import take_last_lines
 from conformance.testbed.processes import Running
 
-TIMEOUTS = ("connect", "read", "write", "pool")  # httpx's kinds
 NOTHING_LISTENS = "nothing listens there"
 
 
@@ -163,19 +161,18 @@ class Target:
         """
         statuses: list[int | None] = []
         standard = (("GET", "/async", None), ("GET", "/items/1", None))
-        with _open_http(timeouts.DEADLINE_AFTER_A_MISSED_ONE) as http:
-            for request in (*standard, ("POST", "/process-data/", b"{}"), *more):
-                statuses.append(self._ask(http, *request))  # noqa: PERF401 - one after the other
+        for request in (*standard, ("POST", "/process-data/", b"{}"), *more):
+            statuses.append(self._ask(*request))  # noqa: PERF401 - one after the other
         return Health(*statuses[:3])
 
-    def _ask(self, http: httpx.Client, method: str, path: str, content: bytes | None) -> int | None:
+    def _ask(self, method: str, path: str, content: bytes | None) -> int | None:
         if path in self._unresponsive:
             return None
         headers = {**HEADERS, "Content-Type": "application/json"} if content else HEADERS
+        limit = timeouts.DEADLINE_AFTER_A_MISSED_ONE
         try:
-            with http.stream(method, self.url + path, headers=headers, content=content) as answer:
-                return answer.status_code
-        except httpx.HTTPError:
+            return ask_for_status(self.url, method, path, headers.items(), content or b"", limit)
+        except (TimeoutError, NothingListens, NotHttp):
             self._unresponsive.add(path)
             return None
 
@@ -225,12 +222,11 @@ class _Readiness:
 
     def wait(self) -> int:
         """The status of the first answer. Raises NotReady."""
-        with _open_http(None) as http:
-            status = block_until(
-                lambda: self._look(http),
-                timeouts.READY_DEADLINE,
-                lambda seen: seen is not None or self._is_hopeless,
-            )
+        status = block_until(
+            self._look,
+            timeouts.READY_DEADLINE,
+            lambda seen: seen is not None or self._is_hopeless,
+        )
         if status is not None:
             return status
         got = f"no answer within {timeouts.READY_DEADLINE:.0f} s: {self._trouble}"
@@ -241,7 +237,7 @@ class _Readiness:
         """Whether nothing listens, and nobody is known to start anything."""
         return self._process is None and self._trouble == NOTHING_LISTENS
 
-    def _look(self, http: httpx.Client) -> int | None:
+    def _look(self) -> int | None:
         """Look once; the status of an answer, or None. Raises NotReady where the process ended."""
         if self._process and (ended := self._process.status) is not None:
             self._process.wait_for_end(timeouts.DEATH_DEADLINE)
@@ -250,30 +246,20 @@ class _Readiness:
         if self._can_look_at_port and self._target.is_port_free():
             self._trouble = NOTHING_LISTENS
             return None
-        return self._ask(http, max(0.0, self._deadline - time.monotonic()))
+        return self._ask(max(0.0, self._deadline - time.monotonic()))
 
-    def _ask(self, http: httpx.Client, left: float) -> int | None:
+    def _ask(self, left: float) -> int | None:
         """Send one request, for `left` seconds at most."""
-        limits = {"timeout": dict.fromkeys(TIMEOUTS, left)}
-        url = self._target.url + "/async"
+        url = self._target.url
         try:
-            request = httpx.Request("GET", url, headers=HEADERS, extensions=limits)
-            answer = http.send(request, stream=True)  # its body may never end
-            answer.close()
-        except httpx.ConnectError:
+            return ask_for_status(url, "GET", "/async", HEADERS.items(), b"", left)
+        except TimeoutError:
+            self._trouble = "the connection is taken and no answer comes back"
+        except NothingListens:
             self._trouble = NOTHING_LISTENS
-        except httpx.TimeoutException:
-            self._trouble = "the connection is taken and nothing comes back"
-        except httpx.HTTPError as error:
+        except NotHttp as error:
             self._trouble = f"what comes back is no HTTP: {error}"
-        else:
-            return answer.status_code
         return None
-
-
-def _open_http(timeout: float | None) -> httpx.Client:
-    """A client for a moment. It checks no certificate, as `Client` does not: that takes 24 ms."""
-    return httpx.Client(trust_env=False, verify=False, timeout=timeout)  # noqa: S501
 
 
 def _join_words(lines: Sequence[LogLine]) -> str | None:
