@@ -24,11 +24,18 @@ whatever way it is judged, is `NotApplicable`.
 from collections.abc import Sequence
 
 from conformance.core.evidence import Fact
+from conformance.core.printing import escape_unprintable
 from conformance.spec.catalogue import Channel
 
 
 class WrongUsage(Exception):
-    """The caller asked for something impossible. One sentence: what was expected, what to do."""
+    """The caller asked for something impossible. One sentence: what was expected, what to do.
+
+    It may quote a file or a process of the target's, and is printed as it is.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(escape_unprintable(message))
 
 
 class BrokenTestbed(Exception):

@@ -196,8 +196,6 @@ STEPS_OF_A_PROGRAM = 15
 BODY_LIMIT = 4 * 1024 * 1024
 LINES_KEPT = 2000
 
-# Part 4: what the suite itself keeps of all that a target can send. No service comes near.
-
-# The bytes of all bodies that one probe receives. The largest sum is about 6 MB (UP-1). Answers of
-# 3 MB each, of which UP-4 alone has 110, once took 638 MB.
+# The most bytes that are read of all bodies that one probe is answered with. The largest sum of a
+# right service is about 6 MB. Answers of 3 MB each, of which UP-4 alone has 110, took 638 MB.
 BODIES_LIMIT = 64 * 1024 * 1024

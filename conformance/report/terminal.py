@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from conformance.core.printing import escape_unprintable
 from conformance.judging.result import KnownFailure, RequirementResult, RunResult
 from conformance.judging.verdict import Exit, Status
 from conformance.report.joins import (
@@ -14,7 +15,7 @@ from conformance.report.joins import (
     select_status,
 )
 from conformance.report.translations import translate
-from conformance.report.wrapping import escape_unprintable, measure_width, pad_text
+from conformance.report.wrapping import measure_width, pad_text
 from conformance.spec.catalogue import Language, Level, sections
 
 WIDTH = 100

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Collection
 from concurrent.futures import Executor, Future
-from pathlib import Path
 from typing import Any, TypeVar
 
 from conformance.core.errors import BrokenTestbed, NoEvidence
@@ -32,7 +31,6 @@ class BackgroundScenarios:
         services: Services,
         selected: Collection[Requirement],
         threads: Executor,
-        scratch: Path,
     ) -> None:
         ids = {requirement.id for requirement in selected}
         needed = [scenario for scenario in SCENARIOS if scenario.requirements & ids]
@@ -40,7 +38,7 @@ class BackgroundScenarios:
         self._services = services
         self._routes: Future[RouteList] | None = None
         if launch.capabilities.reads_source and _need_source(selected):
-            self._routes = threads.submit(read_routes, launch, scratch)
+            self._routes = threads.submit(read_routes, launch)
         shared = services.make_database() if needed else None
         self._futures: dict[AnyScenario, Future[Any]] = {
             scenario: threads.submit(self._run, scenario, shared) for scenario in needed
