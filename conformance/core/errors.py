@@ -42,6 +42,14 @@ class BrokenTestbed(Exception):
     """Postgres, Redis, the upstream stub or our own code failed. The target is not to blame."""
 
 
+class PortTaken(BrokenTestbed):
+    """Somebody else's process listens on the port that a copy of the target was given.
+
+    Nothing that it answers says anything of the target. Whoever has started the copy starts
+    another, on another port.
+    """
+
+
 class NoEvidence(Exception):
     """A situation could not be produced or observed.
 

@@ -14,7 +14,7 @@ from conformance.scenarios.lifecycle.scenario import DatabaseNeed, Scenario
 from conformance.spec.catalogue import Channel, Requirement
 from conformance.target.launch import Launch
 from conformance.target.routes import read_routes
-from conformance.target.server import NotReady
+from conformance.target.server import NotReady, try_ports
 from conformance.testbed.database import Database
 from conformance.testbed.postgres_admin import DatabaseAccess
 from conformance.testbed.services import Services
@@ -50,7 +50,8 @@ class BackgroundScenarios:
             may_write = scenario.database is DatabaseNeed.OWN_WRITABLE
             place = self._services.make_database(may_write=may_write)
         assert place
-        return asyncio.run(scenario().run(self._launch, place))
+        database = place
+        return try_ports(lambda: asyncio.run(scenario().run(self._launch, database)))
 
     async def observe(self, scenario: type[Scenario[R]]) -> R:
         """What a scenario observed. Raises NoEvidence where its first copy did not start."""

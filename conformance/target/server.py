@@ -3,26 +3,35 @@
 import signal
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeVar
 from urllib.parse import urlsplit
+
+import psutil
 
 from conformance.client.http import HEADERS
 from conformance.client.status import NothingListens, NotHttp, ask_for_status
 from conformance.core import timeouts
-from conformance.core.errors import NoEvidence, Violation, WrongUsage
+from conformance.core.errors import NoEvidence, PortTaken, Violation, WrongUsage
 from conformance.core.evidence import LogLine
 from conformance.core.observations import BlockingLine
 from conformance.core.polling import block_until
 from conformance.core.urls import find_port
 from conformance.target.launch import HOST, Launch
+from conformance.testbed.listeners import find_stranger, is_listener
 from conformance.testbed.ports import claim_port
 from conformance.testbed.process_output import take_last_lines
-from conformance.testbed.processes import Running
+from conformance.testbed.process_table import list_names
+from conformance.testbed.processes import Process, Running
 
 NOTHING_LISTENS = "nothing listens there"
+PORTS_TRIED = 3
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -72,9 +81,16 @@ class Target:
     """One running copy of the implementation: its address, and its process as far as we have it."""
 
     def __init__(
-        self, url: str, folder: Path, process: Running | None, *, in_container: bool = False
+        self,
+        url: str,
+        folder: Path,
+        process: Running | None,
+        *,
+        in_container: bool = False,
+        mark: str = "",
     ) -> None:
         self.url = url
+        self._mark = mark  # a value in the environment of all that is started as a target
         self._in_container = in_container
         self._folder = folder
         self._process = process
@@ -122,7 +138,9 @@ class Target:
     @classmethod
     def _at(cls, launch: Launch, url: str, process: Running | None) -> "Target":
         in_container = launch.capabilities.runs_in_container
-        return cls(url, launch.options.target.directory, process, in_container=in_container)
+        folder = launch.options.target.directory
+        mark = launch.variables["TMPDIR"] if launch.capabilities.starts_target else ""
+        return cls(url, folder, process, in_container=in_container, mark=mark)
 
     @property
     def process(self) -> Running:
@@ -142,11 +160,34 @@ class Target:
         return find_port(self.url)
 
     def wait_until_ready(self) -> int:
-        """Wait for the first answer to GET /async, and return its status. Raises NotReady."""
-        status = _Readiness(self, self._process, self._can_look_at_port).wait()
+        """Wait for the first answer to GET /async, and return its status.
+
+        Raises NotReady, and PortTaken where the answers are somebody else's.
+        """
+        try:
+            status = _Readiness(self, self._process, self._can_look_at_port).wait()
+        except NotReady:
+            self.expect_own_port()
+            raise
+        self.expect_own_port()
         if self._process:
             self.lines_at_first_answer = self._process.read_output()
         return status
+
+    def expect_own_port(self) -> None:
+        """Raise PortTaken if it is known that another's process listens on its port."""
+        process = self._process
+        if not isinstance(process, Process) or not self._can_look_at_port or not self._mark:
+            return
+        with suppress(psutil.NoSuchProcess):
+            if is_listener(psutil.Process(process.pid), self.port):
+                return
+        if stranger := find_stranger(self.port, process.children, self._mark):
+            who = ", ".join(list_names([stranger]))
+            raise PortTaken(
+                f"port {self.port}, which was free, is that of process {stranger.pid} ({who}), and"
+                " the target cannot have it"
+            )
 
     @property
     def _can_look_at_port(self) -> bool:
@@ -264,3 +305,11 @@ class _Readiness:
 
 def _join_words(lines: Sequence[LogLine]) -> str | None:
     return " / ".join(line.text.strip() for line in lines) or None
+
+
+def try_ports(start: Callable[[], T]) -> T:
+    """Start something, and again as long as its port was somebody else's. Raises PortTaken."""
+    for _ in range(PORTS_TRIED - 1):
+        with suppress(PortTaken):
+            return start()
+    return start()
