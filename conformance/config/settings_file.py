@@ -41,7 +41,7 @@ class SettingsFile:
 def find_settings_file(folder: Path) -> Path | None:
     """The file of a folder, or None if it has none."""
     files = (folder / "conformance.toml", folder / "pyproject.toml")
-    return next((path for path in files if path.is_file()), None)
+    return next((path for path in files if path.exists()), None)
 
 
 def read_settings_file(path: Path, catalogue: Mapping[str, Requirement]) -> SettingsFile:
@@ -112,9 +112,10 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def _read_text(path: Path) -> str:
     """The text of a file of usual size, which waits for nobody. Raises WrongUsage, OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise WrongUsage(f"{path} must be a regular file, and is none")
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise WrongUsage(f"{path} must be a regular file, and is none")
         content = file.read(LARGEST + 1)
     if content is None:  # such as a file of /proc that has nothing to say yet
         raise WrongUsage(f"{path} must be a regular file, and is none")

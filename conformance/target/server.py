@@ -165,13 +165,21 @@ class Target:
         Raises NotReady, and PortTaken where the answers are somebody else's.
         """
         try:
+            status = self._wait_for_answer()
+        except PortTaken:
+            self.kill()
+            raise
+        if self._process:
+            self.lines_at_first_answer = self._process.read_output()
+        return status
+
+    def _wait_for_answer(self) -> int:
+        try:
             status = _Readiness(self, self._process, self._can_look_at_port).wait()
         except NotReady:
             self.expect_own_port()
             raise
         self.expect_own_port()
-        if self._process:
-            self.lines_at_first_answer = self._process.read_output()
         return status
 
     def expect_own_port(self) -> None:
@@ -182,6 +190,8 @@ class Target:
         with suppress(psutil.NoSuchProcess):
             if is_listener(psutil.Process(process.pid), self.port):
                 return
+        if self.is_port_free():
+            return
         if stranger := find_stranger(self.port, process.children, self._mark):
             who = ", ".join(list_names([stranger]))
             raise PortTaken(

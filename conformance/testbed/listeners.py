@@ -1,7 +1,8 @@
 """Which process listens on a port of this machine, as far as the system shows it."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from contextlib import suppress
+from typing import Any
 
 import psutil
 
@@ -9,10 +10,7 @@ import psutil
 def is_listener(process: psutil.Process, port: int) -> bool:
     """Whether a process is known to listen on a TCP port."""
     with suppress(psutil.Error, OSError):
-        return any(
-            each.status == psutil.CONN_LISTEN and each.laddr.port == port
-            for each in process.net_connections("tcp")
-        )
+        return any(_is_listening(each, port) for each in process.net_connections("tcp"))
     return False
 
 
@@ -24,14 +22,17 @@ def find_stranger(
     One with the value `mark` in its environment belongs to it too, whoever is its parent now. None
     where the family listens, nobody does, or the system does not show who does.
     """
-    if _find_listener(port, family):
-        return None
-    listener = _find_listener(port, psutil.process_iter())
-    return listener if listener and _lacks(listener, mark) else None
+    with suppress(psutil.Error, OSError):
+        connections = psutil.net_connections("tcp")  # macOS shows them to its administrator alone
+        pids = {each.pid for each in connections if each.pid and _is_listening(each, port)}
+        if pids and not pids & {each.pid for each in family}:
+            listener = psutil.Process(min(pids))
+            return listener if _lacks(listener, mark) else None
+    return None
 
 
-def _find_listener(port: int, processes: Iterable[psutil.Process]) -> psutil.Process | None:
-    return next((each for each in processes if is_listener(each, port)), None)
+def _is_listening(connection: Any, port: int) -> bool:
+    return bool(connection.status == psutil.CONN_LISTEN and connection.laddr.port == port)
 
 
 def _lacks(process: psutil.Process, mark: str) -> bool:
