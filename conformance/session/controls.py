@@ -14,9 +14,15 @@ def find_culprit(error: BrokenTestbed, broker: Broker | None, journal: Journal) 
     The target's own user may run scripts in Redis, for Celery does. One that does not end keeps
     everybody from Redis. It is ended here, so that the rest can be judged.
     """
-    cause = error.__cause__
-    if broker is None or not isinstance(cause, redis.ResponseError):
+    if broker is None or not _is_kept_out(error.__cause__):
         return None
-    if not str(cause).startswith("BUSY") or (script := end_script(broker.access)) is None:
+    if (script := end_script(broker.access)) is None:
         return None
     return Unreadable("the broker", script, [journal.observe("broker", script)])
+
+
+def _is_kept_out(cause: BaseException | None) -> bool:
+    """Whether Redis did not answer, or says that it is busy, as it does from 5 s on."""
+    return isinstance(cause, redis.TimeoutError) or (
+        isinstance(cause, redis.ResponseError) and str(cause).startswith("BUSY")
+    )

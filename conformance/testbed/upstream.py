@@ -39,7 +39,7 @@ BACKLOG = 1024  # connections that wait to be accepted
 # thousand in a run. Where descriptors are 1024, others need some too.
 MOST_CONNECTIONS = 400
 MOST_REQUESTS = 20_000
-MOST_HEADS = 32 * 2**20  # bytes of all heads that are kept
+MOST_HEADS = 8 * 2**20  # bytes of all heads that are kept; usual are some hundred thousand
 
 
 class Upstream:

@@ -34,7 +34,7 @@ def announces_an_answer_for_ever(connection: socket.socket) -> None:
 
 
 @hostile_program(
-    only=UNREADY, fails=("LIFE-10",), because="what comes back is no HTTP", unseen=NOTHING_SEEN
+    only=UNREADY, fails=("LIFE-10",), because="no answer within 20 s", unseen=NOTHING_SEEN
 )
 def sends_a_head_without_end(connection: socket.socket) -> None:
     """A head of gigabytes, as fast as it is read."""

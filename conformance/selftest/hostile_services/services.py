@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import sys
-import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import cached_property
@@ -82,7 +81,7 @@ class answers_in_two_coats(Service):  # noqa: N801
 
 @hostile_service(
     only=("UP-1", "UP-2", "UP-4", "CONC-7", *SMALL),
-    fails=("UP-1", "UP-2", "UP-4", "CONC-7"),
+    fails=("UP-1", "UP-2", "UP-4"),
     because="wanted",
 )
 class answers_with_three_megabytes(Service):  # noqa: N801
@@ -297,7 +296,7 @@ class queue_is_long(_FillsRedis):  # noqa: N801
 
 @hostile_service(
     only=("TASK-2", "TASK-3", *SMALL),
-    fails=("TASK-2", "TASK-3"),
+    fails=("TASK-3",),
     because="its queue could not be read",
 )
 class queue_is_flooded(_FillsRedis):  # noqa: N801
@@ -324,40 +323,33 @@ class advisory_lock_is_held(Service):  # noqa: N801
 
 
 @hostile_service(
-    only=("TASK-1", "TASK-2", "TASK-3", *SMALL),
-    fails=("TASK-2",),
-    because="a script of the service's",
+    only=("TASK-3", "TASK-8", *SMALL), fails=("TASK-3",), because="a script of the service's"
 )
 class script_never_ends(Service):  # noqa: N801
     """The first submission runs a script in Redis that never ends."""
 
-    has_begun = False
+    connection: Any = None
 
     async def submit(self, data: Any) -> str:
-        """Queue it, and then keep Redis busy."""
+        """Queue it, and then keep Redis from everybody else."""
         task_id = await super().submit(data)
-        if not self.has_begun:
-            self.has_begun = True
-            threading.Thread(target=self.run_for_ever, daemon=True).start()
+        if self.connection is None:
+            self.connection = open_redis().connection_pool.get_connection()
+            self.connection.send_command("EVAL", "while true do end", 0)
         return task_id
-
-    def run_for_ever(self) -> None:
-        """Keep Redis from everybody else."""
-        with suppress(redis.RedisError), open_redis() as client:
-            client.eval("while true do end", 0)
 
 
 # What it sends
 
 
-@hostile_service(only=("UP-1", *SMALL), fails=("UP-1",), because="")
+@hostile_service(only=("UP-2", *SMALL), fails=("UP-2",), because="502")
 class upstream_is_flooded(Service):  # noqa: N801
-    """Each outbound call is a thousand, with heads of 12 KB, and connections that stay."""
+    """Each outbound call is sixty, with heads of 12 KB."""
 
     async def external_data(self) -> Response:
         """Call, and call, and call."""
         padding = {"x-padding": "x" * 12_000}
         url = os.environ["EXTERNAL_DATA_URL"]
-        calls = (self.upstream.get(url, headers=padding) for _ in range(1000))
+        calls = (self.upstream.get(url, headers=padding) for _ in range(60))
         await asyncio.gather(*calls, return_exceptions=True)
         return await super().external_data()
