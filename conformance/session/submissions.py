@@ -1,9 +1,11 @@
 """The submissions that the target has answered, by the task id of the answer."""
 
-import json
 from contextlib import suppress
 
+from conformance.core.decoding import decode_json
 from conformance.core.evidence import Exchange, Fact
+
+LONGEST = 16_384  # bytes of an answer, which is kept as long as the run; a right one has 100
 
 
 class Submissions(dict[str, list[Exchange]]):
@@ -13,7 +15,7 @@ class Submissions(dict[str, list[Exchange]]):
         """Keep a fact that is a submission's answer."""
         if not isinstance(fact, Exchange) or fact.method != "POST":
             return
-        if fact.status in range(200, 300):
-            with suppress(ValueError, TypeError, KeyError, RecursionError):
-                task_id = str(json.loads(fact.body)["task_id"])
+        if fact.status in range(200, 300) and len(fact.body) <= LONGEST:
+            with suppress(ValueError, TypeError, KeyError):
+                task_id = str(decode_json(fact.body)["task_id"])
                 self.setdefault(task_id, []).append(fact)

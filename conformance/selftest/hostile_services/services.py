@@ -94,6 +94,19 @@ class answers_with_three_megabytes(Service):  # noqa: N801
         return Response(json.dumps([document, "x" * 3_000_000]), media_type="application/json")
 
 
+@hostile_service(
+    only=("TASK-1", "TASK-2", "TASK-3", "TASK-4", *SMALL),
+    fails=("TASK-1", "TASK-2"),
+    because="message",
+)
+class submissions_are_answered_with_megabytes(Service):  # noqa: N801
+    """Each submission is answered with 3 MB beside its task id."""
+
+    async def process_data(self, data: dict[str, Any]) -> Any:
+        """Answer with too much."""
+        return {**await super().process_data(data), "more": "x" * 3_000_000}
+
+
 class _OddDocument(Service):
     """Its OpenAPI document is of an odd shape."""
 
