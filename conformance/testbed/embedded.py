@@ -37,6 +37,7 @@ POSTGRES_SETTINGS = {
     "autovacuum": "off",  # nothing but the run itself touches the table
     "shared_buffers": "32MB",
     "max_connections": "200",
+    "superuser_reserved_connections": "20",  # for the suite, whatever a target takes
     "scram_iterations": "1",
     "timezone": "UTC",
     "log_min_messages": "warning",
