@@ -341,6 +341,7 @@ class advisory_lock_is_held(Service):  # noqa: N801
 class script_never_ends(Service):  # noqa: N801
     """The first submission runs a script in Redis that never ends."""
 
+    script = "while true do end"
     connection: Any = None
 
     async def submit(self, data: Any) -> str:
@@ -348,8 +349,17 @@ class script_never_ends(Service):  # noqa: N801
         task_id = await super().submit(data)
         if self.connection is None:
             self.connection = open_redis().connection_pool.get_connection()
-            self.connection.send_command("EVAL", "while true do end", 0)
+            self.connection.send_command("EVAL", self.script, 0)
         return task_id
+
+
+@hostile_service(
+    only=("TASK-3", "DB-1", *SMALL), fails=("TASK-3",), because="cannot be ended: it has written"
+)
+class script_that_has_written_never_ends(type(script_never_ends)):  # type: ignore[misc] # noqa: N801
+    """The same with a script that Redis does not let anybody end."""
+
+    script = "redis.call('SET', 'x', 1) while true do end"
 
 
 # What it sends
