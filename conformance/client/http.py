@@ -116,6 +116,7 @@ class Client:
         self._timed_out: Exchange | None = None  # of the present requirement
         self._requirement = ""
         self._allowance = Allowance()
+        self.has_lost_connection = False  # before a complete answer, since somebody reset this
 
     async def close(self) -> None:
         """Close every connection."""
@@ -226,7 +227,7 @@ class Client:
         """
         began = self._journal.now()
         received = await self._receive(spec, limit, is_timed, http or self._http)
-        return self._journal.record(
+        exchange = self._journal.record(
             Exchange,
             at=began,
             method=spec.method,
@@ -242,6 +243,8 @@ class Client:
             failure_kind=received.failure_kind,
             ended=self._journal.now(),
         )
+        self.has_lost_connection |= exchange.is_broken_off
+        return exchange
 
     async def _receive(
         self,

@@ -318,11 +318,11 @@ async def test_no_transaction_is_left_open(client: Client, items: Database) -> N
     reads = await client.get_all(
         *[f"/items/{row['id']}"] * 5, f"/items/{items.rows.pick_unused_id()}"
     )
-    seen = await items.sessions.list_sessions()
+    seen = await items.sessions.wait_until_no_transaction_is_open()
     expect(reads[0], model.item_answer(row))
     require(
         not seen.idle_in_transaction,
-        "no session idle in a transaction after an answer",
+        f"no session idle in a transaction {timeouts.TRANSACTION_DEADLINE} s after an answer",
         seen.text,
         [reads[0], seen],
     )

@@ -37,15 +37,16 @@ class Recovery:
         is_about_that = requirement in (READINESS, OUTLIVING_FAULTS)
         if not silent or is_about_that or not self._launch.capabilities.stops_target:
             return violation
-        if self.target.process.wait_for_end(timeouts.DEATH_DEADLINE) is None:
+        if self._wait_for_end() is None:
             return violation
         died = f"the target died while it was looked at ({READINESS})"
         return NoEvidence(f"{died}: {silent[0].summary}")
 
     def revive(self, requirement: str) -> None:
         """Start the target again where it has died by itself, so that the rest can be judged."""
-        if self._launch.capabilities.stops_target and self.target.is_ending:
-            self.target.process.wait_for_end(timeouts.DEATH_DEADLINE)
+        may_end = self._client.has_lost_connection or self.target.is_ending
+        if self._launch.capabilities.stops_target and may_end:
+            self._wait_for_end()
         if self.target.is_alive:
             return
         death = self._note_death()
@@ -56,6 +57,11 @@ class Recovery:
         if failure := self.restart():
             again = f"the target died and does not start again: {failure.got}"
             raise failure if requirement == READINESS else NoEvidence(again)
+
+    def _wait_for_end(self) -> int | None:
+        """Wait for the end of a target that has lost a connection; its exit status, or None."""
+        self._client.has_lost_connection = False
+        return self.target.process.wait_for_end(timeouts.DEATH_DEADLINE)
 
     def _note_death(self) -> Violation:
         process = self.target.process

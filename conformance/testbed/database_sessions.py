@@ -48,6 +48,17 @@ class DatabaseSessions:
             idle_in_transaction=tuple(idle),
         )
 
+    async def wait_until_no_transaction_is_open(self) -> SessionList:
+        """Record the sessions once none is idle in a transaction.
+
+        Waits for TRANSACTION_DEADLINE at most.
+        """
+        return await wait_until(
+            self.list_sessions,
+            timeouts.TRANSACTION_DEADLINE,
+            lambda seen: not seen.idle_in_transaction,
+        )
+
     async def terminate_sessions(self, *, only_waiting: bool = False) -> TerminatedSessions:
         """End the target's sessions, or only those whose reads are held, and wait for that."""
         held = select_held(self._session)

@@ -56,6 +56,10 @@ def claim_port() -> int:
 def _bind_port(kind: socket.SocketKind, port: int) -> socket.socket | None:
     """A socket that is bound to a port, or None if that is taken."""
     bound = socket.socket(socket.AF_INET, kind)
+    if kind == socket.SOCK_STREAM:
+        # A process that another thread is starting right now has a copy until it executes its
+        # program. With this option, the copy does not keep a server from the port.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((LOOPBACK, port))
     except OSError:

@@ -1,28 +1,51 @@
 """Targets at https URLs: whatever their certificate says."""
 
+import datetime
 import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from shutil import which
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from conformance.core.evidence import Exchange
 from conformance.core.urls import find_port, make_tls_context
 from conformance.selftest.support.suite import SERVICES, judge
 from conformance.testbed.ports import claim_port
 
-needs_openssl = pytest.mark.skipif(which("openssl") is None, reason="openssl makes the certificate")
+
+def write_certificate(key_file: Path, certificate_file: Path) -> None:
+    """Write a key, and a certificate for another name that the key has signed itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "elsewhere")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    key_file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
 
 @pytest.fixture
 def url(place: Path) -> Iterator[str]:
     """A service behind a certificate that it has signed itself, for another name."""
     key, certificate = place / "key.pem", place / "certificate.pem"
-    making = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=elsewhere"]
-    subprocess.run([*making, "-keyout", key, "-out", certificate], capture_output=True, check=True)
+    write_certificate(key, certificate)
     port = claim_port()
     serving = [sys.executable, "-m", "uvicorn", f"{SERVICES}:blocks", "--port", str(port)]
     with subprocess.Popen(
@@ -38,7 +61,6 @@ def url(place: Path) -> Iterator[str]:
         process.terminate()
 
 
-@needs_openssl
 def test_a_service_behind_a_certificate_of_its_own_is_judged(place: Path, url: str) -> None:
     finished = judge(place, "--target-url", url, "--testbed", "none", "--only", "DEP-1", "END-2")
     assert finished.verdicts == {"DEP-1": "FAIL", "END-2": "PASS"}, finished.output

@@ -217,6 +217,7 @@ async def test_a_failure_has_its_kind_and_its_text(
     assert (exchange.status, exchange.failure_kind, exchange.failure) == (status, kind, failure)
     assert not exchange.answered
     assert exchange.is_broken_off is (kind not in (FailureKind.TIMED_OUT, FailureKind.TOO_LARGE))
+    assert client.has_lost_connection is exchange.is_broken_off
 
 
 async def test_a_connection_that_is_refused_is_a_failure_of_its_own_kind() -> None:

@@ -1,9 +1,11 @@
 """Ports: no two claims are of one port, in one process or in two, and none is of a busy port."""
 
 import itertools
+import shutil
 import socket
 import subprocess
 import sys
+import threading
 
 from conformance.testbed.ports import LOOPBACK, PortClaims, claim_port
 
@@ -60,6 +62,29 @@ def test_a_server_can_listen_on_a_claimed_port() -> None:
     with socket.create_server((LOOPBACK, claims.claim())) as server:
         assert server.getsockname()[0] == LOOPBACK
     claims.close()
+
+
+def test_a_process_that_is_being_started_keeps_no_server_from_a_claimed_port() -> None:
+    """It holds copies of the sockets of all threads until it executes its program."""
+    is_over = threading.Event()
+    program = str(shutil.which("true"))
+
+    def start_processes() -> None:
+        while not is_over.is_set():
+            subprocess.Popen([program]).wait()
+
+    threads = [threading.Thread(target=start_processes) for _ in range(3)]
+    claims = PortClaims()
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(1_000):
+            socket.create_server((LOOPBACK, claims.claim())).close()
+            claims.close()
+    finally:
+        is_over.set()
+        for thread in threads:
+            thread.join()
 
 
 CROWD = 40

@@ -23,9 +23,11 @@ class ProcessDouble:
 
     def __init__(self) -> None:
         self.status: int | None = None
+        self.last_status: int | None = None  # which it has once somebody waits for its end
 
     def wait_for_end(self, _deadline: float) -> int | None:
         """Its status."""
+        self.status = self.status if self.last_status is None else self.last_status
         return self.status
 
     def read_output(self) -> list[Any]:
@@ -75,8 +77,8 @@ class Bench:
             journal=Journal(self.facts.append),
             capabilities=SimpleNamespace(stops_target=True, starts_target=True),
         )
-        client = SimpleNamespace(switch_to=self.turned_to.append)
-        environment = SimpleNamespace(launch=launch, client=client, target=first)
+        self.client = SimpleNamespace(switch_to=self.turned_to.append, has_lost_connection=False)
+        environment = SimpleNamespace(launch=launch, client=self.client, target=first)
         monkeypatch.setattr(Target, "start_copy", lambda _launch: self.next.pop(0))
         self.recovery = Recovery(cast("Environment", environment))
 
@@ -145,6 +147,19 @@ def test_a_target_that_died_is_started_again_and_its_death_is_kept(bench: Bench)
         "the process ended by itself with status 3"
     ]
     assert bench.turned_to == [again.url]
+
+
+def test_a_target_that_is_still_dying_when_the_next_probe_begins_is_started_again(
+    bench: Bench,
+) -> None:
+    bench.next = [TargetDouble()]
+    first_of(bench).process.last_status = 3
+    bench.recovery.revive("DB-1")
+    assert not bench.recovery.deaths
+    bench.client.has_lost_connection = True
+    bench.recovery.revive("DB-2")
+    assert len(bench.recovery.deaths) == 1
+    assert not bench.client.has_lost_connection
 
 
 def test_after_too_many_deaths_no_more_is_started(bench: Bench) -> None:
