@@ -131,10 +131,13 @@ def parse_instant(text: str) -> datetime | None:
 
 def format_value(value: Any, limit: int = 160) -> str:
     """Write a value as JSON for a person, shortened in the middle to about `limit` characters."""
-    text = json.dumps(
-        value,
-        default=lambda other: other.isoformat() if isinstance(other, datetime) else str(other),
-    )
+    try:
+        text = json.dumps(
+            value,
+            default=lambda other: other.isoformat() if isinstance(other, datetime) else str(other),
+        )
+    except RecursionError:
+        return "a value that is nested too deeply to be shown"
     return text if len(text) <= limit else f"{text[: limit // 2]} … {text[-limit // 2 :]}"
 
 

@@ -17,7 +17,18 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "part",
         nargs="*",
         metavar="PART",
-        help="matrix, whole, conforming, pairs, mutants, comparison, repeat (default: all)",
+        help="matrix, whole, conforming, pairs, mutants, comparison, repeat (default: all); or fuzz"
+        " alone, which feeds the suite what a target could say and writes no figures",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=3600.0,
+        metavar="N",
+        help="for how long `fuzz` goes on (default: an hour)",
+    )
+    parser.add_argument(
+        "--seed", type=int, metavar="N", help="what `fuzz` feeds (default: drawn, and printed)"
     )
     parser.add_argument(
         "--runs",
@@ -45,6 +56,7 @@ def evaluate_suite(chosen: argparse.Namespace) -> int:
     """Run parts of the evaluation; the exit status. An installed package has none of them."""
     try:
         from conformance.selftest.evaluation import evaluate  # noqa: PLC0415
+        from conformance.selftest.fuzzing import fuzz  # noqa: PLC0415
     except ImportError as error:
         print(
             "conformance evaluate: must run in a checkout with the dependency group `dev` "
@@ -52,4 +64,6 @@ def evaluate_suite(chosen: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return Exit.WRONG_USAGE
+    if chosen.part == ["fuzz"]:
+        return fuzz.main(chosen.seconds, chosen.seed)
     return evaluate.main(chosen.part, runs=chosen.runs, again=chosen.again)

@@ -12,23 +12,13 @@ from typing import Any
 
 import httpx
 
+from conformance.client.received import Allowance, Received
 from conformance.core import timeouts
 from conformance.core.evidence import Exchange, FailureKind, Journal
 
 JSON = "application/json"
 METHODS_WITH_BODY = ("POST", "PUT", "PATCH")
 HEADERS = {"User-Agent": "curl/8.14.1", "Accept": "*/*"}  # as curl sends them
-
-# httpx's errors of a connection, and what they mean. It raises RemoteProtocolError both where the
-# connection is closed early and where the bytes are not HTTP.
-CONNECTION_ERRORS: dict[type[Exception], tuple[FailureKind, str]] = {
-    httpx.ConnectError: (FailureKind.REFUSED, "the connection was refused"),
-    httpx.ReadError: (FailureKind.RESET, "the connection was reset"),
-    httpx.RemoteProtocolError: (
-        FailureKind.CLOSED_OR_NOT_HTTP,
-        "the connection was closed or carried no HTTP",
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -125,6 +115,7 @@ class Client:
         self._unresponsive: set[str] = set()  # endpoints that timed out and did not answer since
         self._timed_out: Exchange | None = None  # of the present requirement
         self._requirement = ""
+        self._allowance = Allowance()
         self.has_lost_connection = False  # before a complete answer, since somebody reset this
 
     async def close(self) -> None:
@@ -142,6 +133,7 @@ class Client:
 
         An answer that timed out decides its requirement: `send` sends nothing more for it.
         """
+        self._allowance = Allowance()
         if requirement != self._requirement:
             self._requirement, self._timed_out = requirement, None
 
@@ -260,8 +252,8 @@ class Client:
         limit: asyncio.Timeout,
         is_timed: asyncio.Event,
         http: httpx.AsyncHTTPTransport,
-    ) -> "_Received":
-        received = _Received()
+    ) -> Received:
+        received = Received()
         request = self._make_request(spec)
         began = asyncio.get_running_loop().time()
         try:
@@ -270,7 +262,7 @@ class Client:
                 response = await http.handle_async_request(request)
                 received.read_head(response)
                 try:
-                    await received.read_body(response)
+                    await received.read_body(response, self._allowance)
                 finally:
                     await response.aclose()
         except TimeoutError:
@@ -287,50 +279,6 @@ class Client:
         if spec.method in METHODS_WITH_BODY and not spec.content:
             request.headers["Content-Length"] = "0"
         return request
-
-
-@dataclass
-class _Received:
-    """What was received of one answer so far, and why it is not complete."""
-
-    status: int | None = None
-    headers: tuple[tuple[str, str], ...] = ()
-    body: bytes = b""
-    failure: str | None = None
-    failure_kind: FailureKind | None = None
-
-    def read_head(self, response: httpx.Response) -> None:
-        """Take over the status and the headers, their names in lower case."""
-        self.status = response.status_code
-        self.headers = tuple(
-            (name.lower(), value) for name, value in response.headers.multi_items()
-        )
-
-    async def read_body(self, response: httpx.Response) -> None:
-        """Read the body to its end, or to BODY_LIMIT bytes."""
-        chunks: list[bytes] = []
-        size = 0
-        async for chunk in response.aiter_bytes():
-            size += len(chunk)
-            if size > timeouts.BODY_LIMIT:
-                self.failure_kind = FailureKind.TOO_LARGE
-                self.failure = f"the body goes on after {timeouts.BODY_LIMIT // 2**20} MiB"
-                break
-            chunks.append(chunk)
-        self.body = b"".join(chunks)
-
-    def fail_by_timeout(self, seconds: float) -> None:
-        """Note that the answer was not complete after so many seconds."""
-        self.failure_kind = FailureKind.TIMED_OUT
-        self.failure = f"no complete answer within {seconds:.0f} s"
-        if self.status is not None:
-            self.failure += ": the body does not end"
-
-    def fail_by_error(self, error: httpx.HTTPError) -> None:
-        """Note that the connection failed."""
-        reason = (FailureKind.OTHER, str(error) or type(error).__name__)
-        self.failure_kind, text = CONNECTION_ERRORS.get(type(error), reason)
-        self.failure = f"{'no answer' if self.status is None else 'the answer broke off'}: {text}"
 
 
 def _make_transport(keep_alive: int) -> httpx.AsyncHTTPTransport:

@@ -1,5 +1,7 @@
 """The target's own file: its conformance.toml, or [tool.conformance] of its pyproject.toml."""
 
+import os
+import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +16,7 @@ from conformance.judging.result import KnownFailure
 from conformance.spec.catalogue import Requirement
 
 KEYS = {each.key: each for each in DEFINITIONS.values() if each.stands_in_file}
+LARGEST = 2**20  # bytes of a file; a pyproject.toml may be long
 TYPE_NAMES: tuple[tuple[type, str], ...] = (  # a bool is an int, and a datetime a date
     (bool, "a boolean"),
     (int, "an integer"),
@@ -38,7 +41,7 @@ class SettingsFile:
 def find_settings_file(folder: Path) -> Path | None:
     """The file of a folder, or None if it has none."""
     files = (folder / "conformance.toml", folder / "pyproject.toml")
-    return next((path for path in files if path.is_file()), None)
+    return next((path for path in files if path.exists()), None)
 
 
 def read_settings_file(path: Path, catalogue: Mapping[str, Requirement]) -> SettingsFile:
@@ -97,8 +100,25 @@ def _find_table(content: Mapping[str, Any]) -> Any:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(_read_text(path))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise WrongUsage(f"{path} is not TOML: {error}") from error
+    except RecursionError:
+        raise WrongUsage(f"{path} is not TOML that can be read: it is nested too deeply") from None
     except OSError as error:
         raise WrongUsage(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _read_text(path: Path) -> str:
+    """The text of a file of usual size, which waits for nobody. Raises WrongUsage, OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise WrongUsage(f"{path} must be a regular file, and is none")
+    with os.fdopen(descriptor, "rb") as file:
+        content = file.read(LARGEST + 1)
+    if content is None:  # such as a file of /proc that has nothing to say yet
+        raise WrongUsage(f"{path} must be a regular file, and is none")
+    if len(content) > LARGEST:
+        raise WrongUsage(f"{path} must have {LARGEST // 2**20} MiB at most, and has more")
+    return content.decode("utf-8")

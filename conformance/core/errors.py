@@ -10,6 +10,10 @@ exception        meaning                        raised by                       
 `NotApplicable`  the target has no such thing   checks of channels, reading code  NOT_APPLICABLE
 ===============  =============================  ================================  ==============
 
+`Unreadable` is a Violation that may also be raised where something of the target's is decoded. What
+a target's data does to our own code is the target's failure. An ERROR is only what something of
+ours beside it, such as a connection of our own, suffers too.
+
 Any other exception that a probe raises is a defect of the suite, and an ERROR.
 
 `NoEvidence` and `NotApplicable` differ in whether another run could judge the requirement. What
@@ -20,15 +24,30 @@ whatever way it is judged, is `NotApplicable`.
 from collections.abc import Sequence
 
 from conformance.core.evidence import Fact
+from conformance.core.printing import escape_unprintable
 from conformance.spec.catalogue import Channel
 
 
 class WrongUsage(Exception):
-    """The caller asked for something impossible. One sentence: what was expected, what to do."""
+    """The caller asked for something impossible. One sentence: what was expected, what to do.
+
+    It may quote a file or a process of the target's, and is printed as it is.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(escape_unprintable(message))
 
 
 class BrokenTestbed(Exception):
     """Postgres, Redis, the upstream stub or our own code failed. The target is not to blame."""
+
+
+class PortTaken(BrokenTestbed):
+    """Somebody else's process listens on the port that a copy of the target was given.
+
+    Nothing that it answers says anything of the target. Whoever has started the copy starts
+    another, on another port.
+    """
 
 
 class NoEvidence(Exception):
@@ -65,3 +84,10 @@ class Violation(Exception):
         self.got = got
         self.evidence = tuple(evidence)
         self.likely_cause = likely_cause
+
+
+class Unreadable(Violation):
+    """Something that the target said could not be read. `what` is a noun, such as "its answer"."""
+
+    def __init__(self, what: str, why: object, evidence: Sequence[Fact] = ()) -> None:
+        super().__init__(f"{what} to be readable", f"{what} could not be read: {why}", evidence)

@@ -39,7 +39,16 @@ class FailureKind(StrEnum):
     RESET = auto()
     CLOSED_OR_NOT_HTTP = auto()  # one error of httpx stands for both
     TOO_LARGE = auto()  # the body is longer than BODY_LIMIT
+    UNREADABLE = auto()  # the body is coded in a way that the suite cannot undo
     OTHER = auto()
+
+
+BROKEN_OFF = (
+    FailureKind.REFUSED,
+    FailureKind.RESET,
+    FailureKind.CLOSED_OR_NOT_HTTP,
+    FailureKind.OTHER,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +80,7 @@ class Exchange(Fact):
     @property
     def is_broken_off(self) -> bool:
         """Whether it failed before its time limit, as it does when the process ends."""
-        return self.failure_kind not in (None, FailureKind.TIMED_OUT)
+        return self.failure_kind in BROKEN_OFF
 
     @property
     def endpoint(self) -> str:
@@ -253,7 +262,7 @@ def as_plain(fact: Fact) -> dict[str, Any]:
 
 
 def _text(body: bytes) -> str:
-    text = body.decode("utf-8", "backslashreplace")
+    text = body[: SHOWN * 8].decode("utf-8", "backslashreplace")  # a letter takes 4 bytes at most
     visible = "".join(
         letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text[: SHOWN * 2]
     )

@@ -81,7 +81,8 @@ class TerminatedSessions(Observation):
 
 # What Redis showed
 
-UNREADABLE = "UNREADABLE"  # a result that Celery itself cannot decode
+PENDING = "PENDING"
+UNREADABLE = "UNREADABLE"  # a result that cannot be decoded
 FINAL_STATES = ("SUCCESS", "FAILURE", "REVOKED", UNREADABLE)  # they do not change any more
 
 
@@ -105,7 +106,7 @@ class TaskResult(Observation):
     @property
     def is_pending(self) -> bool:
         """Whether there is no result yet, or no such task."""
-        return self.state == "PENDING"
+        return self.state == PENDING
 
     @property
     def is_success(self) -> bool:
@@ -191,17 +192,34 @@ class Route:
 
     @classmethod
     def from_json(cls, route: Mapping[str, Any]) -> "Route":
-        """Make a route of what `injected/routes.py` has written of it."""
+        """Make a route of what `injected/routes.py` has written of it.
+
+        Raises KeyError, TypeError or AttributeError if it is anything else.
+        """
         return cls(
-            path=route["path"],
-            methods=tuple(route["methods"]),
-            endpoint=route["endpoint"],
-            coroutine=route["coroutine"],
+            path=_expect_text(route["path"]),
+            methods=_expect_texts(route["methods"]),
+            endpoint=_expect_text(route["endpoint"]),
+            coroutine=bool(route["coroutine"]),
             dependencies=tuple(
-                Dependency(each["name"], each["coroutine"], tuple(each["parameters"]))
+                Dependency(
+                    _expect_text(each["name"]),
+                    bool(each["coroutine"]),
+                    _expect_texts(each["parameters"]),
+                )
                 for each in route["dependencies"]
             ),
         )
+
+
+def _expect_texts(values: Any) -> tuple[str, ...]:
+    return tuple(map(_expect_text, values))
+
+
+def _expect_text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"a text is wanted, not {type(value).__name__}")
+    return value
 
 
 @dataclass(frozen=True, kw_only=True)

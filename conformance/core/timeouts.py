@@ -208,3 +208,7 @@ STEPS_OF_A_PROGRAM = 15
 # output: as many first lines as last lines.
 BODY_LIMIT = 4 * 1024 * 1024
 LINES_KEPT = 2000
+
+# The most bytes that are read of all bodies that one probe is answered with. The largest sum of a
+# right service is about 6 MB. Answers of 3 MB each, of which UP-4 alone has 110, took 638 MB.
+BODIES_LIMIT = 64 * 1024 * 1024

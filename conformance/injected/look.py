@@ -1,7 +1,7 @@
 """Look for an application, in the target's own interpreter, and say in JSON why it is none.
 
-It runs as a script whose argument is MODULE:ATTR. It prints null where the application is there
-and can be called as ASGI, else one sentence.
+It runs as a script whose arguments are MODULE:ATTR and the path of a file for the answer: null
+where the application is there and can be called as ASGI, else one sentence.
 """
 
 import importlib
@@ -41,4 +41,5 @@ def is_application(found: object) -> bool:
 
 if __name__ == "__main__":
     sys.path.insert(0, "")
-    print(json.dumps(look(sys.argv[1])))
+    with open(sys.argv[2], "w") as file:
+        json.dump(look(sys.argv[1]), file)

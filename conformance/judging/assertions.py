@@ -1,9 +1,9 @@
 """Assertions: functions of evidence that raise a Violation if a fact is not as specified."""
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
+from conformance.core.decoding import decode_json
 from conformance.core.errors import NoEvidence, Violation
 from conformance.core.evidence import Exchange, Fact
 from conformance.core.observations import BlockingLine
@@ -41,8 +41,8 @@ def parse_body(exchange: Exchange, wanted: str, *also: Fact) -> Any:
     RFC 8259 allows no NaN, no Infinity and no encoding but UTF-8.
     """
     try:
-        return json.loads(exchange.body.decode("utf-8"), parse_constant=_reject)
-    except (ValueError, RecursionError) as error:
+        return decode_json(exchange.body, strict=True)
+    except ValueError as error:
         raise Violation(
             wanted, f"{exchange.outcome} — the body is not JSON: {error}", (exchange, *also)
         ) from None
@@ -81,7 +81,3 @@ def require_situation(condition: bool, why: str) -> None:
     """The situation that a probe needs could be produced. Raises NoEvidence if not."""
     if not condition:
         raise NoEvidence(why)
-
-
-def _reject(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not a JSON value")

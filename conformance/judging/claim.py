@@ -69,6 +69,10 @@ class Phrases:
     """What the sentence of a claim is made of, in one language. The defaults are English."""
 
     broken: str = "no claim: the suite or its testbed failed, so this run says nothing"
+    broken_beside: str = (
+        "core is not established: {failed}; the suite or its testbed failed as well, so this run"
+        " says nothing of the rest"
+    )
     partial: str = "no claim: {selected} of {catalogued} requirements were selected"
     not_counted: str = "{known} not counted"
     established: str = "{claim} is established: {passed} passed"
@@ -100,6 +104,7 @@ class Claim:
     musts: Tally | None = None
     shoulds: Tally | None = None
     exceptions: tuple[str, ...] = ()
+    failed_beside: tuple[str, ...] = ()  # MUSTs that failed in a run that broke
 
     @property
     def name(self) -> str | None:
@@ -123,7 +128,7 @@ class Claim:
     def phrase(self, phrases: Phrases) -> str:
         """The claim and why, in one sentence of these phrases."""
         if self.broken:
-            return phrases.broken
+            return self._phrase_broken(phrases)
         if self.musts is None:
             return self._phrase_partial(phrases)
         core = _phrase_level(phrases, "core", self.musts, self.musts.known)
@@ -131,6 +136,13 @@ class Claim:
             return core
         robust = _phrase_level(phrases, "robust", self.shoulds, self.exceptions)
         return core + phrases.separators.then + robust
+
+    def _phrase_broken(self, phrases: Phrases) -> str:
+        if not self.failed_beside:
+            return phrases.broken
+        names = _list_names(phrases, self.failed_beside)
+        failed = phrases.counts.failed.format(count=len(self.failed_beside), names=names)
+        return phrases.broken_beside.format(failed=failed)
 
     def _phrase_partial(self, phrases: Phrases) -> str:
         partial = phrases.partial.format(selected=self.selected, catalogued=self.catalogued)
@@ -210,7 +222,12 @@ def make_claim(results: Iterable[RequirementResult], catalogue: Mapping[str, Req
         musts,
         shoulds if shoulds and shoulds.total else None,
         tuple(name for name, each in judged.items() if each.known),
+        tuple(name for name, each in judged.items() if broken and _is_failed_must(each)),
     )
+
+
+def _is_failed_must(result: RequirementResult) -> bool:
+    return result.level is Level.MUST and result.counts_as_failed
 
 
 def _make_tally(

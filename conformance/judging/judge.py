@@ -25,17 +25,15 @@ def judge_requirement(
 ) -> RequirementResult:
     """Judge a requirement by the probes that were collected for it.
 
-    An ERROR or a FAIL of one probe decides, whatever the others came to. A collected probe without
-    an outcome is an ERROR. Then an INCONCLUSIVE decides. Probes that are not applicable are left
-    out of account, unless all are.
+    A FAIL of one probe decides, whatever the others came to: what was found stays found. Then an
+    ERROR does. A collected probe without an outcome is an ERROR. Then an INCONCLUSIVE decides.
+    Probes that are not applicable are left out of account, unless all are.
     """
-    by_probe = {
-        outcome.probe: outcome for outcome in outcomes if outcome.requirement == requirement.id
-    }
+    by_probe = _take_last_outcomes(each for each in outcomes if each.requirement == requirement.id)
     ended = list(by_probe.values())
     deciding = (
-        _find_first(ended, Status.ERROR)
-        or _find_first(ended, Status.FAIL)
+        _find_first(ended, Status.FAIL)
+        or _find_first(ended, Status.ERROR)
         or _find_lost_probe(requirement, collected, by_probe)
         or _find_first(ended, Status.INCONCLUSIVE)
         or _find_not_applicable(ended)
@@ -51,6 +49,15 @@ def judge_requirement(
         round(sum(outcome.seconds for outcome in ended), 3),
         deciding.span,
     )
+
+
+def _take_last_outcomes(outcomes: Iterable[Outcome]) -> dict[str, Outcome]:
+    """What each probe came to: the last of its outcomes, except that a FAIL stays one."""
+    last: dict[str, Outcome] = {}
+    for outcome in outcomes:
+        if outcome.probe not in last or last[outcome.probe].status is not Status.FAIL:
+            last[outcome.probe] = outcome
+    return last
 
 
 def _find_first(outcomes: Iterable[Outcome], status: Status) -> Outcome | None:
@@ -128,8 +135,9 @@ def exit_status(
 ) -> Exit:
     """The exit status, derived from the verdicts alone.
 
-    A known failure does not count; a wrong entry in their list does. What is not applicable counts
-    neither for nor against: a run that judged nothing else has established nothing.
+    A requirement that failed decides, whatever broke beside it. A known failure does not count; a
+    wrong entry in their list does, unless something broke. What is not applicable counts neither
+    for nor against: a run that judged nothing else has established nothing.
     """
     results = list(results)
     applicable = [
@@ -137,9 +145,11 @@ def exit_status(
         for result in select_required(results, level)
         if result.status is not Status.NOT_APPLICABLE
     ]
+    if any(result.counts_as_failed for result in applicable):
+        return Exit.FAILED
     if any(result.status is Status.ERROR for result in results):
         return Exit.ERROR
-    if wrong_entries or any(result.counts_as_failed for result in applicable):
+    if wrong_entries:
         return Exit.FAILED
     is_unknown = any(result.status is Status.INCONCLUSIVE for result in applicable)
     if (is_unknown and not allow_inconclusive) or not applicable:

@@ -1,6 +1,5 @@
 """Probes of section 8: what the service says of itself, and how it says no."""
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,6 +14,7 @@ from conformance.core import timeouts
 from conformance.core.errors import Violation
 from conformance.core.evidence import Exchange
 from conformance.judging.assertions import expect_status, parse_body, require
+from conformance.spec import model
 from conformance.testbed.upstream import Upstream
 
 OPERATIONS = [
@@ -52,44 +52,58 @@ async def test_the_openapi_document_declares_the_operations_and_parameters(clien
     is_complete = isinstance(info, dict) and all(
         isinstance(info.get(name), str) for name in ("title", "version")
     )
-    require(is_complete, "an info with title and version", json.dumps(info), [exchange])
+    require(is_complete, "an info with title and version", _show(info), [exchange])
+    paths = document.get("paths")
+    require(isinstance(paths, dict), "an object of paths", _show(paths), [exchange])
     dangling = [
         reference for reference in references(document) if not resolves(reference, document)
     ]
     require(
         not dangling,
         "references that lead somewhere",
-        f"{' and '.join(dangling[:3])} unresolved",
+        f"{_show(dangling[:3])} unresolved",
         [exchange],
     )
     for path, method in OPERATIONS:
-        operation = document.get("paths", {}).get(path, {}).get(method)
         require(
-            isinstance(operation, dict),
+            isinstance(_find_member(paths, path, method), dict),
             f"the operation {method.upper()} {path}",
-            f"the paths {list(document.get('paths', {}))}",
+            f"the paths {_show(list(paths))}",
             [exchange],
         )
     expect_parameter(exchange, document, "/items/{item_id}", "path", "item_id")
     expect_parameter(exchange, document, "/items/", "query", "q")
-    body = document["paths"]["/process-data/"]["post"].get("requestBody")
+    content = _find_member(paths, "/process-data/", "post", "requestBody", "content")
     require(
-        isinstance(body, dict) and "application/json" in body.get("content", {}),
+        isinstance(content, dict) and "application/json" in content,
         "a JSON body of POST /process-data/",
-        json.dumps(body),
+        _show(content),
         [exchange],
     )
 
 
+def _find_member(value: Any, *names: str) -> Any:
+    """What the members of these names lead to; None where one leads nowhere."""
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _show(value: Any) -> str:
+    return model.format_value(value, 400)
+
+
 def references(value: Any) -> Iterator[str]:
-    """Every `$ref` in a document."""
-    children = (
-        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    )
-    if isinstance(value, dict) and isinstance(value.get("$ref"), str):
-        yield value["$ref"]
-    for child in children:
-        yield from references(child)
+    """Every `$ref` in a document, however deeply it is nested."""
+    left = [value]
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            if isinstance(value.get("$ref"), str):
+                yield value["$ref"]
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
 
 
 def resolves(reference: str, document: Any) -> bool:
@@ -111,8 +125,8 @@ def expect_parameter(
     exchange: Exchange, document: dict[str, Any], path: str, where: str, name: str
 ) -> None:
     """The operation declares a parameter."""
-    declared = document["paths"][path]["get"].get("parameters", [])
-    found = any(
+    declared = _find_member(document, "paths", path, "get", "parameters")
+    found = isinstance(declared, list) and any(
         isinstance(each, dict)
         and (each.get("in"), each.get("name"), bool(each.get("required")))
         == (where, name, where == "path")
@@ -122,7 +136,7 @@ def expect_parameter(
     require(
         found,
         f"the {kind} {where} parameter {name} of GET {path}",
-        json.dumps(declared),
+        _show(declared),
         [exchange],
     )
 

@@ -14,6 +14,7 @@ from hypothesis.configuration import set_hypothesis_home_dir
 from conformance.config.paths import PROBES
 from conformance.core import preload, timeouts
 from conformance.core.errors import BrokenTestbed, WrongUsage
+from conformance.core.printing import escape_unprintable
 from conformance.judging.result import RunResult
 from conformance.judging.verdict import Status
 from conformance.pytest_plugin import fixtures, progress
@@ -222,8 +223,8 @@ class RunHooks:
         report.status = status  # type: ignore[attr-defined]
         if status is not Status.ERROR or isinstance(error, BrokenTestbed):
             title = f"{requirement.id} {status.label}: {requirement.sentence}"
-            sides = f"expected  {finding.expected}\ngot       {finding.got}"
-            report.longrepr = f"{title}\n{sides}"
+            lines = (title, f"expected  {finding.expected}", f"got       {finding.got}")
+            report.longrepr = "\n".join(map(escape_unprintable, lines))
         is_allowed = status is Status.INCONCLUSIVE and self.run.options.selection.allow_inconclusive
         if is_allowed or status is Status.NOT_APPLICABLE:
             _leave_out(report, item, f"{status.label}: {finding.got}")
@@ -285,7 +286,7 @@ class RunHooks:
 def _leave_out(report: pytest.TestReport, item: pytest.Item, reason: str) -> None:
     """Let pytest, and so its JUnit report, count a probe as skipped, for it does not count."""
     report.outcome = "skipped"
-    report.longrepr = (str(item.path), 0, reason)
+    report.longrepr = (str(item.path), 0, escape_unprintable(reason))
 
 
 def _name_case(item: pytest.Item, requirement: Requirement) -> None:

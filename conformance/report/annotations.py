@@ -6,12 +6,12 @@ https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-comm
 import re
 from collections.abc import Iterator, Sequence
 
+from conformance.core.printing import escape_unprintable
 from conformance.judging.causes import Cause
 from conformance.judging.result import RunResult
 from conformance.judging.verdict import Status
 from conformance.report import joins
 from conformance.report.translations import translate
-from conformance.report.wrapping import escape_unprintable
 from conformance.spec.catalogue import Language
 
 SHOWN = 10  # errors of one step, and as many warnings; GitHub leaves out the rest

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from conformance.core.printing import escape_unprintable
 from conformance.judging.result import RequirementResult, RunResult
 from conformance.report import data, joins
 from conformance.report.diff import Change, ChangeKind, Diff
@@ -18,7 +19,7 @@ from conformance.report.markdown import (
 )
 from conformance.report.markup import quote_code, quote_inline
 from conformance.report.translations import translate
-from conformance.report.wrapping import escape_unprintable, pad_text
+from conformance.report.wrapping import pad_text
 from conformance.spec.catalogue import Language
 
 VERSION = 2

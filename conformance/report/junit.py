@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from datetime import UTC
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from conformance.core.printing import escape_unprintable
 from conformance.judging.causes import Consequence
 from conformance.judging.result import RequirementResult, RunResult
 from conformance.judging.verdict import Exit, Status
 from conformance.report import joins
-from conformance.report.wrapping import escape_unprintable
 from conformance.spec.catalogue import Language
 
 NEVER_JUDGED = "the run ended before this was judged"

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from html import escape
 
-from conformance.report.wrapping import escape_unprintable
+from conformance.core.printing import escape_unprintable
 
 LIMIT = 1_000  # characters of one text; of the rest only the length is shown
 LINES = 12  # of evidence, or of ways to reproduce

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from conformance.core.errors import WrongUsage
-from conformance.core.evidence import Fact, as_plain
+from conformance.core.evidence import Fact, Observation, as_plain
 from conformance.judging.result import (
     EvidenceReference,
     Finding,
@@ -24,6 +24,7 @@ from conformance.judging.result import (
 )
 
 VERSION = 2
+EVIDENCE_LIMIT = 128 * 2**20  # characters of evidence in a record; usual are some 3 million
 TEXT_LIMIT = 64 * 1024  # characters of one text in a record; only the length of the rest is written
 
 
@@ -36,6 +37,7 @@ class RecordWriter:
     def __init__(self, path: Path | None) -> None:
         """Open the file. Raises WrongUsage if it cannot be written."""
         self._lock = threading.RLock()
+        self._left = EVIDENCE_LIMIT
         self._early: list[Fact] | None = []  # what is seen before the header can be written
         self._file: IO[str] | None = None
         if path:
@@ -59,8 +61,17 @@ class RecordWriter:
         with self._lock:
             if self._file and self._early is not None:
                 self._early.append(fact)
-            elif self._file:
-                self._write_line({"type": "evidence", **as_plain(fact), "summary": fact.summary})
+            elif self._file and self._left > 0:
+                line = {"type": "evidence", **as_plain(fact), "summary": fact.summary}
+                self._left -= self._write_line(line)
+                if self._left <= 0:
+                    self._write_last(fact.at)
+
+    def _write_last(self, at: float) -> None:
+        """Write that no evidence follows, though more was seen."""
+        text = f"no more evidence is recorded: it took {EVIDENCE_LIMIT // 2**20} MB"
+        last = Observation(number=1, at=at, channel="record", text=text)
+        self._write_line({"type": "evidence", **as_plain(last), "summary": last.summary})
 
     def write_result(self, result: RequirementResult) -> None:
         """Write the line for the verdict on one requirement."""
@@ -77,11 +88,15 @@ class RecordWriter:
                 self._file.close()
                 self._file = None
 
-    def _write_line(self, line: Mapping[str, Any]) -> None:
+    def _write_line(self, line: Mapping[str, Any]) -> int:
+        """Write a line. Returns its length."""
         with self._lock:
-            if self._file:
-                self._file.write(json.dumps(line, ensure_ascii=True, default=_convert_value) + "\n")
-                self._file.flush()
+            if self._file is None:
+                return 0
+            text = json.dumps(line, ensure_ascii=True, default=_convert_value) + "\n"
+            self._file.write(text)
+            self._file.flush()
+            return len(text)
 
 
 def encode_header(header: RunHeader) -> dict[str, Any]:
@@ -183,7 +198,7 @@ def _encode_reference(reference: EvidenceReference) -> dict[str, Any]:
 
 def _convert_value(value: Any) -> Any:
     if isinstance(value, bytes):
-        text = value.decode("utf-8", "backslashreplace")
+        text = value[: TEXT_LIMIT * 4].decode("utf-8", "backslashreplace")
         return text if len(text) <= TEXT_LIMIT else f"{text[:TEXT_LIMIT]}… ({len(value)} bytes)"
     if isinstance(value, datetime):
         return value.isoformat()

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from conformance.core.printing import escape_unprintable
 from conformance.judging.causes import Cause, Consequence
 from conformance.judging.result import KnownFailure, RequirementResult, RunResult
 from conformance.judging.verdict import Exit, Status
@@ -19,7 +20,7 @@ from conformance.report.joins import (
     shows_the_same,
 )
 from conformance.report.translations import translate
-from conformance.report.wrapping import escape_unprintable, measure_width, pad_text
+from conformance.report.wrapping import measure_width, pad_text
 from conformance.spec.catalogue import Language, Level, sections
 
 WIDTH = 100

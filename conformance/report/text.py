@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
+from conformance.core.printing import escape_unprintable
 from conformance.judging.result import RunResult
 from conformance.report.joins import describe_verdict, find_differences
 from conformance.report.terminal import summarize_run
 from conformance.report.translations import translate
-from conformance.report.wrapping import escape_unprintable, pad_text
+from conformance.report.wrapping import pad_text
 from conformance.spec.catalogue import Language
 
 NAME = 12  # columns of an id

@@ -196,6 +196,7 @@ CLAIMS = {
     Language.EN: ENGLISH,
     Language.ZH: Phrases(
         broken="不作声明：本套件或其测试环境出错，本次运行说明不了任何问题",
+        broken_beside="core 不成立：{failed}；本套件或其测试环境也出了错，其余本次运行说明不了",
         partial="不作声明：{catalogued} 条要求中只选择了 {selected} 条",
         not_counted="{known}不计入",
         established="{claim} 成立：{passed}通过",

@@ -23,13 +23,6 @@ def pad_text(text: str, columns: int) -> str:
     return text + " " * (columns - measure_width(text))
 
 
-def escape_unprintable(text: str) -> str:
-    """Text as one line: each control character, line end and the like becomes its escape."""
-    if text.isprintable():
-        return text
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
-
-
 def wrap_text(text: str, columns: int) -> str:
     """The text in lines of at most so many columns, except where nothing can be broken."""
     return "\n".join(_wrap_pieces(_PIECE.findall(" ".join(text.split())), columns))

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Collection
 from concurrent.futures import Executor, Future
-from pathlib import Path
 from typing import Any, TypeVar
 
 from conformance.core.errors import BrokenTestbed, NoEvidence
@@ -16,7 +15,7 @@ from conformance.scenarios.lifecycle.unchanged_copy import UnchangedCopy
 from conformance.spec.catalogue import Channel, Requirement
 from conformance.target.launch import Launch
 from conformance.target.routes import read_routes
-from conformance.target.server import NotReady
+from conformance.target.server import NotReady, try_ports
 from conformance.testbed.database import Database
 from conformance.testbed.postgres_admin import DatabaseAccess
 from conformance.testbed.services import Services
@@ -33,7 +32,6 @@ class BackgroundScenarios:
         services: Services,
         selected: Collection[Requirement],
         threads: Executor,
-        scratch: Path,
     ) -> None:
         ids = {requirement.id for requirement in selected}
         needed = [scenario for scenario in SCENARIOS if scenario.requirements & ids]
@@ -41,7 +39,7 @@ class BackgroundScenarios:
         self._services = services
         self._routes: Future[RouteList] | None = None
         if launch.capabilities.reads_source and _need_source(selected):
-            self._routes = threads.submit(read_routes, launch, scratch)
+            self._routes = threads.submit(read_routes, launch)
         shared = services.make_database() if needed else None
         self._futures: dict[AnyScenario, Future[Any]] = {
             scenario: threads.submit(self._run, scenario, shared) for scenario in needed
@@ -53,7 +51,8 @@ class BackgroundScenarios:
             may_write = scenario.database is DatabaseNeed.OWN_WRITABLE
             place = self._services.make_database(may_write=may_write)
         assert place
-        return asyncio.run(scenario().run(self._launch, place))
+        database = place
+        return try_ports(lambda: asyncio.run(scenario().run(self._launch, database)))
 
     async def observe(self, scenario: type[Scenario[R]]) -> R:
         """What a scenario observed. Raises NoEvidence where its first copy did not start."""

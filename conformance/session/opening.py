@@ -19,7 +19,7 @@ from conformance.target.capabilities import Capabilities
 from conformance.target.diagnose import explain_errors_alone, explain_failed_start
 from conformance.target.external import control_target, control_worker, copy_target
 from conformance.target.launch import Launch
-from conformance.target.server import NotReady, Target
+from conformance.target.server import NotReady, Target, try_ports
 from conformance.target.worker import Worker
 from conformance.testbed import postgres_admin, redis_admin
 from conformance.testbed.broker import Broker
@@ -94,10 +94,7 @@ class Opening:
             if control:
                 self._resources.cleanup.callback(control.close)
         worker = Worker(launch)
-        is_ours = self.capabilities.starts_target
-        target = Target.start_copy(launch) if is_ours else Target.find_external(launch)
-        self.url = target.url
-        first_status = self._wait_until_ready(launch, target)
+        target, first_status = try_ports(lambda: self._open_target(launch))
         early = len(upstream.requests) if upstream else 0
         if self._state and upstream:
             check_testbed_reached(target, self._state, upstream)
@@ -122,6 +119,13 @@ class Opening:
             copies=copy_target(external, self._options, run, self._journal),
             addresses=self._state.addresses if self._state else self.services.addresses,
         )
+
+    def _open_target(self, launch: Launch) -> tuple[Target, int]:
+        """A target that is ready, and the status of its first answer. Raises PortTaken too."""
+        is_ours = self.capabilities.starts_target
+        target = Target.start_copy(launch) if is_ours else Target.find_external(launch)
+        self.url = target.url
+        return target, self._wait_until_ready(launch, target)
 
     def _wait_until_ready(self, launch: Launch, target: Target) -> int:
         try:

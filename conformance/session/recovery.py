@@ -6,7 +6,7 @@ from conformance.core.evidence import Exchange
 from conformance.core.polling import block_until
 from conformance.session.environment import Environment
 from conformance.session.testimony import Testimony
-from conformance.target.server import Health, NotReady, Target
+from conformance.target.server import Health, NotReady, Target, try_ports
 from conformance.testbed.process_output import take_last_lines
 
 READINESS = "LIFE-10"
@@ -126,17 +126,20 @@ class Recovery:
 
     def restart(self) -> NotReady | None:
         """Start the target again; why it does not become ready, which ends all probing, or None."""
+        try:
+            try_ports(self._start_target)
+        except NotReady as failure:
+            self.failure = failure
+            return failure
+        return None
+
+    def _start_target(self) -> None:
         is_ours = self._launch.capabilities.starts_target
         start = Target.start_copy if is_ours else Target.restart_external
         self.target = start(self._launch)
         self.urls.add(self.target.url)
         self._client.switch_to(self.target.url)
-        try:
-            self.target.wait_until_ready()
-        except NotReady as failure:
-            self.failure = failure
-            return failure
-        return None
+        self.target.wait_until_ready()
 
     def leave_running(self) -> None:
         """See that a target that somebody else has started runs on after the suite."""

@@ -37,6 +37,7 @@ from conformance.session.testimony import Testimony
 from conformance.spec.catalogue import Language, Level, Requirement
 
 WITHOUT_REPRODUCTION = (Status.INCONCLUSIVE, Status.NOT_APPLICABLE)
+EVIDENCE_SHOWN = 200_000  # pieces that a page can be made of; usual are some thousand
 Span = tuple[float, float]  # seconds since the run began
 
 
@@ -94,7 +95,7 @@ class Results:
     def add_evidence(self, fact: Fact) -> None:
         """Record what was seen."""
         self._record.write_evidence(fact)
-        if self._options.output.html:
+        if self._options.output.html and len(self._evidence) < EVIDENCE_SHOWN:
             self._evidence.append(Evidence.of(fact))
 
     def add_pass(self, requirement: Requirement, probe: str, span: Span) -> None:

@@ -14,6 +14,7 @@ from conformance.core.evidence import Fact, Journal, LogLine
 from conformance.judging.result import Finding, RunResult
 from conformance.judging.verdict import Status
 from conformance.session.background import BackgroundScenarios, ScenariosInTurn
+from conformance.session.controls import find_culprit
 from conformance.session.environment import Environment
 from conformance.session.opening import Opening
 from conformance.session.probe import Probe, WorkerState
@@ -113,7 +114,6 @@ class Run:
             opening.services,
             self.results.selected,
             self._resources.copies,
-            self._resources.scratch,
         )
 
     @property
@@ -176,6 +176,9 @@ class Run:
         self, probe: Probe, span: Span, error: BaseException
     ) -> tuple[Status, Finding]:
         """Take what a probe, or one of its phases, raised. The status of that, and the finding."""
+        if isinstance(error, BrokenTestbed) and self._is_open:
+            broker = self.opened.environment.broker
+            error = find_culprit(error, broker, self.journal) or error
         if isinstance(error, Violation) and self._is_open:
             error = self.opened.recovery.blame(probe.requirement.id, error)
         self._testimony.is_in_doubt = True

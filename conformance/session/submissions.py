@@ -3,6 +3,8 @@
 from conformance.client.task_ids import find_task_id
 from conformance.core.evidence import Exchange, Fact
 
+LONGEST = 16_384  # bytes of an answer, which is kept as long as the run; a right one has 100
+
 
 class Submissions(dict[str, list[Exchange]]):
     """Every exchange that was answered with a task id. More than one for an id is a violation."""
@@ -11,5 +13,5 @@ class Submissions(dict[str, list[Exchange]]):
         """Keep a fact that is a submission's answer."""
         if not isinstance(fact, Exchange) or fact.method != "POST":
             return
-        if (task_id := find_task_id(fact)) is not None:
+        if len(fact.body) <= LONGEST and (task_id := find_task_id(fact)) is not None:
             self.setdefault(task_id, []).append(fact)

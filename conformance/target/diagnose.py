@@ -1,16 +1,17 @@
 """Whose fault it is that a target did not start: the caller's, or the target's own."""
 
-import json
 import subprocess
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from conformance.core.decoding import decode_json
 from conformance.core.errors import WrongUsage
 from conformance.target.launch import Launch
 from conformance.target.server import NotReady
 
 SCRIPT = Path(__file__).parents[1] / "injected" / "look.py"
+LONGEST = 500  # characters of a reason, which the target's own code may have written
 UVICORN_STARTUP_FAILED = 3  # uvicorn.main.STARTUP_FAILURE: found, and its lifespan failed
 
 
@@ -58,5 +59,5 @@ def find_import_problem(launch: Launch) -> str | None:
     found: Any = None
     with suppress(OSError, ValueError, subprocess.TimeoutExpired):
         done = launch.run_script(SCRIPT.read_text("utf-8"), str(launch.options.target.app))
-        found = json.loads(done.stdout.splitlines()[-1]) if done.stdout.strip() else None
-    return found if isinstance(found, str) else None
+        found = decode_json(done.answer) if done.answer else None
+    return found[:LONGEST] if isinstance(found, str) else None

@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from conformance.core.evidence import Journal
 from conformance.target.capabilities import Capabilities
 from conformance.target.container_copies import ContainerCopies
 from conformance.target.external import ExternalControl
+from conformance.testbed.bounded_run import Ended, run_bounded
 from conformance.testbed.ports import LOOPBACK
 from conformance.testbed.processes import Process, Running
 
@@ -121,18 +121,15 @@ class Launch:
         alone = ("--without-gossip", "--without-mingle", "--without-heartbeat")
         return [self.options.target.python, *celery, "--concurrency", "1", *alone]
 
-    def run_script(self, script: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    def run_script(self, script: str, *arguments: str) -> Ended:
         """Run a script to its end in the target's interpreter, folder and environment.
 
-        Raises OSError where the interpreter cannot be run, subprocess.TimeoutExpired after
-        IMPORT_DEADLINE.
+        Its last argument is the path of a pipe for its answer. Raises OSError where the
+        interpreter cannot be run, subprocess.TimeoutExpired after IMPORT_DEADLINE.
         """
-        return subprocess.run(
+        return run_bounded(
             [self.options.target.python, "-c", script, *arguments],
             env=self.build_environment(),
             cwd=self.options.target.directory,
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            check=False,
-            timeout=timeouts.IMPORT_DEADLINE,
+            limit=timeouts.IMPORT_DEADLINE,
         )

@@ -3,28 +3,32 @@
 import signal
 import socket
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeVar
 from urllib.parse import urlsplit
 
-import httpx
+import psutil
 
 from conformance.client.http import HEADERS
+from conformance.client.status import NothingListens, NotHttp, ask_for_status
 from conformance.core import timeouts
-from conformance.core.errors import NoEvidence, Violation, WrongUsage
+from conformance.core.errors import NoEvidence, PortTaken, Violation, WrongUsage
 from conformance.core.evidence import LogLine
 from conformance.core.observations import BlockingLine
 from conformance.core.polling import block_until
 from conformance.core.urls import find_port
 from conformance.target.launch import HOST, Launch
 from conformance.target.redirection import Redirection
+from conformance.testbed.listeners import find_stranger, is_listener
 from conformance.testbed.ports import claim_port
 from conformance.testbed.process_output import take_last_lines
-from conformance.testbed.processes import Running
+from conformance.testbed.process_table import list_names
+from conformance.testbed.processes import Process, Running
 
-TIMEOUTS = ("connect", "read", "write", "pool")  # httpx's kinds
 NOTHING_LISTENS = "nothing listens there"
 # A request of each endpoint, that a service answers which is well.
 REQUESTS: Mapping[str, tuple[str, str, bytes | None]] = {
@@ -35,6 +39,9 @@ REQUESTS: Mapping[str, tuple[str, str, bytes | None]] = {
     "GET /external-data": ("GET", "/external-data", None),
     "POST /process-data/": ("POST", "/process-data/", b"{}"),
 }
+PORTS_TRIED = 3
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -84,9 +91,16 @@ class Target:
     """One running copy of the implementation: its address, and its process as far as we have it."""
 
     def __init__(
-        self, url: str, folder: Path, process: Running | None, *, in_container: bool = False
+        self,
+        url: str,
+        folder: Path,
+        process: Running | None,
+        *,
+        in_container: bool = False,
+        mark: str = "",
     ) -> None:
         self.url = url
+        self._mark = mark  # a value in the environment of all that is started as a target
         self._in_container = in_container
         self._folder = folder
         self._process = process
@@ -142,7 +156,9 @@ class Target:
     @classmethod
     def _at(cls, launch: Launch, url: str, process: Running | None) -> "Target":
         in_container = launch.capabilities.runs_in_container
-        return cls(url, launch.options.target.directory, process, in_container=in_container)
+        folder = launch.options.target.directory
+        mark = launch.variables["TMPDIR"] if launch.capabilities.starts_target else ""
+        return cls(url, folder, process, in_container=in_container, mark=mark)
 
     @property
     def process(self) -> Running:
@@ -162,11 +178,44 @@ class Target:
         return find_port(self.url)
 
     def wait_until_ready(self) -> int:
-        """Wait for the first answer to GET /async, and return its status. Raises NotReady."""
-        status = _Readiness(self, self._process, self._can_look_at_port).wait()
+        """Wait for the first answer to GET /async, and return its status.
+
+        Raises NotReady, and PortTaken where the answers are somebody else's.
+        """
+        try:
+            status = self._wait_for_answer()
+        except PortTaken:
+            self.kill()
+            raise
         if self._process:
             self.lines_at_first_answer = self._process.read_output()
         return status
+
+    def _wait_for_answer(self) -> int:
+        try:
+            status = _Readiness(self, self._process, self._can_look_at_port).wait()
+        except NotReady:
+            self.expect_own_port()
+            raise
+        self.expect_own_port()
+        return status
+
+    def expect_own_port(self) -> None:
+        """Raise PortTaken if it is known that another's process listens on its port."""
+        process = self._process
+        if not isinstance(process, Process) or not self._can_look_at_port or not self._mark:
+            return
+        with suppress(psutil.NoSuchProcess):
+            if is_listener(psutil.Process(process.pid), self.port):
+                return
+        if self.is_port_free():
+            return
+        if stranger := find_stranger(self.port, process.children, self._mark):
+            who = ", ".join(list_names([stranger]))
+            raise PortTaken(
+                f"port {self.port}, which was free, is that of process {stranger.pid} ({who}), and"
+                " the target cannot have it"
+            )
 
     @property
     def _can_look_at_port(self) -> bool:
@@ -181,28 +230,22 @@ class Target:
         """
         statuses: list[int | None] = []
         standard = (("GET", "/async", None), ("GET", "/items/1", None))
-        with _open_http(timeouts.DEADLINE_AFTER_A_MISSED_ONE) as http:
-            for request in (*standard, ("POST", "/process-data/", b"{}"), *more):
-                statuses.append(self._ask(http, *request))  # noqa: PERF401 - one after the other
+        for request in (*standard, ("POST", "/process-data/", b"{}"), *more):
+            statuses.append(self._ask(*request))  # noqa: PERF401 - one after the other
         return Health(*statuses[:3])
 
     def ask_endpoints(self, names: Collection[str]) -> dict[str, int | None]:
         """The status that each of these endpoints answers now; None if it does not in time."""
-        with _open_http(timeouts.DEADLINE_AFTER_A_MISSED_ONE) as http:
-            return {
-                name: self._ask(http, *request)
-                for name, request in REQUESTS.items()
-                if name in names
-            }
+        return {name: self._ask(*request) for name, request in REQUESTS.items() if name in names}
 
-    def _ask(self, http: httpx.Client, method: str, path: str, content: bytes | None) -> int | None:
+    def _ask(self, method: str, path: str, content: bytes | None) -> int | None:
         if path in self._unresponsive:
             return None
         headers = {**HEADERS, "Content-Type": "application/json"} if content else HEADERS
+        limit = timeouts.DEADLINE_AFTER_A_MISSED_ONE
         try:
-            with http.stream(method, self.url + path, headers=headers, content=content) as answer:
-                return answer.status_code
-        except httpx.HTTPError:
+            return ask_for_status(self.url, method, path, headers.items(), content or b"", limit)
+        except (TimeoutError, NothingListens, NotHttp):
             self._unresponsive.add(path)
             return None
 
@@ -252,12 +295,11 @@ class _Readiness:
 
     def wait(self) -> int:
         """The status of the first answer. Raises NotReady."""
-        with _open_http(None) as http:
-            status = block_until(
-                lambda: self._look(http),
-                timeouts.READY_DEADLINE,
-                lambda seen: seen is not None or self._is_hopeless,
-            )
+        status = block_until(
+            self._look,
+            timeouts.READY_DEADLINE,
+            lambda seen: seen is not None or self._is_hopeless,
+        )
         if status is not None:
             return status
         got = f"no answer within {timeouts.READY_DEADLINE:.0f} s: {self._trouble}"
@@ -268,7 +310,7 @@ class _Readiness:
         """Whether nothing listens, and nobody is known to start anything."""
         return self._process is None and self._trouble == NOTHING_LISTENS
 
-    def _look(self, http: httpx.Client) -> int | None:
+    def _look(self) -> int | None:
         """Look once; the status of an answer, or None. Raises NotReady where the process ended."""
         if self._process and (ended := self._process.status) is not None:
             self._process.wait_for_end(timeouts.DEATH_DEADLINE)
@@ -277,31 +319,29 @@ class _Readiness:
         if self._can_look_at_port and self._target.is_port_free():
             self._trouble = NOTHING_LISTENS
             return None
-        return self._ask(http, max(0.0, self._deadline - time.monotonic()))
+        return self._ask(max(0.0, self._deadline - time.monotonic()))
 
-    def _ask(self, http: httpx.Client, left: float) -> int | None:
+    def _ask(self, left: float) -> int | None:
         """Send one request, for `left` seconds at most."""
-        limits = {"timeout": dict.fromkeys(TIMEOUTS, left)}
-        url = self._target.url + "/async"
+        url = self._target.url
         try:
-            request = httpx.Request("GET", url, headers=HEADERS, extensions=limits)
-            answer = http.send(request, stream=True)  # its body may never end
-            answer.close()
-        except httpx.ConnectError:
+            return ask_for_status(url, "GET", "/async", HEADERS.items(), b"", left)
+        except TimeoutError:
+            self._trouble = "the connection is taken and no answer comes back"
+        except NothingListens:
             self._trouble = NOTHING_LISTENS
-        except httpx.TimeoutException:
-            self._trouble = "the connection is taken and nothing comes back"
-        except httpx.HTTPError as error:
+        except NotHttp as error:
             self._trouble = f"what comes back is no HTTP: {error}"
-        else:
-            return answer.status_code
         return None
-
-
-def _open_http(timeout: float | None) -> httpx.Client:
-    """A client for a moment. It checks no certificate, as `Client` does not: that takes 24 ms."""
-    return httpx.Client(trust_env=False, verify=False, timeout=timeout)  # noqa: S501
 
 
 def _join_words(lines: Sequence[LogLine]) -> str | None:
     return " / ".join(line.text.strip() for line in lines) or None
+
+
+def try_ports(start: Callable[[], T]) -> T:
+    """Start something, and again as long as its port was somebody else's. Raises PortTaken."""
+    for _ in range(PORTS_TRIED - 1):
+        with suppress(PortTaken):
+            return start()
+    return start()

@@ -33,4 +33,3 @@ class Broker:
     async def close(self) -> None:
         """Disconnect."""
         await self._client.aclose()
-        self.results.close()

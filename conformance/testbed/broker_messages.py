@@ -2,22 +2,48 @@
 
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import redis.asyncio
 
 from conformance.core import timeouts
+from conformance.core.errors import Unreadable
 from conformance.core.evidence import Journal, QueuedMessage
 from conformance.core.observations import TaskLocation
 from conformance.core.polling import wait_until
 from conformance.testbed.celery_messages import read_message
 from conformance.testbed.redis_admin import RESULT_PREFIX, as_broken_testbed
 
+# What one look takes from the broker at most. The suite's own tasks in a queue are some hundreds,
+# and the largest of them takes 1 MB.
+MOST_MESSAGES = 5000
+MOST_BYTES = 32 * 2**20
+MOST_KEYS = 20_000
+FLOODED = "FLOODED"  # how the scripts say that there is more
+
+# Reads a list, up to a number of entries and bytes. Answers whether that is all, and the entries.
+READ_LIST = """
+local found, left = {}, tonumber(ARGV[2])
+local length = redis.call("LLEN", KEYS[1])
+for index = 0, math.min(length, tonumber(ARGV[1])) - 1 do
+  local value = redis.call("LRANGE", KEYS[1], index, index)[1]
+  left = left - #value
+  if left < 0 then break end
+  found[#found + 1] = value
+end
+return {length, found}
+"""
+
 # Looks at a task in one step, so that nothing moves meanwhile. Answers the lists and the other
 # keys that hold the id of the task, and whether its result is stored.
 LOCATE = """
 local lists, others = {}, {}
+if redis.call("DBSIZE") > tonumber(ARGV[3]) then return redis.error_reply("FLOODED") end
 for _, key in ipairs(redis.call("KEYS", "*")) do
   local kind = redis.call("TYPE", key).ok
+  if kind == "list" and redis.call("LLEN", key) > tonumber(ARGV[4]) then
+    return redis.error_reply("FLOODED")
+  end
   local values = {}
   if key ~= ARGV[2] then
     if kind == "list" then values = redis.call("LRANGE", key, 0, -1) end
@@ -45,31 +71,53 @@ class BrokerMessages:
     def __init__(self, client: redis.asyncio.Redis, journal: Journal) -> None:
         self._client = client
         self._journal = journal
+        self._known: dict[tuple[bytes, bytes], QueuedMessage] = {}  # of the look before
 
     async def list_messages(self) -> list[QueuedMessage]:
-        """Every Celery message in any list."""
-        found = []
+        """Every Celery message in any list. One that is there still is the same fact again.
+
+        Raises Unreadable where there is more than one look takes.
+        """
+        found: dict[tuple[bytes, bytes], QueuedMessage] = {}
+        messages: list[QueuedMessage] = []
+        left = MOST_BYTES
         with as_broken_testbed("read its lists"):
             async for key in self._client.scan_iter(_type="list"):
-                for raw in await self._client.lrange(key, 0, -1):
-                    message = read_message(raw)
-                    found.append(
-                        self._journal.record(
-                            QueuedMessage,
-                            key=key.decode("utf-8", "replace"),
-                            task_id=message.task_id,
-                            content_type=message.content_type,
-                            arguments=message.arguments,
-                        )
-                    )
-        return found
+                answer: Any = await self._client.eval(
+                    READ_LIST, 1, key, str(MOST_MESSAGES - len(messages)), str(left)
+                )
+                length, entries = answer
+                if length > len(entries):
+                    raise _find_flood(key)
+                left -= sum(map(len, entries))
+                for raw in entries:
+                    found[key, raw] = self._known.get((key, raw)) or self._record(key, raw)
+                    messages.append(found[key, raw])
+        self._known = found
+        return messages
+
+    def _record(self, key: bytes, raw: bytes) -> QueuedMessage:
+        message = read_message(raw)
+        return self._journal.record(
+            QueuedMessage,
+            key=key.decode("utf-8", "replace"),
+            task_id=message.task_id,
+            content_type=message.content_type,
+            arguments=message.arguments,
+        )
 
     async def locate_task(self, task_id: str) -> TaskLocation:
         """Record where a task is: in which keys its message is, and whether it has a result."""
+        limits = (str(MOST_KEYS), str(MOST_MESSAGES))
         with as_broken_testbed("look for a message"):
-            lists, others, done = await self._client.eval(
-                LOCATE, 0, task_id, RESULT_PREFIX + task_id
-            )
+            try:
+                lists, others, done = await self._client.eval(
+                    LOCATE, 0, task_id, RESULT_PREFIX + task_id, *limits
+                )
+            except redis.ResponseError as error:
+                if FLOODED in str(error):
+                    raise _find_flood(None) from error
+                raise
         keys = [key.decode("utf-8", "replace") for key in (*lists, *others)]
         return self._journal.record(
             TaskLocation,
@@ -111,3 +159,12 @@ class BrokerMessages:
                 for name, raw in (await self._client.hgetall(key)).items():
                     if task_id.encode() in raw:
                         await self._client.hdel(key, name)
+
+
+def _find_flood(key: bytes | None) -> Unreadable:
+    """That there is more than a look takes: in a list, or in all of the database."""
+    if key is None:
+        what = f"more than {MOST_KEYS} keys, or a list of more than {MOST_MESSAGES} entries"
+        return Unreadable("its queue", f"the broker holds {what}")
+    what = f"more than {MOST_MESSAGES} entries or {MOST_BYTES // 2**20} MB"
+    return Unreadable("its queue", f"the broker's lists, such as {ascii(key)[1:60]}, hold {what}")

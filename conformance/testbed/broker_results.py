@@ -1,19 +1,23 @@
-"""Results of tasks, read as `celery.result.AsyncResult` reads them."""
+"""Results of tasks, as `celery.result.AsyncResult` shows them."""
 
-import asyncio
-from functools import cached_property
 from typing import Any
 
 import redis.asyncio
-from celery import Celery
-from celery.app.backends import by_url
-from kombu.exceptions import KombuError
 
 from conformance.core.evidence import Journal
-from conformance.core.observations import FINAL_STATES, UNREADABLE, ResultLifetime, TaskResult
+from conformance.core.observations import (
+    FINAL_STATES,
+    PENDING,
+    UNREADABLE,
+    ResultLifetime,
+    TaskResult,
+)
 from conformance.core.polling import wait_until
 from conformance.spec.model import format_value
+from conformance.testbed.celery_messages import read_result
 from conformance.testbed.redis_admin import RESULT_PREFIX, BrokerAccess, as_broken_testbed
+
+RESULT_LIMIT = 8 * 2**20  # bytes; the largest result of the suite's own data takes 1 MB
 
 
 class BrokerResults:
@@ -24,21 +28,14 @@ class BrokerResults:
         self._access = access
         self._journal = journal
 
-    def close(self) -> None:
-        """Disconnect Celery's backend, if it was used."""
-        if "_backend" in vars(self):
-            self._backend.client.close()
-
     async def wait_for_result(self, task_id: str, limit: float) -> tuple[Any, TaskResult]:
         """Wait until a task has ended, for `limit` seconds at most.
 
         Returns its value, or the reason why there is none, and what was seen then.
         """
-
-        async def read_once() -> tuple[str, Any]:
-            return await asyncio.to_thread(self._read_result, task_id)
-
-        state, value = await wait_until(read_once, limit, lambda seen: seen[0] in FINAL_STATES)
+        state, value = await wait_until(
+            lambda: self._read_result(task_id), limit, lambda seen: seen[0] in FINAL_STATES
+        )
         text = f"task {task_id} is {state}: {format_value(value)}"
         return value, self._journal.record(TaskResult, text=text, state=state)
 
@@ -49,22 +46,24 @@ class BrokerResults:
         text = f"the result of task {task_id} has {seconds} s to live"
         return self._journal.record(ResultLifetime, text=text, seconds=seconds)
 
-    @cached_property
-    def _backend(self) -> Any:
-        """Celery's own backend. It takes a while to make, and most runs need none.
-
-        It is made from its class, since CELERY_RESULT_BACKEND of the caller's environment would
-        win over the argument of an application.
-        """
-        app = Celery("conformance", set_as_current=False)
-        backend, url = by_url(self._access.admin_url, app.loader)
-        return backend(app=app, url=url)
-
-    def _read_result(self, task_id: str) -> tuple[str, Any]:
+    async def _read_result(self, task_id: str) -> tuple[str, Any]:
         """The state and the value of a task, read in one step."""
+        try:
+            if not (stored := await self._fetch(RESULT_PREFIX + task_id)):
+                return PENDING, None
+            if len(stored) > RESULT_LIMIT:
+                return UNREADABLE, f"it is longer than {RESULT_LIMIT} bytes"
+            return read_result(stored)
+        except ValueError as error:
+            return UNREADABLE, str(error)
+
+    async def _fetch(self, key: str) -> bytes:
+        """The text under a key, up to a byte beyond the limit. Raises ValueError if it is none."""
         with as_broken_testbed("read a result"):
             try:
-                meta = self._backend.get_task_meta(task_id, cache=False)
-            except (KombuError, ValueError, RecursionError) as error:
-                return UNREADABLE, str(error)
-            return str(meta["status"]), meta["result"]
+                stored: Any = await self._client.getrange(key, 0, RESULT_LIMIT)
+            except redis.ResponseError as error:
+                if not str(error).startswith("WRONGTYPE"):
+                    raise
+                raise ValueError("its key holds no text") from error
+        return bytes(stored)

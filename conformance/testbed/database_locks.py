@@ -1,5 +1,6 @@
 """Locks that hold the target's reads of the table `items`, and how many reads wait for them."""
 
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -42,15 +43,17 @@ class DatabaseLocks:
     async def reads_held(self) -> AsyncIterator[None]:
         """Hold every read of a row once it has seen the table.
 
-        A row policy of the target's role waits for an advisory lock of the suite's own. Raises
-        NoEvidence where the role is not the suite's, or the target keeps the table locked.
+        A row policy of the target's role waits for an advisory lock of the suite's own, whose key
+        nobody could have taken before. Raises NoEvidence where the role is not the suite's, or the
+        target keeps the table locked.
         """
-        wait = f"pg_advisory_xact_lock_shared({self._session.table_oid})::text IS NOT NULL"
+        key = self._session.advisory_key = secrets.randbits(63)
+        wait = f"pg_advisory_xact_lock_shared({key})::text IS NOT NULL"
         policy = f"CREATE POLICY held ON items TO {self._session.role} USING ({wait})"
         enable = "ALTER TABLE items ENABLE ROW LEVEL SECURITY"
         async with self._session.another_connection() as connection:
             with as_broken_testbed("take a lock"):
-                await connection.execute(f"SELECT pg_advisory_lock({self._session.table_oid})")
+                await connection.execute(f"SELECT pg_advisory_lock({key})")
             await self._session.alter_table(f"{DROP_POLICY}; {policy}; {enable}")
             try:
                 self._journal.observe("lock", "a read of a row is held once it has seen the table")
@@ -76,21 +79,22 @@ class DatabaseLocks:
         return self._journal.record(LockCount, text=f"{seen} reads wait in pg_locks", waiting=seen)
 
     async def _count_held(self) -> int:
-        query = f"SELECT count(*) FROM ({select_held(self._session.table_oid)}) AS held"
+        query = f"SELECT count(*) FROM ({select_held(self._session)}) AS held"
         return int(await self._session.fetch_value("read pg_locks", query))
 
 
-def select_held(table_oid: int) -> str:
+def select_held(session: PostgresSession) -> str:
     """A query for the process ids of sessions that wait for a lock of the suite's own.
 
     That is the lock on the table or, once a read has seen the table, the one of the policy.
     """
     # pg_locks shows an advisory key of 64 bits so.
-    advisory = f"locktype = 'advisory' AND classid = 0 AND objid = {table_oid} AND objsubid = 1"
+    high, low = divmod(session.advisory_key, 2**32)
+    advisory = f"locktype = 'advisory' AND classid = {high} AND objid = {low} AND objsubid = 1"
     here = "database = (SELECT oid FROM pg_database WHERE datname = current_database())"
     return (
         f"SELECT pid FROM pg_locks"
-        f" WHERE NOT granted AND {here} AND (relation = {table_oid} OR {advisory})"
+        f" WHERE NOT granted AND {here} AND (relation = {session.table_oid} OR {advisory})"
     )
 
 

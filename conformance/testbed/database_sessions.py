@@ -69,7 +69,7 @@ class DatabaseSessions:
 
     async def terminate_sessions(self, *, only_waiting: bool = False) -> TerminatedSessions:
         """End the target's sessions, or only those whose reads are held, and wait for that."""
-        held = select_held(self._session.table_oid)
+        held = select_held(self._session)
         ended = await self._session.fetch(
             "terminate the target's sessions",
             "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity"

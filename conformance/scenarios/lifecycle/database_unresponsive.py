@@ -43,6 +43,7 @@ class DatabaseUnresponsive(Scenario[StartOnSilence]):
                 with suppress(TimeoutError):
                     await asyncio.wait_for(connected.wait(), timeouts.READY_DEADLINE)
                 answer = await _find_answer(target, client, timeouts.SILENCE_WATCHED)
+                await asyncio.to_thread(target.expect_own_port)
                 if answer:
                     await expect_missed_database(launch, database, client)
                 return StartOnSilence(connected.is_set(), answer)

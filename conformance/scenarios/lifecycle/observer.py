@@ -17,7 +17,7 @@ class LifecycleObserver(Protocol):
         """What a scenario observed. Raises NoEvidence where its first copy did not start."""
 
     async def read_routes(self) -> RouteList:
-        """The routes in the application's source. Raises NoEvidence where they cannot be read."""
+        """The routes in the source. Raises NoEvidence where they cannot be read, Unreadable."""
 
     async def expect_all_started(self) -> None:
         """Raise NotReady where a copy did not start though it had a port and all its services."""

@@ -85,3 +85,52 @@ def test_a_process_that_is_being_started_keeps_no_server_from_a_claimed_port() -
         is_over.set()
         for thread in threads:
             thread.join()
+
+
+CROWD = 40
+COLLIDE = """
+import random, socket, sys
+from conformance.testbed.ports import LOOPBACK, PortClaims
+
+first, token = int(sys.argv[1]), sys.argv[2].encode()
+ports = range(first, first + 120)
+claims = PortClaims(lambda: random.choice(ports))
+for _ in range(2):
+    port = claims.claim()
+    print("claimed", flush=True)
+    input()  # others claim meanwhile
+    with socket.create_server((LOOPBACK, port)) as server:
+        with socket.create_connection((LOOPBACK, port)) as asking:
+            answering = server.accept()[0]
+            answering.sendall(token)
+            answering.close()
+            assert asking.recv(100) == token
+print("alone", flush=True)
+input()
+"""
+
+
+def test_forty_processes_that_choose_from_few_ports_never_meet() -> None:
+    first = claim_port() - 60
+    crowd = [
+        subprocess.Popen(
+            [sys.executable, "-c", COLLIDE, str(first), str(number)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(CROWD)
+    ]
+    said = []
+    for _ in range(3):
+        for process in crowd:
+            assert process.stdout
+            said.append(process.stdout.readline())
+        for process in crowd:
+            assert process.stdin
+            process.stdin.write("\n")
+            process.stdin.flush()
+    assert said == ["claimed\n"] * 2 * CROWD + ["alone\n"] * CROWD
+    assert [process.wait() for process in crowd] == [0] * CROWD
+    for process in crowd:
+        process.communicate()

@@ -19,7 +19,9 @@ PATHS = sorted(schema_cases.load_operations())
 few = settings(max_examples=5, suppress_health_check=list(HealthCheck))
 
 
-def exchange(status: int, body: bytes, media_type: str = "application/json") -> Exchange:
+def exchange(
+    status: int, body: bytes, media_type: str = "application/json", more: str = "plain"
+) -> Exchange:
     return Journal().record(
         Exchange,
         method="GET",
@@ -28,7 +30,7 @@ def exchange(status: int, body: bytes, media_type: str = "application/json") -> 
         sent=b"",
         sent_type=None,
         status=status,
-        headers=(("content-type", media_type), ("content-encoding", "gzip")),
+        headers=(("content-type", media_type), ("content-encoding", "gzip"), ("x", more)),
         body=body,
         failure=None,
         ended=0.5,
@@ -84,6 +86,8 @@ def test_requests_of_other_requirements_are_left_to_them(
         (exchange(418, b"{}"), "HTTP-2", "Undocumented status code: "),
         (exchange(500, b"{}"), "HTTP-3", "Server error"),
         (exchange(200, b'{"q": 1}'), "HTTP-3", None),
+        (exchange(200, b'{"q": null}', more="\u00e9"), "HTTP-2", None),
+        (exchange(200, b"[" * 900 + b"]" * 900), "HTTP-2", "JSON deserialization error"),
     ],
 )
 @few

@@ -1,6 +1,7 @@
 """The target's own file: each value has a type, and the published schema says the same."""
 
 import json
+import os
 import tomllib
 from datetime import date
 from pathlib import Path
@@ -234,3 +235,41 @@ def test_reader_and_schema_agree_on_the_type_of_each_value(
     except WrongUsage as error:
         is_read = "must be" not in str(error)
     assert fits_schema(text) == is_read
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("a = " + "[" * 20_000, "is not TOML that can be read: it is nested too deeply"),
+        ("#" * 2**20 + "\n", "must have 1 MiB at most, and has more"),
+    ],
+    ids=["nested deeply", "huge"],
+)
+def test_a_file_that_would_take_everything_is_refused(
+    tmp_path: Path, text: str, sentence: str
+) -> None:
+    with pytest.raises(WrongUsage) as refused:
+        read(tmp_path, text)
+    assert str(refused.value) == f"{tmp_path / 'conformance.toml'} {sentence}"
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "a device", "a folder"])
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path, kind: str) -> None:
+    file = tmp_path / "conformance.toml"
+    match kind:
+        case "a pipe":
+            os.mkfifo(file)
+        case "a device":
+            file.symlink_to("/dev/zero")
+        case _:
+            file.mkdir()
+    with pytest.raises(WrongUsage) as refused:
+        read_options({}, tmp_path, catalogue())
+    assert str(refused.value) == f"{file} must be a regular file, and is none"
+
+
+def test_an_unknown_key_cannot_act_on_a_terminal(tmp_path: Path) -> None:
+    with pytest.raises(WrongUsage) as refused:
+        read(tmp_path, '"\\u001b[2J##[error]x\\n::notice::" = 1\n')
+    assert str(refused.value).isprintable()
+    assert "##[" not in str(refused.value)

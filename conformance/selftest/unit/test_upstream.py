@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from conformance.core import timeouts
 from conformance.core.errors import WrongUsage
 from conformance.core.evidence import Fact, Journal
 from conformance.core.polling import wait_until
+from conformance.testbed import upstream as stub_module
 from conformance.testbed.upstream import Upstream
 from conformance.testbed.upstream_hold import HoldMode
 from conformance.testbed.upstream_replies import STATUS_LINE_START, TARGET, Reply, make_reply
@@ -405,6 +407,44 @@ async def test_it_refuses_connections_and_listens_on_the_same_port_again(
         await ask(upstream)
     assert upstream.port == port
     assert parse_body(await ask(upstream)) == b"[]"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a port cannot be bound twice")
+def test_nobody_else_gets_the_port_while_nothing_listens(upstream: Upstream) -> None:
+    with (
+        upstream.refusing(),
+        socket.socket() as other,
+        pytest.raises(OSError, match="Address already in use"),
+    ):
+        other.bind(("127.0.0.1", upstream.port))
+
+
+async def test_a_flood_of_connections_leaves_room_for_others(
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stub_module, "MOST_CONNECTIONS", 2)
+    async with call(upstream) as first, call(upstream) as second, call(upstream) as third:
+        assert await third.read_all() == b""
+        for caller in (first, second):
+            caller.ask()
+            assert parse_body(await caller.read_all()) == b"[]"
+
+
+async def test_a_flood_of_requests_is_kept_up_to_a_limit(
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stub_module, "MOST_REQUESTS", 2)
+    answers = [await ask(upstream) for _ in range(4)]
+    assert [bool(answer) for answer in answers] == [True, True, False, False]
+    assert len(upstream.requests) == 2
+
+
+async def test_the_heads_of_a_flood_are_kept_up_to_a_limit(
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stub_module, "MOST_HEADS", 5000)
+    answers = [await ask(upstream, "/" + "x" * 2000) for _ in range(4)]
+    assert [bool(answer) for answer in answers] == [True, True, False, False]
 
 
 def test_a_port_of_the_callers_that_is_taken_is_wrong_usage() -> None:

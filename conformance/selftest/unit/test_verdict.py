@@ -29,7 +29,8 @@ def outcome(probe: str, status: Status, finding: Finding | None = None) -> Outco
         ([Status.PASS, Status.FAIL], Status.FAIL),
         ([Status.INCONCLUSIVE, Status.FAIL], Status.FAIL),
         ([Status.PASS, Status.INCONCLUSIVE], Status.INCONCLUSIVE),
-        ([Status.FAIL, Status.ERROR], Status.ERROR),
+        ([Status.PASS, Status.ERROR], Status.ERROR),
+        ([Status.ERROR, Status.FAIL], Status.FAIL),
     ],
 )
 def test_a_requirement_is_judged_by_the_worst_of_its_probes(
@@ -67,6 +68,12 @@ def test_a_teardown_that_breaks_after_a_pass_is_an_error() -> None:
         ).status
         is Status.ERROR
     )
+
+
+def test_a_teardown_that_breaks_after_a_violation_takes_nothing_back() -> None:
+    outcomes = [outcome("a", Status.FAIL, WRONG), outcome("a", Status.ERROR)]
+    verdict = judge_requirement(DB_2, ["a"], outcomes)
+    assert (verdict.status, verdict.finding) == (Status.FAIL, WRONG)
 
 
 def test_a_verdict_keeps_the_finding_that_decided_it() -> None:
@@ -116,7 +123,10 @@ def verdicts(must: Status, should: Status) -> list[RequirementResult]:
         (Status.INCONCLUSIVE, Status.FAIL, Level.SHOULD, True, Exit.FAILED),
         (Status.FAIL, Status.PASS, Level.MUST, True, Exit.FAILED),
         (Status.PASS, Status.ERROR, Level.MUST, True, Exit.ERROR),
-        (Status.FAIL, Status.ERROR, Level.SHOULD, False, Exit.ERROR),
+        (Status.INCONCLUSIVE, Status.ERROR, Level.SHOULD, True, Exit.ERROR),
+        (Status.FAIL, Status.ERROR, Level.SHOULD, False, Exit.FAILED),
+        (Status.ERROR, Status.FAIL, Level.SHOULD, False, Exit.FAILED),
+        (Status.ERROR, Status.FAIL, Level.MUST, False, Exit.ERROR),
         (Status.PASS, Status.NOT_APPLICABLE, Level.SHOULD, False, Exit.PASSED),
         (Status.FAIL, Status.NOT_APPLICABLE, Level.SHOULD, False, Exit.FAILED),
         (Status.NOT_APPLICABLE, Status.PASS, Level.MUST, False, Exit.NOT_ESTABLISHED),
@@ -174,6 +184,21 @@ CORE = "core is established: all 1 MUST passed"
             Status.ERROR,
             None,
             "no claim: the suite or its testbed failed, so this run says nothing",
+        ),
+        (
+            Status.ERROR,
+            Status.FAIL,
+            None,
+            "no claim: the suite or its testbed failed, so this run says nothing",
+        ),
+        (
+            Status.FAIL,
+            Status.ERROR,
+            None,
+            (
+                "core is not established: 1 (DB-2) failed; the suite or its testbed failed as well,"
+                " so this run says nothing of the rest"
+            ),
         ),
     ],
 )

@@ -1,0 +1,1 @@
+"""A fuzzer of everything that a target can say: whatever it is, no error of the suite's follows."""
