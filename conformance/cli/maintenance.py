@@ -17,7 +17,9 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "part",
         nargs="*",
         metavar="PART",
-        help="matrix, whole, conforming, pairs, mutants, comparison, repeat (default: all)",
+        help=(
+            "matrix, whole, conforming, pairs, mutants, comparison, repeat, subsets (default: all)"
+        ),
     )
     parser.add_argument(
         "--runs",
