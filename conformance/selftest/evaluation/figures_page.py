@@ -99,6 +99,11 @@ def find_wrong(figures: Mapping[str, Figures]) -> Iterator[str]:
         )
     if "pairs" in figures:
         yield from pairs.find_wrong(figures["pairs"], faulty)
+    yield from _find_wrong_runs(figures)
+
+
+def _find_wrong_runs(figures: Mapping[str, Figures]) -> Iterator[str]:
+    """The same of the parts whose rows are no row of a table."""
     if "mutants" in figures:
         yield from (
             f"mutants: the suite failed over {row['name']}"
