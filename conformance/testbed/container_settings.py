@@ -59,8 +59,8 @@ class ContainerSettings:
         published = self.attributes["NetworkSettings"]["Ports"] or {}
         for inner, bindings in published.items():
             number, _, protocol = inner.partition("/")
-            outer = {int(binding["HostPort"]) for binding in bindings or ()}
-            if protocol == "tcp" and port in outer:
+            outer = {binding["HostPort"] for binding in bindings or ()}
+            if protocol == "tcp" and str(port) in outer:
                 return int(number)
         addresses = {network["IPAddress"] for network in self._networks.values()}
         return port if host in addresses else None

@@ -29,6 +29,7 @@ from conformance.selftest.evaluation import (
     mutants,
     pairs,
     slots,
+    subsets,
 )
 from conformance.selftest.evaluation.comparison import Testbed
 from conformance.selftest.evaluation.slots import Slot, SlotResult
@@ -56,6 +57,7 @@ def main(parts: Sequence[str], *, runs: int, again: bool) -> int:
         "whole": lambda: judge_parts(["whole"], again=again)["whole"],
         "pairs": partial(_judge_pairs, again=again),
         "mutants": _judge_mutants,
+        "subsets": _judge_subsets,
         "comparison": partial(_compare, again=again),
         "repeat": partial(_repeat, runs),
     }
@@ -241,6 +243,18 @@ def _judge_mutants() -> Figures:
             )
             print(f"  {mutant.name}: {killer or 'SURVIVED'} ({result.seconds:.1f} s)", flush=True)
     return {"rows": rows}
+
+
+def _judge_subsets() -> Figures:
+    """Judge some services by parts of the catalogue."""
+    rows: list[Figures] = []
+    chosen = subsets.list_selections()
+    works = [selection.judge for selection in chosen]
+    with slots.run_in_slots(slots.RUNS_AT_ONCE, works) as futures:
+        for selection, future in zip(chosen, futures, strict=True):
+            rows.append(subsets.make_row(selection, future.result()))
+            print(f"  {selection.name} ({rows[-1]['seconds']} s)", flush=True)
+    return subsets.make_figures(rows)
 
 
 def _repeat(runs: int) -> Figures:

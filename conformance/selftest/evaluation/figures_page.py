@@ -26,7 +26,16 @@ GUIDES = {  # the pages that show the table
 }
 WRITTEN = (FIGURES, PAGE, *GUIDES.values())  # by `conformance evaluate`
 BEGIN, END = "<!-- figures -->\n", "<!-- /figures -->\n"
-PARTS = ("matrix", "whole", "conforming", "pairs", "mutants", "comparison", "repeat")
+PARTS = (
+    "matrix",
+    "whole",
+    "conforming",
+    "pairs",
+    "mutants",
+    "comparison",
+    "repeat",
+    "subsets",
+)
 MOST_NAMES = 8  # in a cell
 MOST_WORDS = 160  # characters of a finding in a cell
 RULE_OF_THREE = 3  # of n cases none: at most 3 of n, with 95 % confidence
@@ -90,6 +99,11 @@ def find_wrong(figures: Mapping[str, Figures]) -> Iterator[str]:
         )
     if "pairs" in figures:
         yield from pairs.find_wrong(figures["pairs"], faulty)
+    yield from _find_wrong_runs(figures)
+
+
+def _find_wrong_runs(figures: Mapping[str, Figures]) -> Iterator[str]:
+    """The same of the parts whose rows are no row of a table."""
     if "mutants" in figures:
         yield from (
             f"mutants: the suite failed over {row['name']}"
@@ -105,6 +119,12 @@ def find_wrong(figures: Mapping[str, Figures]) -> Iterator[str]:
         yield from (
             f"repeat: {flip['requirement']} was not always the same for {flip['target']}"
             for flip in figures["repeat"]["flips"]
+        )
+    if "subsets" in figures:
+        yield from (
+            f"subsets: {each['run']}: {each['requirement']} is {each['here']!r},"
+            f" in the whole {each['whole']!r}"
+            for each in figures["subsets"]["differences"]
         )
 
 
@@ -172,6 +192,13 @@ SUMMARY: Mapping[Language, Mapping[str, tuple[str, str]]] = {
             ),
             "{flips} of {verdicts:,} verdicts differed{bound}",
         ),
+        "subsets": (
+            (
+                "{services} correct services, judged by each requirement alone and by drawn"
+                " subsets in drawn orders: {runs} runs"
+            ),
+            "{differences} of {verdicts:,} verdicts differed from that of the whole",
+        ),
     },
     Language.ZH: {
         "matrix": (
@@ -205,6 +232,10 @@ SUMMARY: Mapping[Language, Mapping[str, tuple[str, str]]] = {
             "参考实现的 {runs} 次运行：全新的和复用的、单独的和与其他运行并行的，顺序任意",
             "{verdicts:,} 项判定中有 {flips} 项不同{bound}",
         ),
+        "subsets": (
+            "{services} 个正确的服务，按每条要求单独判定，再按抽取的子集和顺序判定：{runs} 次运行",
+            "{verdicts:,} 项判定中有 {differences} 项与整个目录的不同",
+        ),
     },
 }
 
@@ -220,6 +251,7 @@ def render_summary(figures: Mapping[str, Figures], language: Language = Language
         ("pairs", _count_pairs),
         ("mutants", _count_mutants),
         ("repeat", partial(_count_runs, language=language)),
+        ("subsets", _count_subsets),
     ):
         if part in figures:
             numbers = count(figures[part])
@@ -278,6 +310,15 @@ def _count_runs(repeat: Figures, language: Language) -> Figures:
     flips = len(repeat["flips"])
     bound = "" if flips else BOUND[language].format(**_bound(repeat))
     return {"runs": repeat["runs"], "verdicts": repeat["verdicts"], "flips": flips, "bound": bound}
+
+
+def _count_subsets(figures: Figures) -> Figures:
+    return {
+        "services": len(figures["services"]),
+        "runs": figures["runs"],
+        "verdicts": figures["verdicts"],
+        "differences": len(figures["differences"]),
+    }
 
 
 def _bound(repeat: Figures) -> dict[str, float]:

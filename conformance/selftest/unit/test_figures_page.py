@@ -77,6 +77,13 @@ MADE_UP: dict[str, Any] = {
         "flips": [],
         **MADE_FROM,
     },
+    "subsets": {
+        "services": ["reference", "document"],
+        "runs": 3,
+        "verdicts": 20,
+        "differences": [],
+        **MADE_FROM,
+    },
 }
 
 
@@ -112,7 +119,7 @@ def test_every_part_has_a_line_of_the_summary_and_a_part_of_the_page() -> None:
     assert "| matrix | 0123456, abcdef0 | 9 (matrix and conforming) |" in page
     assert "| whole | 0123456, abcdef0 | 9 |" in page
     assert "no figures yet" not in page
-    assert "no figures yet of: comparison, repeat." in figures_page.render_page(
+    assert "no figures yet of: comparison, repeat, subsets." in figures_page.render_page(
         {part: MADE_UP[part] for part in ("matrix", "whole", "conforming", "pairs", "mutants")}
     )
 
@@ -159,6 +166,13 @@ def test_every_part_has_a_line_of_the_summary_and_a_part_of_the_page() -> None:
             "repeat",
             lambda part: part["flips"].append({"requirement": "DB-1", "target": "a fresh target"}),
             "DB-1 was not always the same",
+        ),
+        (
+            "subsets",
+            lambda part: part["differences"].append(
+                {"run": "x: DB-1", "requirement": "DB-1", "whole": "PASS ", "here": "FAIL 404"}
+            ),
+            "x: DB-1: DB-1 is 'FAIL 404', in the whole 'PASS '",
         ),
     ],
 )
