@@ -7,17 +7,22 @@ from conformance.core import timeouts
 from conformance.core.evidence import Journal, LogLine
 
 LINE_LIMIT = 8192  # bytes of one line that are kept
+SHARE_LIMIT = 2**20  # characters of the first lines that are kept, and of the last
 
 
 class Output:
-    """The lines of two streams. Of a flood, the first and the last LINES_KEPT are kept."""
+    """The lines of two streams. Of a flood, the first and the last LINES_KEPT are kept.
+
+    Of long lines that is fewer, so that neither share is larger than SHARE_LIMIT.
+    """
 
     def __init__(self, name: str, journal: Journal) -> None:
         self._name = name
         self._journal = journal
         self._partial: dict[str, bytes] = {"stdout": b"", "stderr": b""}
         self._head: list[LogLine] = []
-        self._tail: deque[LogLine] = deque(maxlen=timeouts.LINES_KEPT)
+        self._tail: deque[LogLine] = deque()
+        self._head_size = self._tail_size = 0  # characters
 
     def take_chunk(self, stream: str, chunk: bytes) -> None:
         """Take bytes of a stream. No bytes: it has ended, perhaps in the middle of a line."""
@@ -26,11 +31,28 @@ class Output:
         self._partial[stream] = rest[:LINE_LIMIT]
         for line in lines:
             text = line[:LINE_LIMIT].decode("utf-8", "replace").rstrip("\r")
-            early = len(self._head) < timeouts.LINES_KEPT
+            early = not self._tail and self._fits_head(text)
             fact = self._journal.record(
                 LogLine, keep=early, process=self._name, stream=stream, text=text
             )
-            (self._head if early else self._tail).append(fact)
+            if early:
+                self._keep_first(fact)
+            else:
+                self._keep_last(fact)
+
+    def _fits_head(self, text: str) -> bool:
+        has_place = len(self._head) < timeouts.LINES_KEPT
+        return has_place and self._head_size + len(text) <= SHARE_LIMIT
+
+    def _keep_first(self, fact: LogLine) -> None:
+        self._head.append(fact)
+        self._head_size += len(fact.text)
+
+    def _keep_last(self, fact: LogLine) -> None:
+        self._tail.append(fact)
+        self._tail_size += len(fact.text)
+        while len(self._tail) > timeouts.LINES_KEPT or self._tail_size > SHARE_LIMIT:
+            self._tail_size -= len(self._tail.popleft().text)
 
     @property
     def lines(self) -> list[LogLine]:

@@ -22,7 +22,7 @@ from conformance.core.evidence import Exchange, Journal
 from conformance.selftest.fuzzing.mutations import SPECIAL, draw_encoded, mutate_bytes
 from conformance.spec.catalogue import FOLDER
 
-STATUSES = (200, 200, 200, 200, 404, 405, 422, 500, 204, 304, 299, 999)
+STATUSES = (200, 200, 200, 200, 404, 405, 422, 500, 204, 304, 299, 999, 101, 103, 100)
 BODIES: tuple[Any, ...] = (
     {"message": "This is a synchronous endpoint"},
     {"message": "This is an asynchronous endpoint"},
@@ -51,7 +51,10 @@ def draw_response(draw: random.Random) -> bytes:
         b"Allow: GET",
         b"Connection: close",
     ]
-    if draw.random() < 0.8:
+    if draw.random() < 0.1:
+        lines.append(b"Transfer-Encoding: chunked")
+        body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    elif draw.random() < 0.8:
         lines.append(b"Content-Length: %d" % len(body))
     if draw.random() < 0.2:
         lines.append(b"X-Odd: " + draw.choice(SPECIAL))
