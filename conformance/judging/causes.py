@@ -90,10 +90,11 @@ class _Links:
     parents: dict[str, tuple[str, Link]] = field(default_factory=dict)
 
     def list_consequences(self, cause: str) -> Iterator[Consequence]:
-        """What follows from a cause, at once or through others, in the order of the results."""
-        for name, (_, link) in self.parents.items():
-            if self._find_root(name) == cause:
-                yield Consequence(self.results[name], cause, link)
+        """What follows from a cause, at once or through others. Failures come first."""
+        for status in (Status.FAIL, Status.INCONCLUSIVE):
+            for each in self._select(status):
+                if each.id in self.parents and self._find_root(each.id) == cause:
+                    yield Consequence(each, cause, self.parents[each.id][1])
 
     def link_same_signs(self) -> None:
         """Put failures with the same sign under the first of them."""
