@@ -86,6 +86,7 @@ class PendingRequest:
 
     async def drop_connection(self) -> None:
         """Close the connection without waiting for the answer."""
+        self._client.has_left = True
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
 
@@ -125,6 +126,7 @@ class Client:
         self._unresponsive: set[str] = set()  # endpoints that timed out and did not answer since
         self._timed_out: Exchange | None = None  # of the present requirement
         self._requirement = ""
+        self.has_left = False  # whether it dropped a request since this was set to False
 
     async def close(self) -> None:
         """Close every connection."""
