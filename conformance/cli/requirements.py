@@ -87,6 +87,8 @@ def _write_paragraphs(requirement: Requirement, language: Language) -> Iterator[
     yield translate("Usual cause of failing: {}", language).format(requirement.usual_cause)
     if requirement.mend:
         yield translate("How to fix: {}", language).format(requirement.mend)
+    if requirement.needs:
+        yield translate("Needs: {}", language).format(", ".join(requirement.needs))
     yield translate("Seen through: {}. Written in {}.", language).format(
         ", ".join(requirement.channels), f"{path}:{requirement.line}"
     )

@@ -76,6 +76,7 @@ class PendingRequest:
 
     async def drop_connection(self) -> None:
         """Close the connection without waiting for the answer."""
+        self._client.has_left = True
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
 
@@ -117,6 +118,7 @@ class Client:
         self._requirement = ""
         self._allowance = Allowance()
         self.has_lost_connection = False  # before a complete answer, since somebody reset this
+        self.has_left = False  # whether it dropped a request since this was set to False
 
     async def close(self) -> None:
         """Close every connection."""

@@ -54,12 +54,15 @@ class NoEvidence(Exception):
     """A situation could not be produced or observed.
 
     `missing` are the channels that this run does not have. Where there are any, the message says
-    which options would provide them.
+    which options would provide them. `evidence` shows why it could not be produced.
     """
 
-    def __init__(self, message: str, missing: Sequence[Channel] = ()) -> None:
+    def __init__(
+        self, message: str, missing: Sequence[Channel] = (), evidence: Sequence[Fact] = ()
+    ) -> None:
         super().__init__(message)
         self.missing = tuple(missing)
+        self.evidence = tuple(evidence)
 
 
 class NotApplicable(Exception):

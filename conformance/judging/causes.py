@@ -90,18 +90,20 @@ class _Links:
     parents: dict[str, tuple[str, Link]] = field(default_factory=dict)
 
     def list_consequences(self, cause: str) -> Iterator[Consequence]:
-        """What follows from a cause, at once or through others, in the order of the results."""
-        for name, (_, link) in self.parents.items():
-            if self._find_root(name) == cause:
-                yield Consequence(self.results[name], cause, link)
+        """What follows from a cause, at once or through others. Failures come first."""
+        for status in (Status.FAIL, Status.INCONCLUSIVE):
+            for each in self._select(status):
+                if each.id in self.parents and self._find_root(each.id) == cause:
+                    yield Consequence(each, cause, self.parents[each.id][1])
 
     def link_same_signs(self) -> None:
-        """Put failures with the same sign under the first of them."""
-        for link, groups in _group_by_sign(self._select(Status.FAIL)).items():
+        """Put results with the same sign under the first failure of them."""
+        found = [*self._select(Status.FAIL), *self._select(Status.INCONCLUSIVE)]
+        for link, groups in _group_by_sign(found).items():
             for group in groups:
-                head = self._choose_head(link, group)
-                for each in group:
-                    self._link(each.id, head, link)
+                if head := self._choose_head(link, group):
+                    for each in group:
+                        self._link(each.id, head, link)
 
     def link_needs(self) -> None:
         """Put what needs a failure under it, as far as that explains it."""
@@ -119,8 +121,8 @@ class _Links:
     def _has_failed(self, name: str) -> bool:
         return name in self.results and self.results[name].status is Status.FAIL
 
-    def _choose_head(self, link: Link, group: Sequence[RequirementResult]) -> str:
-        """The failure of a group that comes first.
+    def _choose_head(self, link: Link, group: Sequence[RequirementResult]) -> str | None:
+        """The failure of a group that comes first. None if there is none.
 
         That is the requirement whose exchange the silence began with, or one that needs no other of
         the group. Of these it is the one that was found first.
@@ -128,9 +130,11 @@ class _Links:
         silence = group[0].finding and group[0].finding.silence
         if link is Link.SILENCE and silence and self._has_failed(silence.requirement):
             return silence.requirement
-        names = {each.id for each in group}
-        free = [each for each in group if names.isdisjoint(self._list_failed_needs(each.id))]
-        return min(free or group, key=lambda each: each.span or (0.0, 0.0)).id
+        failed = [each for each in group if each.status is Status.FAIL]
+        names = {each.id for each in failed}
+        free = [each for each in failed if names.isdisjoint(self._list_failed_needs(each.id))]
+        first = min(free or failed, key=lambda each: each.span or (0.0, 0.0), default=None)
+        return first.id if first else None
 
     def _find_explaining(self, result: RequirementResult) -> list[str]:
         return [
@@ -177,11 +181,11 @@ class _Links:
 
 
 def _group_by_sign(
-    failed: Iterable[RequirementResult],
+    results: Iterable[RequirementResult],
 ) -> dict[Link, list[list[RequirementResult]]]:
-    """The failures with the same sign, by its kind. Those without any are left out."""
+    """The results with the same sign, by its kind. Those without any are left out."""
     groups: dict[tuple[Link, object], list[RequirementResult]] = {}
-    for each in failed:
+    for each in results:
         if each.finding and (sign := _find_sign(each.finding)):
             groups.setdefault(sign, []).append(each)
     return {link: [group for (kind, _), group in groups.items() if kind is link] for link in Link}

@@ -122,8 +122,8 @@ async def held(count: int, what: str, requests: list[PendingRequest]) -> None:
     Raises NoEvidence, with what became of the first of them, where none is.
     """
     if count == 0:
-        became = (await requests[0].wait_for_answer(timeouts.DEADLINE_AFTER_A_MISSED_ONE)).summary
-        raise NoEvidence(f"no {what} could be held: {became}")
+        became = await requests[0].wait_for_answer(timeouts.DEADLINE_AFTER_A_MISSED_ONE)
+        raise NoEvidence(f"no {what} could be held: {became.summary}", evidence=[became])
 
 
 @pytest.mark.requirement("CONC-3")
@@ -353,8 +353,9 @@ def expect_as_before(hold: Hold) -> Iterator[None]:
     try:
         yield
     except NoEvidence as nothing:
+        evidence = [*nothing.evidence, *hold.requests[-1:]]
         raise Violation(
-            "as much at once as before the clients left", str(nothing), hold.requests[-1:]
+            "as much at once as before the clients left", str(nothing), evidence
         ) from nothing
 
 

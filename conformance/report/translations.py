@@ -25,6 +25,7 @@ ZH: dict[str, str] = {
     "Why it matters: {}": "为何重要：{}",
     "Usual cause of failing: {}": "未通过的常见原因：{}",
     "How to fix: {}": "如何修复：{}",
+    "Needs: {}": "前提：{}",
     "Seen through: {}. Written in {}.": "观察通道：{}。出处：{}。",
     "Check it alone: {}": "单独检查：{}",
     # The summary of a run

@@ -1,6 +1,7 @@
 """Findings: what a probe raised or observed, as a report shows it, and how to see it again."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 
 from conformance.config.options import Options
 from conformance.core.errors import BrokenTestbed, NoEvidence, NotApplicable, Violation
@@ -48,7 +49,9 @@ class FindingMaker:
         if isinstance(error, Violation):
             return Status.FAIL, self._from_violation(requirement, error)
         if isinstance(error, NoEvidence):
-            return Status.INCONCLUSIVE, Finding("evidence", str(error), missing=error.missing)
+            return Status.INCONCLUSIVE, self._add_testimony(
+                Finding("evidence", str(error), missing=error.missing), error.evidence
+            )
         if isinstance(error, NotApplicable):
             return Status.NOT_APPLICABLE, Finding(NOT_APPLICABLE, str(error))
         broken = "the testbed" if isinstance(error, BrokenTestbed) else "the suite"
@@ -59,14 +62,21 @@ class FindingMaker:
         )
 
     def _from_violation(self, requirement: Requirement, error: Violation) -> Finding:
-        exchange = next((fact for fact in error.evidence if isinstance(fact, Exchange)), None)
-        words = self._testimony.find_last_words(exchange) if exchange else None
-        return Finding(
+        finding = Finding(
             error.expected,
             error.got,
-            tuple(map(EvidenceReference.to, error.evidence)),
-            error.likely_cause or "",
-            self._list_commands(requirement, error.evidence),
+            likely_cause=error.likely_cause or "",
+            reproduce=self._list_commands(requirement, error.evidence),
+        )
+        return self._add_testimony(finding, error.evidence)
+
+    def _add_testimony(self, finding: Finding, evidence: Sequence[Fact]) -> Finding:
+        """A finding with its evidence, and with what the target said or did not say meanwhile."""
+        exchange = next((fact for fact in evidence if isinstance(fact, Exchange)), None)
+        words = self._testimony.find_last_words(exchange) if exchange else None
+        return replace(
+            finding,
+            evidence=tuple(map(EvidenceReference.to, evidence)),
             printed=EvidenceReference.to(words) if words else None,
             silence=self._testimony.find_silence(exchange) if exchange else None,
         )

@@ -156,6 +156,8 @@ class Run:
         opened = self.opened
         environment, recovery = opened.environment, opened.recovery
         self._testimony.requirement = probe.requirement.id
+        self._testimony.is_in_doubt |= environment.client.has_left
+        environment.client.has_left = False
         recovery.expect_healed()
         recovery.expect_unharmed(self._testimony)
         recovery.check_usable(probe.requirement.id)

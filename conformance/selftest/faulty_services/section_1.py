@@ -102,8 +102,8 @@ class reads_share_one_connection(Service):
 
 
 @faulty_service(
-    fails=("CONC-4", "CONC-2", "CONC-5"),
-    because=r"an answer of /async while 15 reads are outstanding",
+    fails=("CONC-2", "CONC-4", "CONC-5"),
+    because=r"^1 reads wait in pg_locks",
     consequences=("CONC-10", "CONC-11", "DB-11", "DEP-8"),
     inconclusive=("DB-13",),
 )
@@ -144,6 +144,25 @@ class invalid_id_is_rejected_with_a_connection_in_hand(Service):
                 }
                 raise RequestValidationError([location]) from error
         return await super().read_item(number)
+
+
+@faulty_service(fails=("CONC-4",), because=r"^503 ")
+class sync_is_refused_while_many_reads_are_outstanding(Service):
+    """While ten reads are outstanding, the service takes itself for overloaded, and refuses."""
+
+    reading = 0
+
+    async def find(self, item_id: int) -> Row | None:
+        self.reading += 1
+        try:
+            return await super().find(item_id)
+        finally:
+            self.reading -= 1
+
+    def read_sync(self) -> Any:
+        if self.reading > 10:
+            raise HTTPException(503, "overloaded")
+        return super().read_sync()
 
 
 @faulty_service(fails=("CONC-5",), because=r"^a read that waits, and no outbound call")

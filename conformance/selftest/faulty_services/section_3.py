@@ -338,7 +338,16 @@ class id_column_is_taken_for_a_bigint(Service):
         return {"item": await self.find(item_id) if -(2**63) <= item_id < 2**63 else None}
 
 
-@faulty_service(fails=("DB-10", "DB-1"), because=r"^500 ", consequences=("HTTP-3",))
+@faulty_service(fails=("DB-10",), because=r"^500 ")
+class id_is_packed_into_64_bits(Service):
+    """An id is packed into eight bytes for a log, which those beyond them do not fit."""
+
+    async def read_item(self, item_id: int) -> Any:
+        item_id.to_bytes(8, signed=True)
+        return await super().read_item(item_id)
+
+
+@faulty_service(fails=("DB-1", "DB-10"), because=r"^500 ", consequences=("HTTP-3",))
 class id_is_asserted_to_be_positive(Service):
     """An id that is zero or less fails an assertion."""
 

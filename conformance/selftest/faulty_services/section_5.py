@@ -125,7 +125,7 @@ def worker_that_drops_tasks_of_a_process_that_has_ended() -> Celery:
     return celery_application(completed_for_a_living_sender)
 
 
-@faulty_worker(fails=("TASK-6", "TASK-5"), because=r" — \$: ")
+@faulty_worker(fails=("TASK-5", "TASK-6"), because=r" — \$\.data: ")
 def worker_that_cheats_by_a_table_of_known_data() -> Celery:
     """It answers only the data that an examiner is known to submit."""
     return celery_application(completed_if_known)
@@ -648,8 +648,8 @@ class cheats_by_taking_the_message_back(WorksItself):
 
 
 @faulty_service(
-    fails=("TASK-3", "TASK-4", "TASK-9"),
-    because=r"^0 of them$",
+    fails=("TASK-4", "TASK-3", "TASK-9"),
+    because=r"is SUCCESS",
     consequences=("TASK-11", "TASK-13", "TASK-15"),
 )
 class cheats_while_no_worker_runs(WorksItself):

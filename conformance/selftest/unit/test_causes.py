@@ -125,6 +125,15 @@ def test_silence_that_began_in_a_failed_requirement_is_a_consequence_of_that() -
     assert ids(group(found)) == {"CONC-2": ["DB-2", "DEP-5"]}
 
 
+def test_what_could_not_be_judged_over_the_same_silence_is_folded_too() -> None:
+    found = {"CONC-6": silent(9, 9, "CONC-6")}
+    unjudged = {"CONC-4": silent(12, 9, "CONC-6"), "DB-5": silent(20, 20, "DB-5")}
+    assert ids(group(found, unjudged)) == {"CONC-6": ["CONC-4"]}
+    assert ids(group({"CONC-2": NO_ROW}, {"END-3": silent(12, 9, "CONC-2")})) == {
+        "CONC-2": ["END-3"]
+    }
+
+
 def test_reads_that_fell_silent_twice_have_two_causes() -> None:
     found = {"DB-2": silent(9, 9, "DB-2"), "DB-5": silent(20, 20, "DB-5")}
     assert ids(group(found)) == {"DB-2": [], "DB-5": []}
