@@ -6,19 +6,22 @@ from collections.abc import Sequence
 import pytest
 
 from conformance.client.http import Client
+from conformance.core import timeouts
 from conformance.core.errors import NoEvidence, Violation
 from conformance.core.evidence import LogLine
 from conformance.core.observations import EndedSessions
 from conformance.judging.assertions import expect, expect_status, require, require_situation
-from conformance.scenarios.lifecycle.copies import STARTING, STOPPING, Ending, is_clean_disconnect
+from conformance.scenarios.lifecycle.copies import Ending, is_clean_disconnect
 from conformance.scenarios.lifecycle.database_unreachable import DatabaseUnreachable
 from conformance.scenarios.lifecycle.database_unresponsive import DatabaseUnresponsive
 from conformance.scenarios.lifecycle.graceful_stop import GracefulStop
 from conformance.scenarios.lifecycle.observer import LifecycleObserver
 from conformance.scenarios.lifecycle.restart import Restart
+from conformance.scenarios.lifecycle.whole_life import WholeLife
 from conformance.spec import model
 from conformance.target.capabilities import Capabilities
 from conformance.target.external import UNSEEN_STATUS
+from conformance.testbed.process_output import STARTING, STOPPING
 
 CLEAN = (0, -signal.SIGTERM, 128 + signal.SIGTERM)
 UNHEARD = (
@@ -40,23 +43,33 @@ async def test_starting_up_is_printed_once_before_the_first_answer(
 ) -> None:
     require_situation(capabilities.reads_output, UNHEARD)
     observed = await lifecycle.observe(GracefulStop)
-    early, all_lines = (
-        saying(STARTING, observed.lines_at_first_answer),
-        saying(STARTING, observed.ending.lines),
-    )
-    wanted = f"one line {STARTING!r}"
+    expect_starting_once(observed.lines_at_first_answer, "when the first answer comes")
     require(
-        len(early) == 1,
-        f"{wanted} when the first answer comes",
-        f"{len(early)} of them",
-        early or observed.lines_at_first_answer[-4:],
+        bool(saying(STARTING, observed.lines_before_first_request)),
+        f"one line {STARTING!r} before the first request is sent",
+        "it came with the first request",
+        observed.lines_at_first_answer[-4:],
     )
-    require(
-        len(all_lines) == 1,
-        f"{wanted} in the whole life of the process",
-        f"{len(all_lines)} of them",
-        all_lines,
-    )
+    expect_starting_once(observed.ending.lines, "in the whole life of the process")
+
+
+def expect_starting_once(lines: list[LogLine], when: str) -> None:
+    """The line that says so was printed once."""
+    found = saying(STARTING, lines)
+    wanted = f"one line {STARTING!r} {when}"
+    require(len(found) == 1, wanted, f"{len(found)} of them", found or lines[-4:])
+
+
+@pytest.mark.requirement("LIFE-1")
+@pytest.mark.stage("WHOLE_LIFE")
+async def test_starting_up_is_printed_once_in_the_whole_life(
+    whole_life: WholeLife, capabilities: Capabilities
+) -> None:
+    require_situation(capabilities.reads_output, UNHEARD)
+    for life in whole_life.lives:
+        found = saying(STARTING, life.lines)
+        if found or capabilities.starts_target:  # else its start may not have been seen
+            expect_starting_once(life.lines, "from its start to the end of the run")
 
 
 @pytest.mark.requirement("LIFE-2")
@@ -88,6 +101,22 @@ def expect_stopping_once(ending: Ending, signal_name: str) -> None:
     )
 
 
+@pytest.mark.requirement("LIFE-2")
+@pytest.mark.stage("WHOLE_LIFE")
+async def test_shutting_down_is_not_printed_in_the_whole_life_before(
+    whole_life: WholeLife, capabilities: Capabilities
+) -> None:
+    require_situation(capabilities.reads_output, UNHEARD)
+    for life in whole_life.lives:
+        found = [] if life.ended_by_itself else saying(STOPPING, life.unasked_lines)
+        require(
+            not found,
+            f"no line {STOPPING!r} before the stop signal at the end of the run",
+            f"{len(found)} of them",
+            found[:4],
+        )
+
+
 @pytest.mark.requirement("LIFE-3")
 @pytest.mark.stage("SCENARIOS")
 async def test_sigterm_ends_the_process_cleanly(lifecycle: LifecycleObserver) -> None:
@@ -95,15 +124,31 @@ async def test_sigterm_ends_the_process_cleanly(lifecycle: LifecycleObserver) ->
     expect_clean(observed.ending, "SIGTERM", CLEAN)
 
 
+@pytest.mark.requirement("LIFE-3")
+@pytest.mark.stage("WHOLE_LIFE")
+async def test_the_target_can_be_ended_after_its_whole_life(whole_life: WholeLife) -> None:
+    if ending := whole_life.terminated:
+        expect_ended(ending, "SIGTERM, after the whole run,")
+
+
+def expect_ended(ending: Ending, signal_name: str) -> None:
+    """The process ended by itself, with whatever status."""
+    require(
+        ending.status is not None,
+        f"an end by itself after {signal_name}",
+        f"a process that had to be killed after {timeouts.STOP_DEADLINE:.0f} s",
+        [ending.signalled, *ending.lines[-4:]],
+    )
+
+
 def expect_clean(ending: Ending, signal_name: str, statuses: Sequence[int]) -> None:
     """The process ended by itself, with one of these statuses, and left nothing."""
     unseen = ending.status == UNSEEN_STATUS and UNSEEN_STATUS not in statuses
-    got = "a process that had to be killed" if ending.status is None else f"status {ending.status}"
+    expect_ended(ending, signal_name)
     allowed = " or ".join(str(int(each)) for each in statuses if each != UNSEEN_STATUS)
     wanted = f"an end by itself after {signal_name}, with status {allowed}"
-    require(
-        ending.status in statuses or unseen, wanted, got, [ending.signalled, *ending.lines[-4:]]
-    )
+    got, evidence = f"status {ending.status}", [ending.signalled, *ending.lines[-4:]]
+    require(ending.status in statuses or unseen, wanted, got, evidence)
     require(
         ending.port_is_free,
         "nothing listening on the port any more",
@@ -153,6 +198,22 @@ async def test_sigint_does_the_same(lifecycle: LifecycleObserver) -> None:
     expect_clean(interruption.ending, "SIGINT", INTERRUPTED)
     expect_stopping_once(interruption.ending, "SIGINT")
     expect_clean_disconnects(interruption.sessions_at_end, interruption.ending)
+
+
+@pytest.mark.requirement("LIFE-5")
+@pytest.mark.stage("WHOLE_LIFE")
+async def test_sigint_ends_the_target_after_its_whole_life(whole_life: WholeLife) -> None:
+    ending = whole_life.interrupted
+    if ending is None:  # somebody else's, whose copies were interrupted
+        return
+    require_situation(
+        whole_life.terminated is None or whole_life.terminated.status is not None,
+        "neither SIGINT nor SIGTERM ends the target after the whole run (LIFE-3)",
+    )
+    expect_clean(ending, "SIGINT, after the whole run,", INTERRUPTED)
+    expect_stopping_once(ending, "SIGINT")
+    if whole_life.sessions_at_end:
+        expect_clean_disconnects(whole_life.sessions_at_end, ending)
 
 
 @pytest.mark.requirement("LIFE-6")

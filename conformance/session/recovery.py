@@ -22,6 +22,8 @@ class Recovery:
         self._client = environment.client
         self.target = environment.target
         self.urls = {environment.target.url}  # all that it has had
+        self.lives = [environment.target]  # the target as it was started, and each time again
+        self._is_over = False  # nothing is started any more
         self.deaths: list[Violation] = []
         self.failure: Violation | BrokenTestbed | None = None  # why no probe can run
         self._healthy: Health | None = None  # how the target was before a fault was injected
@@ -44,6 +46,8 @@ class Recovery:
 
     def revive(self, requirement: str) -> None:
         """Start the target again where it has died by itself, so that the rest can be judged."""
+        if self._is_over:
+            return
         if self._launch.capabilities.stops_target and self.target.is_ending:
             self.target.process.wait_for_end(timeouts.DEATH_DEADLINE)
         if self.target.is_alive:
@@ -98,6 +102,7 @@ class Recovery:
         start = Target.start_copy if is_ours else Target.restart_external
         self.target = start(self._launch)
         self.urls.add(self.target.url)
+        self.lives.append(self.target)
         self._client.switch_to(self.target.url)
         try:
             self.target.wait_until_ready()
@@ -105,6 +110,10 @@ class Recovery:
             self.failure = failure
             return failure
         return None
+
+    def end(self) -> None:
+        """Let the target be ended: it is not started again for what follows."""
+        self._is_over = True
 
     def leave_running(self) -> None:
         """See that a target that somebody else has started runs on after the suite."""

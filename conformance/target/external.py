@@ -152,6 +152,7 @@ class ExternalProcess:
 
     def __init__(self, name: str, process: psutil.Process, journal: Journal) -> None:
         self.name = name
+        self.first_signal: ProcessEvent | None = None
         self._process = process
         self._journal = journal
         self._family: list[psutil.Process] = []
@@ -184,9 +185,23 @@ class ExternalProcess:
         self._look_at_family()  # once it has ended, they cannot be found any more
         with suppress(psutil.Error):
             self._process.send_signal(number)
-        return self._journal.record(
-            ProcessEvent, process=self.name, event=f"was sent {number.name}"
-        )
+        return self._record_signal(number.name)
+
+    def interrupt(self) -> ProcessEvent:
+        """Send SIGINT to it and to all that descends from it.
+
+        Its process group may hold what its owner runs beside it.
+        """
+        self._look_at_family()
+        for process in (self._process, *self._family):
+            with suppress(psutil.Error):
+                process.send_signal(signal.SIGINT)
+        return self._record_signal("SIGINT with all that descends from it")
+
+    def _record_signal(self, name: str) -> ProcessEvent:
+        event = self._journal.record(ProcessEvent, process=self.name, event=f"was sent {name}")
+        self.first_signal = self.first_signal or event
+        return event
 
     def wait_for_end(self, limit: float) -> int | None:
         """Wait for the end; UNSEEN_STATUS, or None if the deadline passed."""

@@ -40,6 +40,7 @@ class DockerProcess:
     ) -> None:
         """Read the output of a container from now on. It is removed in the end if it is `ours`."""
         self.name = name
+        self.first_signal: ProcessEvent | None = None
         self._container = container
         self._journal = journal
         self._output = Output(name, journal)
@@ -91,7 +92,13 @@ class DockerProcess:
         with as_broken_testbed("send a signal to a container"), suppress(docker.errors.APIError):
             self._container.kill(signal=number.name)
         self._last_output = time.monotonic()
-        return self._record_event(f"was sent {number.name}")
+        event = self._record_event(f"was sent {number.name}")
+        self.first_signal = self.first_signal or event
+        return event
+
+    def interrupt(self) -> ProcessEvent:
+        """Send SIGINT to its first process: the daemon knows no process groups."""
+        return self.send(signal.SIGINT)
 
     def wait_for_end(self, limit: float) -> int | None:
         """Wait until the container and its output end, for `limit` seconds at most.

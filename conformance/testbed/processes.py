@@ -29,6 +29,7 @@ class Running(Protocol):
     """What runs as a service or as its worker, whether in a process or in a container."""
 
     name: str
+    first_signal: ProcessEvent | None  # that it was sent; None while it was sent none
 
     @property
     def status(self) -> int | None:
@@ -46,6 +47,9 @@ class Running(Protocol):
 
     def send(self, number: signal.Signals) -> ProcessEvent:
         """Send a signal to the process alone, as whoever runs a service does."""
+
+    def interrupt(self) -> ProcessEvent:
+        """Send SIGINT to all of it, as a terminal does at Ctrl-C, as far as that can be done."""
 
     def wait_for_end(self, limit: float) -> int | None:
         """Wait until the process and its output end, for `limit` seconds at most.
@@ -84,6 +88,7 @@ class Process:
     ) -> None:
         self.name = name
         self.argv = list(argv)
+        self.first_signal: ProcessEvent | None = None
         self._journal = journal
         self._lock = threading.Lock()
         self._closed = False
@@ -181,11 +186,26 @@ class Process:
 
     def send(self, number: signal.Signals) -> ProcessEvent:
         """Send a signal to the process alone, as whoever runs a service does."""
-        # Children in sessions of their own cannot be found any more once it has ended.
-        self._family = self.children
+        self._look_at_family()
         with suppress(ProcessLookupError):
             self._popen.send_signal(number)
-        return self._record_event(f"was sent {number.name}")
+        return self._record_signal(number.name)
+
+    def interrupt(self) -> ProcessEvent:
+        """Send SIGINT to its whole group, as a terminal does at Ctrl-C."""
+        self._look_at_family()
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGINT)
+        return self._record_signal("SIGINT with its whole process group")
+
+    def _look_at_family(self) -> None:
+        # Children in sessions of their own cannot be found any more once it has ended.
+        self._family = self.children
+
+    def _record_signal(self, name: str) -> ProcessEvent:
+        event = self._record_event(f"was sent {name}")
+        self.first_signal = self.first_signal or event
+        return event
 
     def wait_for_end(self, limit: float) -> int | None:
         """Wait until the process and its output end, for `limit` seconds at most.

@@ -13,9 +13,9 @@ from conformance.core.polling import wait_until
 from conformance.scenarios.lifecycle.copies import (
     Ending,
     find_start_failure,
+    interrupt,
     open_database,
     start_copy,
-    stop_by,
     use_database,
     wait_until_ready,
     watch_end,
@@ -81,7 +81,7 @@ class Restart(Scenario[RestartObserved]):
                 after_kill = await find_start_failure(target)
                 if after_kill is None:
                     await client.get(f"/items/{row['id']}")
-                    ending = await stop_by(target, signal.SIGINT)
+                    ending = await interrupt(target)
                     interruption = Interruption(ending, await items.sessions.wait_until_ended())
         return RestartObserved(stopped, after_stop, after_kill, interruption)
 
