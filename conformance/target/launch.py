@@ -18,6 +18,8 @@ from conformance.testbed.processes import Process, Running
 
 if TYPE_CHECKING:
     from conformance.testbed.containers import Engine
+    from conformance.testbed.redis_admin import BrokerAccess
+    from conformance.testbed.upstream import Upstream
 
 HOST = LOOPBACK
 ALL_INTERFACES, INNER_PORT = "0.0.0.0", 8000  # noqa: S104 - where a service in a container listens
@@ -38,6 +40,8 @@ class Launch:
     engine: "Engine | None" = None  # where the target is started in containers
     external: ExternalControl | None = None  # of a target that somebody else has started
     external_worker: ExternalControl | None = None  # of its worker
+    upstream: "Upstream | None" = None  # of such a target
+    broker: "BrokerAccess | None" = None  # likewise
     addresses: tuple[str, ...] = (HOST,)  # where a server of ours must listen to be reached
     # The suite's own environment, before the first probe: pytest changes os.environ at each probe,
     # and a thread that reads all of it at that moment may fail.

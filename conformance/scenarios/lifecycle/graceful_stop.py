@@ -41,7 +41,8 @@ class GracefulStop(Scenario[StopObserved]):
     """
 
     requirements = frozenset(
-        {"DB-7", "DB-8", "DB-9", "LIFE-1", "LIFE-2", "LIFE-3", "LIFE-6", "TASK-17"}
+        {"DB-7", "DB-8", "DB-9", "TASK-17"}
+        | {"LIFE-1", "LIFE-2", "LIFE-3", "LIFE-4", "LIFE-6", "LIFE-8"}
     )
     database = DatabaseNeed.OWN_WRITABLE
 
