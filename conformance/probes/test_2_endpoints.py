@@ -24,6 +24,7 @@ from conformance.spec import model
 from conformance.target.capabilities import Capabilities
 from conformance.target.server import Target
 from conformance.testbed.database import Database
+from conformance.testbed.process_output import STARTING, saying
 from conformance.testbed.upstream import Upstream
 from conformance.testbed.upstream_replies import Reply
 
@@ -212,6 +213,8 @@ async def test_no_fault_of_a_request_ends_the_process(
     target: Target,
     fault: Callable[[Client, Upstream], Awaitable[None]],
 ) -> None:
+    target.note_family()
+    lines_before = len(saying(STARTING, target.process.read_output()))
     await fault(client, upstream)
     exchange = await client.get("/async")
     what = fault.__name__.strip("_").replace("_", " ")
@@ -221,6 +224,14 @@ async def test_no_fault_of_a_request_ends_the_process(
         f"the process to run on after {what}",
         f"it ended with status {ended}",
         [exchange, *target.process.read_output()[-4:]],
+    )
+    again = saying(STARTING, target.process.read_output())[lines_before:]
+    replaced = target.find_replaced()
+    require(
+        not again and not replaced,
+        f"the same process to serve after {what}",
+        f"another, for {replaced or 'the service'} ended behind the process that was started",
+        [*again, exchange],
     )
     expect_status(exchange, (200,), f"200 of /async after {what}")
 

@@ -23,7 +23,7 @@ from conformance.scenarios.lifecycle.whole_life import WholeLife
 from conformance.spec import model
 from conformance.target.capabilities import Capabilities
 from conformance.target.external import UNSEEN_STATUS
-from conformance.testbed.process_output import STARTING, STOPPING
+from conformance.testbed.process_output import STARTING, STOPPING, saying
 
 CLEAN = (0, -signal.SIGTERM, 128 + signal.SIGTERM)
 UNHEARD = (
@@ -32,11 +32,6 @@ UNHEARD = (
 )
 REFUSALS = (502, 503, 504)  # by which a caller learns that nothing was done for it
 INTERRUPTED = (0, -signal.SIGINT, 128 + signal.SIGINT)
-
-
-def saying(text: str, lines: Sequence[LogLine]) -> list[LogLine]:
-    """The lines that contain a text."""
-    return [line for line in lines if text in line.text]
 
 
 @pytest.mark.requirement("LIFE-1")

@@ -58,6 +58,11 @@ class Output:
             self._journal.keep(line)
 
 
+def saying(text: str, lines: Sequence[LogLine]) -> list[LogLine]:
+    """The lines that contain a text."""
+    return [line for line in lines if text in line.text]
+
+
 def take_last_lines(lines: Sequence[LogLine], count: int) -> list[LogLine]:
     """The last lines that are not empty."""
     return [line for line in lines if line.text.strip()][-count:]

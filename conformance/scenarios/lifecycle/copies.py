@@ -16,7 +16,7 @@ from conformance.target.launch import Launch
 from conformance.target.server import NotReady, Target
 from conformance.testbed.database import Database
 from conformance.testbed.postgres_admin import DatabaseAccess
-from conformance.testbed.process_output import STARTING
+from conformance.testbed.process_output import STARTING, saying
 from conformance.testbed.process_table import list_names
 
 
@@ -90,8 +90,8 @@ async def wait_until_it_says_it_starts(launch: Launch, target: Target) -> list[L
     """
 
     def is_decided() -> bool:
-        lines = target.process.read_output()
-        return target.process.status is not None or any(STARTING in each.text for each in lines)
+        says_it = saying(STARTING, target.process.read_output())
+        return target.process.status is not None or bool(says_it)
 
     if launch.capabilities.reads_output:
         await asyncio.to_thread(block_until, is_decided, timeouts.READY_DEADLINE)
