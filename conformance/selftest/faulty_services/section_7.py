@@ -12,6 +12,7 @@ import tempfile
 import threading
 import uuid
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -507,10 +508,36 @@ class shutdown_waits_for_what_a_rejection_has_taken(Service):
     fails=("LIFE-3",),
     because=r"SIGTERM, after the whole run,\na process that had to be killed",
     consequences=("LIFE-5",),
+    after=("UP-4",),
+)
+class shutdown_waits_for_calls_that_have_failed(Service):
+    """Outbound calls are counted while they last. Those that fail are counted for ever."""
+
+    calls = 0
+
+    async def fetch(self, url: str) -> httpx.Response:
+        self.calls += 1
+        response = await super().fetch(url)
+        self.calls -= 1
+        return response
+
+    async def disconnect(self) -> None:
+        while self.calls:
+            await asyncio.sleep(0.1)
+        await super().disconnect()
+
+
+@faulty_service(
+    fails=("LIFE-5",),
+    because=r"SIGINT, after the whole run,\na process that had",
     after=("HTTP-5",),
 )
 class thread_of_an_unknown_path_never_ends(Service):
-    """A path that is not there is noted by a thread, which then waits for the next for ever."""
+    """A path that is not there is noted by a thread, which then waits for the next for ever.
+
+    uvicorn ends by SIGTERM's own meaning, so that nothing waits for a thread. At SIGINT Python
+    does.
+    """
 
     noting: threading.Thread | None = None
 
@@ -599,19 +626,20 @@ class helper_ends_by_the_terminals_interrupt(Service):
 
 
 class GivesUp(Service):
-    """At SIGTERM it gives up what it has noted as in flight, before the server hears of it."""
+    """At a signal it gives up what it has noted as in flight, before the server hears of it."""
 
+    number = signal.SIGTERM
     in_flight: set[asyncio.Future[Any]] = set()  # noqa: RUF012
 
     async def connect(self) -> None:
         await super().connect()
-        self.stop: Any = signal.getsignal(signal.SIGTERM)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.give_up)
+        self.stop: Any = signal.getsignal(self.number)
+        asyncio.get_running_loop().add_signal_handler(self.number, self.give_up)
 
     def give_up(self) -> None:
         for each in self.in_flight:
             each.cancel()
-        self.stop(signal.SIGTERM, None)
+        self.stop(self.number, None)
 
     async def note(self, work: Any) -> Any:
         noted = asyncio.ensure_future(work)
@@ -648,9 +676,10 @@ class submission_in_flight_gets_an_id_of_its_own_at_sigterm(GivesUp):
             return str(uuid.uuid4())
 
 
-@faulty_service(fails=("LIFE-4",), because=r"because of a submission")
-class thread_of_a_submission_waits_for_its_request(GivesUp):
-    """SIGTERM answers a submission with 503. Its thread waits for ever until the id is taken."""
+class ThreadWaitsForItsRequest(GivesUp):
+    """A signal answers a submission with 503. Its thread waits for ever until the id is taken."""
+
+    executor: ThreadPoolExecutor | None = None  # asyncio's own
 
     async def queued(self, data: Any) -> str:
         taken = threading.Event()
@@ -667,13 +696,33 @@ class thread_of_a_submission_waits_for_its_request(GivesUp):
             if not answer.done():
                 answer.set_result(task_id)
 
-        self.submitters.submit(publish)
+        loop.run_in_executor(self.executor, publish)
         try:
-            task_id: str = await self.note(asyncio.wait_for(answer, None))
+            task_id: str = await self.note(answer)
         except asyncio.CancelledError as error:
             raise HTTPException(503, "the service is going down") from error
         taken.set()
         return task_id
+
+
+@faulty_service(fails=("LIFE-5",), because=r"because of a submission")
+class interpreter_waits_for_the_thread_of_a_submission(ThreadWaitsForItsRequest):
+    """After SIGINT, asyncio joins the threads of its executor, of which one waits for ever."""
+
+    number = signal.SIGINT
+
+
+@faulty_service(fails=("LIFE-4",), because=r"because of a submission")
+class shutdown_waits_for_the_thread_of_a_submission(ThreadWaitsForItsRequest):
+    """After SIGTERM, the shutdown joins the threads of submissions, of which one waits for ever."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.executor = self.submitters
+
+    async def disconnect(self) -> None:
+        self.submitters.shutdown(wait=True)
+        await super().disconnect()
 
 
 @faulty_service(fails=("LIFE-4",), because=r"because of an outbound call")
