@@ -182,23 +182,24 @@ class ExternalProcess:
 
     def send(self, number: signal.Signals) -> ProcessEvent:
         """Send a signal to the process alone."""
-        self._look_at_family()  # once it has ended, they cannot be found any more
+        event = self._record_signal(number.name)
         with suppress(psutil.Error):
             self._process.send_signal(number)
-        return self._record_signal(number.name)
+        return event
 
     def interrupt(self) -> ProcessEvent:
         """Send SIGINT to it and to all that descends from it.
 
         Its process group may hold what its owner runs beside it.
         """
-        self._look_at_family()
+        event = self._record_signal("SIGINT with all that descends from it")
         for process in (self._process, *self._family):
             with suppress(psutil.Error):
                 process.send_signal(signal.SIGINT)
-        return self._record_signal("SIGINT with all that descends from it")
+        return event
 
     def _record_signal(self, name: str) -> ProcessEvent:
+        self._look_at_family()  # once it has ended, they cannot be found any more
         event = self._journal.record(ProcessEvent, process=self.name, event=f"was sent {name}")
         self.first_signal = self.first_signal or event
         return event

@@ -89,11 +89,11 @@ class DockerProcess:
 
     def send(self, number: signal.Signals) -> ProcessEvent:
         """Send a signal to its first process."""
+        event = self._record_event(f"was sent {number.name}")
+        self.first_signal = self.first_signal or event
         with as_broken_testbed("send a signal to a container"), suppress(docker.errors.APIError):
             self._container.kill(signal=number.name)
         self._last_output = time.monotonic()
-        event = self._record_event(f"was sent {number.name}")
-        self.first_signal = self.first_signal or event
         return event
 
     def interrupt(self) -> ProcessEvent:

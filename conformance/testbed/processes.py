@@ -186,23 +186,22 @@ class Process:
 
     def send(self, number: signal.Signals) -> ProcessEvent:
         """Send a signal to the process alone, as whoever runs a service does."""
-        self._look_at_family()
+        event = self._record_signal(number.name)
         with suppress(ProcessLookupError):
             self._popen.send_signal(number)
-        return self._record_signal(number.name)
+        return event
 
     def interrupt(self) -> ProcessEvent:
         """Send SIGINT to its whole group, as a terminal does at Ctrl-C."""
-        self._look_at_family()
+        event = self._record_signal("SIGINT with its whole process group")
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGINT)
-        return self._record_signal("SIGINT with its whole process group")
-
-    def _look_at_family(self) -> None:
-        # Children in sessions of their own cannot be found any more once it has ended.
-        self._family = self.children
+        return event
 
     def _record_signal(self, name: str) -> ProcessEvent:
+        """Record that a signal is sent, before what is done about it can be seen."""
+        # Children in sessions of their own cannot be found any more once it has ended.
+        self._family = self.children
         event = self._record_event(f"was sent {name}")
         self.first_signal = self.first_signal or event
         return event
