@@ -162,6 +162,14 @@ class ClosedConnections(Observation):
 
 
 @dataclass(frozen=True, kw_only=True)
+class HeldCounts(Observation):
+    """How many of each the target holds: sessions, connections, descriptors and so on."""
+
+    channel: str = "holding"
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
 class BlockingLine(Observation):
     """The line in which an event loop is stuck."""
 

@@ -1,7 +1,9 @@
 """Probes of section 7: what copies of the target printed, answered and left until their end."""
 
+import asyncio
 import signal
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NoReturn
 
 import pytest
@@ -9,8 +11,8 @@ import pytest
 from conformance.client.http import Client
 from conformance.core import timeouts
 from conformance.core.errors import NoEvidence, Violation
-from conformance.core.evidence import Exchange, LogLine, QueuedMessage
-from conformance.core.observations import EndedSessions
+from conformance.core.evidence import Exchange, Journal, LogLine, QueuedMessage
+from conformance.core.observations import EndedSessions, HeldCounts
 from conformance.judging.assertions import expect, expect_status, require, require_situation
 from conformance.scenarios.lifecycle.copies import Ending, is_clean_disconnect
 from conformance.scenarios.lifecycle.database_unreachable import DatabaseUnreachable
@@ -23,9 +25,13 @@ from conformance.scenarios.lifecycle.whole_life import WholeLife
 from conformance.spec import model
 from conformance.target.capabilities import Capabilities
 from conformance.target.external import UNSEEN_STATUS
+from conformance.target.server import Target
+from conformance.testbed.broker import Broker
+from conformance.testbed.database import Database
 from conformance.testbed.process_output import STARTING, STOPPING, saying
 
 CLEAN = (0, -signal.SIGTERM, 128 + signal.SIGTERM)
+OF_EACH = 2  # requests of a round
 UNHEARD = (
     "what the service prints goes to somebody else: "
     "let the suite start it, or give --container NAME"
@@ -320,6 +326,59 @@ async def test_it_starts_again_after_a_stop_and_after_a_kill(lifecycle: Lifecycl
     for failure in (observed.after_stop, observed.after_kill):
         if failure:
             raise failure
+
+
+@pytest.mark.requirement("LIFE-11")
+@pytest.mark.stage("SCENARIOS")
+@pytest.mark.worker("stopped")
+async def test_it_holds_no_more_the_longer_it_runs(
+    client: Client, items: Database, queue: Broker, target: Target, journal: Journal
+) -> None:
+    async def look() -> HeldCounts:
+        connections = await queue.clients.count_connections()
+        counts = {
+            "database sessions": (await items.sessions.count_sessions()).sessions,
+            **({} if connections is None else {"connections to the broker": connections}),
+            **await asyncio.to_thread(target.process.count_held),
+        }
+        text = ", ".join(f"{count} {name}" for name, count in counts.items())
+        return journal.record(HeldCounts, text=f"the service holds {text}", counts=counts)
+
+    row, looks = await items.rows.insert(), [await look()]
+    while len(looks) < 2 or (find_growing(looks) and len(looks) <= timeouts.ROUNDS_OF_GROWTH):
+        await ask_for_everything(client, queue, f"/items/{row['id']}")
+        looks.append(await look())
+    for name in find_growing(looks):
+        require(
+            False,
+            f"no more {name} after a round of the same requests, in one of {len(looks) - 1} rounds",
+            ", ".join(str(look.counts[name]) for look in looks),
+            looks,
+        )
+
+
+async def ask_for_everything(client: Client, queue: Broker, item: str) -> None:
+    """A round of requests in turn, right and wrong ones, each several times."""
+    paths = ("/sync", "/async", "/items/?q=a", item, "/items/1", "/items/abc", "/external-data")
+    submissions = []
+    for _ in range(OF_EACH):
+        for path in (*paths, "/nowhere"):
+            await client.get(path)
+        await client.post("/process-data/", [1])
+        submissions.append(await client.post("/process-data/", {"round": True}))
+    for message in await queue.messages.list_messages():
+        if any(is_named(submission, [message]) for submission in submissions):
+            await queue.messages.remove_task(str(message.task_id))
+
+
+def find_growing(looks: Sequence[HeldCounts]) -> list[str]:
+    """Of what there was more at each look than at the one before."""
+    pairs = list(pairwise(look.counts for look in looks))
+    return [
+        name
+        for name in looks[0].counts
+        if all(later.get(name, 0) > earlier[name] for earlier, later in pairs)
+    ]
 
 
 @pytest.mark.requirement("LIFE-10")

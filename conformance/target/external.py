@@ -3,7 +3,7 @@
 import shlex
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -17,7 +17,7 @@ from conformance.core.evidence import Journal, LogLine, ProcessEvent
 from conformance.core.observations import BlockingLine
 from conformance.core.polling import block_until
 from conformance.core.urls import find_port
-from conformance.testbed.process_table import is_running, kill_processes
+from conformance.testbed.process_table import count_held, is_running, kill_processes
 from conformance.testbed.processes import Running
 
 if TYPE_CHECKING:
@@ -171,6 +171,10 @@ class ExternalProcess:
     def _look_at_family(self) -> None:
         with suppress(psutil.Error):
             self._family = self._process.children(recursive=True) or self._family
+
+    def count_held(self) -> Mapping[str, int]:
+        """How many processes, threads and descriptors it has, as far as this user may see them."""
+        return count_held([self._process, *self.children])
 
     def read_output(self) -> list[LogLine]:
         """None: it goes to somebody else."""

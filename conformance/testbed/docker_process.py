@@ -70,6 +70,10 @@ class DockerProcess:
         """None: what the first process of a container has started ends with it."""
         return ()
 
+    def count_held(self) -> Mapping[str, int]:
+        """None: they belong to the container."""
+        return {}
+
     def read_output(self) -> list[LogLine]:
         """Every line printed so far.
 

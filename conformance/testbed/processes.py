@@ -17,7 +17,7 @@ from conformance.core.errors import BrokenTestbed
 from conformance.core.evidence import Journal, LogLine, ProcessEvent
 from conformance.core.observations import BlockingLine
 from conformance.testbed.process_output import Output, take_last_texts
-from conformance.testbed.process_table import is_running, kill_processes, list_group
+from conformance.testbed.process_table import count_held, is_running, kill_processes, list_group
 from conformance.testbed.stack_dump import find_blocking_line
 
 CHUNK = 65_536  # bytes, a pipe's usual capacity
@@ -38,6 +38,9 @@ class Running(Protocol):
     @property
     def children(self) -> Sequence[psutil.Process]:
         """The processes that it has started and that still run, as far as they can be seen."""
+
+    def count_held(self) -> Mapping[str, int]:
+        """How many processes, threads and descriptors it has, as far as they can be seen."""
 
     def read_output(self) -> list[LogLine]:
         """Every line printed so far. Of a flood, the first and the last LINES_KEPT."""
@@ -272,6 +275,12 @@ class Process:
             if process not in found and process.pid != self.pid
         )
         return found
+
+    def count_held(self) -> Mapping[str, int]:
+        """How many processes, threads and descriptors it has."""
+        with suppress(psutil.Error):
+            return count_held([psutil.Process(self.pid), *self.children])
+        return {}
 
     def _record_event(self, event: str) -> ProcessEvent:
         return self._journal.record(ProcessEvent, process=self.name, event=event)

@@ -21,6 +21,7 @@ from typing import Any
 import asyncpg
 import httpx
 import psutil
+import redis
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exception_handlers import http_exception_handler, request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
@@ -747,3 +748,42 @@ class shutdown_waits_for_calls_that_were_given_up(GivesUp):
         while self.calls:
             await asyncio.sleep(0.1)
         await super().disconnect()
+
+
+@faulty_service(fails=("LIFE-11",), because=r"no more descriptors")
+class file_of_a_rejection_stays_open(Service):
+    """Each rejected id is written to a file that is opened for it and never closed."""
+
+    def add_routes(self, application: FastAPI) -> None:
+        super().add_routes(application)
+        self.files: list[Any] = []
+        application.exception_handler(RequestValidationError)(self.reject)
+
+    async def reject(self, request: Request, error: RequestValidationError) -> Response:
+        self.files.append(Path(os.devnull).open("w"))  # noqa: ASYNC230, SIM115
+        return await request_validation_exception_handler(request, error)
+
+
+@faulty_service(fails=("LIFE-11",), because=r"no more threads")
+class thread_of_an_unknown_path_is_one_more(Service):
+    """Each path that is not there gets a thread that looks for it, and never ends."""
+
+    def add_routes(self, application: FastAPI) -> None:
+        super().add_routes(application)
+        application.exception_handler(404)(self.note)
+
+    async def note(self, request: Request, error: HTTPException) -> Response:
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+        return await http_exception_handler(request, error)
+
+
+@faulty_service(fails=("LIFE-11",), because=r"no more connections to the broker")
+class connection_of_a_submission_stays_open(Service):
+    """Each submission asks the broker first, over a connection that is never closed."""
+
+    asked: list[redis.Redis] = []  # noqa: RUF012
+
+    def publish(self, data: Any, **options: Any) -> str:
+        self.asked.append(redis.Redis.from_url(os.environ["REDIS_URL"]))
+        self.asked[-1].ping()
+        return super().publish(data, **options)
