@@ -3,7 +3,6 @@
 import asyncio
 import signal
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import NoReturn
 
 import pytest
@@ -12,7 +11,7 @@ from conformance.client.http import Client
 from conformance.core import timeouts
 from conformance.core.errors import NoEvidence, Violation
 from conformance.core.evidence import Exchange, Journal, LogLine, QueuedMessage
-from conformance.core.observations import EndedSessions, HeldCounts
+from conformance.core.observations import EndedSessions, HeldCounts, find_growing
 from conformance.judging.assertions import expect, expect_status, require, require_situation
 from conformance.scenarios.lifecycle.copies import Ending, is_clean_disconnect
 from conformance.scenarios.lifecycle.database_unreachable import DatabaseUnreachable
@@ -369,16 +368,6 @@ async def ask_for_everything(client: Client, queue: Broker, item: str) -> None:
     for message in await queue.messages.list_messages():
         if any(is_named(submission, [message]) for submission in submissions):
             await queue.messages.remove_task(str(message.task_id))
-
-
-def find_growing(looks: Sequence[HeldCounts]) -> list[str]:
-    """Of what there was more at each look than at the one before."""
-    pairs = list(pairwise(look.counts for look in looks))
-    return [
-        name
-        for name in looks[0].counts
-        if all(later.get(name, 0) > earlier[name] for earlier, later in pairs)
-    ]
 
 
 @pytest.mark.requirement("LIFE-10")
