@@ -17,8 +17,9 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "part",
         nargs="*",
         metavar="PART",
-        help="matrix, whole, conforming, pairs, mutants, comparison, repeat, subsets (default: all);"
-        " or fuzz alone, which feeds the suite what a target could say and writes no figures",
+        help="matrix, whole, conforming, pairs, mutants, comparison, repeat, subsets"
+        " (default: all); or fuzz alone, which feeds the suite what a target could say"
+        " and writes no figures",
     )
     parser.add_argument(
         "--seconds",

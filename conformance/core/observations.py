@@ -3,8 +3,9 @@
 The fields beyond `channel` and `text` are what a record keeps under `data`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from conformance.core.evidence import Observation
@@ -160,6 +161,24 @@ class ClosedConnections(Observation):
 
     channel: str = "fault"
     closed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldCounts(Observation):
+    """How many of each the target holds: sessions, connections, descriptors and so on."""
+
+    channel: str = "holding"
+    counts: Mapping[str, int]
+
+
+def find_growing(looks: Sequence[HeldCounts]) -> list[str]:
+    """Of what there was more at each look than at the one before."""
+    pairs = list(pairwise(look.counts for look in looks))
+    return [
+        name
+        for name in looks[0].counts
+        if all(later.get(name, 0) > earlier[name] for earlier, later in pairs)
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)

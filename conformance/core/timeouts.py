@@ -49,8 +49,8 @@ READY_DEADLINE = 20.0
 # Worst: 0.23 s. An ordinary deployment allows 10 s (docker stop) or more.
 STOP_DEADLINE = 10.0
 
-# From SIGTERM to a sign that the service has reacted: nothing listens any more, it has dropped the
-# request in flight, or its process has ended. Worst of 12, next to two other runs: 0.1 s.
+# From SIGTERM or SIGINT to a sign that the service has reacted: nothing listens any more, it has
+# dropped a request in flight, or its process has ended. Worst of 12, next to two other runs: 0.1 s.
 SIGNAL_DEADLINE = 2.0
 
 # How long a request in flight is held after the service has reacted to SIGTERM (LIFE-4, in the
@@ -178,6 +178,11 @@ ROUNDS_TO_RECOVER = 5
 # Rounds of reads in turn, until one opens no session: a pool may still be growing after many reads
 # at once. psycopg's was, in one of 4 runs, next to ten other processes.
 ROUNDS_TO_REST = 3
+
+# Rounds of the same requests after each of which the service holds more of something than before,
+# for LIFE-11. One round that adds nothing ends the count. The reference needs one round after a
+# whole run, and two on a fresh target, whose pools may grow.
+ROUNDS_OF_GROWTH = 5
 
 # Tasks that the suite tries until it has seen one in execution (TASK-13, TASK-14). As many must
 # have been kept nowhere before TASK-14 fails. Such a task takes about 0.1 s. All of that was

@@ -25,6 +25,7 @@ from conformance.spec import model
 from conformance.target.capabilities import Capabilities
 from conformance.target.server import Target
 from conformance.testbed.database import Database
+from conformance.testbed.process_output import STARTING, saying
 from conformance.testbed.upstream import Upstream
 from conformance.testbed.upstream_replies import Reply
 
@@ -213,6 +214,8 @@ async def test_no_fault_of_a_request_ends_the_process(
     target: Target,
     fault: Callable[[Client, Upstream], Awaitable[None]],
 ) -> None:
+    target.note_family()
+    lines_before = len(saying(STARTING, target.process.read_output()))
     await fault(client, upstream)
     async with client.in_flight() as send:  # it is sent whatever became of the request before
         (asked,) = send("/async")
@@ -229,6 +232,14 @@ async def test_no_fault_of_a_request_ends_the_process(
     if not exchange.answered:
         stack = await asyncio.to_thread(target.find_blocking_line)
         raise_blocked(wanted, f"it runs on: {exchange.outcome}", [exchange], stack)
+    again = saying(STARTING, target.process.read_output())[lines_before:]
+    replaced = target.find_replaced()
+    require(
+        not again and not replaced,
+        f"the same process to serve after {what}",
+        f"another, for {replaced or 'the service'} ended behind the process that was started",
+        [*again, exchange],
+    )
     expect_status(exchange, (200,), wanted)
 
 

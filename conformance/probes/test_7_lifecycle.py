@@ -1,36 +1,42 @@
 """Probes of section 7: what copies of the target printed, answered and left until their end."""
 
+import asyncio
 import signal
 from collections.abc import Sequence
+from typing import NoReturn
 
 import pytest
 
 from conformance.client.http import Client
+from conformance.core import timeouts
 from conformance.core.errors import NoEvidence, Violation
-from conformance.core.evidence import LogLine
-from conformance.core.observations import EndedSessions
+from conformance.core.evidence import Exchange, Journal, LogLine, QueuedMessage
+from conformance.core.observations import EndedSessions, HeldCounts, find_growing
 from conformance.judging.assertions import expect, expect_status, require, require_situation
-from conformance.scenarios.lifecycle.copies import STARTING, STOPPING, Ending, is_clean_disconnect
+from conformance.scenarios.lifecycle.copies import Ending, is_clean_disconnect
 from conformance.scenarios.lifecycle.database_unreachable import DatabaseUnreachable
 from conformance.scenarios.lifecycle.database_unresponsive import DatabaseUnresponsive
 from conformance.scenarios.lifecycle.graceful_stop import GracefulStop
 from conformance.scenarios.lifecycle.observer import LifecycleObserver
-from conformance.scenarios.lifecycle.restart import Restart
+from conformance.scenarios.lifecycle.restart import Restart, StopObserved
+from conformance.scenarios.lifecycle.stops import HeldRequest, Load, StopUnderLoad
+from conformance.scenarios.lifecycle.whole_life import WholeLife
 from conformance.spec import model
 from conformance.target.capabilities import Capabilities
 from conformance.target.external import UNSEEN_STATUS
+from conformance.target.server import Target
+from conformance.testbed.broker import Broker
+from conformance.testbed.database import Database
+from conformance.testbed.process_output import STARTING, STOPPING, saying
 
 CLEAN = (0, -signal.SIGTERM, 128 + signal.SIGTERM)
+OF_EACH = 2  # requests of a round
 UNHEARD = (
     "what the service prints goes to somebody else: "
     "let the suite start it, or give --container NAME"
 )
+REFUSALS = (502, 503, 504)  # by which a caller learns that nothing was done for it
 INTERRUPTED = (0, -signal.SIGINT, 128 + signal.SIGINT)
-
-
-def saying(text: str, lines: Sequence[LogLine]) -> list[LogLine]:
-    """The lines that contain a text."""
-    return [line for line in lines if text in line.text]
 
 
 @pytest.mark.requirement("LIFE-1")
@@ -40,23 +46,33 @@ async def test_starting_up_is_printed_once_before_the_first_answer(
 ) -> None:
     require_situation(capabilities.reads_output, UNHEARD)
     observed = await lifecycle.observe(GracefulStop)
-    early, all_lines = (
-        saying(STARTING, observed.lines_at_first_answer),
-        saying(STARTING, observed.ending.lines),
-    )
-    wanted = f"one line {STARTING!r}"
+    expect_starting_once(observed.lines_at_first_answer, "when the first answer comes")
     require(
-        len(early) == 1,
-        f"{wanted} when the first answer comes",
-        f"{len(early)} of them",
-        early or observed.lines_at_first_answer[-4:],
+        bool(saying(STARTING, observed.lines_before_first_request)),
+        f"one line {STARTING!r} before the first request is sent",
+        "it came with the first request",
+        observed.lines_at_first_answer[-4:],
     )
-    require(
-        len(all_lines) == 1,
-        f"{wanted} in the whole life of the process",
-        f"{len(all_lines)} of them",
-        all_lines,
-    )
+    expect_starting_once(observed.ending.lines, "in the whole life of the process")
+
+
+def expect_starting_once(lines: list[LogLine], when: str) -> None:
+    """The line that says so was printed once."""
+    found = saying(STARTING, lines)
+    wanted = f"one line {STARTING!r} {when}"
+    require(len(found) == 1, wanted, f"{len(found)} of them", found or lines[-4:])
+
+
+@pytest.mark.requirement("LIFE-1")
+@pytest.mark.stage("WHOLE_LIFE")
+async def test_starting_up_is_printed_once_in_the_whole_life(
+    whole_life: WholeLife, capabilities: Capabilities
+) -> None:
+    require_situation(capabilities.reads_output, UNHEARD)
+    for life in whole_life.lives:
+        found = saying(STARTING, life.lines)
+        if found or capabilities.starts_target:  # else its start may not have been seen
+            expect_starting_once(life.lines, "from its start to the end of the run")
 
 
 @pytest.mark.requirement("LIFE-2")
@@ -88,6 +104,22 @@ def expect_stopping_once(ending: Ending, signal_name: str) -> None:
     )
 
 
+@pytest.mark.requirement("LIFE-2")
+@pytest.mark.stage("WHOLE_LIFE")
+async def test_shutting_down_is_not_printed_in_the_whole_life_before(
+    whole_life: WholeLife, capabilities: Capabilities
+) -> None:
+    require_situation(capabilities.reads_output, UNHEARD)
+    for life in whole_life.lives:
+        found = [] if life.ended_by_itself else saying(STOPPING, life.unasked_lines)
+        require(
+            not found,
+            f"no line {STOPPING!r} before the stop signal at the end of the run",
+            f"{len(found)} of them",
+            found[:4],
+        )
+
+
 @pytest.mark.requirement("LIFE-3")
 @pytest.mark.stage("SCENARIOS")
 async def test_sigterm_ends_the_process_cleanly(lifecycle: LifecycleObserver) -> None:
@@ -95,15 +127,31 @@ async def test_sigterm_ends_the_process_cleanly(lifecycle: LifecycleObserver) ->
     expect_clean(observed.ending, "SIGTERM", CLEAN)
 
 
+@pytest.mark.requirement("LIFE-3")
+@pytest.mark.stage("WHOLE_LIFE")
+async def test_the_target_can_be_ended_after_its_whole_life(whole_life: WholeLife) -> None:
+    if ending := whole_life.terminated:
+        expect_ended(ending, "SIGTERM, after the whole run,")
+
+
+def expect_ended(ending: Ending, signal_name: str) -> None:
+    """The process ended by itself, with whatever status."""
+    require(
+        ending.status is not None,
+        f"an end by itself after {signal_name}",
+        f"a process that had to be killed after {timeouts.STOP_DEADLINE:.0f} s",
+        [ending.signalled, *ending.lines[-4:]],
+    )
+
+
 def expect_clean(ending: Ending, signal_name: str, statuses: Sequence[int]) -> None:
     """The process ended by itself, with one of these statuses, and left nothing."""
     unseen = ending.status == UNSEEN_STATUS and UNSEEN_STATUS not in statuses
-    got = "a process that had to be killed" if ending.status is None else f"status {ending.status}"
+    expect_ended(ending, signal_name)
     allowed = " or ".join(str(int(each)) for each in statuses if each != UNSEEN_STATUS)
     wanted = f"an end by itself after {signal_name}, with status {allowed}"
-    require(
-        ending.status in statuses or unseen, wanted, got, [ending.signalled, *ending.lines[-4:]]
-    )
+    got, evidence = f"status {ending.status}", [ending.signalled, *ending.lines[-4:]]
+    require(ending.status in statuses or unseen, wanted, got, evidence)
     require(
         ending.port_is_free,
         "nothing listening on the port any more",
@@ -122,15 +170,70 @@ def expect_clean(ending: Ending, signal_name: str, statuses: Sequence[int]) -> N
 @pytest.mark.requirement("LIFE-4")
 @pytest.mark.stage("SCENARIOS")
 async def test_a_request_in_flight_at_sigterm_is_answered(lifecycle: LifecycleObserver) -> None:
-    observed = await lifecycle.observe(Restart)
-    stopped = observed.stopped
-    require_situation(
-        stopped.waiting.waiting > 0,
-        "no read waited for the locked table, so none was in flight",
+    stopped = (await lifecycle.observe(Restart)).stopped
+    under_all = stopped.under_all
+    for request in under_all.requests:
+        if request.is_held:
+            expect_answer_at_stop(request, under_all)
+    if under_all.ending.status is None:
+        await require_end_without_load(lifecycle)
+        require_situation(
+            stopped.culprit is not Load.IDLE,
+            "idle clients alone keep the service from ending (LIFE-8)",
+        )
+        raise_not_ended(stopped, "SIGTERM")
+    if under_all.sessions_at_end:
+        expect_clean_disconnects(under_all.sessions_at_end, under_all.ending)
+    require_all_held(stopped)
+
+
+def expect_answer_at_stop(request: HeldRequest, under: StopUnderLoad) -> None:
+    """The request was done and answered, or its caller was told that it was not."""
+    answer, facts = request.answer, (*request.seen, under.ending.signalled)
+    match request.load:
+        case Load.READ:
+            expect(answer, model.item_answer(under.row), *facts)
+        case Load.CALL:
+            expect_status(answer, (200, *REFUSALS), "200, 502, 503 or 504", *facts)
+        case Load.SUBMISSION:
+            expect_status(answer, (200, *REFUSALS), "200 or 503", *facts)
+            if answer.status == 200 and request.queued is not None:
+                require(
+                    is_named(answer, request.queued),
+                    "the task in the queue, whose submission was answered with 200",
+                    f"{len(request.queued)} other messages in the broker",
+                    [answer, *facts, *request.queued[:4]],
+                )
+
+
+def is_named(answer: Exchange, messages: Sequence[QueuedMessage]) -> bool:
+    """Whether an answer names the task of a message."""
+    text = answer.body.decode("utf-8", "replace")
+    return any(str(message.task_id) in text for message in messages)
+
+
+async def require_end_without_load(lifecycle: LifecycleObserver) -> None:
+    """Raise NoEvidence where the service does not end with nothing in flight either."""
+    idle = await lifecycle.observe(GracefulStop)
+    why = "the service does not end after SIGTERM with nothing in flight either (LIFE-3)"
+    require_situation(idle.ending.status is not None, why)
+
+
+def raise_not_ended(stopped: StopObserved, signal_name: str) -> NoReturn:
+    """Raise the Violation that a copy did not end, and what alone kept one from ending."""
+    under = stopped.under_one or stopped.under_all
+    load = stopped.culprit or "all that was in flight, though of nothing that was alone"
+    raise Violation(
+        f"an end by itself after {signal_name}, once what was in flight was released",
+        f"a process that had to be killed after {timeouts.STOP_DEADLINE:.0f} s, because of {load}",
+        [under.ending.signalled, *(each.answer for each in under.requests)],
     )
-    answer = model.item_answer(stopped.row)
-    expect(stopped.in_flight, answer, stopped.waiting, stopped.ending.signalled)
-    expect_clean_disconnects(stopped.sessions_at_end, stopped.ending)
+
+
+def require_all_held(stopped: StopObserved) -> None:
+    """Raise NoEvidence where something was not in flight when the signal came."""
+    free = [each.load for each in stopped.under_all.requests if not each.is_held]
+    require_situation(not free, f"{' and '.join(free)} could not be held, so it was not in flight")
 
 
 def expect_clean_disconnects(seen: EndedSessions, ending: Ending) -> None:
@@ -146,13 +249,33 @@ def expect_clean_disconnects(seen: EndedSessions, ending: Ending) -> None:
 @pytest.mark.requirement("LIFE-5")
 @pytest.mark.stage("SCENARIOS")
 async def test_sigint_does_the_same(lifecycle: LifecycleObserver) -> None:
-    observed = await lifecycle.observe(Restart)
-    interruption = observed.interruption
-    if interruption is None:
+    interrupted = (await lifecycle.observe(Restart)).interrupted
+    if interrupted is None:
         raise NoEvidence("the copy that was to be interrupted did not start (LIFE-9)")
-    expect_clean(interruption.ending, "SIGINT", INTERRUPTED)
-    expect_stopping_once(interruption.ending, "SIGINT")
-    expect_clean_disconnects(interruption.sessions_at_end, interruption.ending)
+    ending, sessions = interrupted.under_all.ending, interrupted.under_all.sessions_at_end
+    if ending.status is None:
+        raise_not_ended(interrupted, "SIGINT")
+    expect_clean(ending, "SIGINT", INTERRUPTED)
+    expect_stopping_once(ending, "SIGINT")
+    if sessions:
+        expect_clean_disconnects(sessions, ending)
+    require_all_held(interrupted)
+
+
+@pytest.mark.requirement("LIFE-5")
+@pytest.mark.stage("WHOLE_LIFE")
+async def test_sigint_ends_the_target_after_its_whole_life(whole_life: WholeLife) -> None:
+    ending = whole_life.interrupted
+    if ending is None:  # somebody else's, whose copies were interrupted
+        return
+    require_situation(
+        whole_life.terminated is None or whole_life.terminated.status is not None,
+        "neither SIGINT nor SIGTERM ends the target after the whole run (LIFE-3)",
+    )
+    expect_clean(ending, "SIGINT, after the whole run,", INTERRUPTED)
+    expect_stopping_once(ending, "SIGINT")
+    if whole_life.sessions_at_end:
+        expect_clean_disconnects(whole_life.sessions_at_end, ending)
 
 
 @pytest.mark.requirement("LIFE-6")
@@ -189,10 +312,10 @@ async def test_it_is_not_ready_before_startup_has_finished(lifecycle: LifecycleO
 @pytest.mark.requirement("LIFE-8")
 @pytest.mark.stage("SCENARIOS")
 async def test_idle_kept_alive_clients_do_not_hold_up_a_stop(lifecycle: LifecycleObserver) -> None:
-    observed = await lifecycle.observe(Restart)
-    expect_clean(
-        observed.stopped.ending, "SIGTERM", (*CLEAN, UNSEEN_STATUS)
-    )  # here it is the time that counts
+    stopped = (await lifecycle.observe(Restart)).stopped
+    if stopped.culprit is Load.IDLE:
+        await require_end_without_load(lifecycle)
+        raise_not_ended(stopped, "SIGTERM")
 
 
 @pytest.mark.requirement("LIFE-9")
@@ -202,6 +325,50 @@ async def test_it_starts_again_after_a_stop_and_after_a_kill(lifecycle: Lifecycl
     for failure in (observed.after_stop, observed.after_kill):
         if failure:
             raise failure
+
+
+@pytest.mark.requirement("LIFE-11")
+@pytest.mark.stage("SCENARIOS")
+@pytest.mark.worker("stopped")
+async def test_it_holds_no_more_the_longer_it_runs(
+    client: Client, items: Database, queue: Broker, target: Target, journal: Journal
+) -> None:
+    async def look() -> HeldCounts:
+        connections = await queue.clients.count_connections()
+        counts = {
+            "database sessions": (await items.sessions.count_sessions()).sessions,
+            **({} if connections is None else {"connections to the broker": connections}),
+            **await asyncio.to_thread(target.process.count_held),
+        }
+        text = ", ".join(f"{count} {name}" for name, count in counts.items())
+        return journal.record(HeldCounts, text=f"the service holds {text}", counts=counts)
+
+    row, looks = await items.rows.insert(), [await look()]
+    while len(looks) < 2 or (find_growing(looks) and len(looks) <= timeouts.ROUNDS_OF_GROWTH):
+        await ask_for_everything(client, queue, f"/items/{row['id']}")
+        looks.append(await look())
+    growing = find_growing(looks)
+    what = " and ".join(growing)
+    require(
+        not growing,
+        f"no more {what} after one of {len(looks) - 1} rounds of the same requests",
+        ", ".join(str(look.counts[growing[0]]) for look in looks) if growing else "",
+        looks,
+    )
+
+
+async def ask_for_everything(client: Client, queue: Broker, item: str) -> None:
+    """A round of requests in turn, right and wrong ones, each several times."""
+    paths = ("/sync", "/async", "/items/?q=a", item, "/items/1", "/items/abc", "/external-data")
+    submissions = []
+    for _ in range(OF_EACH):
+        for path in (*paths, "/nowhere"):
+            await client.get(path)
+        await client.post("/process-data/", [1])
+        submissions.append(await client.post("/process-data/", {"round": True}))
+    for message in await queue.messages.list_messages():
+        if any(is_named(submission, [message]) for submission in submissions):
+            await queue.messages.remove_task(str(message.task_id))
 
 
 @pytest.mark.requirement("LIFE-10")

@@ -10,6 +10,7 @@ from conformance.core.errors import Violation
 from conformance.core.evidence import Journal
 from conformance.pytest_plugin.keys import OBSERVED, RUN
 from conformance.scenarios.lifecycle.observer import LifecycleObserver
+from conformance.scenarios.lifecycle.whole_life import WholeLife, end_life, list_lives
 from conformance.session.environment import Environment
 from conformance.session.recovery import Recovery
 from conformance.session.submissions import Submissions
@@ -90,6 +91,17 @@ def capabilities(environment: Environment) -> Capabilities:
 def lifecycle(request: pytest.FixtureRequest) -> LifecycleObserver:
     """What lifecycle scenarios observe of further copies of the target."""
     return request.config.stash[RUN].opened.lifecycle
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def whole_life(
+    environment: Environment, recovery: Recovery, items: Database | None
+) -> WholeLife:
+    """The life of the target, which is ended for that: only the last probes may ask for it."""
+    if not environment.launch.capabilities.starts_target:
+        return WholeLife(list_lives(recovery.lives), None, None, None)
+    recovery.end()
+    return await end_life(recovery.lives, items)
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,8 @@ class Stage(IntEnum):
     WORKER_DIES = 6
     NO_WORKER_ANY_MORE = 7
     SCENARIOS = 8  # what lifecycle scenarios have observed
-    READINESS = 9  # the last, for it judges all of them
+    READINESS = 9  # the last of which the target must run, for it judges all of them
+    WHOLE_LIFE = 10  # what ends the target, in whatever order the others are run
 
 
 def find_requirement(item: pytest.Item) -> str | None:
@@ -83,11 +84,19 @@ def order_probes(
 def shuffle_probes(items: Sequence[pytest.Item], seed: int) -> list[pytest.Item]:
     """Probes in an order that is drawn, but for the worker, whose every start costs seconds.
 
-    Twice it is stopped, and twice it runs.
+    Twice it is stopped, and twice it runs. What ends the target is the last.
     """
     drawn = random.Random(seed)  # noqa: S311 - an order, no secret
     shuffled = drawn.sample(items, len(items))
-    return sorted(shuffled, key=lambda item: drawn.choice(WORKER_PHASES[find_worker_state(item)]))
+    by_worker = sorted(
+        shuffled, key=lambda item: drawn.choice(WORKER_PHASES[find_worker_state(item)])
+    )
+    return sorted(by_worker, key=_ends_target)
+
+
+def _ends_target(item: pytest.Item) -> bool:
+    marker = item.get_closest_marker("stage")
+    return marker is not None and Stage[marker.args[0]] is Stage.WHOLE_LIFE
 
 
 def is_last_without_worker(items: Sequence[pytest.Item], following: pytest.Item | None) -> bool:

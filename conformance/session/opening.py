@@ -24,6 +24,7 @@ from conformance.target.worker import Worker
 from conformance.testbed import postgres_admin, redis_admin
 from conformance.testbed.broker import Broker
 from conformance.testbed.database import Database
+from conformance.testbed.redis_admin import BrokerAccess
 from conformance.testbed.services import Services
 from conformance.testbed.testbed_state import TestbedState, find_testbed
 from conformance.testbed.upstream import Upstream
@@ -89,7 +90,9 @@ class Opening:
         self, database: Database | None, broker: Broker | None, upstream: Upstream | None
     ) -> Environment:
         """Start or find the target, and wait until it answers. Raises NotReady, WrongUsage."""
-        launch = self._build_launch(build_variables(database, broker, upstream))
+        launch = self._build_launch(
+            build_variables(database, broker, upstream), upstream, broker.access if broker else None
+        )
         for control in (launch.external, launch.external_worker):
             if control:
                 self._resources.cleanup.callback(control.close)
@@ -103,7 +106,9 @@ class Opening:
         client = Client(target.url, self._journal)
         return Environment(launch, target, client, worker, database, broker, upstream, early)
 
-    def _build_launch(self, variables: dict[str, str]) -> Launch:
+    def _build_launch(
+        self, variables: dict[str, str], upstream: Upstream | None, broker: BrokerAccess | None
+    ) -> Launch:
         external = control_target(self._options, self._journal)
         run = self._resources.folder.name
         return Launch(
@@ -117,6 +122,8 @@ class Opening:
             external=external,
             external_worker=control_worker(self._options, self._journal),
             copies=copy_target(external, self._options, run, self._journal),
+            upstream=None if self.capabilities.starts_target else upstream,
+            broker=None if self.capabilities.starts_target else broker,
             addresses=self._state.addresses if self._state else self.services.addresses,
         )
 

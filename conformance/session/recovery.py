@@ -24,6 +24,8 @@ class Recovery:
         self._client = environment.client
         self.target = environment.target
         self.urls = {environment.target.url}  # all that it has had
+        self.lives = [environment.target]  # the target as it was started, and each time again
+        self._is_over = False  # nothing is started any more
         self.deaths: list[Violation] = []
         self.failure: Violation | BrokenTestbed | None = None  # why no probe can run
         self.harmed = 0  # how often it was started again because an endpoint broke
@@ -47,6 +49,8 @@ class Recovery:
 
     def revive(self, requirement: str) -> None:
         """Start the target again where it has died by itself, so that the rest can be judged."""
+        if self._is_over:
+            return
         may_end = self._client.has_lost_connection or self.target.is_ending
         if self._launch.capabilities.stops_target and may_end:
             self._wait_for_end()
@@ -138,8 +142,13 @@ class Recovery:
         start = Target.start_copy if is_ours else Target.restart_external
         self.target = start(self._launch)
         self.urls.add(self.target.url)
+        self.lives.append(self.target)
         self._client.switch_to(self.target.url)
         self.target.wait_until_ready()
+
+    def end(self) -> None:
+        """Let the target be ended: it is not started again for what follows."""
+        self._is_over = True
 
     def leave_running(self) -> None:
         """See that a target that somebody else has started runs on after the suite."""

@@ -3,7 +3,7 @@
 import shlex
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -18,7 +18,7 @@ from conformance.core.observations import BlockingLine
 from conformance.core.polling import block_until
 from conformance.core.urls import find_port
 from conformance.target.container_copies import ContainerCopies
-from conformance.testbed.process_table import is_running, kill_processes
+from conformance.testbed.process_table import count_held, is_running, kill_processes
 from conformance.testbed.processes import Running
 
 if TYPE_CHECKING:
@@ -165,6 +165,7 @@ class ExternalProcess:
 
     def __init__(self, name: str, process: psutil.Process, journal: Journal) -> None:
         self.name = name
+        self.first_signal: ProcessEvent | None = None
         self._process = process
         self._journal = journal
         self._family: list[psutil.Process] = []
@@ -184,6 +185,10 @@ class ExternalProcess:
         with suppress(psutil.Error):
             self._family = self._process.children(recursive=True) or self._family
 
+    def count_held(self) -> Mapping[str, int]:
+        """How many processes, threads and descriptors it has, as far as this user may see them."""
+        return count_held([self._process, *self.children])
+
     def read_output(self) -> list[LogLine]:
         """None: it goes to somebody else."""
         return []
@@ -194,12 +199,27 @@ class ExternalProcess:
 
     def send(self, number: signal.Signals) -> ProcessEvent:
         """Send a signal to the process alone."""
-        self._look_at_family()  # once it has ended, they cannot be found any more
+        event = self._record_signal(number.name)
         with suppress(psutil.Error):
             self._process.send_signal(number)
-        return self._journal.record(
-            ProcessEvent, process=self.name, event=f"was sent {number.name}"
-        )
+        return event
+
+    def interrupt(self) -> ProcessEvent:
+        """Send SIGINT to it and to all that descends from it.
+
+        Its process group may hold what its owner runs beside it.
+        """
+        event = self._record_signal("SIGINT with all that descends from it")
+        for process in (self._process, *self._family):
+            with suppress(psutil.Error):
+                process.send_signal(signal.SIGINT)
+        return event
+
+    def _record_signal(self, name: str) -> ProcessEvent:
+        self._look_at_family()  # once it has ended, they cannot be found any more
+        event = self._journal.record(ProcessEvent, process=self.name, event=f"was sent {name}")
+        self.first_signal = self.first_signal or event
+        return event
 
     def wait_for_end(self, limit: float) -> int | None:
         """Wait for the end; UNSEEN_STATUS, or None if the deadline passed."""

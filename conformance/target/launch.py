@@ -19,6 +19,8 @@ from conformance.testbed.processes import Process, Running
 
 if TYPE_CHECKING:
     from conformance.testbed.containers import Engine
+    from conformance.testbed.redis_admin import BrokerAccess
+    from conformance.testbed.upstream import Upstream
 
 HOST = LOOPBACK
 ALL_INTERFACES, INNER_PORT = "0.0.0.0", 8000  # noqa: S104 - where a service in a container listens
@@ -40,6 +42,8 @@ class Launch:
     external: ExternalControl | None = None  # of a target that somebody else has started
     external_worker: ExternalControl | None = None  # of its worker
     copies: ContainerCopies | None = None  # of a target in a container of somebody else's
+    upstream: "Upstream | None" = None  # of such a target
+    broker: "BrokerAccess | None" = None  # likewise
     addresses: tuple[str, ...] = (HOST,)  # where a server of ours must listen to be reached
     # The suite's own environment, before the first probe: pytest changes os.environ at each probe,
     # and a thread that reads all of it at that moment may fail.

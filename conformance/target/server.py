@@ -26,7 +26,7 @@ from conformance.target.redirection import Redirection
 from conformance.testbed.listeners import find_stranger, is_listener
 from conformance.testbed.ports import claim_port
 from conformance.testbed.process_output import take_last_lines
-from conformance.testbed.process_table import list_names
+from conformance.testbed.process_table import is_running, list_names
 from conformance.testbed.processes import Process, Running
 
 NOTHING_LISTENS = "nothing listens there"
@@ -106,6 +106,7 @@ class Target:
         self._process = process
         self._unresponsive: set[str] = set()  # paths that were not answered in time once
         self.lines_at_first_answer: list[LogLine] = []
+        self._family: Sequence[psutil.Process] | None = None  # see `note_family`
 
     @classmethod
     def start_copy(
@@ -257,6 +258,19 @@ class Target:
     def is_ending(self) -> bool:
         """Whether it no longer listens, so it is ending or has ended; as far as is seen at once."""
         return not self._in_container and self.is_port_free()
+
+    def note_family(self) -> None:
+        """Note the processes below its own, where none of those that were noted runs any more."""
+        if self._family is None or (self._family and not any(map(is_running, self._family))):
+            self._family = self.process.children
+
+    def find_replaced(self) -> list[str]:
+        """The noted processes that have ended while others have come, in a few words each."""
+        family = self._family or ()
+        ended = [child for child in family if not is_running(child)]
+        if not ended or not set(self.process.children) - set(family):
+            return []
+        return [f"process {child.pid}" for child in ended]
 
     def is_port_free(self) -> bool:
         """Whether nothing listens on its port any more.

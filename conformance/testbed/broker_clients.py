@@ -32,6 +32,13 @@ class BrokerClients:
         """How many clients wait for a message now."""
         return sum(each.get("cmd", "") in BLOCKING_READS for each in await self._list_clients())
 
+    async def count_connections(self) -> int | None:
+        """How many connections the target's user has; None where that is not the suite's."""
+        if self._access.user is None:
+            return None
+        clients = await self._list_clients()
+        return sum(each.get("user") == self._access.user for each in clients)
+
     # Rejected logins
 
     async def count_rejections(self) -> int:

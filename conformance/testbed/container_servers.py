@@ -89,9 +89,11 @@ class ContainerPostgres(_ContainerServer):
 class ContainerRedis(_ContainerServer):
     """A Redis of the run's own."""
 
-    name, inner_port = "redis", 6379
+    inner_port = 6379
 
-    def __init__(self, engine: Engine, image: str) -> None:
+    def __init__(self, engine: Engine, image: str, name: str = "redis") -> None:
+        """Start it. Containers of the run's network reach it by its name."""
+        self.name = name
         self._password = secrets.token_hex(16)
         settings = {**REDIS_SETTINGS, "requirepass": self._password}
         command = [word for name, value in settings.items() for word in (f"--{name}", value)]

@@ -47,6 +47,7 @@ class DockerProcess:
     ) -> None:
         """Read the output of a container from now on. It is removed in the end if it is `ours`."""
         self.name = name
+        self.first_signal: ProcessEvent | None = None
         self._container = container
         self._journal = journal
         self._output = Output(name, journal)
@@ -76,6 +77,10 @@ class DockerProcess:
         """None: what the first process of a container has started ends with it."""
         return ()
 
+    def count_held(self) -> Mapping[str, int]:
+        """None: they belong to the container."""
+        return {}
+
     def read_output(self) -> list[LogLine]:
         """Every line printed so far.
 
@@ -95,10 +100,16 @@ class DockerProcess:
 
     def send(self, number: signal.Signals) -> ProcessEvent:
         """Send a signal to its first process."""
+        event = self._record_event(f"was sent {number.name}")
+        self.first_signal = self.first_signal or event
         with as_broken_testbed("send a signal to a container"), suppress(docker.errors.APIError):
             self._container.kill(signal=number.name)
         self._last_output = time.monotonic()
-        return self._record_event(f"was sent {number.name}")
+        return event
+
+    def interrupt(self) -> ProcessEvent:
+        """Send SIGINT to its first process: the daemon knows no process groups."""
+        return self.send(signal.SIGINT)
 
     def wait_for_end(self, limit: float) -> int | None:
         """Wait until the container and its output end, for `limit` seconds at most.

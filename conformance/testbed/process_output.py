@@ -8,12 +8,14 @@ from conformance.core.evidence import Journal, LogLine
 
 LINE_LIMIT = 8192  # bytes of one line that are kept
 SHARE_LIMIT = 2**20  # characters of the first lines that are kept, and of the last
+STARTING, STOPPING = "Starting up...", "Shutting down..."  # in lines of which none may be lost
 
 
 class Output:
     """The lines of two streams. Of a flood, the first and the last LINES_KEPT are kept.
 
-    Of long lines that is fewer, so that neither share is larger than SHARE_LIMIT.
+    Of long lines that is fewer, so that neither share is larger than SHARE_LIMIT. Between the two,
+    as many of the lines that say that the service starts or stops are kept.
     """
 
     def __init__(self, name: str, journal: Journal) -> None:
@@ -21,6 +23,7 @@ class Output:
         self._journal = journal
         self._partial: dict[str, bytes] = {"stdout": b"", "stderr": b""}
         self._head: list[LogLine] = []
+        self._middle: list[LogLine] = []
         self._tail: deque[LogLine] = deque()
         self._head_size = self._tail_size = 0  # characters
 
@@ -52,17 +55,31 @@ class Output:
         self._tail.append(fact)
         self._tail_size += len(fact.text)
         while len(self._tail) > timeouts.LINES_KEPT or self._tail_size > SHARE_LIMIT:
-            self._tail_size -= len(self._tail.popleft().text)
+            dropped = self._tail.popleft()
+            self._tail_size -= len(dropped.text)
+            self._drop(dropped)
+
+    def _drop(self, line: LogLine) -> None:
+        """Drop a line of a flood, unless it is one that must not be lost."""
+        is_wanted = STARTING in line.text or STOPPING in line.text
+        if is_wanted and len(self._middle) < timeouts.LINES_KEPT:
+            self._middle.append(line)
+            self._journal.keep(line)
 
     @property
     def lines(self) -> list[LogLine]:
-        """All lines that are kept."""
-        return [*self._head, *self._tail]
+        """All lines that are kept, in order."""
+        return [*self._head, *self._middle, *self._tail]
 
     def close(self) -> None:
         """Hand the last lines to the journal too."""
         for line in self._tail:
             self._journal.keep(line)
+
+
+def saying(text: str, lines: Sequence[LogLine]) -> list[LogLine]:
+    """The lines that contain a text."""
+    return [line for line in lines if text in line.text]
 
 
 def take_last_lines(lines: Sequence[LogLine], count: int) -> list[LogLine]:

@@ -63,6 +63,18 @@ def kill_processes(processes: Iterable[psutil.Process]) -> None:
             process.kill()
 
 
+def count_held(processes: Iterable[psutil.Process]) -> dict[str, int]:
+    """How many processes can be looked at, and how many threads and descriptors they have."""
+    counts = dict.fromkeys(("processes", "threads", "descriptors"), 0)
+    for process in processes:
+        with suppress(psutil.Error):
+            threads, descriptors = process.num_threads(), process.num_fds()
+            counts["processes"] += 1
+            counts["threads"] += threads
+            counts["descriptors"] += descriptors
+    return counts
+
+
 def list_group(group: int) -> Iterable[psutil.Process]:
     """The processes of a process group that still run."""
     for pid in psutil.pids():

@@ -17,7 +17,7 @@ from conformance.core.errors import BrokenTestbed
 from conformance.core.evidence import Journal, LogLine, ProcessEvent
 from conformance.core.observations import BlockingLine
 from conformance.testbed.process_output import Output, take_last_texts
-from conformance.testbed.process_table import is_running, kill_processes, list_group
+from conformance.testbed.process_table import count_held, is_running, kill_processes, list_group
 from conformance.testbed.stack_dump import find_blocking_line
 
 CHUNK = 65_536  # bytes, a pipe's usual capacity
@@ -29,6 +29,7 @@ class Running(Protocol):
     """What runs as a service or as its worker, whether in a process or in a container."""
 
     name: str
+    first_signal: ProcessEvent | None  # that it was sent; None while it was sent none
 
     @property
     def status(self) -> int | None:
@@ -38,6 +39,9 @@ class Running(Protocol):
     def children(self) -> Sequence[psutil.Process]:
         """The processes that it has started and that still run, as far as they can be seen."""
 
+    def count_held(self) -> Mapping[str, int]:
+        """How many processes, threads and descriptors it has, as far as they can be seen."""
+
     def read_output(self) -> list[LogLine]:
         """Every line printed so far. Of a flood, the first and the last LINES_KEPT."""
 
@@ -46,6 +50,9 @@ class Running(Protocol):
 
     def send(self, number: signal.Signals) -> ProcessEvent:
         """Send a signal to the process alone, as whoever runs a service does."""
+
+    def interrupt(self) -> ProcessEvent:
+        """Send SIGINT to all of it, as a terminal does at Ctrl-C, as far as that can be done."""
 
     def wait_for_end(self, limit: float) -> int | None:
         """Wait until the process and its output end, for `limit` seconds at most.
@@ -84,6 +91,7 @@ class Process:
     ) -> None:
         self.name = name
         self.argv = list(argv)
+        self.first_signal: ProcessEvent | None = None
         self._journal = journal
         self._lock = threading.Lock()
         self._closed = False
@@ -181,11 +189,25 @@ class Process:
 
     def send(self, number: signal.Signals) -> ProcessEvent:
         """Send a signal to the process alone, as whoever runs a service does."""
-        # Children in sessions of their own cannot be found any more once it has ended.
-        self._family = self.children
+        event = self._record_signal(number.name)
         with suppress(ProcessLookupError):
             self._popen.send_signal(number)
-        return self._record_event(f"was sent {number.name}")
+        return event
+
+    def interrupt(self) -> ProcessEvent:
+        """Send SIGINT to its whole group, as a terminal does at Ctrl-C."""
+        event = self._record_signal("SIGINT with its whole process group")
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGINT)
+        return event
+
+    def _record_signal(self, name: str) -> ProcessEvent:
+        """Record that a signal is sent, before what is done about it can be seen."""
+        # Children in sessions of their own cannot be found any more once it has ended.
+        self._family = self.children
+        event = self._record_event(f"was sent {name}")
+        self.first_signal = self.first_signal or event
+        return event
 
     def wait_for_end(self, limit: float) -> int | None:
         """Wait until the process and its output end, for `limit` seconds at most.
@@ -253,6 +275,12 @@ class Process:
             if process not in found and process.pid != self.pid
         )
         return found
+
+    def count_held(self) -> Mapping[str, int]:
+        """How many processes, threads and descriptors it has."""
+        with suppress(psutil.Error):
+            return count_held([psutil.Process(self.pid), *self.children])
+        return {}
 
     def _record_event(self, event: str) -> ProcessEvent:
         return self._journal.record(ProcessEvent, process=self.name, event=event)

@@ -17,9 +17,8 @@ from conformance.target.redirection import Redirection
 from conformance.target.server import NotReady, Target
 from conformance.testbed.database import Database
 from conformance.testbed.postgres_admin import DatabaseAccess
+from conformance.testbed.process_output import STARTING, saying
 from conformance.testbed.process_table import describe_listener, list_names
-
-STARTING, STOPPING = "Starting up...", "Shutting down..."
 
 
 @dataclass(frozen=True)
@@ -116,6 +115,21 @@ def use_database(place: DatabaseAccess) -> dict[str, str]:
     return {"DATABASE_URL": str(place.target_dsn)}
 
 
+async def wait_until_it_says_it_starts(launch: Launch, target: Target) -> list[LogLine]:
+    """What a copy has printed when it says that it starts, to which nothing was sent so far.
+
+    That is waited for as long as a first answer is, where what it prints can be read.
+    """
+
+    def is_decided() -> bool:
+        says_it = saying(STARTING, target.process.read_output())
+        return target.process.status is not None or bool(says_it)
+
+    if launch.capabilities.reads_output:
+        await asyncio.to_thread(block_until, is_decided, timeouts.READY_DEADLINE)
+    return target.process.read_output()
+
+
 async def wait_until_ready(target: Target) -> None:
     """Wait until a copy answers. Raises NotReady."""
     await asyncio.to_thread(target.wait_until_ready)
@@ -130,10 +144,16 @@ async def find_start_failure(target: Target) -> NotReady | None:
     return None
 
 
-async def stop_by(target: Target, number: signal.Signals) -> Ending:
-    """Send a signal and wait for the end."""
+async def stop(target: Target) -> Ending:
+    """Send SIGTERM to its process alone, as a supervisor does, and wait for the end."""
     lines = target.process.read_output()
-    return await asyncio.to_thread(watch_end, target, target.process.send(number), lines)
+    return await asyncio.to_thread(watch_end, target, target.process.send(signal.SIGTERM), lines)
+
+
+async def interrupt(target: Target) -> Ending:
+    """Send SIGINT to all of its processes, as a terminal does, and wait for the end."""
+    lines = target.process.read_output()
+    return await asyncio.to_thread(watch_end, target, target.process.interrupt(), lines)
 
 
 def watch_end(target: Target, signalled: ProcessEvent, lines_at_signal: list[LogLine]) -> Ending:
@@ -144,7 +164,8 @@ def watch_end(target: Target, signalled: ProcessEvent, lines_at_signal: list[Log
     def is_gone() -> bool:
         return target.is_port_free() and not process.children
 
-    block_until(is_gone, timeouts.STOP_DEADLINE)  # a child may end a moment after it
+    if status is not None:
+        block_until(is_gone, timeouts.STOP_DEADLINE)  # a child may end a moment after it
     is_free, children = target.is_port_free(), list_names(process.children)
     listener = "" if is_free else describe_listener(target.port)
     printed = process.read_output()

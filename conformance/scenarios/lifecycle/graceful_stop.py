@@ -1,6 +1,5 @@
 """A copy that is started, read from a few times, and asked to stop by SIGTERM."""
 
-import signal
 from dataclasses import dataclass
 
 from conformance.core.evidence import Exchange, LogLine
@@ -9,8 +8,9 @@ from conformance.scenarios.lifecycle.copies import (
     Ending,
     open_database,
     start_copy,
-    stop_by,
+    stop,
     use_database,
+    wait_until_it_says_it_starts,
     wait_until_ready,
 )
 from conformance.scenarios.lifecycle.scenario import DatabaseNeed, Scenario
@@ -22,6 +22,7 @@ from conformance.testbed.postgres_admin import DatabaseAccess
 class StopObserved:
     """What was observed of the copy from its start to its end."""
 
+    lines_before_first_request: list[LogLine]
     lines_at_first_answer: list[LogLine]
     sessions_at_first_answer: SessionCount
     reads: list[Exchange]
@@ -40,7 +41,8 @@ class GracefulStop(Scenario[StopObserved]):
     """
 
     requirements = frozenset(
-        {"DB-7", "DB-8", "DB-9", "LIFE-1", "LIFE-2", "LIFE-3", "LIFE-6", "TASK-17"}
+        {"DB-7", "DB-8", "DB-9", "TASK-17"}
+        | {"LIFE-1", "LIFE-2", "LIFE-3", "LIFE-4", "LIFE-6", "LIFE-8"}
     )
     database = DatabaseNeed.OWN_WRITABLE
 
@@ -51,18 +53,20 @@ class GracefulStop(Scenario[StopObserved]):
             open_database(database, launch) as items,
             start_copy(launch, "to be stopped", variables) as (target, client),
         ):
+            lines = await wait_until_it_says_it_starts(launch, target)
             await wait_until_ready(target)
             sessions_at_first_answer = await items.sessions.count_sessions()
             rows = [await items.rows.insert() for _ in range(3)]
             table_before = await items.rows.take_snapshot()
             paths = [f"/items/{row['id']}" for row in rows]
             return StopObserved(
+                lines_before_first_request=lines,
                 lines_at_first_answer=target.lines_at_first_answer,
                 sessions_at_first_answer=sessions_at_first_answer,
                 table_before=table_before,
                 reads=await client.get_all(*paths, f"/items/{items.rows.pick_unused_id()}"),
                 table_after=await items.rows.take_snapshot(),
                 sessions_at_signal=await items.sessions.count_sessions(),
-                ending=await stop_by(target, signal.SIGTERM),
+                ending=await stop(target),
                 sessions_at_end=await items.sessions.wait_until_ended(),
             )

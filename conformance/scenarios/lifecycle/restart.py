@@ -1,114 +1,106 @@
-"""Three copies on one port: the first stopped over a read, the second killed, the third stopped."""
+"""Three copies on one port: the first stopped under load, the second killed, the third too."""
 
-import asyncio
 import signal
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
-from conformance.client.http import Client, PendingRequest
-from conformance.core import timeouts
-from conformance.core.evidence import Exchange
-from conformance.core.observations import EndedSessions, LockCount
-from conformance.core.polling import wait_until
-from conformance.scenarios.lifecycle.copies import (
-    Ending,
-    find_start_failure,
-    open_database,
-    start_copy,
-    stop_by,
-    use_database,
-    wait_until_ready,
-    watch_end,
-)
+from conformance.core.evidence import ProcessEvent
+from conformance.scenarios.lifecycle.copies import find_start_failure, start_copy, wait_until_ready
+from conformance.scenarios.lifecycle.neighbours import Neighbours, open_neighbours
 from conformance.scenarios.lifecycle.scenario import DatabaseNeed, Scenario
+from conformance.scenarios.lifecycle.stops import Load, StopUnderLoad, stop_under_load
 from conformance.target.launch import Launch
 from conformance.target.server import NotReady, Target
-from conformance.testbed.database import Database
 from conformance.testbed.ports import claim_port
 from conformance.testbed.postgres_admin import DatabaseAccess
+from conformance.testbed.processes import Running
 
-IDLE_CLIENTS = 3
-
-
-@dataclass(frozen=True)
-class StopOverRead:
-    """How a copy ended that had a read in flight and idle clients when SIGTERM came."""
-
-    row: dict[str, Any]
-    waiting: LockCount  # the read that is in flight when SIGTERM comes
-    in_flight: Exchange  # and its answer
-    ending: Ending
-    sessions_at_end: EndedSessions
+# Alone, in the order in which they are tried where a copy with all of them does not end.
+LOADS = (Load.IDLE, Load.SUBMISSION, Load.CALL, Load.READ)
 
 
 @dataclass(frozen=True)
-class Interruption:
-    """How a copy ended that was sent SIGINT."""
+class StopObserved:
+    """How a copy ended that had everything in flight, and what alone keeps one from ending."""
 
-    ending: Ending
-    sessions_at_end: EndedSessions
+    under_all: StopUnderLoad
+    under_one: StopUnderLoad | None  # of a further copy, which did not end
+    culprit: Load | None  # what that one had
 
 
 @dataclass(frozen=True)
 class RestartObserved:
     """What was observed of the three copies."""
 
-    stopped: StopOverRead
+    stopped: StopObserved
     after_stop: NotReady | None  # why the second copy did not start
     after_kill: NotReady | None  # why the third did not
-    interruption: Interruption | None  # of the third, where it started
+    interrupted: StopObserved | None  # the third, where it started
 
 
 class Restart(Scenario[RestartObserved]):
-    """The second copy is killed by SIGKILL, the third is interrupted by SIGINT."""
+    """The first is sent SIGTERM, the second is killed, the third is interrupted by SIGINT."""
 
     requirements = frozenset({"LIFE-4", "LIFE-5", "LIFE-8", "LIFE-9"})
     database = DatabaseNeed.OWN
 
     async def run(self, launch: Launch, database: DatabaseAccess) -> RestartObserved:
         """Run it on a database."""
-        where = (launch, "to be started again", use_database(database), claim_port())
-        async with open_database(database, launch) as items:
-            row = await items.rows.insert()
-            async with start_copy(*where) as (target, client):
-                await wait_until_ready(target)
-                stopped = await _stop_over_read(row, items, target, client)
-            async with start_copy(*where) as (target, _):
-                after_stop = await find_start_failure(target)
-            await items.sessions.wait_until_ended()  # those of a copy that was killed are abandoned
-            interruption = None
-            async with start_copy(*where) as (target, client):
-                after_kill = await find_start_failure(target)
-                if after_kill is None:
-                    await client.get(f"/items/{row['id']}")
-                    ending = await stop_by(target, signal.SIGINT)
-                    interruption = Interruption(ending, await items.sessions.wait_until_ended())
-        return RestartObserved(stopped, after_stop, after_kill, interruption)
+        async with open_neighbours(launch, database) as neighbours:
+            copies = Copies(launch, neighbours)
+            stopped = await copies.stop(terminate)
+            after_stop = await copies.find_failure_and_kill()
+            try:
+                interrupted = await copies.stop(interrupt)
+            except NotReady as failure:
+                return RestartObserved(stopped, after_stop, failure, None)
+        return RestartObserved(stopped, after_stop, None, interrupted)
 
 
-async def _stop_over_read(
-    row: dict[str, Any], items: Database, target: Target, client: Client
-) -> StopOverRead:
-    async with client.idle(IDLE_CLIENTS):
-        async with client.in_flight() as send, items.locks.table_locked():
-            (read,) = send(f"/items/{row['id']}")
-            waiting = await items.locks.wait_for_reads(1)
-            lines = target.process.read_output()
-            signalled = target.process.send(signal.SIGTERM)
-            await _wait_for_reaction(target, read)
-            await asyncio.sleep(timeouts.GRACE_WATCHED)
-        in_flight = await read.wait_for_answer()
-        ending = await asyncio.to_thread(watch_end, target, signalled, lines)
-    return StopOverRead(row, waiting, in_flight, ending, await items.sessions.wait_until_ended())
+def terminate(process: Running) -> ProcessEvent:
+    """Send SIGTERM to the process alone, as a supervisor does."""
+    return process.send(signal.SIGTERM)
 
 
-async def _wait_for_reaction(target: Target, read: PendingRequest) -> None:
-    """Wait until a copy acts on a signal: it listens no more, drops the read, or ends.
+def interrupt(process: Running) -> ProcessEvent:
+    """Send SIGINT to all of it, as a terminal does."""
+    return process.interrupt()
 
-    One that shows nothing is waited for no longer than SIGNAL_DEADLINE.
-    """
 
-    async def has_reacted() -> bool:
-        return read.is_done or target.process.status is not None or target.is_port_free()
+class Copies:
+    """Copies that follow each other on one port."""
 
-    await wait_until(has_reacted, timeouts.SIGNAL_DEADLINE)
+    def __init__(self, launch: Launch, neighbours: Neighbours) -> None:
+        self._neighbours = neighbours
+        self._where = (launch, "to be started again", neighbours.variables, claim_port())
+
+    async def stop(self, send: Callable[[Running], ProcessEvent]) -> StopObserved:
+        """Stop a copy under every load, and where it does not end, one under each load alone.
+
+        Raises NotReady where the first does not start.
+        """
+        under_all = await self._stop(send, *LOADS)
+        if under_all.ending.status is None:
+            for load in LOADS:
+                with suppress(NotReady):
+                    under_one = await self._stop(send, load)
+                    if under_one.ending.status is None:
+                        return StopObserved(under_all, under_one, load)
+        return StopObserved(under_all, None, None)
+
+    async def _stop(self, send: Callable[[Running], ProcessEvent], *loads: Load) -> StopUnderLoad:
+        async with start_copy(*self._where) as (target, client):
+            await wait_until_ready(target)
+            stopped = await stop_under_load(loads, self._neighbours, target, client, send)
+        await self._neighbours.items.sessions.wait_until_ended()  # one that hung was killed
+        return stopped
+
+    async def find_failure_and_kill(self) -> NotReady | None:
+        """Start a copy and kill it; why it did not become ready, or None."""
+        target: Target
+        async with start_copy(*self._where) as (target, _):
+            failure = await find_start_failure(target)
+        # Those of a copy that was killed are abandoned.
+        await self._neighbours.items.sessions.wait_until_ended()
+        return failure

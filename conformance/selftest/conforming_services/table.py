@@ -222,6 +222,37 @@ CONFORMING_SERVICES = (
         not_applicable=ROUTES,
     ),
     ConformingService(
+        name="supervised",
+        folder="served",
+        habit=(
+            "The same from a child in a session of its own, to which a parent passes each signal"
+            " on, an interrupt of the terminal too."
+        ),
+        arguments=(
+            HERE,
+            "--target-command={python} -m served.supervised --host {host} --port {port}",
+            SERVED_WORKER,
+        ),
+        not_applicable=ROUTES,
+    ),
+    ConformingService(
+        name="refuses_at_sigterm",
+        folder="served",
+        habit=(
+            "The same, which at SIGTERM answers 503 to what still waits for the upstream or for the"
+            " queue."
+        ),
+        arguments=(
+            HERE,
+            (
+                "--target-command={python} -m uvicorn --host {host} --port {port}"
+                " served.refusing:app"
+            ),
+            SERVED_WORKER,
+        ),
+        not_applicable=ROUTES,
+    ),
+    ConformingService(
         name="node",
         folder="node",
         habit=(

@@ -21,6 +21,7 @@ from conformance.selftest.faulty_services.service import (
     ID_MIN,
     Parameters,
     Service,
+    Supervised,
 )
 from conformance.selftest.faulty_services.table import faulty_service
 
@@ -262,3 +263,31 @@ class browsers_get_a_page(Service):
         ):
             return HTMLResponse("<p>This is an asynchronous endpoint</p>")
         return response
+
+
+@faulty_service(
+    fails=("END-5",),
+    because=r"the same process to serve.*another",
+    consequences=("LIFE-1", "DB-10"),
+)
+class serving_process_is_replaced_after_an_id_beyond_the_range(Supervised):
+    """An id that no integer column can hold ends the serving process. Its parent starts another."""
+
+    async def read_item(self, item_id: int) -> Any:
+        if item_id > ID_MAX:
+            os._exit(70)
+        return await super().read_item(item_id)
+
+
+@faulty_service(
+    fails=("END-5",),
+    because=r"the same process to serve.*another",
+    consequences=("LIFE-1", "UP-8", "UP-4"),
+)
+class serving_process_is_replaced_after_an_answer_that_is_no_json(Supervised):
+    """Over an upstream's answer that is not JSON the serving process aborts, and is replaced."""
+
+    def document(self, response: httpx.Response) -> str:
+        if response.content.startswith(b"<"):
+            os.abort()
+        return super().document(response)

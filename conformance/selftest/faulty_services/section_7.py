@@ -9,19 +9,33 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
+import uuid
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import asyncpg
+import httpx
 import psutil
-from fastapi import FastAPI, HTTPException
+import redis
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.exception_handlers import http_exception_handler, request_validation_exception_handler
+from fastapi.exceptions import RequestValidationError
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from conformance.selftest.faulty_services.service import Row, Service
+from conformance.selftest.faulty_services.service import (
+    Receive,
+    Row,
+    Scope,
+    Send,
+    Service,
+    Supervised,
+)
 from conformance.selftest.faulty_services.table import ALL_BUT_READINESS, faulty_service
 
 
@@ -452,3 +466,392 @@ class stop_waits_for_no_request(Service):
         await super().connect()
         stop: Any = signal.getsignal(signal.SIGTERM)
         stop.__self__.config.timeout_graceful_shutdown = 0.001
+
+
+@faulty_service(
+    fails=("LIFE-1",),
+    because=r"from its start to the end of the run\n[2-9]\d* of them",
+    consequences=("LIFE-2",),
+    after=("LIFE-2", "END-4"),
+)
+class lifespan_begins_anew_after_a_hundred_requests(Service):
+    """Each hundred requests the service reads its settings again, and says that it starts anew."""
+
+    served = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.served += scope["type"] == "http"
+        if self.served == 100:
+            self.served = 0
+            print("Shutting down...", "Starting up...", sep="\n", flush=True)
+        await super().__call__(scope, receive, send)
+
+
+@faulty_service(
+    fails=("LIFE-2",),
+    because=r"before the stop signal at the end of the run\n[1-9]\d* of them",
+    consequences=("LIFE-1", "END-5"),
+    after=("END-4",),
+)
+class serving_process_is_recycled(Supervised):
+    """The serving process ends in good order after some requests, and its parent starts another."""
+
+    served = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await super().__call__(scope, receive, send)
+        self.served += scope["type"] == "http"
+        if self.served == 120:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@faulty_service(fails=("LIFE-1",), because=r"before the first request is sent")
+class starting_up_is_printed_by_the_first_request(Service):
+    """`Starting up...` is printed when the first request comes, whichever that is."""
+
+    started = False
+
+    @asynccontextmanager
+    async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        await self.connect()
+        yield
+        print("Shutting down...", flush=True)
+        await self.disconnect()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not self.started:
+            self.started = True
+            print("Starting up...", flush=True)
+        await super().__call__(scope, receive, send)
+
+
+@faulty_service(
+    fails=("LIFE-1",), because=r"before the first request is sent", consequences=("DB-7",)
+)
+class application_is_started_by_its_first_request(Service):
+    """The lifespan does nothing. The first request starts what it should have started."""
+
+    started: asyncio.Future[None] | None = None
+
+    @asynccontextmanager
+    async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        await self.connect()
+        self.opened = Service.lifespan(self, self.app)
+        yield
+        if self.started:
+            await self.opened.__aexit__(None, None, None)
+
+    async def connect(self) -> None:
+        if not hasattr(self, "pool"):
+            await super().connect()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            self.started = self.started or asyncio.ensure_future(self.opened.__aenter__())
+            await asyncio.shield(self.started)
+        await super().__call__(scope, receive, send)
+
+
+@faulty_service(
+    fails=("LIFE-3",),
+    because=r"SIGTERM, after the whole run,\na process that had to be killed",
+    consequences=("LIFE-5",),
+    after=("DB-5",),
+)
+class shutdown_waits_for_what_a_rejection_has_taken(Service):
+    """The first rejected id takes a connection for good, and closing the pool waits for it."""
+
+    taken: Any = None
+
+    def add_routes(self, application: FastAPI) -> None:
+        super().add_routes(application)
+        application.exception_handler(RequestValidationError)(self.reject)
+
+    async def reject(self, request: Request, error: RequestValidationError) -> Response:
+        if self.taken is None:
+            self.taken = await self.pool.acquire()
+        return await request_validation_exception_handler(request, error)
+
+
+@faulty_service(
+    fails=("LIFE-3",),
+    because=r"SIGTERM, after the whole run,\na process that had to be killed",
+    consequences=("LIFE-5",),
+    after=("UP-4",),
+)
+class shutdown_waits_for_calls_that_have_failed(Service):
+    """Outbound calls are counted while they last. Those that fail are counted for ever."""
+
+    calls = 0
+
+    async def fetch(self, url: str) -> httpx.Response:
+        self.calls += 1
+        response = await super().fetch(url)
+        self.calls -= 1
+        return response
+
+    async def disconnect(self) -> None:
+        while self.calls:
+            await asyncio.sleep(0.1)
+        await super().disconnect()
+
+
+@faulty_service(
+    fails=("LIFE-5",),
+    because=r"SIGINT, after the whole run,\na process that had",
+    after=("HTTP-5",),
+)
+class thread_of_an_unknown_path_never_ends(Service):
+    """A path that is not there is noted by a thread, which then waits for the next for ever.
+
+    uvicorn ends by SIGTERM's own meaning, so that nothing waits for a thread. At SIGINT Python
+    does.
+    """
+
+    noting: threading.Thread | None = None
+
+    def add_routes(self, application: FastAPI) -> None:
+        super().add_routes(application)
+        application.exception_handler(404)(self.note)
+
+    async def note(self, request: Request, error: HTTPException) -> Response:
+        if self.noting is None:
+            self.noting = threading.Thread(target=threading.Event().wait)
+            self.noting.start()
+        return await http_exception_handler(request, error)
+
+
+@faulty_service(fails=("LIFE-5",), because=r"SIGINT, after the whole run,\na process that had to")
+class sigint_waits_for_the_next_request(Service):
+    """SIGINT is noted, and acted on when a request ends: with none in flight that is never."""
+
+    interrupted = False
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.stop: Any = signal.getsignal(signal.SIGINT)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self.note)
+
+    def note(self) -> None:
+        self.interrupted = True
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await super().__call__(scope, receive, send)
+        if self.interrupted and scope["type"] == "http":
+            self.interrupted = False
+            self.stop(signal.SIGINT, None)
+
+
+@faulty_service(fails=("LIFE-5",), because=r"after SIGINT\n0 of them")
+class sigint_over_a_call_ends_the_process_at_once(Service):
+    """Where an outbound call is in flight at SIGINT, the process does not wait for it and ends."""
+
+    calls = 0
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.stop: Any = signal.getsignal(signal.SIGINT)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self.interrupt)
+
+    def interrupt(self) -> None:
+        if self.calls:
+            os._exit(0)
+        self.stop(signal.SIGINT, None)
+
+    async def fetch(self, url: str) -> httpx.Response:
+        self.calls += 1
+        try:
+            return await super().fetch(url)
+        finally:
+            self.calls -= 1
+
+
+@faulty_service(fails=("LIFE-5",), because=r"after SIGINT\n0 of them")
+class parent_passes_the_interrupt_on(Supervised):
+    """A terminal interrupts the child too. The parent does it again, and the child gives up."""
+
+    def choose_signals(self, number: int) -> tuple[int, ...]:
+        return (number,)
+
+
+@faulty_service(fails=("LIFE-5",), because=r", [1-9]\d* were abandoned")
+class helper_ends_by_the_terminals_interrupt(Service):
+    """A helper process is asked for its leave before the pool is closed. Ctrl-C has ended it."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        pipe = asyncio.subprocess.PIPE
+        self.helper = await asyncio.create_subprocess_exec("cat", stdin=pipe, stdout=pipe)
+
+    async def disconnect(self) -> None:
+        assert self.helper.stdin
+        assert self.helper.stdout
+        self.helper.stdin.write(b"may I go?\n")
+        if not await self.helper.stdout.readline():
+            raise RuntimeError("the helper has gone")
+        self.helper.stdin.close()
+        await self.helper.wait()
+        await super().disconnect()
+
+
+class GivesUp(Service):
+    """At a signal it gives up what it has noted as in flight, before the server hears of it."""
+
+    number = signal.SIGTERM
+    in_flight: set[asyncio.Future[Any]] = set()  # noqa: RUF012
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.stop: Any = signal.getsignal(self.number)
+        asyncio.get_running_loop().add_signal_handler(self.number, self.give_up)
+
+    def give_up(self) -> None:
+        for each in self.in_flight:
+            each.cancel()
+        self.stop(self.number, None)
+
+    async def note(self, work: Any) -> Any:
+        noted = asyncio.ensure_future(work)
+        self.in_flight.add(noted)
+        noted.add_done_callback(self.in_flight.discard)
+        return await noted
+
+
+@faulty_service(fails=("LIFE-4",), because=r"^200, 502, 503 or 504\n(500 |no answer)")
+class calls_in_flight_are_cancelled_by_sigterm(GivesUp):
+    """SIGTERM cancels the outbound calls in flight, and nobody catches that."""
+
+    async def fetch(self, url: str) -> httpx.Response:
+        response: httpx.Response = await self.note(super().fetch(url))
+        return response
+
+
+@faulty_service(fails=("LIFE-4",), because=r"^200 or 503\n(500 |no answer)")
+class submissions_in_flight_are_cancelled_by_sigterm(GivesUp):
+    """SIGTERM cancels the submissions in flight, and nobody catches that."""
+
+    async def queued(self, data: Any) -> str:
+        return str(await self.note(super().queued(data)))
+
+
+@faulty_service(fails=("LIFE-4",), because=r"whose submission was answered with 200")
+class submission_in_flight_gets_an_id_of_its_own_at_sigterm(GivesUp):
+    """A submission in flight at SIGTERM is answered with an id that no task in the queue has."""
+
+    async def queued(self, data: Any) -> str:
+        try:
+            return str(await self.note(super().queued(data)))
+        except asyncio.CancelledError:
+            return str(uuid.uuid4())
+
+
+class ThreadWaitsForItsRequest(GivesUp):
+    """A signal answers a submission with 503. Its thread waits for ever until the id is taken."""
+
+    executor: ThreadPoolExecutor | None = None  # asyncio's own
+
+    async def queued(self, data: Any) -> str:
+        taken = threading.Event()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[str] = loop.create_future()
+
+        def publish() -> None:
+            task_id = self.publish(data)
+            with suppress(RuntimeError):  # the loop may be closed
+                loop.call_soon_threadsafe(hand_over, task_id)
+            taken.wait()
+
+        def hand_over(task_id: str) -> None:
+            if not answer.done():
+                answer.set_result(task_id)
+
+        loop.run_in_executor(self.executor, publish)
+        try:
+            task_id: str = await self.note(answer)
+        except asyncio.CancelledError as error:
+            raise HTTPException(503, "the service is going down") from error
+        taken.set()
+        return task_id
+
+
+@faulty_service(fails=("LIFE-5",), because=r"because of a submission")
+class interpreter_waits_for_the_thread_of_a_submission(ThreadWaitsForItsRequest):
+    """After SIGINT, asyncio joins the threads of its executor, of which one waits for ever."""
+
+    number = signal.SIGINT
+
+
+@faulty_service(fails=("LIFE-4",), because=r"because of a submission")
+class shutdown_waits_for_the_thread_of_a_submission(ThreadWaitsForItsRequest):
+    """After SIGTERM, the shutdown joins the threads of submissions, of which one waits for ever."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.executor = self.submitters
+
+    async def disconnect(self) -> None:
+        self.submitters.shutdown(wait=True)
+        await super().disconnect()
+
+
+@faulty_service(fails=("LIFE-4",), because=r"because of an outbound call")
+class shutdown_waits_for_calls_that_were_given_up(GivesUp):
+    """SIGTERM answers outbound calls with 503, and the shutdown waits until they have an answer."""
+
+    calls = 0
+
+    async def fetch(self, url: str) -> httpx.Response:
+        self.calls += 1
+        try:
+            response: httpx.Response = await self.note(super().fetch(url))
+        except asyncio.CancelledError as error:
+            raise HTTPException(503, "the service is going down") from error
+        except httpx.HTTPError:
+            self.calls -= 1
+            raise
+        self.calls -= 1
+        return response
+
+    async def disconnect(self) -> None:
+        while self.calls:
+            await asyncio.sleep(0.1)
+        await super().disconnect()
+
+
+@faulty_service(fails=("LIFE-11",), because=r"no more descriptors after one of 5 rounds")
+class file_of_a_rejection_stays_open(Service):
+    """Each rejected id is written to a file that is opened for it and never closed."""
+
+    def add_routes(self, application: FastAPI) -> None:
+        super().add_routes(application)
+        self.files: list[Any] = []
+        application.exception_handler(RequestValidationError)(self.reject)
+
+    async def reject(self, request: Request, error: RequestValidationError) -> Response:
+        self.files.append(Path(os.devnull).open("w"))  # noqa: ASYNC230, SIM115
+        return await request_validation_exception_handler(request, error)
+
+
+@faulty_service(fails=("LIFE-11",), because=r"no more threads")
+class thread_of_an_unknown_path_is_one_more(Service):
+    """Each path that is not there gets a thread that looks for it, and never ends."""
+
+    def add_routes(self, application: FastAPI) -> None:
+        super().add_routes(application)
+        application.exception_handler(404)(self.note)
+
+    async def note(self, request: Request, error: HTTPException) -> Response:
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+        return await http_exception_handler(request, error)
+
+
+@faulty_service(fails=("LIFE-11",), because=r"no more connections to the broker")
+class connection_of_a_submission_stays_open(Service):
+    """Each submission asks the broker first, over a connection that is never closed."""
+
+    asked: list[redis.Redis] = []  # noqa: RUF012
+
+    def publish(self, data: Any, **options: Any) -> str:
+        self.asked.append(redis.Redis.from_url(os.environ["REDIS_URL"]))
+        self.asked[-1].ping()
+        return super().publish(data, **options)

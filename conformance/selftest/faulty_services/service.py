@@ -3,11 +3,14 @@
 import asyncio
 import json
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import asyncpg
 import httpx
@@ -27,6 +30,7 @@ Parameters = dict[str, str | None]
 
 ID_MIN, ID_MAX = -(2**31), 2**31 - 1  # items.id is a Postgres integer
 TASK = "complete"
+CHILD = "SERVED_BY_A_CHILD"  # a variable that only the child has
 DEPTH = 100  # levels of nesting; at 500 the worker cannot pickle the message, and ends
 RESERVED = {"__type__", "__value__"}  # the members of kombu's own notation (kombu.utils.json)
 
@@ -250,6 +254,45 @@ class Service:
     async def parameters(self, q: str | None = None) -> Parameters:
         """Collect the parameters that listings share."""
         return {"q": q}
+
+
+class Supervised(Service):
+    """The same, served by a child of the process that the suite has started.
+
+    When the child ends and nobody has asked for it, another is started. The socket stays open.
+    """
+
+    @asynccontextmanager
+    async def lifespan(self, application: FastAPI) -> AsyncIterator[None]:
+        """Be a parent for good, or a child that serves."""
+        if CHILD not in os.environ:
+            server = signal.getsignal(signal.SIGTERM).__self__  # type: ignore[union-attr]
+            with server.config.bind_socket() as listener:
+                self.supervise(listener.fileno())
+        async with super().lifespan(application):
+            yield
+
+    def supervise(self, listener: int) -> NoReturn:
+        """Start a child, and another when it ends, and end where both were asked to."""
+        name = f"{type(self).__module__}:{type(self).__name__}"
+        command = [sys.executable, "-m", "uvicorn", "--fd", str(listener), name]
+        asked: list[int] = []
+
+        def pass_on(number: int, _: object) -> None:
+            asked.append(number)
+            for each in self.choose_signals(number):
+                child.send_signal(each)
+
+        while not asked:
+            child = subprocess.Popen(command, env={**os.environ, CHILD: "yes"}, pass_fds=[listener])
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, pass_on)
+            child.wait()
+        os._exit(0)
+
+    def choose_signals(self, number: int) -> tuple[int, ...]:
+        """Say what the child is sent: nothing at an interrupt, for the terminal has sent it."""
+        return () if number == signal.SIGINT else (number,)
 
 
 correct = Service()

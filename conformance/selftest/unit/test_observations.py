@@ -16,6 +16,7 @@ from conformance.core.observations import (
     ClosedConnections,
     EndedConnections,
     EndedSessions,
+    HeldCounts,
     LockCount,
     RejectionCount,
     ResultLifetime,
@@ -81,6 +82,7 @@ SHAPES: dict[type[Observation], tuple[dict[str, Any], str, dict[str, Any]]] = {
     WaitingWrites: ({"waiting": 1}, "broker", {"waiting": 1}),
     EndedConnections: ({"ended": 2}, "fault", {"ended": 2}),
     ClosedConnections: ({"closed": 3}, "fault", {"closed": 3}),
+    HeldCounts: ({"counts": {"threads": 2}}, "holding", {"counts": {"threads": 2}}),
     BlockingLine: (
         {"line": "app.py:3", "frames": ("app.py:3:sync", "base_events.py:9:_run_once")},
         "stack",

@@ -83,6 +83,14 @@ def test_a_drawn_order_is_of_its_seed_and_changes_the_worker_three_times_at_most
     assert sum(before != after for before, after in pairwise(states)) == 3
 
 
+def test_what_ends_the_target_is_the_last_in_a_drawn_order_too() -> None:
+    last = items(*(ItemDouble(f"LIFE-{n}", stage="WHOLE_LIFE") for n in (1, 2, 3)))
+    others = items(*(ItemDouble(f"DB-{n % 9 + 1}", worker="running") for n in range(20)))
+    for seed in range(20):
+        drawn = shuffle_probes([*last, *others], seed)
+        assert {id(item) for item in drawn[-3:]} == {id(item) for item in last}
+
+
 def test_the_worker_starts_after_the_last_probe_that_wants_none() -> None:
     stopped, other, running = items(
         ItemDouble("TASK-3", worker="stopped"),

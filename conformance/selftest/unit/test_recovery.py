@@ -180,6 +180,22 @@ def test_a_target_that_is_still_dying_when_the_next_probe_begins_is_started_agai
     assert not bench.client.has_lost_connection
 
 
+def test_a_target_that_was_given_away_to_be_ended_is_not_started_again(bench: Bench) -> None:
+    first = first_of(bench)
+    bench.recovery.end()
+    first.process.status = 0
+    bench.recovery.revive("LIFE-2")
+    assert bench.recovery.target is cast("Target", first)
+    assert not bench.recovery.deaths
+
+
+def test_every_start_of_the_target_is_a_life(bench: Bench) -> None:
+    first, again = bench.recovery.target, TargetDouble()
+    bench.next = [again]
+    bench.recovery.kill_and_restart()
+    assert bench.recovery.lives == [first, cast("Target", again)]
+
+
 def test_after_too_many_deaths_no_more_is_started(bench: Bench) -> None:
     for number in range(RESTARTS):
         first_of(bench).process.status = 1
