@@ -26,7 +26,7 @@ class q_is_left_out_of_the_openapi_document(Service):
         return await super().parameters(q)
 
 
-@faulty_service(fails=("HTTP-1",), because=r"a JSON body of POST /process-data/\nnull")
+@faulty_service(fails=("HTTP-1",), because=r"a JSON body of POST /process-data/\n.*\[\]")
 class body_is_read_by_hand(Service):
     """The body of a submission is read by hand, and the OpenAPI document does not have it."""
 
@@ -177,7 +177,7 @@ class openapi_document_refers_to_what_it_has_not(Service):
         return application
 
 
-@faulty_service(fails=("HTTP-1",), because=r"required path parameter item_id")
+@faulty_service(fails=("HTTP-1",), because=r"item_id}/get/parameters/0/required: true")
 class id_is_an_optional_parameter_in_the_openapi_document(Service):
     """The OpenAPI document declares the id in the path as one that may be left out."""
 
@@ -189,6 +189,53 @@ class id_is_an_optional_parameter_in_the_openapi_document(Service):
         def document() -> dict[str, Any]:
             said = deepcopy(complete())
             said["paths"]["/items/{item_id}"]["get"]["parameters"][0]["required"] = False
+            return said
+
+        application.openapi = document  # type: ignore[method-assign]
+        return application
+
+
+@faulty_service(fails=("HTTP-1",), because=r"paths//sync/get/parameters/0/in: \"url\"")
+class parameter_is_in_a_place_that_openapi_has_not(Service):
+    """A parameter that was written into the document by hand is in the `url`."""
+
+    @cached_property
+    def app(self) -> FastAPI:
+        application = super().app
+        complete = application.openapi
+
+        def document() -> dict[str, Any]:
+            said = deepcopy(complete())
+            said["paths"]["/sync"]["get"]["parameters"] = [{"name": "verbose", "in": "url"}]
+            return said
+
+        application.openapi = document  # type: ignore[method-assign]
+        return application
+
+
+@faulty_service(fails=("HTTP-1",), because=r"the schema of OpenAPI 3.0\npaths//items//get/.*null")
+class document_is_called_3_0_and_is_3_1(Service):
+    """The OpenAPI document names version 3.0, for an old generator's sake, and is one of 3.1."""
+
+    @cached_property
+    def app(self) -> FastAPI:
+        application = super().app
+        application.openapi_version = "3.0.3"
+        return application
+
+
+@faulty_service(fails=("HTTP-1",), because=r"components/schemas/\w+/type: \"map\"")
+class component_has_a_type_of_another_language(Service):
+    """A component of the OpenAPI document has the type `map`, which JSON Schema does not know."""
+
+    @cached_property
+    def app(self) -> FastAPI:
+        application = super().app
+        complete = application.openapi
+
+        def document() -> dict[str, Any]:
+            said = deepcopy(complete())
+            said["components"]["schemas"]["HTTPValidationError"]["type"] = "map"
             return said
 
         application.openapi = document  # type: ignore[method-assign]
