@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ GENERAL: Mapping[str, re.Pattern[str]] = {
     ),
     "an exception's class": re.compile(r"\b[a-z_]\w*(?:\.\w+)*\.[A-Z]\w*(?:Error|Exception)\b"),
 }
+SERVICES = {"http": "upstream", "postgresql": "database", "redis": "broker"}  # by scheme
 LOCAL = ("127.0.0.1", "::1", "localhost", None)  # the host of the service itself, too
 UNTOLD = ("date", "content-length")  # headers that tell nothing
 SHOWN = 200  # characters of an answer that a finding shows
@@ -31,12 +33,12 @@ class Secrets:
     patterns: Mapping[str, re.Pattern[str]]
 
     @classmethod
-    def of(cls, urls: Iterable[str], folder: str | None) -> Self:
+    def of(cls, urls: Iterable[str], folder: Path) -> Self:
         """The secrets in the URLs that a service was given, and the folder of its code."""
         found = dict(GENERAL)
         for url in urls:
             parts = urlsplit(url)
-            of_it = f"of the {parts.scheme} service"
+            of_it = f"of the {SERVICES.get(parts.scheme, parts.scheme)}"
             target = parts.path + (f"?{parts.query}" if parts.query else "")
             known = {
                 f"the password {of_it}": parts.password,
@@ -47,8 +49,8 @@ class Secrets:
             found |= {what: re.compile(re.escape(text)) for what, text in known.items() if text}
             if parts.port:
                 found[f"the port {of_it}"] = re.compile(rf"(?<!\d){parts.port}(?!\d)")
-        if folder:
-            found["the folder of the code"] = re.compile(re.escape(folder) + r"\b")
+        if len(folder.parts) > 2:  # `/items` would be in the path of a request, too
+            found["the folder of the code"] = re.compile(re.escape(str(folder)) + r"\b")
         return cls(found)
 
     def find_in(self, exchange: Exchange) -> list[str]:

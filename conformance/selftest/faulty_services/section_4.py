@@ -2,6 +2,7 @@
 # ruff: noqa: D102, N801 - a method does what the service's does, wrongly; a class has the name that a server is given
 
 import asyncio
+import codecs
 import http.client
 import json
 import os
@@ -11,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import ContextVar
 from decimal import Decimal
+from http.cookiejar import CookieJar
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -634,3 +636,70 @@ class what_came_before_the_timeout_is_answered(Service):
             if not came or response is None:
                 raise
         return httpx.Response(response.status_code, content=bytes(came))
+
+
+@faulty_service(fails=("UP-12",), because=r"^it in 3 of 3 calls")
+class shared_client_keeps_the_upstreams_cookies(Service):
+    """The client that serves every caller keeps cookies, as httpx's does by itself."""
+
+    def make_cookies(self) -> CookieJar:
+        return CookieJar()
+
+
+@faulty_service(fails=("UP-12",), because=r"^it in 1 of 3 calls")
+class cookie_of_an_error_is_brought_back_once(Service):
+    """The cookie of an answer that is an error goes with the next call, as of a retry."""
+
+    due: str | None = None
+
+    async def fetch(self, url: str) -> httpx.Response:
+        due, self.due = self.due, None
+        response = await self.upstream.get(url, headers={"Cookie": due} if due else {})
+        if response.is_error:
+            self.due = response.headers.get("set-cookie")
+        return response
+
+
+@faulty_service(fails=("UP-13",), because=r"^502 .*is not called JSON", consequences=("END-3",))
+class only_application_json_is_json(Service):
+    """An answer whose media type is not exactly `application/json` is no JSON."""
+
+    def document(self, response: httpx.Response) -> str:
+        if response.is_success and response.headers.get("content-type") != "application/json":
+            raise HTTPException(502, "the upstream's answer is not called JSON")
+        return super().document(response)
+
+
+@faulty_service(fails=("UP-13",), because=r"\"text\": wanted|\$\.text: wanted")
+class plain_text_is_read_as_latin_1(Service):
+    """Text that names no charset is taken for Latin-1, as RFC 2616 had it."""
+
+    def document(self, response: httpx.Response) -> str:
+        text = super().document(response)
+        if response.headers.get("content-type") == "text/plain":
+            return response.content.decode("latin-1")
+        return text
+
+
+@faulty_service(fails=("UP-13",), because=r"the body is not JSON: .*BOM|^500 ")
+class byte_order_mark_is_passed_on(Service):
+    """The mark that begins a document is skipped by its reader, and relayed to the caller."""
+
+    def document(self, response: httpx.Response) -> str:
+        if not response.is_success or not response.content.startswith(codecs.BOM_UTF8):
+            return super().document(response)
+        json.loads(response.content)
+        return response.content.decode()
+
+
+@faulty_service(
+    fails=("UP-8",), because=r"502, 503 or 504 where the upstream sends a body cut off.*^500 "
+)
+class connection_that_breaks_is_500(Service):
+    """Where the upstream closes the connection early, nobody catches the client's error."""
+
+    async def fetch(self, url: str) -> httpx.Response:
+        try:
+            return await super().fetch(url)
+        except httpx.RemoteProtocolError as error:
+            raise ConnectionError("the upstream closed the connection") from error
