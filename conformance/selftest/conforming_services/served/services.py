@@ -70,8 +70,8 @@ async def opened(
                     raise Unavailable(502, f"upstream said {response.status_code}")
                 body = b"".join([part async for part in response.aiter_bytes()])
             json.loads(body.decode("utf-8"))
-        except (TimeoutError, httpx.TimeoutException) as error:
-            raise Unavailable(504, "upstream is slow") from error
+        except (TimeoutError, httpx.TransportError) as error:
+            raise Unavailable(504, "upstream did not answer") from error
         except (httpx.HTTPError, ValueError, RecursionError) as error:
             raise Unavailable(502, "upstream is broken") from error
         return body

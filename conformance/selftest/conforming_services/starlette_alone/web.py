@@ -16,12 +16,14 @@ import httpx
 from celery import Celery
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.schemas import SchemaGenerator
 
 from . import validation
+from .caching import Caching
 
 
 class Publisher(Celery):  # type: ignore[misc] # Celery ships no types
@@ -186,6 +188,7 @@ app = Starlette(
         Route("/process-data/", process_data, methods=["POST"]),
         Route("/openapi.json", schema, include_in_schema=False),
     ],
+    middleware=[Middleware(Caching)],
     exception_handlers={validation.Invalid: validation.answer, HTTPException: failed},
     lifespan=lifespan,
 )
