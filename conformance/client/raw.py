@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
 import h11
@@ -47,11 +47,9 @@ class RawConnection:
     async def send(self, content: bytes) -> None:
         """Send bytes. What becomes of a connection that is closed shows in the answer."""
         self._writer.write(content)
-        try:
+        with suppress(OSError, TimeoutError):
             async with asyncio.timeout(timeouts.ANSWER_DEADLINE):
                 await self._writer.drain()
-        except (OSError, TimeoutError):
-            return
 
     async def read_answer(self, spec: RequestSpec) -> Exchange:
         """Read the next answer, which is to this request, and record both."""
@@ -98,6 +96,9 @@ async def connect(url: str, journal: Journal) -> AsyncIterator[RawConnection]:
         yield RawConnection(url, journal, reader, writer)
     finally:
         writer.close()
+        with suppress(OSError, TimeoutError):
+            async with asyncio.timeout(timeouts.HANG_UP_DEADLINE):
+                await writer.wait_closed()
 
 
 class _Answer:

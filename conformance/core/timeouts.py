@@ -96,7 +96,8 @@ DEATH_DEADLINE = 1.0
 
 # Part 2: limits of the suite itself. No verdict on a service depends on them.
 
-# Closing the connection after bytes that are not HTTP. Worst: 0.01 s.
+# Closing the connection after bytes that are not HTTP, or after a probe that has one of its own.
+# Worst: 0.01 s.
 HANG_UP_DEADLINE = 1.0
 
 # After this time the suite looks up the line that blocks the target's event loop. It is shorter

@@ -414,6 +414,18 @@ class range_is_taken_apart_without_a_look(Wrapped):
         await super().wrap(scope, receive, send)
 
 
+@faulty_service(
+    fails=("END-5", "LIFE-10"), because=r"ended with status 71", inconclusive=("HTTP-10",)
+)
+class long_header_ends_the_process(Wrapped):
+    """A header that is longer than a buffer is taken for an attack, and for a fatal error."""
+
+    async def wrap(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if any(len(value) > 8192 for _, value in scope["headers"]):
+            os._exit(71)
+        await super().wrap(scope, receive, send)
+
+
 @faulty_service(fails=("HTTP-10",), because=r"^500 ")
 class long_query_does_not_fit_its_log(Wrapped):
     """Each query is noted in a record of 4096 bytes, which a longer one does not fit."""
