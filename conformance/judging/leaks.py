@@ -14,6 +14,9 @@ from conformance.judging.assertions import require
 GENERAL: Mapping[str, re.Pattern[str]] = {
     "a traceback": re.compile(r"Traceback|File \\?\"[^\"]+\", line \d+|\n\s+at .{1,200}:\d+:\d+"),
     "SQL": re.compile(r"\b(?:SELECT|INSERT INTO|DELETE FROM)\b"),
+    "an address": re.compile(
+        r"(?<![/\d])(?:localhost|\d{1,3}(?:\.\d{1,3}){3})(?::|['\"], ?)\d{2,5}\b"
+    ),
     "the URL of a service": re.compile(r"\b(?:postgres|postgresql|rediss?|amqp)(?:\+\w+)?://"),
     "a source file": re.compile(
         r"site-packages|node_modules|[\w.-]+\.(?:py|mjs|cjs|js|ts|go|rs|rb|java)\b\\?\"?[:,]"

@@ -26,7 +26,10 @@ from conformance.judging.assertions import (
     require_situation,
 )
 from conformance.judging.leaks import Secrets, expect_no_leak
+from conformance.scenarios.lifecycle.broker_unreachable import BrokerUnreachable
+from conformance.scenarios.lifecycle.observer import LifecycleObserver
 from conformance.spec import model
+from conformance.target.capabilities import Capabilities
 from conformance.testbed.broker import Broker
 from conformance.testbed.database import Database
 from conformance.testbed.upstream import Upstream
@@ -301,6 +304,18 @@ async def test_the_answer_to_a_refused_submission_leaks_nothing(
     async with queue.faults.writes_refused():
         exchange = await client.post("/process-data/", {"accepted": False})
     expect_nothing_revealed(exchange, secrets)
+
+
+@pytest.mark.requirement("HTTP-7")
+@pytest.mark.stage("SCENARIOS")
+async def test_the_answer_to_a_submission_without_a_broker_leaks_nothing(
+    lifecycle: LifecycleObserver, capabilities: Capabilities, secrets: Secrets
+) -> None:
+    if not capabilities.starts_copies:
+        return  # a broker that refuses writes was looked at
+    submission = (await lifecycle.observe(BrokerUnreachable)).submission
+    if submission and submission.exchange.answered:  # else TASK-10 and TASK-17 say so
+        expect_no_leak(submission.exchange, secrets)
 
 
 def expect_nothing_revealed(exchange: Exchange, secrets: Secrets) -> None:

@@ -14,6 +14,7 @@ from fastapi.exception_handlers import request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import Field
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from conformance.selftest.faulty_services.service import Parameters, Receive, Scope, Send, Service
 from conformance.selftest.faulty_services.table import faulty_service
@@ -475,3 +476,17 @@ class query_is_kept_by_connection(Wrapped):
             known = self.known.setdefault(tuple(scope["client"]), scope["query_string"])
             scope = {**scope, "query_string": known}
         await super().wrap(scope, receive, send)
+
+
+@faulty_service(fails=("HTTP-7",), because=r"^an address in 503 .*Error 111 connecting to")
+class broker_that_is_not_there_is_told_with_its_address(Service):
+    """Of the errors of a submission only that of the connection is passed on, as it is."""
+
+    async def submit(self, data: Any) -> str:
+        try:
+            return await super().submit(data)
+        except HTTPException as error:
+            cause = error.__cause__
+            if cause and isinstance(cause.__cause__, RedisConnectionError):
+                raise HTTPException(503, str(cause)) from error
+            raise

@@ -42,6 +42,9 @@ def answer(body: str, *headers: tuple[str, str]) -> Exchange:
         ("shop_ro may not log in", "the user of the database"),
         ("connect to 127.0.0.1:54321 failed", "the port of the database"),
         ("Error 111 connecting to broker.internal", "the host of the broker"),
+        ("Error 111 connecting to 127.0.0.1:6379. Connection refused.", "an address"),
+        ("Connect call failed ('10.0.0.7', 5432)", "an address"),
+        ("no connection to localhost:6379", "an address"),
         ("pw-of-queue", "the password of the broker"),
         ("no route to ('127.0.0.1', 18080)", "the port of the upstream"),
         ("GET /posts?userId=1&tag=a%20b failed", "the URL of the upstream"),
@@ -79,6 +82,7 @@ def test_what_is_revealed_is_named(body: str, what: str) -> None:
         "Internal Server Error",
         '{"item":{"id":1543210,"quantity":543219}}',
         "Please select an item. The service is at http://127.0.0.1:1/docs",
+        '{"version":"1.10.0.2, 17","place":"http://127.0.0.1:1/items/"}',
         '{"type":"about:blank","title":"Bad Gateway","instance":"/external-data"}',
     ],
 )
