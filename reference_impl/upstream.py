@@ -12,7 +12,7 @@ from httpx import TimeoutException
 
 # For each read; an upstream that sends a byte now and then never exceeds it.
 TIMEOUT = httpx.Timeout(5.0, connect=2.0)
-TOTAL_TIMEOUT = 8.0
+TOTAL_TIMEOUT = 12.0
 LARGEST = 16_000_000  # bytes
 LIMITS = httpx.Limits(max_connections=200, max_keepalive_connections=20)
 

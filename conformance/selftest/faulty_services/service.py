@@ -78,7 +78,7 @@ class Service:
     tasks = worker
     pool_sizes = (2, 10)
     limits = httpx.Limits(max_connections=200)
-    seconds_of_a_call: float | None = 8  # to the upstream, as a whole
+    seconds_of_a_call: float | None = 12  # to the upstream, as a whole
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's scope."""

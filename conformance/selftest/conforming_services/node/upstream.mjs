@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 
 const SILENCE = 5_000; // ms, in which nothing comes from the upstream
-const WHOLE = 10_000; // ms, for all of its answer
+const WHOLE = 12_000; // ms, for all of its answer
 
 // The upstream gave no usable answer; `status` is what our own caller is told.
 export class UpstreamError extends Error {

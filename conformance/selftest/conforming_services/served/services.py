@@ -65,7 +65,7 @@ async def opened(
 
     async def fetch() -> bytes:
         try:
-            async with asyncio.timeout(9), http.stream("GET", external_data_url) as response:
+            async with asyncio.timeout(12), http.stream("GET", external_data_url) as response:
                 if response.status_code != 200:
                     raise Unavailable(502, f"upstream said {response.status_code}")
                 body = b"".join([part async for part in response.aiter_bytes()])
