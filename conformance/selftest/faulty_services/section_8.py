@@ -156,7 +156,7 @@ class other_methods_are_400(Service):
         raise HTTPException(status, f"{path} does not take that")
 
 
-@faulty_service(fails=("HTTP-5",), because=r"404, or 405 with .*^200 ")
+@faulty_service(fails=("HTTP-5",), because=r"404, or 405 with .*^200 ", consequences=("HTTP-8",))
 class every_method_reads(Service):
     """`/async` is a route of Starlette without methods, which takes all of them."""
 
@@ -169,7 +169,7 @@ class every_method_reads(Service):
         super().add_routes(application)
 
 
-@faulty_service(fails=("HTTP-5",), because=r"^405 with ''")
+@faulty_service(fails=("HTTP-5",), because=r"^405 with ''", consequences=("HTTP-8",))
 class refused_method_loses_its_allow_header(Service):
     """A handler for every HTTP error keeps status and detail, and forgets the headers."""
 
