@@ -153,7 +153,7 @@ DEFINITIONS: dict[str, OptionDefinition] = {
         OptionDefinition(
             Name.CONTAINER,
             "NAME",
-            "the container of the service at --target-url, which may be stopped, started and copied",
+            "the container of the service at --target-url, for the suite to stop, start and copy",
             Group.TARGET,
         ),
         OptionDefinition(

@@ -64,8 +64,9 @@ GRACE_WATCHED = 0.5
 # database answers after 0.5 s.
 SILENCE_WATCHED = 2.0
 
-# An outbound call whose upstream never answers, or never ends its answer. In the background. The
-# usual clients give up after 5 s (httpx) to 300 s (aiohttp).
+# An outbound call whose upstream never answers, or never ends its answer, as a whole, however
+# often a part of it comes. In the background. The usual clients give up after 5 s of silence
+# (httpx), or after 300 s in all (aiohttp).
 GIVE_UP_DEADLINE = 30.0
 
 # A submission while the broker refuses the service. Celery's default publishing takes about 19 s.
@@ -100,7 +101,8 @@ TRANSACTION_DEADLINE = 0.5
 
 # Part 2: limits of the suite itself. No verdict on a service depends on them.
 
-# Closing the connection after bytes that are not HTTP. Worst: 0.01 s.
+# Closing the connection after bytes that are not HTTP, or after a probe that has one of its own.
+# Worst: 0.01 s.
 HANG_UP_DEADLINE = 1.0
 
 # After this time the suite looks up the line that blocks the target's event loop. It is shorter
@@ -167,6 +169,10 @@ SEARCH_DEADLINE = 20.0
 POLL_INTERVAL = 0.005
 POLL_SHARE = 0.05
 LONGEST_POLL_INTERVAL = 0.1
+
+# Between two parts, of 64 KiB each, of an upstream's answer of 4 GiB. It costs the upstream and a
+# service that reads it some 1 % of a core, and such a service less than 20 MB in GIVE_UP_DEADLINE.
+SLOW_CHUNK = 0.1
 
 # Part 3: amounts. They are the table "Amounts" in spec/README.md.
 

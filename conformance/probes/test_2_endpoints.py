@@ -155,6 +155,12 @@ async def _a_path_that_is_not_there(client: Client, _: Upstream) -> None:
     await client.get("/nowhere")
 
 
+async def _a_head_of_20_kb(client: Client, _: Upstream) -> None:
+    text = "a" * 20_000
+    await client.get(f"/items/{text}")
+    await client.get("/async", (("X-Long", text),))
+
+
 async def _bytes_that_are_no_http(client: Client, _: Upstream) -> None:
     with suppress(
         OSError, TimeoutError
@@ -198,6 +204,7 @@ FAULTS = [
     _a_body_that_is_no_object,
     _a_body_that_is_no_json,
     _a_path_that_is_not_there,
+    _a_head_of_20_kb,
     _bytes_that_are_no_http,
     _an_upstream_that_answers_an_error,
     _an_upstream_that_answers_no_json,

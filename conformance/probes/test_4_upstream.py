@@ -1,9 +1,10 @@
 """Probes of section 4: the upstream's document, calls that fetch it, and calls that fail."""
 
+import codecs
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 import pytest
@@ -108,7 +109,12 @@ class Fault:
     @property
     def is_no_json(self) -> bool:
         """Whether it is a success, or nothing, in place of a document."""
-        return self.reply is not None and (self.reply.status < 300 or self.reply.cut == -1)
+        return self.reply is not None and (self.reply.status < 300 or self.breaks_off)
+
+    @property
+    def breaks_off(self) -> bool:
+        """Whether the connection is closed before the end of an answer."""
+        return self.reply is not None and self.reply.cut is not None
 
     def held(self, upstream: Upstream) -> AbstractContextManager[None]:
         """The upstream fails in this way while the block lasts."""
@@ -200,7 +206,7 @@ async def test_an_unreachable_upstream_is_502_503_or_504(
 
 @pytest.mark.requirement("UP-6")
 @pytest.mark.stage("SCENARIOS")
-async def test_an_upstream_that_never_answers_is_a_timely_504(
+async def test_an_upstream_that_never_ends_its_answer_is_502_503_or_504_in_bounded_time(
     client: Client,
     upstream: Upstream,
     lifecycle: LifecycleObserver,
@@ -212,17 +218,19 @@ async def test_an_upstream_that_never_answers_is_a_timely_504(
         calls = await watch_calls(client, upstream)
     if calls is None:
         raise NoEvidence("no outbound call arrived at the upstream")
-    unfinished, unanswered = calls.unfinished, calls.unanswered
-    wanted = f"502, 503 or 504 within {timeouts.GIVE_UP_DEADLINE:.0f} s where the upstream does not"
-    expect_status(calls.answer_to_unanswered, GATEWAY, f"{wanted} answer", *unanswered)
+    made = [request for call in calls.calls for request in call.made]
     expect_status(
-        calls.meanwhile,
-        (200,),
-        "200 of /async while outbound calls are outstanding",
-        *unfinished,
-        *unanswered,
+        calls.meanwhile, (200,), "200 of /async while outbound calls are outstanding", *made
     )
-    expect_status(calls.answer_to_unfinished, GATEWAY, f"{wanted} end its answer", *unfinished)
+    limit = f"within {timeouts.GIVE_UP_DEADLINE:.0f} s"
+    for call in calls.calls:
+        wanted = f"502, 503 or 504 {limit} where the upstream {call.manner}"
+        expect_status(call.answer, GATEWAY, wanted, *call.made)
+    given_up = [call.answer for call in calls.calls]
+    expect_status(calls.afterwards, (200,), "200 once the upstream answers again", *given_up)
+    require_situation(
+        not calls.missing, f"no call arrived for an upstream that {' or '.join(calls.missing[:1])}"
+    )
 
 
 @pytest.mark.requirement("UP-7")
@@ -255,7 +263,7 @@ async def test_an_upstreams_error_is_never_relayed_as_success(
     [fault for fault in FAULTS if fault.is_no_json],
     ids=lambda fault: fault.name.replace(" ", "-"),
 )
-async def test_an_answer_that_is_no_json_is_502(
+async def test_an_answer_that_is_no_json_or_breaks_off_is_a_gateways_error(
     client: Client, upstream: Upstream, fault: Fault
 ) -> None:
     before = len(upstream.requests)
@@ -263,7 +271,8 @@ async def test_an_answer_that_is_no_json_is_502(
         exchange = await client.get("/external-data")
     made = upstream.requests[before:]
     require_situation(bool(made), f"no outbound call was made: {exchange.summary}")
-    expect_status(exchange, (502,), f"502 where the upstream sends {fault.name}", *made)
+    statuses, wanted = (GATEWAY, "502, 503 or 504") if fault.breaks_off else ((502,), "502")
+    expect_status(exchange, statuses, f"{wanted} where the upstream sends {fault.name}", *made)
 
 
 @pytest.mark.requirement("UP-9")
@@ -329,3 +338,58 @@ async def test_connections_that_are_used_again(
         f"{len({request.connection for request in made})} connections",
         *made,
     )
+
+
+@pytest.mark.requirement("UP-12")
+@pytest.mark.parametrize("status", [200, 503])
+async def test_an_upstreams_cookie_is_sent_with_no_other_call(
+    client: Client, upstream: Upstream, status: int
+) -> None:
+    value = f"dXBzdHJlYW0-{status}"
+    cookie = ("Set-Cookie", f"session={value}; Path=/; Max-Age=600")
+    with upstream.answering(Reply(status=status, headers=(*Reply().headers, cookie))):
+        await client.get("/external-data")
+    before = len(upstream.requests)
+    exchanges = await client.get_all(*["/external-data"] * 3)  # somebody else's
+    made = upstream.requests[before:]
+    require_situation(bool(made), f"no outbound call was made: {exchanges[0].summary}")
+    carried = [request for request in made if any(value in sent for _, sent in request.headers)]
+    require(
+        not carried,
+        "a later call without the cookie that the upstream set in an earlier answer",
+        f"it in {len(carried)} of {len(made)} calls",
+        [*exchanges[:1], *carried[:1]],
+    )
+
+
+LABELS = [
+    "application/json; charset=utf-8",
+    "Application/JSON",
+    "application/problem+json",
+    "application/vnd.api+json",
+    "text/plain",
+    "text/plain; charset=utf-8",
+    None,
+]
+
+
+@pytest.mark.requirement("UP-13")
+@pytest.mark.parametrize("label", LABELS)
+async def test_json_counts_whatever_its_media_type(
+    client: Client, upstream: Upstream, label: str | None
+) -> None:
+    value = {"label": label, "text": "déjà vu, 你好, 🦊"}
+    headers = (("Content-Type", label),) if label else ()
+    with upstream.answering(replace(make_reply(value), headers=headers)):
+        exchange = await client.get("/external-data")
+    expect(exchange, model.external_answer(value), *upstream.requests[-1:])
+
+
+@pytest.mark.requirement("UP-13")
+async def test_a_byte_order_mark_is_removed_or_refused(client: Client, upstream: Upstream) -> None:
+    reply = make_reply(POSTS)
+    with upstream.answering(replace(reply, body=codecs.BOM_UTF8 + reply.body)):
+        exchange = await client.get("/external-data")
+    made = upstream.requests[-1:]
+    if exchange.status != HTTPStatus.BAD_GATEWAY:
+        expect(exchange, model.external_answer(POSTS), *made)

@@ -8,6 +8,7 @@ import pytest_asyncio
 from conformance.client.http import Client
 from conformance.core.errors import Violation
 from conformance.core.evidence import Journal
+from conformance.judging.leaks import Secrets
 from conformance.pytest_plugin.keys import OBSERVED, RUN
 from conformance.scenarios.lifecycle.observer import LifecycleObserver
 from conformance.scenarios.lifecycle.whole_life import WholeLife, end_life, list_lives
@@ -132,6 +133,16 @@ def journal(environment: Environment) -> Journal:
 def restart_target(recovery: Recovery) -> Callable[[], None]:
     """Kills the target and starts it again."""
     return recovery.kill_and_restart
+
+
+@pytest.fixture(scope="session")
+def secrets(environment: Environment) -> Secrets:
+    """What no error answer of the target may reveal."""
+    servers = [server for server in (environment.database, environment.broker) if server]
+    urls = [server.access.target_dsn for server in servers if server.access.target_dsn]
+    if environment.upstream:
+        urls.append(environment.upstream.url)
+    return Secrets.of(urls, environment.launch.options.target.directory)
 
 
 @pytest.fixture(scope="session")

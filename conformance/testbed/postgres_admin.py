@@ -37,12 +37,6 @@ class DatabaseAccess:
     database: str
     role: str | None
 
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """What an error answer must not reveal about the target's database."""
-        parts = urlsplit(str(self.target_dsn))
-        return str(parts.password), str(parts.username), str(parts.port), "SELECT", "Traceback"
-
 
 async def read_version(admin_url: str) -> str:
     """Ask for the server's name and version, such as "PostgreSQL 18.6"."""

@@ -23,7 +23,13 @@ from conformance.core.evidence import Journal, UpstreamRequest
 from conformance.core.observations import ClosedConnections
 from conformance.core.polling import wait_until
 from conformance.testbed.ports import LOOPBACK, claim_port
-from conformance.testbed.upstream_hold import Hold, HoldMode, wait_for_release
+from conformance.testbed.upstream_hold import (
+    ENDLESS,
+    Hold,
+    HoldMode,
+    send_without_end,
+    wait_for_release,
+)
 from conformance.testbed.upstream_replies import (
     STATUS_LINE_START,
     Reply,
@@ -255,6 +261,10 @@ class Upstream:
         )
         self.requests.append(seen)
         hold = self._hold
+        if hold and hold.mode in ENDLESS:
+            hold.add_request(seen)
+            await send_without_end(hold, reader, writer, ENDLESS[hold.mode])
+            return False
         answer = None if hold and hold.mode is HoldMode.TRICKLE_HEAD else self._next_answer()
         sent: int | None = 0
         if hold:

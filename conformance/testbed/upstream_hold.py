@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -16,6 +17,36 @@ class HoldMode(Enum):
     TRICKLE_HEAD = "the same, but only the start: the answer is chosen when the request is released"
     SILENT = "nothing"
     TRUNCATED = "all of the answer except its last byte, and then nothing"
+    HEAD_ALONE = "the head of an answer, and then nothing"
+    HALF_A_CHUNK = "the first half of a chunk, and then nothing"
+    DRIPPING_HEAD = "a head that becomes longer by a byte now and then"
+    DRIPPING_BODY = "a body that becomes longer by a byte now and then"
+    INTERIM = "an interim answer (1xx) now and then"
+    GIGABYTES = "a body of 4 GiB, slowly"
+
+
+@dataclass(frozen=True)
+class EndlessAnswer:
+    """An answer that is begun and never ends. What has come of its body is JSON at any time."""
+
+    start: bytes
+    more: bytes = b""  # sent again and again
+    pause: float = timeouts.KEPT_AWAKE
+
+
+_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+ENDLESS: Mapping[HoldMode, EndlessAnswer] = {
+    HoldMode.HEAD_ALONE: EndlessAnswer(_HEAD + b"Content-Length: 2\r\n\r\n"),
+    HoldMode.HALF_A_CHUNK: EndlessAnswer(
+        _HEAD + b"Transfer-Encoding: chunked\r\n\r\n10\r\n[]      "
+    ),
+    HoldMode.DRIPPING_HEAD: EndlessAnswer(_HEAD + b"Warning: ", b"."),
+    HoldMode.DRIPPING_BODY: EndlessAnswer(_HEAD + b"Content-Length: 100000\r\n\r\n[]", b" "),
+    HoldMode.INTERIM: EndlessAnswer(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
+    HoldMode.GIGABYTES: EndlessAnswer(
+        _HEAD + b"Content-Length: %d\r\n\r\n[]" % 2**32, b" " * 2**16, timeouts.SLOW_CHUNK
+    ),
+}
 
 
 @dataclass
@@ -50,17 +81,48 @@ async def wait_for_release(
     """
     sent = len(start) if hold.mode is HoldMode.TRUNCATED else 0
     writer.write(start[:sent])
+
+    def send_a_byte() -> None:
+        nonlocal sent
+        if hold.mode is not HoldMode.SILENT and sent < len(start):
+            writer.write(start[sent : sent + 1])
+            sent += 1
+
+    is_released = await _repeat_until_over(hold, reader, timeouts.KEPT_AWAKE, send_a_byte)
+    return sent if is_released else None
+
+
+async def send_without_end(
+    hold: Hold, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: EndlessAnswer
+) -> None:
+    """Send an answer that never ends, until its request is released or its client gives up.
+
+    Nothing more is written to a client that does not read what it was sent.
+    """
+    writer.write(answer.start)
+
+    def send_more() -> None:
+        if not writer.transport.get_write_buffer_size():
+            writer.write(answer.more)
+
+    if not await _repeat_until_over(hold, reader, answer.pause, send_more):
+        hold.given_up += 1
+
+
+async def _repeat_until_over(
+    hold: Hold, reader: asyncio.StreamReader, pause: float, act: Callable[[], None]
+) -> bool:
+    """Act after each pause until the hold is released, or the client closes its connection.
+
+    Returns whether it was released.
+    """
     tasks = [asyncio.create_task(hold.released.wait()), asyncio.create_task(reader.read(1))]
     try:
-        while not (
-            await asyncio.wait(
-                tasks, timeout=timeouts.KEPT_AWAKE, return_when=asyncio.FIRST_COMPLETED
-            )
-        )[0]:
-            if hold.mode is not HoldMode.SILENT and sent < len(start):
-                writer.write(start[sent : sent + 1])
-                sent += 1
-        return sent if hold.released.is_set() else None
+        while not (await asyncio.wait(tasks, timeout=pause, return_when=asyncio.FIRST_COMPLETED))[
+            0
+        ]:
+            act()
+        return hold.released.is_set()
     finally:
         for task in tasks:
             task.cancel()

@@ -39,7 +39,7 @@ class StartWithoutBroker:
 class BrokerUnreachable(Scenario[StartWithoutBroker]):
     """Nothing listens where the broker should be."""
 
-    requirements = frozenset({"CONC-9", "TASK-10", "TASK-17"})
+    requirements = frozenset({"CONC-9", "HTTP-7", "TASK-10", "TASK-17"})
     is_apart = True
 
     async def run(self, launch: Launch, database: DatabaseAccess) -> StartWithoutBroker:

@@ -1,6 +1,8 @@
-"""A copy whose upstream takes two requests: it begins one answer and ends neither."""
+"""A copy whose upstream takes a request in each manner of not answering, and ends none."""
 
 import asyncio
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from conformance.client.http import Client
@@ -13,16 +15,41 @@ from conformance.testbed.postgres_admin import DatabaseAccess
 from conformance.testbed.upstream import Upstream
 from conformance.testbed.upstream_hold import HoldMode
 
+# What the upstream does in place of answering to the end.
+MANNERS: Mapping[HoldMode, str] = {
+    HoldMode.SILENT: "does not answer",
+    HoldMode.TRUNCATED: "does not end its answer",
+    HoldMode.HEAD_ALONE: "sends a head and nothing more",
+    HoldMode.HALF_A_CHUNK: "stops in the middle of a chunk",
+    HoldMode.DRIPPING_HEAD: "sends a byte of its head a second",
+    HoldMode.DRIPPING_BODY: "sends a byte of its body a second",
+    HoldMode.INTERIM: "sends an interim answer (103) a second",
+    HoldMode.GIGABYTES: "sends 4 GiB, slowly",
+}
+
+
+@dataclass(frozen=True)
+class CallGivenUp:
+    """What became of one call that the upstream does not answer to the end."""
+
+    manner: str  # what the upstream does
+    made: list[UpstreamRequest]
+    answer: Exchange  # of /external-data
+
 
 @dataclass(frozen=True)
 class CallsGivenUp:
-    """What became of two calls that the upstream does not answer to the end."""
+    """What became of the calls that arrived, one in each manner."""
 
-    unfinished: list[UpstreamRequest]  # the request whose answer was begun
-    unanswered: list[UpstreamRequest]
+    calls: list[CallGivenUp]
     meanwhile: Exchange  # an answer of /async
-    answer_to_unfinished: Exchange  # of /external-data
-    answer_to_unanswered: Exchange
+    afterwards: Exchange  # of /external-data, by an upstream that answers
+
+    @property
+    def missing(self) -> list[str]:
+        """The manners for which no call arrived."""
+        seen = {call.manner for call in self.calls}
+        return [manner for manner in MANNERS.values() if manner not in seen]
 
 
 class UpstreamUnresponsive(Scenario[CallsGivenUp | None]):
@@ -45,18 +72,23 @@ class UpstreamUnresponsive(Scenario[CallsGivenUp | None]):
 
 
 async def watch_calls(client: Client, upstream: Upstream) -> CallsGivenUp | None:
-    """Make both calls and wait for their answers. Returns None where a call does not arrive."""
-    async with client.in_flight() as send, upstream.holding(HoldMode.TRUNCATED) as unfinished:
-        (first,) = send("/external-data")
-        if not await upstream.wait_for_requests(unfinished, 1):
+    """Make a call for each manner and wait for their answers. Returns None where none arrives."""
+    waiting = []
+    async with client.in_flight() as send, AsyncExitStack() as holds:
+        for mode, manner in MANNERS.items():
+            hold = await holds.enter_async_context(upstream.holding(mode))
+            (call,) = send("/external-data")
+            if not await upstream.wait_for_requests(hold, 1):
+                break
+            waiting.append((manner, hold, call))
+        if not waiting:
             return None
-        async with upstream.holding(HoldMode.SILENT) as unanswered:
-            (second,) = send("/external-data")
-            await upstream.wait_for_requests(unanswered, 1)
-            meanwhile = await client.get("/async")
-            answers = (call.wait_for_answer(timeouts.GIVE_UP_DEADLINE) for call in (first, second))
-            to_unfinished, to_unanswered = await asyncio.gather(*answers)
-    if not unanswered.arrived:
-        return None
-    began, silent = unfinished.requests[:1], unanswered.requests[:1]
-    return CallsGivenUp(began, silent, meanwhile, to_unfinished, to_unanswered)
+        meanwhile = await client.get("/async")
+        answers = (call.wait_for_answer(timeouts.GIVE_UP_DEADLINE) for _, _, call in waiting)
+        given_up = [
+            CallGivenUp(manner, hold.requests[:1], answer)
+            for (manner, hold, _), answer in zip(
+                waiting, await asyncio.gather(*answers), strict=True
+            )
+        ]
+    return CallsGivenUp(given_up, meanwhile, await client.get("/external-data"))

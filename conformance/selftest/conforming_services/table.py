@@ -88,7 +88,11 @@ CONFORMING_SERVICES = (
             Unclaimed("CONC-9", "`delay` retries in the event loop's thread"),
             Unclaimed("DB-10", "an id beyond 32 bits is the driver's error"),
             Unclaimed("UP-5", SAME_CLIENT),
-            Unclaimed("UP-6", "its client gives up after 5 s, and nobody catches that"),
+            Unclaimed(
+                "UP-6",
+                "its client gives up after 5 s of silence, which nobody catches, and never while a"
+                " byte comes now and then",
+            ),
             Unclaimed("UP-7", "the upstream's status is not looked at"),
             Unclaimed("UP-8", "the parser's error is not caught"),
             Unclaimed("TASK-10", "Celery's own retries, some 19 s, and no 503"),
@@ -134,7 +138,7 @@ CONFORMING_SERVICES = (
         folder="starlette_alone",
         habit=(
             "Starlette without FastAPI: validation by hand, OpenAPI from docstrings, rows in"
-            " Postgres's own JSON, `send_task` by name."
+            " Postgres's own JSON, `send_task` by name, tags and ranges around every answer."
         ),
         arguments=(
             HERE,
@@ -165,7 +169,8 @@ CONFORMING_SERVICES = (
         folder="served",
         habit=(
             "An application from a factory, its lines by a logger, its answers plain responses,"
-            " under hypercorn in one process."
+            " a catch-all mounted behind its routes, 504 for an upstream that refuses, under"
+            " hypercorn in one process."
         ),
         arguments=(
             HERE,

@@ -69,7 +69,7 @@ class outbound_call_blocks_the_event_loop(Service):
 
     async def connect(self) -> None:
         await super().connect()
-        self.synchronous = httpx.Client(timeout=30, trust_env=False)
+        self.synchronous = httpx.Client(timeout=30, trust_env=False, cookies=self.make_cookies())
 
     async def fetch(self, url: str) -> httpx.Response:
         return self.synchronous.get(url)
@@ -428,7 +428,7 @@ class outbound_calls_take_the_threads_of_plain_functions(Service):
     async def connect(self) -> None:
         await super().connect()
         current_default_thread_limiter().total_tokens = 64
-        self.caller = httpx.Client(limits=self.limits)
+        self.caller = httpx.Client(limits=self.limits, cookies=self.make_cookies())
 
     async def disconnect(self) -> None:
         await super().disconnect()

@@ -554,7 +554,10 @@ class statement_is_prepared_when_a_session_begins(Service):
         return await connection.fetchrow(f"EXECUTE item ({item_id})")
 
 
-@faulty_service(fails=("DB-17",), because=r"is not permitted to log in")
+@faulty_service(
+    fails=("DB-17",),
+    because=r"^the user of the database in 503 .*is not permitted to log in",
+)
 class failed_read_tells_the_drivers_error(Service):
     """A read that fails is answered with what the driver says."""
 
@@ -565,7 +568,7 @@ class failed_read_tells_the_drivers_error(Service):
             raise HTTPException(503, f"the database could not be read: {error}") from error
 
 
-@faulty_service(fails=("DB-17",), because=r"^\['conformance_\w+'\] in .*:\*\*\*@")
+@faulty_service(fails=("DB-17",), because=r"^the URL of a service and the user of .*:\*\*\*@")
 class failed_read_tells_all_of_the_url_but_the_password(Service):
     """A read that fails is answered with the URL of the database, without the password."""
 

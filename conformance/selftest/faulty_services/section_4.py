@@ -2,6 +2,7 @@
 # ruff: noqa: D102, N801 - a method does what the service's does, wrongly; a class has the name that a server is given
 
 import asyncio
+import codecs
 import http.client
 import json
 import os
@@ -11,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import ContextVar
 from decimal import Decimal
+from http.cookiejar import CookieJar
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -232,6 +234,8 @@ class refused_connection_is_told_in_plain_text(Service):
 class only_the_connection_has_a_timeout(Service):
     """The client's timeout is that of connecting alone; the answer is waited for without end."""
 
+    seconds_of_a_call = None
+
     async def fetch(self, url: str) -> httpx.Response:
         return await self.upstream.get(url, timeout=httpx.Timeout(None, connect=2))
 
@@ -240,9 +244,14 @@ class only_the_connection_has_a_timeout(Service):
 class total_timeout_is_not_caught(Service):
     """A call has ten seconds as a whole, by a timeout of its own that nobody catches."""
 
-    async def fetch(self, url: str) -> httpx.Response:
+    seconds_of_a_call = None
+
+    async def external_data(self) -> Response:
         async with asyncio.timeout(10):
-            return await self.upstream.get(url, timeout=None)
+            return await super().external_data()
+
+    async def fetch(self, url: str) -> httpx.Response:
+        return await self.upstream.get(url, timeout=None)
 
 
 @faulty_service(fails=("UP-7",), because=r"where the upstream answers 4\d\d.*^200 ")
@@ -513,6 +522,8 @@ class what_came_of_a_cut_off_body_is_tried(Service):
 class only_the_head_has_a_timeout(Service):
     """The upstream has five seconds for the head of its answer, and no limit for the body."""
 
+    seconds_of_a_call = None
+
     async def fetch(self, url: str) -> httpx.Response:
         request = self.upstream.build_request("GET", url, timeout=None)
         try:
@@ -559,3 +570,150 @@ class breaker_opens_after_five_failures(Service):
             raise
         self.failures = 0
         return response
+
+
+@faulty_service(fails=("UP-6",), because=r"sends a byte of its head a second.*^no complete answer")
+class each_byte_begins_the_timeout_anew(Service):
+    """The call has five seconds for each read, as is httpx's default, and no limit as a whole."""
+
+    seconds_of_a_call = None
+
+
+@faulty_service(fails=("UP-6",), because=r"sends an interim answer \(103\) a second.*^no complete")
+class interim_answers_begin_the_timeout_anew(Service):
+    """Each head has eight seconds, and so has the body. An interim answer's head is one too."""
+
+    seconds_of_a_call = None
+
+    async def fetch(self, url: str) -> httpx.Response:
+        place = urlsplit(url)
+        asked = f"GET {place.path}?{place.query} HTTP/1.0\r\nHost: {place.netloc}\r\n\r\n"
+        try:
+            async with asyncio.timeout(2):
+                reader, writer = await asyncio.open_connection(place.hostname, place.port)
+        except OSError as error:
+            raise httpx.ConnectError("no connection") from error
+        try:
+            writer.write(asked.encode())
+            return await self.answer(reader)
+        except (ValueError, asyncio.IncompleteReadError) as error:
+            raise httpx.ReadError("no answer") from error
+        finally:
+            writer.close()
+
+    async def answer(self, reader: asyncio.StreamReader) -> httpx.Response:
+        status = 100
+        while status < 200:
+            async with asyncio.timeout(8):
+                lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").splitlines()
+            status = int(lines[0].split()[1])
+        pairs = [line.partition(":") for line in lines[1:] if line]
+        headers = {name.lower(): value.strip() for name, _, value in pairs}
+        async with asyncio.timeout(8):
+            content = await reader.readexactly(int(headers.get("content-length", 0)))
+        return httpx.Response(status, headers=headers, content=content)
+
+
+@faulty_service(fails=("UP-6",), because=r"sends 4 GiB, slowly.*^no complete answer")
+class only_a_slow_answer_is_given_up(Service):
+    """A call is given up when less than a kilobyte came within two seconds, and never before."""
+
+    seconds_of_a_call = None
+
+    async def fetch(self, url: str) -> httpx.Response:
+        came, parts = 0, []
+        try:
+            async with asyncio.timeout(4) as limit, self.upstream.stream("GET", url) as response:
+                async for part in response.aiter_bytes():
+                    came += len(part)
+                    if came >= 1024:
+                        came = 0
+                        limit.reschedule(asyncio.get_running_loop().time() + 2)
+                    parts.append(part)
+        except TimeoutError as error:
+            raise httpx.ReadTimeout("too slow") from error
+        return httpx.Response(response.status_code, content=b"".join(parts))
+
+
+@faulty_service(fails=("UP-6",), because=r"stops in the middle of a chunk.*^200 \[\]")
+class what_came_before_the_timeout_is_answered(Service):
+    """A body that stops is taken for complete where what came of it is JSON."""
+
+    async def fetch(self, url: str) -> httpx.Response:
+        came = bytearray()
+        response: httpx.Response | None = None
+        try:
+            async with self.upstream.stream("GET", url) as response:
+                async for part in response.aiter_bytes():
+                    came += part
+        except httpx.ReadTimeout:
+            if not came or response is None:
+                raise
+        return httpx.Response(response.status_code, content=bytes(came))
+
+
+@faulty_service(fails=("UP-12",), because=r"^it in 3 of 3 calls")
+class shared_client_keeps_the_upstreams_cookies(Service):
+    """The client that serves every caller keeps cookies, as httpx's does by itself."""
+
+    def make_cookies(self) -> CookieJar:
+        return CookieJar()
+
+
+@faulty_service(fails=("UP-12",), because=r"^it in 1 of 3 calls")
+class cookie_of_an_error_is_brought_back_once(Service):
+    """The cookie of an answer that is an error goes with the next call, as of a retry."""
+
+    due: str | None = None
+
+    async def fetch(self, url: str) -> httpx.Response:
+        due, self.due = self.due, None
+        response = await self.upstream.get(url, headers={"Cookie": due} if due else {})
+        if response.is_error:
+            self.due = response.headers.get("set-cookie")
+        return response
+
+
+@faulty_service(fails=("UP-13",), because=r"^502 .*is not called JSON", consequences=("END-3",))
+class only_application_json_is_json(Service):
+    """An answer whose media type is not exactly `application/json` is no JSON."""
+
+    def document(self, response: httpx.Response) -> str:
+        if response.is_success and response.headers.get("content-type") != "application/json":
+            raise HTTPException(502, "the upstream's answer is not called JSON")
+        return super().document(response)
+
+
+@faulty_service(fails=("UP-13",), because=r"\"text\": wanted|\$\.text: wanted")
+class plain_text_is_read_as_latin_1(Service):
+    """Text that names no charset is taken for Latin-1, as RFC 2616 had it."""
+
+    def document(self, response: httpx.Response) -> str:
+        text = super().document(response)
+        if response.headers.get("content-type") == "text/plain":
+            return response.content.decode("latin-1")
+        return text
+
+
+@faulty_service(fails=("UP-13",), because=r"the body is not JSON: .*BOM|^500 ")
+class byte_order_mark_is_passed_on(Service):
+    """The mark that begins a document is skipped by its reader, and relayed to the caller."""
+
+    def document(self, response: httpx.Response) -> str:
+        if not response.is_success or not response.content.startswith(codecs.BOM_UTF8):
+            return super().document(response)
+        json.loads(response.content)
+        return response.content.decode()
+
+
+@faulty_service(
+    fails=("UP-8",), because=r"502, 503 or 504 where the upstream sends a body cut off.*^500 "
+)
+class connection_that_breaks_is_500(Service):
+    """Where the upstream closes the connection early, nobody catches the client's error."""
+
+    async def fetch(self, url: str) -> httpx.Response:
+        try:
+            return await super().fetch(url)
+        except httpx.RemoteProtocolError as error:
+            raise ConnectionError("the upstream closed the connection") from error

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import cached_property
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Annotated, Any, NoReturn
 
 import asyncpg
@@ -81,6 +82,7 @@ class Service:
     tasks = worker
     pool_sizes = (2, 10)
     limits = httpx.Limits(max_connections=200)
+    seconds_of_a_call: float | None = 12  # to the upstream, as a whole
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's scope."""
@@ -120,8 +122,14 @@ class Service:
     async def connect(self) -> None:
         """Open what is kept for the life of the process."""
         self.pool = await self.open_pool()
-        self.upstream = httpx.AsyncClient(timeout=httpx.Timeout(5, connect=2), limits=self.limits)
+        self.upstream = httpx.AsyncClient(
+            timeout=httpx.Timeout(5, connect=2), limits=self.limits, cookies=self.make_cookies()
+        )
         self.submitters = ThreadPoolExecutor(20)
+
+    def make_cookies(self) -> CookieJar:
+        """Make the store of the upstream's cookies, which takes none."""
+        return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
     async def open_pool(self, **settings: Any) -> asyncpg.Pool:
         """Open the pool of database connections."""
@@ -167,8 +175,9 @@ class Service:
     async def external_data(self) -> Response:
         """Answer with the upstream's JSON, as it came."""
         try:
-            response = await self.fetch(os.environ["EXTERNAL_DATA_URL"])
-        except httpx.TimeoutException as error:
+            async with asyncio.timeout(self.seconds_of_a_call):
+                response = await self.fetch(os.environ["EXTERNAL_DATA_URL"])
+        except (TimeoutError, httpx.TimeoutException) as error:
             raise HTTPException(504, "the upstream did not answer in time") from error
         except httpx.HTTPError as error:
             raise HTTPException(502, "the upstream could not be read") from error

@@ -117,13 +117,13 @@ def test_nothing_of_a_killed_run_is_judged_any_more(place: Path) -> None:
     whole, killed = record(place, "old", FAILS), record(place, "new", FAILS, killed=True)
     lost, found = compare_runs(whole, killed), compare_runs(killed, whole)
     assert {change.kind for change in lost.changes} == {ChangeKind.NO_LONGER_JUDGED}
-    assert (len(lost.changes), lost.is_worse) == (85, True)
+    assert (len(lost.changes), lost.is_worse) == (92, True)
     assert (
         len(found.select(ChangeKind.NEWLY_JUDGED)),
         len(found.select(ChangeKind.NEWLY_FAILING)),
         found.is_worse,
     ) == (
-        84,
+        91,
         1,
         True,
     )

@@ -8,7 +8,9 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
+import h11
 import httpx
 import pytest
 
@@ -18,7 +20,7 @@ from conformance.core.evidence import Fact, Journal
 from conformance.core.polling import wait_until
 from conformance.testbed import upstream as stub_module
 from conformance.testbed.upstream import Upstream
-from conformance.testbed.upstream_hold import HoldMode
+from conformance.testbed.upstream_hold import ENDLESS, EndlessAnswer, HoldMode
 from conformance.testbed.upstream_replies import STATUS_LINE_START, TARGET, Reply, make_reply
 
 LONG = 10.0  # seconds that nothing here takes, even on a busy machine
@@ -230,6 +232,78 @@ async def test_an_answer_that_has_begun_lacks_its_last_byte_while_it_is_held(
             await upstream.wait_for_requests(hold, 1)
             assert await caller.read_for(0.2) == Reply().encode()[:-1]
         assert await caller.read_all() == Reply().encode()[-1:]
+
+
+@pytest.mark.parametrize("mode", ENDLESS, ids=lambda mode: mode.name)
+async def test_an_endless_answer_goes_on_until_it_is_released_and_ends_incomplete(
+    upstream: Upstream, mode: HoldMode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manner = replace(ENDLESS[mode], pause=0.01)
+    monkeypatch.setattr("conformance.testbed.upstream.ENDLESS", {mode: manner})
+    wanted = manner.start + manner.more * 3
+    async with call(upstream) as caller:
+        async with upstream.holding(mode) as hold:
+            caller.ask()
+            assert await upstream.wait_for_requests(hold, 1) == 1
+            seen = b""
+            while len(seen) < len(wanted):
+                seen += await caller.read_for(0.05)
+        seen += await caller.read_all()
+    assert seen.startswith(wanted)
+    with pytest.raises(h11.RemoteProtocolError):
+        parse_as_client(seen)
+    assert (hold.arrived, hold.given_up) == (1, 0)
+
+
+def parse_as_client(answer: bytes) -> None:
+    """Read an answer to its end. Raises RemoteProtocolError if it has none."""
+    parser = h11.Connection(h11.CLIENT)
+    parser.send(h11.Request(method="GET", target="/", headers=[("Host", "stub")]))
+    parser.send(h11.EndOfMessage())
+    parser.receive_data(answer)
+    parser.receive_data(b"")
+    while not isinstance(parser.next_event(), h11.EndOfMessage):
+        pass
+
+
+async def test_an_endless_answer_is_not_piled_up_for_a_client_that_does_not_read(
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+    more = b" " * 2**20
+    manner = EndlessAnswer(b"", more, pause=0.001)
+    monkeypatch.setattr("conformance.testbed.upstream.ENDLESS", {HoldMode.GIGABYTES: manner})
+    write = asyncio.StreamWriter.write
+
+    def count(writer: asyncio.StreamWriter, data: bytes) -> None:
+        if data == more:
+            written.append(writer.transport.get_write_buffer_size())
+        write(writer, data)
+
+    monkeypatch.setattr(asyncio.StreamWriter, "write", count)
+    async with call(upstream) as caller, upstream.holding(HoldMode.GIGABYTES) as hold:
+        caller.ask()
+        await upstream.wait_for_requests(hold, 1)
+
+        async def is_stuck() -> bool:
+            before = len(written)
+            await asyncio.sleep(0.05)
+            return before == len(written) > 0
+
+        assert await wait_until(is_stuck, LONG)
+        assert not any(written)
+
+
+async def test_a_client_that_gives_an_endless_answer_up_is_counted(upstream: Upstream) -> None:
+    async with upstream.holding(HoldMode.DRIPPING_BODY) as hold:
+        async with call(upstream) as leaves:
+            leaves.ask()
+            await upstream.wait_for_requests(hold, 1)
+
+        async def count_given_up() -> int:
+            return hold.given_up
+
+        assert await wait_until(count_given_up, LONG) == 1
 
 
 async def test_the_reply_of_a_held_request_is_the_one_of_its_arrival(upstream: Upstream) -> None:

@@ -7,6 +7,7 @@ import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 
 const SILENCE = 5_000; // ms, in which nothing comes from the upstream
+const WHOLE = 12_000; // ms, for all of its answer
 
 // The upstream gave no usable answer; `status` is what our own caller is told.
 export class UpstreamError extends Error {
@@ -29,12 +30,14 @@ export class ExternalData {
 
   // The document's text as it came; given up when the signal says that nobody waits for it.
   async fetch(signal) {
+    const late = AbortSignal.timeout(WHOLE);
     let response, content;
     try {
-      response = await this.#answered(signal);
+      response = await this.#answered(AbortSignal.any([signal, late]));
       content = await buffer(response);
       if (/gzip/i.test(response.headers["content-encoding"])) content = await promisify(gunzip)(content);
     } catch (error) {
+      if (late.aborted) throw new UpstreamError(504, "the upstream did not answer in time");
       throw error instanceof UpstreamError ? error : new UpstreamError(502, "the upstream could not be read");
     }
     const { statusCode } = response;

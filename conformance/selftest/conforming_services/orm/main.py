@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TypedDict
 
 import httpx
@@ -24,7 +25,11 @@ async def lifespan(_: FastAPI) -> AsyncIterator[State]:
     print("Starting up...")
     async with engine.connect() as connection:
         await connection.execute(text("SELECT 1"))
-    async with httpx.AsyncClient(timeout=10, limits=httpx.Limits(max_connections=None)) as http:
+    async with httpx.AsyncClient(
+        timeout=10,
+        limits=httpx.Limits(max_connections=None),
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+    ) as http:
         yield {"http": http}
     print("Shutting down...")
     await engine.dispose()

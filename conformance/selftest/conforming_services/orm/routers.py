@@ -58,10 +58,11 @@ async def get_external_data(request: Request) -> Any:
     """Fetch the document and answer with it."""
     http: httpx.AsyncClient = request.state.http
     try:
-        response = await http.get(settings.external_data_url)
+        async with asyncio.timeout(settings.upstream_seconds):
+            response = await http.get(settings.external_data_url)
         response.raise_for_status()
         return json.loads(response.content)
-    except httpx.TimeoutException as error:
+    except (TimeoutError, httpx.TimeoutException) as error:
         raise HTTPException(status.HTTP_504_GATEWAY_TIMEOUT, "upstream timed out") from error
     except (httpx.HTTPError, ValueError, RecursionError) as error:
         raise HTTPException(status.HTTP_502_BAD_GATEWAY, "upstream failed") from error

@@ -10,6 +10,7 @@ class Settings(BaseSettings):
     external_data_url: str
     celery_broker_url: str
     celery_result_backend: str
+    upstream_seconds: float = 12
 
     @property
     def sqlalchemy_url(self) -> str:

@@ -1,5 +1,6 @@
 """The application."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -101,9 +102,10 @@ async def item(
 async def external(http: Annotated[httpx.AsyncClient, Depends(client)]) -> Any:
     """Answer with the upstream's document."""
     try:
-        answer = (await http.get(os.environ["EXTERNAL_DATA_URL"])).raise_for_status()
+        got = http.get(os.environ["EXTERNAL_DATA_URL"])
+        answer = (await asyncio.wait_for(got, 20)).raise_for_status()
         return JSONResponse(loads(answer.text))
-    except httpx.TimeoutException:
+    except (TimeoutError, httpx.TimeoutException):
         raise HTTPException(504, "upstream timeout") from None
     except (httpx.HTTPError, ValueError, RecursionError):
         raise HTTPException(502, "bad upstream") from None

@@ -45,7 +45,11 @@ class Resources:
         """Open what has to be opened, and wait until it is."""
         await self.pool.open(wait=True, timeout=8)
         timeout = aiohttp.ClientTimeout(total=12, sock_connect=3)
-        self.http = aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0))
+        self.http = aiohttp.ClientSession(
+            timeout=timeout,
+            connector=aiohttp.TCPConnector(limit=0),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -122,6 +122,7 @@ def create_app(environment: Mapping[str, str] = os.environ) -> FastAPI:
     app.add_api_route("/items/{item_id}", read_item, methods=["GET"])
     app.add_api_route("/external-data", external_data, methods=["GET"])
     app.add_api_route("/process-data/", process_data, methods=["POST"])
+    app.mount("/", FastAPI(openapi_url=None))  # for pages to come; it takes all that is left
     return app
 
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from http.cookiejar import CookieJar
 from typing import Any
 
 import asyncpg
@@ -14,6 +15,13 @@ from celery import Celery
 from .queue import NAME
 
 Row = dict[str, Any]
+
+
+class NoCookies(CookieJar):
+    """Keeps no cookie, for the client serves every caller."""
+
+    def set_cookie(self, *_: object) -> None:
+        """Forget it."""
 
 
 class Unavailable(Exception):
@@ -42,7 +50,9 @@ async def opened(
         database_url, min_size=2, max_size=5, command_timeout=60, max_inactive_connection_lifetime=0
     )
     http = httpx.AsyncClient(
-        timeout=httpx.Timeout(8, pool=None), limits=httpx.Limits(max_connections=500)
+        timeout=httpx.Timeout(8, pool=None),
+        limits=httpx.Limits(max_connections=500),
+        cookies=NoCookies(),
     )
     turns = asyncio.BoundedSemaphore(6)
 
@@ -55,13 +65,13 @@ async def opened(
 
     async def fetch() -> bytes:
         try:
-            async with http.stream("GET", external_data_url) as response:
+            async with asyncio.timeout(12), http.stream("GET", external_data_url) as response:
                 if response.status_code != 200:
                     raise Unavailable(502, f"upstream said {response.status_code}")
                 body = b"".join([part async for part in response.aiter_bytes()])
             json.loads(body.decode("utf-8"))
-        except httpx.TimeoutException as error:
-            raise Unavailable(504, "upstream is slow") from error
+        except (TimeoutError, httpx.TransportError) as error:
+            raise Unavailable(504, "upstream did not answer") from error
         except (httpx.HTTPError, ValueError, RecursionError) as error:
             raise Unavailable(502, "upstream is broken") from error
         return body

@@ -16,12 +16,14 @@ import httpx
 from celery import Celery
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.schemas import SchemaGenerator
 
 from . import validation
+from .caching import Caching
 
 
 class Publisher(Celery):  # type: ignore[misc] # Celery ships no types
@@ -112,10 +114,13 @@ async def read_external_data(request: Request) -> Response:
         description: The upstream's document
         content: {application/json: {schema: {}}}
     """
-    http: httpx.AsyncClient = request.state.http
+    http: httpx.AsyncHTTPTransport = request.state.http
+    asked = httpx.Request("GET", os.environ["EXTERNAL_DATA_URL"])
     try:
         with anyio.fail_after(15):
-            reply = await http.get(os.environ["EXTERNAL_DATA_URL"])
+            reply = await http.handle_async_request(asked)
+            reply.request = asked
+            await reply.aread()
         document = json.loads(reply.raise_for_status().content)
     except (TimeoutError, httpx.TimeoutException) as error:
         raise HTTPException(504) from error
@@ -165,11 +170,9 @@ async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Any]]:
             os.environ["DATABASE_URL"], min_size=1, max_size=6, statement_cache_size=0, timeout=5
         )
         stack.push_async_callback(pool.close)
-        client = httpx.AsyncClient(
-            timeout=None,  # noqa: S113 - read_external_data has one for the whole call
-            limits=httpx.Limits(max_keepalive_connections=0),
-        )
-        http = await stack.enter_async_context(client)
+        # A transport alone keeps no cookies; read_external_data has a timeout for the whole call.
+        transport = httpx.AsyncHTTPTransport(limits=httpx.Limits(max_keepalive_connections=0))
+        http = await stack.enter_async_context(transport)
         print("Starting up...", flush=True)
         yield {"pool": pool, "http": http, "publishing": anyio.CapacityLimiter(12)}
     print("Shutting down...", flush=True)
@@ -185,6 +188,7 @@ app = Starlette(
         Route("/process-data/", process_data, methods=["POST"]),
         Route("/openapi.json", schema, include_in_schema=False),
     ],
+    middleware=[Middleware(Caching)],
     exception_handlers={validation.Invalid: validation.answer, HTTPException: failed},
     lifespan=lifespan,
 )
