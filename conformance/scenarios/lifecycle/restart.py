@@ -8,7 +8,7 @@ from typing import Any
 from conformance.client.http import Client, PendingRequest
 from conformance.core import timeouts
 from conformance.core.evidence import Exchange
-from conformance.core.observations import EndedSessions, LockCount
+from conformance.core.observations import EndedSessions, LockCount, RowCheck
 from conformance.core.polling import wait_until
 from conformance.scenarios.lifecycle.copies import (
     Ending,
@@ -50,10 +50,20 @@ class Interruption:
 
 
 @dataclass(frozen=True)
+class ReadInNextLife:
+    """A read of a row that an earlier copy had read, and that was changed while none ran."""
+
+    row: dict[str, Any]
+    exchange: Exchange
+    check: RowCheck
+
+
+@dataclass(frozen=True)
 class RestartObserved:
     """What was observed of the three copies."""
 
     stopped: StopOverRead
+    later_reads: list[ReadInNextLife]  # after the stop and after the kill, as far as it started
     after_stop: NotReady | None  # why the second copy did not start
     after_kill: NotReady | None  # why the third did not
     interruption: Interruption | None  # of the third, where it started
@@ -62,28 +72,38 @@ class RestartObserved:
 class Restart(Scenario[RestartObserved]):
     """The second copy is killed by SIGKILL, the third is interrupted by SIGINT."""
 
-    requirements = frozenset({"LIFE-4", "LIFE-5", "LIFE-8", "LIFE-9"})
+    requirements = frozenset({"DB-4", "LIFE-4", "LIFE-5", "LIFE-8", "LIFE-9"})
     database = DatabaseNeed.OWN
 
     async def run(self, launch: Launch, database: DatabaseAccess) -> RestartObserved:
         """Run it on a database."""
         where = (launch, "to be started again", use_database(database), claim_port())
+        later_reads = []
         async with open_database(database, launch) as items:
             row = await items.rows.insert()
             async with start_copy(*where) as (target, client):
                 await wait_until_ready(target)
                 stopped = await _stop_over_read(row, items, target, client)
-            async with start_copy(*where) as (target, _):
+            changed = await items.rows.update(row["id"], name="changed after a stop")
+            async with start_copy(*where) as (target, client):
                 after_stop = await find_start_failure(target)
+                if after_stop is None:
+                    later_reads.append(await _read_again(changed, items, client))
+            changed = await items.rows.update(row["id"], name="changed after a kill")
             await items.sessions.wait_until_ended()  # those of a copy that was killed are abandoned
             interruption = None
             async with start_copy(*where) as (target, client):
                 after_kill = await find_start_failure(target)
                 if after_kill is None:
-                    await client.get(f"/items/{row['id']}")
+                    later_reads.append(await _read_again(changed, items, client))
                     ending = await stop_by(target, signal.SIGINT)
                     interruption = Interruption(ending, await items.sessions.wait_until_ended())
-        return RestartObserved(stopped, after_stop, after_kill, interruption)
+        return RestartObserved(stopped, later_reads, after_stop, after_kill, interruption)
+
+
+async def _read_again(row: dict[str, Any], items: Database, client: Client) -> ReadInNextLife:
+    exchange = await client.get(f"/items/{row['id']}")
+    return ReadInNextLife(row, exchange, await items.rows.check_row(row["id"]))
 
 
 async def _stop_over_read(
