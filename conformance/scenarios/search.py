@@ -113,13 +113,14 @@ class Search:
 
 def prefer_rare(times: int) -> float:
     """The weight of what was tried so many times."""
-    return float((1 + times) ** -0.5)
+    return 1 / (1 + times)
+
+
+RunOnNewTarget = Callable[[Sequence[Step]], Awaitable[Violation | None]]
 
 
 async def shorten_program(
-    history: Sequence[Sequence[Step]],
-    violation: Violation,
-    run_on_new_target: Callable[[Sequence[Step]], Awaitable[Violation | None]],
+    history: Sequence[Sequence[Step]], violation: Violation, run_on_new_target: RunOnNewTarget
 ) -> Violation:
     """Find a short program that fails, in SEARCH_DEADLINE seconds, each run on a target of its own.
 
@@ -130,32 +131,63 @@ async def shorten_program(
     until = time.monotonic() + timeouts.SEARCH_DEADLINE
     for steps in _list_suffixes(history):
         if found := await run_on_new_target(steps):
-            break
-    else:
-        evidence = [fact for fact in violation.evidence if not is_program(fact)]
-        return Violation(violation.expected, violation.got, evidence, violation.likely_cause)
-    size = len(steps)
-    while size := size // 2:
-        start = 0
-        while start < len(steps) and time.monotonic() < until:
-            fewer = steps[:start] + steps[start + size :]
-            if again := await run_on_new_target(fewer):
-                steps, found = fewer, again
-            else:
-                start += size
-    for index, step in enumerate(steps):
-        for question in step.questions:
-            less = _drop_question(steps, index, question)
-            if less and time.monotonic() < until and (again := await run_on_new_target(less)):
-                steps, found = less, again
-    return found
+            shortest = _ShortestProgram(steps, found, run_on_new_target, until)
+            await shortest.shorten()
+            return shortest.violation
+    evidence = [fact for fact in violation.evidence if not is_program(fact)]
+    return Violation(violation.expected, violation.got, evidence, violation.likely_cause)
 
 
-def _drop_question(steps: list[Step], index: int, question: Question) -> list[Step] | None:
-    """The same steps, one of which asks less. None if it asks nothing else."""
+@dataclass
+class _ShortestProgram:
+    """The shortest program so far that fails, and how it does."""
+
+    steps: list[Step]
+    violation: Violation
+    run_on_new_target: RunOnNewTarget
+    until: float  # the end of trying, by the monotonic clock
+
+    async def shorten(self) -> None:
+        """Take away as many steps and questions as possible."""
+        await self._try(_drop_fixed_questions(self.steps))
+        size = len(self.steps)
+        while size := size // 2:
+            start = 0
+            while start < len(self.steps):
+                is_kept = await self._try(self.steps[:start] + self.steps[start + size :])
+                start += 0 if is_kept else size
+        for index, step in enumerate(self.steps):
+            for question in step.questions:
+                await self._try(_drop_question(self.steps, index, question))
+
+    async def _try(self, fewer: list[Step]) -> bool:
+        """Keep these steps if they fail too, as long as there is time. Returns whether they do."""
+        if fewer == self.steps or time.monotonic() >= self.until:
+            return False
+        violation = await self.run_on_new_target(fewer)
+        if violation:
+            self.steps, self.violation = fewer, violation
+        return violation is not None
+
+
+def _drop_fixed_questions(steps: list[Step]) -> list[Step]:
+    """The same steps without the questions whose answer depends on nothing."""
+    asking = [
+        [question for question in step.questions if question.subject not in FIXED_ANSWERS]
+        for step in steps
+    ]
+    return [
+        make_ask_step(*questions) if questions else step
+        for step, questions in zip(steps, asking, strict=True)
+        if questions or step.action is not Action.ASK
+    ]
+
+
+def _drop_question(steps: list[Step], index: int, question: Question) -> list[Step]:
+    """The same steps, one of which asks less, if it asks anything else."""
     left = list(steps[index].questions)
     left.remove(question)
-    return [*steps[:index], make_ask_step(*left), *steps[index + 1 :]] if left else None
+    return [*steps[:index], make_ask_step(*left), *steps[index + 1 :]] if left else steps
 
 
 def _list_suffixes(history: Sequence[Sequence[Step]]) -> Iterator[list[Step]]:

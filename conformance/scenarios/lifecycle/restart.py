@@ -51,9 +51,9 @@ class Interruption:
 
 @dataclass(frozen=True)
 class ReadInNextLife:
-    """A read of a row that an earlier copy had read, and that was changed while none ran."""
+    """A read of a row that an earlier copy had read, and that changed while none ran."""
 
-    row: dict[str, Any]
+    row: dict[str, Any] | None  # None of one that was deleted
     exchange: Exchange
     check: RowCheck
 
@@ -80,30 +80,37 @@ class Restart(Scenario[RestartObserved]):
         where = (launch, "to be started again", use_database(database), claim_port())
         later_reads = []
         async with open_database(database, launch) as items:
-            row = await items.rows.insert()
+            row, going = await items.rows.insert(), await items.rows.insert()
             async with start_copy(*where) as (target, client):
                 await wait_until_ready(target)
+                await client.get(f"/items/{going['id']}")
                 stopped = await _stop_over_read(row, items, target, client)
+            await items.rows.delete(going["id"])
             changed = await items.rows.update(row["id"], name="changed after a stop")
             async with start_copy(*where) as (target, client):
                 after_stop = await find_start_failure(target)
                 if after_stop is None:
-                    later_reads.append(await _read_again(changed, items, client))
+                    later_reads += [
+                        await _read_again(row["id"], changed, items, client),
+                        await _read_again(going["id"], None, items, client),
+                    ]
             changed = await items.rows.update(row["id"], name="changed after a kill")
             await items.sessions.wait_until_ended()  # those of a copy that was killed are abandoned
             interruption = None
             async with start_copy(*where) as (target, client):
                 after_kill = await find_start_failure(target)
                 if after_kill is None:
-                    later_reads.append(await _read_again(changed, items, client))
+                    later_reads.append(await _read_again(row["id"], changed, items, client))
                     ending = await stop_by(target, signal.SIGINT)
                     interruption = Interruption(ending, await items.sessions.wait_until_ended())
         return RestartObserved(stopped, later_reads, after_stop, after_kill, interruption)
 
 
-async def _read_again(row: dict[str, Any], items: Database, client: Client) -> ReadInNextLife:
-    exchange = await client.get(f"/items/{row['id']}")
-    return ReadInNextLife(row, exchange, await items.rows.check_row(row["id"]))
+async def _read_again(
+    item_id: int, row: dict[str, Any] | None, items: Database, client: Client
+) -> ReadInNextLife:
+    exchange = await client.get(f"/items/{item_id}")
+    return ReadInNextLife(row, exchange, await items.rows.check_row(item_id))
 
 
 async def _stop_over_read(

@@ -851,3 +851,24 @@ class columns_once_seen_are_always_asked_for(Service):
         if row and len(row) >= len(self.columns):
             self.columns = tuple(row.keys())
         return row and {name: row[name] for name in self.columns}
+
+
+@faulty_service(fails=("DB-4",), because=r"\$\.item: wanted null, got \{")
+class row_that_has_gone_is_known_to_the_next_process(Service):
+    """Where the table has no row, the one answers that the last process had read."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        database = urlsplit(os.environ["DATABASE_URL"]).path[1:]
+        self.file = Path(tempfile.gettempdir(), f"rows-of-{database}.json")
+        self.kept = json.loads(self.file.read_text("utf-8")) if self.file.exists() else {}
+        self.seen: dict[str, Row] = {}
+
+    async def disconnect(self) -> None:
+        await super().disconnect()
+        self.file.write_text(json.dumps(self.seen, default=datetime.isoformat), "utf-8")
+
+    async def find(self, item_id: int) -> Row | None:
+        if row := await super().find(item_id):
+            self.seen[str(item_id)] = row
+        return row or self.kept.get(str(item_id))
