@@ -187,7 +187,7 @@ async def test_what_fails_and_is_no_violation_ends_the_search_and_is_raised() ->
     ("kind", "program"),
     [
         (ForgetsAfterTwoFailures, "upstream fails; ask external, external"),
-        (KeepsTheDocumentOverARestart, "ask external; document 1; restart; ask external"),
+        (KeepsTheDocumentOverARestart, "ask external; document 1; kill; ask external"),
     ],
 )
 async def test_what_a_search_finds_becomes_a_few_steps_with_few_questions(
