@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 COLUMNS = ("id", "name", "description", "price", "quantity", "available", "created_at")
 
@@ -184,10 +184,38 @@ class World:
     calls_are_held: bool = False
     upstream_fails: bool = False
     broker_denies: bool = False
+    added: Mapping[str, Any] = field(default_factory=dict)  # a column more, and its value in rows
+    is_restarted: bool = False  # the service's process is not the one of the beginning
 
-    def answer_to_read(self, item_id: int) -> Answer:
-        """The right answer to a read that no fault disturbs."""
-        return item_answer(self.rows.get(item_id))
+    # What may be not as usual, by attribute, in a few words each.
+    STATES: ClassVar[Mapping[str, str]] = {
+        "reads_are_held": "reads are held",
+        "database_refuses": "database refuses",
+        "calls_are_held": "calls are held",
+        "upstream_fails": "upstream fails",
+        "broker_denies": "broker denies",
+        "added": "another column",
+        "is_restarted": "restarted",
+    }
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """Those of STATES that are so now, in words."""
+        return tuple(words for name, words in self.STATES.items() if getattr(self, name))
+
+    def put_row(self, row: Mapping[str, Any]) -> None:
+        """Note a row as the table has it now."""
+        columns = {name: value for name, value in row.items() if name not in self.added}
+        self.rows[row["id"]] = columns
+
+    def answer_to_read(self, item_id: int, *, with_added: bool = False) -> Answer:
+        """The right answer to a read that no fault disturbs.
+
+        `with_added` is the one that also shows the column that was added, which is for DB-16 to ask
+        for.
+        """
+        row = self.rows.get(item_id)
+        return item_answer(row if row is None or not with_added else {**row, **self.added})
 
     def answer_to_call(self) -> Answer:
         """The right answer to `GET /external-data` if no fault disturbs it."""

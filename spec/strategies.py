@@ -1,5 +1,6 @@
 """Hypothesis strategies for the inputs that requirements quantify over."""
 
+import random
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -40,6 +41,13 @@ row_values = st.fixed_dictionaries(
         "created_at": instants,
     }
 )
+
+
+def draw_ids(seed: int) -> list[int]:
+    """Positive ids, one of each number of digits that the type of `items.id` can hold."""
+    drawn = random.Random(seed)  # noqa: S311 - ids, no secret
+    return [drawn.randrange(10**digits, min(10 ** (digits + 1), 2**31)) for digits in range(10)]
+
 
 big_integers = st.one_of(
     st.integers(-(10**27), 10**27),

@@ -80,6 +80,17 @@ class TerminatedSessions(Observation):
     terminated: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class SearchCoverage(Observation):
+    """What the search of CONC-11 has tried."""
+
+    channel: str = "search"
+    programs: int
+    steps: Mapping[str, int]  # how often each kind was taken
+    asked: Mapping[str, Mapping[str, int]]  # by state, how often each question was asked in it
+    combinations: tuple[tuple[str, ...], ...]  # of states, in which anything was asked
+
+
 # What Redis showed
 
 PENDING = "PENDING"

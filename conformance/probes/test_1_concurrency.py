@@ -4,6 +4,7 @@ Order decides, never time.
 """
 
 import asyncio
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -26,7 +27,7 @@ from conformance.scenarios.lifecycle.broker_unreachable import BrokerUnreachable
 from conformance.scenarios.lifecycle.observer import LifecycleObserver
 from conformance.scenarios.program import ONE_BY_ONE, Step, parse_program
 from conformance.scenarios.search import Search, shorten_program
-from conformance.scenarios.stateful import ProgramRun, is_program
+from conformance.scenarios.stateful import ProgramRun, Restart, is_program
 from conformance.spec import model
 from conformance.target.capabilities import Capabilities
 from conformance.target.server import Target
@@ -378,17 +379,18 @@ async def test_any_interleaving_answers_as_the_model_says(
     upstream: Upstream,
     journal: Journal,
     capabilities: Capabilities,
-    restart_target: Callable[[], None],
+    restart_target: Restart,
     seed: int,
     steps: str | None,
 ) -> None:
     async with client.in_flight() as send:
 
         def begin_program() -> ProgramRun:
-            return ProgramRun(client, send, items, queue, upstream, journal)
+            restart = restart_target if capabilities.stops_target else None
+            return ProgramRun(client, send, items, queue, upstream, journal, restart)
 
         async def find_violation(program: Sequence[Step]) -> Violation | None:
-            await asyncio.to_thread(restart_target)
+            await asyncio.to_thread(restart_target, signal.SIGKILL)
             try:
                 await begin_program().run_steps(program)
             except Violation as violation:
@@ -406,14 +408,14 @@ async def test_any_interleaving_answers_as_the_model_says(
                 "it answers wrong even while nothing interleaves, after the steps"
                 f" {taken}: {violation.got}"
             ) from violation
-        search = Search(begin_program, asyncio.get_running_loop())
-        await asyncio.to_thread(search.run, seed)
-        if search.violation:
-            raise (
-                await shorten_program(search.history, search.violation, find_violation)
-                if capabilities.stops_target
-                else search.violation
-            )
+        search = Search(begin_program)
+        found = await search.run(seed)
+        covered = search.coverage.record(journal, search.history)
+        if found:
+            if capabilities.stops_target:
+                found = await shorten_program(search.history, found, find_violation)
+            evidence = (*found.evidence, covered)
+            raise Violation(found.expected, found.got, evidence, found.likely_cause)
 
 
 @pytest.mark.requirement("CONC-12")

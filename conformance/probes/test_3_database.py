@@ -1,17 +1,23 @@
 """Probes of section 3: rows as they are, ids as they must be, sessions opened and closed."""
 
+import asyncio
+import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 from hypothesis import example, given
 
-from conformance.client.http import Client
+from conformance.client.http import Client, InFlightRequests, PendingRequest
 from conformance.core import timeouts
 from conformance.core.errors import Violation
-from conformance.core.evidence import Fact
+from conformance.core.evidence import Exchange, Fact
+from conformance.core.observations import RowCheck
+from conformance.core.polling import wait_until
 from conformance.judging.assertions import (
     expect,
     expect_status,
@@ -23,14 +29,24 @@ from conformance.judging.leaks import Secrets, expect_no_leak
 from conformance.scenarios.lifecycle.copies import is_clean_disconnect
 from conformance.scenarios.lifecycle.graceful_stop import GracefulStop
 from conformance.scenarios.lifecycle.observer import LifecycleObserver
+from conformance.scenarios.lifecycle.restart import Restart
 from conformance.scenarios.stateful import read_until_recovered
 from conformance.spec import model, strategies
 from conformance.spec.strategies import AWKWARD_TEXT
 from conformance.target.capabilities import Capabilities
 from conformance.target.server import Target
+from conformance.testbed.broker import Broker
 from conformance.testbed.database import Database
+from conformance.testbed.database_rows import DatabaseRows
+from conformance.testbed.upstream import Upstream
 
 EDGES = (-(2**31), -1, 0, 2**31 - 1)  # of the column's type, and where signs change
+FIRST_IDS = (1, 2, 3, 42, 100)  # under which a service may have rows of its own
+PickId = Callable[[DatabaseRows], int]
+PICK_ID: Mapping[str, PickId] = {
+    "large": DatabaseRows.pick_unused_id,
+    "small": DatabaseRows.pick_small_id,
+}
 INJECTIONS = [
     "1 OR 1=1",
     "1--",
@@ -58,18 +74,38 @@ async def test_an_item_may_have_any_id_of_the_columns_type(
     client: Client, items: Database, item_id: int
 ) -> None:
     row = await items.rows.find_or_insert(item_id)
-    expect(
-        await client.get(f"/items/{item_id}"),
-        model.whole_item_answer(row),
-        await items.rows.check_row(item_id),
-    )
+    await expect_whole_row(client, items, item_id, row)
+
+
+async def expect_row(
+    client: Client, items: Database, item_id: int, row: Mapping[str, Any] | None
+) -> None:
+    """Expect this row of a read, or null if there is none."""
+    exchange = await client.get(f"/items/{item_id}")
+    expect(exchange, model.item_answer(row), await items.rows.check_row(item_id))
+
+
+async def expect_whole_row(
+    client: Client, items: Database, item_id: int, row: Mapping[str, Any]
+) -> None:
+    """Expect every column of this row of a read."""
+    exchange = await client.get(f"/items/{item_id}")
+    expect(exchange, model.whole_item_answer(row), await items.rows.check_row(item_id))
+
+
+@pytest.mark.requirement("DB-1")
+async def test_an_item_may_have_a_small_id_and_a_large_one(
+    client: Client, items: Database, seed: int
+) -> None:
+    for item_id in (*FIRST_IDS, *strategies.draw_ids(seed)):
+        row = await items.rows.find_or_insert(item_id)
+        await expect_whole_row(client, items, item_id, row)
 
 
 @pytest.mark.requirement("DB-2")
-async def test_an_absent_item_is_null(client: Client, items: Database) -> None:
-    absent = items.rows.pick_unused_id()
-    exchange = await client.get(f"/items/{absent}")
-    expect(exchange, model.item_answer(None), await items.rows.check_row(absent))
+@pytest.mark.parametrize("pick_id", PICK_ID.values(), ids=PICK_ID.keys())
+async def test_an_absent_item_is_null(client: Client, items: Database, pick_id: PickId) -> None:
+    await expect_row(client, items, pick_id(items.rows), None)
 
 
 @pytest.mark.requirement("DB-3")
@@ -95,35 +131,125 @@ async def test_values_survive_exactly(
 
 
 @pytest.mark.requirement("DB-4")
-async def test_each_read_sees_the_table_as_it_is(client: Client, items: Database) -> None:
-    item_id = items.rows.pick_unused_id()
-    path = f"/items/{item_id}"
-    expect(await client.get(path), model.item_answer(None), await items.rows.check_row(item_id))
-    row = await items.rows.insert(id=item_id)
-    expect(await client.get(path), model.item_answer(row), await items.rows.check_row(item_id))
+@pytest.mark.parametrize("pick_id", PICK_ID.values(), ids=PICK_ID.keys())
+async def test_each_read_sees_the_table_as_it_is(
+    client: Client, items: Database, pick_id: PickId
+) -> None:
+    item_id = pick_id(items.rows)
+    await expect_row(client, items, item_id, None)
+    await expect_row(client, items, item_id, await items.rows.insert(id=item_id))
     for price in (1.5, 2.5):
         row = await items.rows.update(item_id, price=price, name=f"costs {price}")
-        expect(await client.get(path), model.item_answer(row), await items.rows.check_row(item_id))
+        await expect_row(client, items, item_id, row)
     await items.rows.delete(item_id)
-    expect(await client.get(path), model.item_answer(None), await items.rows.check_row(item_id))
+    await expect_row(client, items, item_id, None)
+
+
+@pytest.mark.requirement("DB-4")
+async def test_a_row_that_is_older_than_the_process_is_read_as_it_is(
+    client: Client, items: Database
+) -> None:
+    for old in await items.rows.list_older():
+        item_id = old["id"]
+        await expect_row(client, items, item_id, old)
+        changed = await items.rows.update(item_id, name=f"{old['name']}, changed")
+        await expect_row(client, items, item_id, changed)
+        await items.rows.delete(item_id)
+        await expect_row(client, items, item_id, None)
+        await expect_row(client, items, item_id, await items.rows.insert(**old))
+
+
+@pytest.mark.requirement("DB-4")
+async def test_a_row_that_was_read_often_is_read_as_it_is(client: Client, items: Database) -> None:
+    row = await items.rows.insert()
+    often = await read_often(client, f"/items/{row['id']}")
+    expect(often[0], model.item_answer(row))
+    expect(often[-1], model.item_answer(row))
+    await expect_row(client, items, row["id"], await items.rows.update(row["id"], price=3.5))
+
+
+@pytest.mark.requirement("DB-4")
+@pytest.mark.stage("SCENARIOS")
+async def test_a_read_knows_nothing_of_an_earlier_life_of_the_service(
+    lifecycle: LifecycleObserver, capabilities: Capabilities
+) -> None:
+    if not capabilities.stops_target:  # its only life is judged by the other probes
+        return
+    for read in (await lifecycle.observe(Restart)).later_reads:
+        expect(read.exchange, model.item_answer(read.row), read.check)
 
 
 @pytest.mark.requirement("DB-4")
 async def test_a_read_shares_nothing_with_one_that_began_before_a_change(
     client: Client, items: Database
 ) -> None:
-    row = await items.rows.insert()
-    path = f"/items/{row['id']}"
+    rows = [await items.rows.insert(), await items.rows.insert(id=items.rows.pick_small_id())]
+    paths = [f"/items/{row['id']}" for row in rows]
+    await client.get_in_turn(paths)  # which may be remembered, and must not be
     async with client.in_flight() as send:
         async with items.locks.reads_held():
-            send(path)
+            send(paths[0])
             seen = await items.locks.wait_for_reads(1)
-            changed = await items.rows.update(row["id"], name="changed since")
-            (late,) = send(path)
-            await items.locks.wait_for_reads(2, at_most=timeouts.SECOND_READ_WATCHED)
-        answer = await late.wait_for_answer()
+            changed = [await items.rows.update(row["id"], name="changed since") for row in rows]
+            late = send(*paths)
+            await items.locks.wait_for_reads(3, at_most=timeouts.SECOND_READ_WATCHED)
+        answers = [await read.wait_for_answer() for read in late]
     require_situation(seen.waiting > 0, "no read was held that began before the change")
-    expect(answer, model.item_answer(changed), seen, await items.rows.check_row(row["id"]))
+    for answer, row in zip(answers, changed, strict=True):
+        expect(answer, model.item_answer(row), seen, await items.rows.check_row(row["id"]))
+
+
+@pytest.mark.requirement("DB-4")
+@pytest.mark.injects_fault
+@pytest.mark.worker("stopped")
+async def test_a_read_sees_the_table_as_it_is_while_other_requests_are_held(
+    client: Client, items: Database, upstream: Upstream | None, queue: Broker | None
+) -> None:
+    row = await items.rows.insert(id=items.rows.pick_small_id())
+    await client.get(f"/items/{row['id']}")  # which may be remembered, and must not be
+    async with client.in_flight() as send:
+        if upstream:
+            async with upstream.holding() as hold:
+                send("/external-data")
+                await upstream.wait_for_requests(hold, 1)
+                late = await read_changed(send, items, row["id"], "an outbound call")
+            await late.expect_changed()
+        if queue and queue.access.user:
+            async with queue.faults.writes_stalled():
+                send.post("/process-data/", {})
+                await queue.clients.wait_for_write()
+                late = await read_changed(send, items, row["id"], "a submission")
+            await late.expect_changed()
+
+
+@dataclass(frozen=True)
+class LateRead:
+    """A read that began after a change, while another request was held."""
+
+    read: PendingRequest
+    changed: dict[str, Any]
+    check: RowCheck
+
+    async def expect_changed(self) -> None:
+        """Expect the row after the change. What was held may have held the read as well."""
+        expect(await self.read.wait_for_answer(), model.item_answer(self.changed), self.check)
+
+
+async def read_changed(
+    send: InFlightRequests, items: Database, item_id: int, held: str
+) -> LateRead:
+    """Change a row, then read it, while something is held.
+
+    If no answer comes meanwhile, that is for CONC-3 and CONC-8 to judge.
+    """
+    changed = await items.rows.update(item_id, name=f"changed during {held}")
+    (read,) = send(f"/items/{item_id}")
+
+    async def has_answer() -> bool:
+        return read.is_done
+
+    await wait_until(has_answer, timeouts.SECOND_READ_WATCHED)
+    return LateRead(read, changed, await items.rows.check_row(item_id))
 
 
 @pytest.mark.requirement("DB-5")
@@ -334,12 +460,19 @@ async def test_no_transaction_is_left_open(client: Client, items: Database) -> N
 async def test_the_table_may_grow_a_column(client: Client, items: Database) -> None:
     row = await items.rows.insert()
     path = f"/items/{row['id']}"
-    before = await client.get_all(*[path] * 10)
+    for exchange in await read_often(client, path):
+        expect(exchange, model.item_answer(row))
     async with items.faults.column_added() as fact:
-        exchanges = await client.get_all(*[path] * 10)
-    expect(before[0], model.item_answer(row))
-    for exchange in exchanges:
-        expect(exchange, model.item_answer({**row, "colour": "oak"}), fact)
+        for exchange in await client.get_all(*[path] * 10):
+            expect(exchange, model.item_answer({**row, "colour": "oak"}), fact)
+    for exchange in await client.get_all(*[path] * 10):
+        expect(exchange, model.item_answer(row), fact)
+
+
+async def read_often(client: Client, path: str) -> list[Exchange]:
+    """READS_BEFORE_A_CHANGE times, ten at once, so that a pool uses all of its connections."""
+    turns = [path] * (timeouts.READS_BEFORE_A_CHANGE // 10)
+    return list(itertools.chain(*await asyncio.gather(*map(client.get_in_turn, [turns] * 10))))
 
 
 @pytest.mark.requirement("DB-17")

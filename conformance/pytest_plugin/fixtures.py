@@ -12,6 +12,7 @@ from conformance.judging.leaks import Secrets
 from conformance.pytest_plugin.keys import OBSERVED, RUN
 from conformance.scenarios.lifecycle.observer import LifecycleObserver
 from conformance.scenarios.lifecycle.whole_life import WholeLife, end_life, list_lives
+from conformance.scenarios.stateful import Restart
 from conformance.session.environment import Environment
 from conformance.session.recovery import Recovery
 from conformance.session.submissions import Submissions
@@ -130,9 +131,9 @@ def journal(environment: Environment) -> Journal:
 
 
 @pytest.fixture
-def restart_target(recovery: Recovery) -> Callable[[], None]:
-    """Kills the target and starts it again."""
-    return recovery.kill_and_restart
+def restart_target(recovery: Recovery) -> Restart:
+    """Ends the target by a signal and starts it again."""
+    return recovery.end_and_restart
 
 
 @pytest.fixture(scope="session")

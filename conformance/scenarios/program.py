@@ -11,7 +11,9 @@ from enum import StrEnum
 
 from conformance.core.errors import WrongUsage
 
-SLOTS = 2  # rows that a program can name, by numbers from 0; as many documents of the upstream
+# Rows that a program can name, by numbers from 0. The first has a small id. There are as many
+# documents of the upstream.
+SLOTS = 2
 
 
 class Subject(StrEnum):
@@ -44,10 +46,21 @@ class Action(StrEnum):
     UPSTREAM_HEALS = "upstream heals"
     BROKER_DENIES = "broker denies"
     BROKER_HEALS = "broker heals"
+    GROW = "grow"  # the table gets another column
+    SHRINK = "shrink"  # and loses it again
+    READ_OFTEN = "read often"  # the row of a slot
+    RESTART = "restart"  # the target, after SIGTERM
+    KILL = "kill"  # the target, which is started again
     ASK = "ask"
 
 
-ACTIONS_WITH_SLOT = (Action.ADD, Action.CHANGE, Action.DELETE, Action.DOCUMENT)
+ACTIONS_WITH_SLOT = (
+    Action.ADD,
+    Action.CHANGE,
+    Action.DELETE,
+    Action.DOCUMENT,
+    Action.READ_OFTEN,
+)
 
 
 @dataclass(frozen=True)
@@ -98,6 +111,7 @@ ENDING = (
     Step(Action.RELEASE),
     Step(Action.UNLOCK),
     Step(Action.DATABASE_HEALS),
+    Step(Action.SHRINK),
 )
 
 # Every question by itself, while nothing fails.

@@ -1,19 +1,16 @@
-"""The search of CONC-11: Hypothesis chooses steps, and a program that fails is shortened."""
+"""The search of CONC-11: steps are drawn by the seed, and a program that fails is shortened."""
 
-import asyncio
+import random
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import hypothesis
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from itertools import chain
 
 from conformance.core import timeouts
 from conformance.core.errors import Violation
+from conformance.scenarios.coverage import Coverage
 from conformance.scenarios.program import (
+    ACTIONS_WITH_SLOT,
     OPENING,
     QUESTIONS,
     SLOTS,
@@ -23,161 +20,182 @@ from conformance.scenarios.program import (
     Subject,
     make_ask_step,
 )
-from conformance.scenarios.stateful import ProgramRun, is_program
+from conformance.scenarios.stateful import FIXED_ANSWERS, ProgramRun, is_program
 
-_ITEM = Question(Subject.ITEM, 0)
-_EXTERNAL, _SUBMIT = Question(Subject.EXTERNAL), Question(Subject.SUBMIT)
+# How steps are drawn. Eight faults of a simulated service, each searched for with 60 seeds, were
+# found in 80 % of the searches, and in 45 % when Hypothesis chose its rules.
+ASKS_AFTER_A_CHANGE, ASKS_AGAIN = 0.8, 0.1  # how probable it is that a step asks
+CHANGING = 5  # the weight of a question whose answer depends on something
+QUESTIONS_AT_ONCE = (2, 3, 4)
+RESTARTS = (Action.RESTART, Action.KILL)
+ASK_EACH = make_ask_step(
+    Question(Subject.ITEM, 0), Question(Subject.EXTERNAL), Question(Subject.SUBMIT)
+)
+# What a search does rarely, it does where it tells most: a process ends when it may have kept what
+# is no longer so.
+BEFORE = dict.fromkeys(RESTARTS, (ASK_EACH, Step(Action.CHANGE), Step(Action.DOCUMENT, 1)))
+AFTER = dict.fromkeys((*RESTARTS, Action.GROW), (ASK_EACH,))
+# Every step but those that ask.
+CHANGES = [
+    Step(action, slot)
+    for action in Action
+    if action is not Action.ASK
+    for slot in (range(SLOTS) if action in ACTIONS_WITH_SLOT else (0,))
+]
 
 
 @dataclass
 class Search:
-    """Looks for a program that fails, by a state machine whose rules choose the steps.
-
-    The first failure ends it: what Hypothesis draws after that is run nowhere.
-    """
+    """Looks for a program that fails. What was tried least so far is drawn most."""
 
     begin_program: Callable[[], ProgramRun]
-    loop: asyncio.AbstractEventLoop
-    violation: Violation | None = None
-    trouble: Exception | None = None  # what ended the search and is not a violation
     history: list[list[Step]] = field(default_factory=list)  # the steps of each program so far
+    coverage: Coverage = field(default_factory=Coverage)
 
-    @property
-    def is_over(self) -> bool:
-        """Whether anything has failed."""
-        return self.violation is not None or self.trouble is not None
+    async def run(self, seed: int) -> Violation | None:
+        """Run programs until one fails. Returns the violation, or None."""
+        drawn = random.Random(seed)  # noqa: S311 - steps, no secret
+        for _ in range(timeouts.PROGRAMS):
+            program = self.begin_program()
+            self.history.append(program.done)
+            try:
+                await self._run_program(program, drawn)
+            except Violation as violation:
+                return violation
+            finally:
+                await program.close()
+        return None
 
-    def run(self, seed: int) -> None:
-        """Search in the calling thread, while the programs run on the loop.
+    async def _run_program(self, program: ProgramRun, drawn: random.Random) -> None:
+        for step in OPENING:
+            await self._take_step(program, step)
+        while len(program.done) < timeouts.STEPS_OF_A_PROGRAM:
+            for step in self._draw_steps(program, drawn):
+                await self._take_step(program, step)
+        await program.finish()
 
-        Raises what failed and is not a violation.
-        """
-        machine = type("StatefulSearch", (_Machine,), {"search": self})
-        chosen = settings(
-            max_examples=timeouts.PROGRAMS,
-            stateful_step_count=timeouts.STEPS_OF_A_PROGRAM,
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        )
-        run_state_machine_as_test(hypothesis.seed(seed)(machine), settings=chosen)
-        if self.trouble:
-            raise self.trouble
+    async def _take_step(self, program: ProgramRun, step: Step) -> None:
+        if program.is_possible(step):
+            self.coverage.note(step, program.world)
+            await program.take_step(step)
 
-    def wait_for(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run on the loop, and keep the first failure."""
-        try:
-            asyncio.run_coroutine_threadsafe(work, self.loop).result()
-        except Violation as violation:
-            self.violation = self.violation or violation
-        except Exception as error:
-            self.trouble = self.trouble or error
+    def _draw_steps(self, program: ProgramRun, drawn: random.Random) -> Sequence[Step]:
+        """The next step, or those that belong together."""
+        has_just_asked = program.done[-1].action is Action.ASK
+        if drawn.random() < (ASKS_AGAIN if has_just_asked else ASKS_AFTER_A_CHANGE):
+            return [self._draw_questions(program, drawn)]
+        possible = [step for step in CHANGES if self._may_take(step, program)]
+        weights = [prefer_rare(self.coverage.count_taken(step.action)) for step in possible]
+        (step,) = drawn.choices(possible, weights)
+        return [*BEFORE.get(step.action, ()), step, *AFTER.get(step.action, ())]
+
+    def _draw_questions(self, program: ProgramRun, drawn: random.Random) -> Step:
+        states = program.world.states
+        weights = [
+            (1 if question.subject in FIXED_ANSWERS else CHANGING)
+            * prefer_rare(self.coverage.count_asked(question, states))
+            for question in QUESTIONS
+        ]
+        return make_ask_step(*drawn.choices(QUESTIONS, weights, k=drawn.choice(QUESTIONS_AT_ONCE)))
+
+    def _may_take(self, step: Step, program: ProgramRun) -> bool:
+        """Whether a step is possible, and not one too many of those that a search has few of."""
+        taken = self.coverage.count_taken
+        match step.action:
+            case Action.GROW:
+                has_reads = not program.world.database_refuses
+                is_left = has_reads and taken(Action.GROW) < timeouts.COLUMNS_OF_A_SEARCH
+            case Action.RESTART | Action.KILL:
+                has_past = len(self.history) > timeouts.PROGRAMS // 2
+                is_left = has_past and sum(map(taken, RESTARTS)) < timeouts.RESTARTS_OF_A_SEARCH
+            case _:
+                is_left = True
+        return is_left and program.is_possible(step)
+
+
+def prefer_rare(times: int) -> float:
+    """The weight of what was tried so many times."""
+    return 1 / (1 + times)
+
+
+RunOnNewTarget = Callable[[Sequence[Step]], Awaitable[Violation | None]]
 
 
 async def shorten_program(
-    history: Sequence[Sequence[Step]],
-    violation: Violation,
-    run_on_new_target: Callable[[Sequence[Step]], Awaitable[Violation | None]],
+    history: Sequence[Sequence[Step]], violation: Violation, run_on_new_target: RunOnNewTarget
 ) -> Violation:
     """Find a short program that fails, in SEARCH_DEADLINE seconds, each run on a target of its own.
 
-    It begins with the last program of a search alone, or with all of them in turn if that does not
-    fail again. Returns the violation of the shortest that failed. If neither fails again, returns
-    the violation as it was seen, without a program.
+    It begins with the last program of a search alone. As long as that does not fail again, it takes
+    twice as many, in turn. Returns the violation of the shortest that failed. If not even all of
+    them fail again, returns the violation as it was seen, without a program.
     """
     until = time.monotonic() + timeouts.SEARCH_DEADLINE
-    for steps in (list(history[-1]), [step for program in history for step in program]):
+    for steps in _list_suffixes(history):
         if found := await run_on_new_target(steps):
-            break
-    else:
-        evidence = [fact for fact in violation.evidence if not is_program(fact)]
-        return Violation(violation.expected, violation.got, evidence, violation.likely_cause)
-    size = len(steps)
-    while size := size // 2:
-        start = 0
-        while start < len(steps) and time.monotonic() < until:
-            fewer = steps[:start] + steps[start + size :]
-            if again := await run_on_new_target(fewer):
-                steps, found = fewer, again
-            else:
-                start += size
-    return found
+            shortest = _ShortestProgram(steps, found, run_on_new_target, until)
+            await shortest.shorten()
+            return shortest.violation
+    evidence = [fact for fact in violation.evidence if not is_program(fact)]
+    return Violation(violation.expected, violation.got, evidence, violation.likely_cause)
 
 
-class _Machine(RuleBasedStateMachine):
-    """The rules: each takes a step that is possible in the world as it is.
+@dataclass
+class _ShortestProgram:
+    """The shortest program so far that fails, and how it does."""
 
-    Hypothesis orders rules by their number of arguments and their names, and arguments by their
-    names. So a new name changes which programs a seed yields.
-    """
+    steps: list[Step]
+    violation: Violation
+    run_on_new_target: RunOnNewTarget
+    until: float  # the end of trying, by the monotonic clock
 
-    search: Search
+    async def shorten(self) -> None:
+        """Take away as many steps and questions as possible."""
+        await self._try(_drop_fixed_questions(self.steps))
+        size = len(self.steps)
+        while size := size // 2:
+            start = 0
+            while start < len(self.steps):
+                is_kept = await self._try(self.steps[:start] + self.steps[start + size :])
+                start += 0 if is_kept else size
+        for index, step in enumerate(self.steps):
+            for question in step.questions:
+                await self._try(_drop_question(self.steps, index, question))
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.program = self.search.begin_program()
-        if not self.search.is_over:
-            self.search.history.append(self.program.done)
-        for step in OPENING:
-            self.take_step(step)
+    async def _try(self, fewer: list[Step]) -> bool:
+        """Keep these steps if they fail too, as long as there is time. Returns whether they do."""
+        if fewer == self.steps or time.monotonic() >= self.until:
+            return False
+        violation = await self.run_on_new_target(fewer)
+        if violation:
+            self.steps, self.violation = fewer, violation
+        return violation is not None
 
-    def take_step(self, step: Step) -> None:
-        if not self.search.is_over and self.program.is_possible(step):
-            self.search.wait_for(self.program.take_step(step))
 
-    def take_either(self, begins: Action, ends: Action, *, is_on: bool) -> None:
-        self.take_step(Step(ends if is_on else begins))
+def _drop_fixed_questions(steps: list[Step]) -> list[Step]:
+    """The same steps without the questions whose answer depends on nothing."""
+    asking = [
+        [question for question in step.questions if question.subject not in FIXED_ANSWERS]
+        for step in steps
+    ]
+    return [
+        make_ask_step(*questions) if questions else step
+        for step, questions in zip(steps, asking, strict=True)
+        if questions or step.action is not Action.ASK
+    ]
 
-    def teardown(self) -> None:
-        if not self.search.is_over:
-            self.search.wait_for(self.program.finish())
-        self.search.wait_for(self.program.close())
 
-    @rule(
-        slot=st.integers(0, SLOTS - 1),
-        what=st.sampled_from((Action.ADD, Action.CHANGE, Action.DELETE)),
-    )
-    def change_row(self, slot: int, what: Action) -> None:
-        self.take_step(Step(what, slot))
+def _drop_question(steps: list[Step], index: int, question: Question) -> list[Step]:
+    """The same steps, one of which asks less, if it asks anything else."""
+    left = list(steps[index].questions)
+    left.remove(question)
+    return [*steps[:index], make_ask_step(*left), *steps[index + 1 :]] if left else steps
 
-    @rule(questions=st.lists(st.sampled_from(QUESTIONS), min_size=1, max_size=4))
-    def ask_many(self, questions: list[Question]) -> None:
-        self.take_step(make_ask_step(*questions))
 
-    @rule(question=st.sampled_from((_ITEM, _EXTERNAL, _SUBMIT)))
-    def ask_one(self, question: Question) -> None:
-        self.take_step(make_ask_step(question))
-
-    @rule(number=st.integers(0, SLOTS - 1))
-    def replace_document(self, number: int) -> None:
-        self.take_step(Step(Action.DOCUMENT, number))
-
-    @rule()
-    def ask_each(self) -> None:
-        self.take_step(make_ask_step(_ITEM, _EXTERNAL, _SUBMIT))
-
-    @rule()
-    def deny_or_allow_writes(self) -> None:
-        is_on = self.program.world.broker_denies
-        self.take_either(Action.BROKER_DENIES, Action.BROKER_HEALS, is_on=is_on)
-
-    @rule()
-    def fail_or_heal_database(self) -> None:
-        is_on = self.program.world.database_refuses
-        self.take_either(Action.DATABASE_REFUSES, Action.DATABASE_HEALS, is_on=is_on)
-
-    @rule()
-    def hold_or_release_calls(self) -> None:
-        self.take_either(Action.HOLD, Action.RELEASE, is_on=self.program.world.calls_are_held)
-
-    @rule()
-    def lock_or_unlock_table(self) -> None:
-        self.take_either(Action.LOCK, Action.UNLOCK, is_on=self.program.world.reads_are_held)
-
-    @rule()
-    def terminate_sessions(self) -> None:
-        self.take_step(Step(Action.SESSIONS_END))
-
-    @rule()
-    def toggle_upstream_failure(self) -> None:
-        is_on = self.program.world.upstream_fails
-        self.take_either(Action.UPSTREAM_FAILS, Action.UPSTREAM_HEALS, is_on=is_on)
+def _list_suffixes(history: Sequence[Sequence[Step]]) -> Iterator[list[Step]]:
+    """The steps of the last program, of the last two, the last four and so on, and of all."""
+    count = 1
+    while count < len(history):
+        yield list(chain(*history[-count:]))
+        count *= 2
+    yield list(chain(*history))

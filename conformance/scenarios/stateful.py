@@ -3,6 +3,8 @@
 What each request must answer is a function of `model.World`, which follows the program.
 """
 
+import asyncio
+import signal
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
 from dataclasses import dataclass, field
@@ -10,7 +12,7 @@ from typing import Any
 
 from conformance.client.http import Client, InFlightRequests, PendingRequest
 from conformance.core import timeouts
-from conformance.core.errors import Violation
+from conformance.core.errors import NoEvidence, Violation
 from conformance.core.evidence import Exchange, Fact, Journal, Observation
 from conformance.judging.assertions import expect, expect_status
 from conformance.scenarios.program import (
@@ -30,6 +32,7 @@ from conformance.testbed.upstream_replies import Reply, make_reply
 
 PROGRAM = "program"  # the channel of the fact that holds one
 READS_AT_ONCE = 10
+COLUMN = {"colour": "oak"}  # that `column_added` adds, with its value
 FAILURE = Reply(status=500, body=b"<h1>no</h1>", headers=(("Content-Type", "text/html"),))
 
 # The requests whose target and answer depend on nothing.
@@ -87,6 +90,10 @@ class ActiveStates:
             await stack.aclose()
 
 
+# Ends the target by a signal and starts it again. Returns why it did not start, or None.
+Restart = Callable[[signal.Signals], Violation | None]
+
+
 @dataclass
 class AskedQuestion:
     """A request that was sent, and whether a fault may have disturbed it since."""
@@ -107,6 +114,7 @@ class ProgramRun:
     queue: Broker
     upstream: Upstream
     journal: Journal
+    restart: Restart | None = None  # None where the suite may not stop the target
     world: model.World = field(default_factory=lambda: model.World(document=[]))  # as the stub's
     done: list[Step] = field(default_factory=list)
     states: ActiveStates = field(default_factory=ActiveStates)
@@ -158,7 +166,10 @@ class ProgramRun:
 
     def get_row_id(self, slot: int) -> int:
         """The id of a slot's row, which stays the same once it was asked for."""
-        return self._row_ids.setdefault(slot, self.items.rows.pick_unused_id())
+        if slot not in self._row_ids:
+            rows = self.items.rows
+            self._row_ids[slot] = rows.pick_unused_id() if slot else rows.pick_small_id()
+        return self._row_ids[slot]
 
 
 # Changes of the data
@@ -166,15 +177,16 @@ class ProgramRun:
 
 async def _add_row(run: ProgramRun, step: Step) -> None:
     item_id = run.get_row_id(step.slot)
-    run.world.rows[item_id] = await run.items.rows.insert(id=item_id)
+    run.world.put_row(await run.items.rows.insert(id=item_id))
 
 
 async def _change_row(run: ProgramRun, step: Step) -> None:
     item_id = run.get_row_id(step.slot)
     quantity = len(run.done)  # a value that the row did not have before
-    run.world.rows[item_id] = await run.items.rows.update(
+    row = await run.items.rows.update(
         item_id, quantity=quantity, name=f"changed by step {quantity}"
     )
+    run.world.put_row(row)
 
 
 async def _delete_row(run: ProgramRun, step: Step) -> None:
@@ -191,6 +203,16 @@ async def _replace_document(run: ProgramRun, step: Step) -> None:
 
 async def _serve_document(run: ProgramRun) -> None:
     await run.states.enter("document", run.upstream.answering(make_reply(run.world.document)))
+
+
+async def _grow_table(run: ProgramRun, _: Step) -> None:
+    await run.states.enter("column", run.items.faults.column_added())
+    run.world.added = COLUMN
+
+
+async def _shrink_table(run: ProgramRun, _: Step) -> None:
+    await run.states.leave("column")
+    run.world.added = {}
 
 
 # Holds and faults
@@ -264,6 +286,21 @@ async def _allow_writes(run: ProgramRun, _: Step) -> None:
     run.world.broker_denies = False
 
 
+async def _restart_target(run: ProgramRun, _: Step) -> None:
+    await _end_and_restart(run, signal.SIGTERM)
+
+
+async def _kill_target(run: ProgramRun, _: Step) -> None:
+    await _end_and_restart(run, signal.SIGKILL)
+
+
+async def _end_and_restart(run: ProgramRun, number: signal.Signals) -> None:
+    assert run.restart
+    if failure := await asyncio.to_thread(run.restart, number):
+        raise NoEvidence(f"the service does not start again (LIFE-9): {failure.got}")
+    run.world.is_restarted = True
+
+
 def _mark_reads_disturbed(run: ProgramRun) -> None:
     for asked in run.held:
         asked.is_disturbed = asked.is_disturbed or asked.subject is Subject.ITEM
@@ -279,6 +316,19 @@ async def _ask_questions(run: ProgramRun, step: Step) -> None:
             run.held.append(each)
         else:
             await _judge(run, each)
+
+
+async def _read_often(run: ProgramRun, step: Step) -> None:
+    item_id = run.get_row_id(step.slot)
+    paths = [f"/items/{item_id}"] * timeouts.READS_OF_A_STEP
+    for exchange in await run.client.get_in_turn(paths):
+        expect(exchange, _choose_answer(run.world, item_id, exchange))
+
+
+def _choose_answer(world: model.World, item_id: int, exchange: Exchange) -> model.Answer:
+    """The right answer to a read, which may show a column that was added, or not."""
+    is_shown = all(f'"{name}"'.encode() in exchange.body for name in world.added)
+    return world.answer_to_read(item_id, with_added=is_shown)
 
 
 def _send_question(run: ProgramRun, question: Question) -> AskedQuestion:
@@ -319,9 +369,8 @@ async def _judge(run: ProgramRun, asked: AskedQuestion) -> None:
     match asked.subject:
         case Subject.ITEM:
             is_disturbed = asked.is_disturbed or world.database_refuses
-            _expect_unless_disturbed(
-                exchange, world.answer_to_read(asked.item_id), is_disturbed=is_disturbed
-            )
+            right = _choose_answer(world, asked.item_id, exchange)
+            _expect_unless_disturbed(exchange, right, is_disturbed=is_disturbed)
         case Subject.EXTERNAL:
             _expect_unless_disturbed(
                 exchange, world.answer_to_call(), is_disturbed=world.upstream_fails
@@ -375,6 +424,22 @@ def _can_heal_database(run: ProgramRun, _: Step) -> bool:
     return run.world.database_refuses and not run.world.reads_are_held
 
 
+def _can_grow(run: ProgramRun, _: Step) -> bool:
+    return not run.world.added and not run.world.reads_are_held
+
+
+def _can_shrink(run: ProgramRun, _: Step) -> bool:
+    return bool(run.world.added) and not run.world.reads_are_held
+
+
+def _can_restart(run: ProgramRun, _: Step) -> bool:
+    """A service must start again where all is well, and nothing in flight is to be lost."""
+    world = run.world
+    is_disturbed = world.database_refuses or world.upstream_fails or world.broker_denies
+    is_held = world.reads_are_held or world.calls_are_held
+    return run.restart is not None and not is_disturbed and not is_held
+
+
 TRANSITIONS: dict[Action, Transition] = {
     Action.ADD: Transition(_can_add, _add_row),
     Action.CHANGE: Transition(_can_change, _change_row),
@@ -393,5 +458,10 @@ TRANSITIONS: dict[Action, Transition] = {
     Action.UPSTREAM_HEALS: Transition(lambda run, _: run.world.upstream_fails, _heal_upstream),
     Action.BROKER_DENIES: Transition(lambda run, _: not run.world.broker_denies, _deny_writes),
     Action.BROKER_HEALS: Transition(lambda run, _: run.world.broker_denies, _allow_writes),
+    Action.GROW: Transition(_can_grow, _grow_table),
+    Action.SHRINK: Transition(_can_shrink, _shrink_table),
+    Action.READ_OFTEN: Transition(_has_free_reads, _read_often),
+    Action.RESTART: Transition(_can_restart, _restart_target),
+    Action.KILL: Transition(_can_restart, _kill_target),
     Action.ASK: Transition(lambda _run, _: True, _ask_questions),
 }

@@ -1,5 +1,7 @@
 """What becomes of a target that dies or does not recover: who is to blame, and a new start."""
 
+import signal
+
 from conformance.core import timeouts
 from conformance.core.errors import BrokenTestbed, NoEvidence, Violation
 from conformance.core.evidence import Exchange
@@ -125,8 +127,18 @@ class Recovery:
 
     def kill_and_restart(self) -> None:
         """Kill the target and start it again, for what must be looked at on a fresh one."""
+        self.end_and_restart(signal.SIGKILL)
+
+    def end_and_restart(self, number: signal.Signals) -> NotReady | None:
+        """End the target by a signal, or else by SIGKILL, and start it again.
+
+        Returns why it does not become ready, or None.
+        """
+        if number is not signal.SIGKILL:
+            self.target.process.send(number)
+            self.target.process.wait_for_end(timeouts.STOP_DEADLINE)
         self.target.kill()
-        self.restart()
+        return self.restart()
 
     def restart(self) -> NotReady | None:
         """Start the target again; why it does not become ready, which ends all probing, or None."""

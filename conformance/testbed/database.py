@@ -23,6 +23,7 @@ class Database:
     async def open(self) -> None:
         """Connect. Raises BrokenTestbed."""
         await self._session.open()
+        await self.rows.note_small_ids()
         await self.sessions.note_abandoned()
 
     async def close(self) -> None:

@@ -19,6 +19,14 @@ from conformance.spec.model import COLUMNS
 TABLE = (FOLDER / "schema.sql").read_text("utf-8")
 PREFIX = "conformance_"  # of every role and database that the suite makes
 RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
+# Small, medium and large ones, apart from what DatabaseRows picks. Their rows are older than every
+# process of the target.
+OLDER_IDS = (1, 2, 10, 1000, 2_000_000_000)
+OLDER_ROWS = f"""
+    INSERT INTO items (id, name, price, quantity, available, created_at)
+    SELECT id, 'item ' || id, 9.75, id, true, '2026-07-01 12:30:15.25Z'
+    FROM unnest(ARRAY{list(OLDER_IDS)}) AS id
+"""
 # Sent as one statement, so that no read comes between.
 DROP_POLICY = "DROP POLICY IF EXISTS held ON items; ALTER TABLE items DISABLE ROW LEVEL SECURITY"
 TROUBLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
@@ -67,7 +75,7 @@ async def check_rights(admin_url: str) -> None:
 
 
 async def create_database(admin_url: str, *, may_write: bool = False) -> DatabaseAccess:
-    """Make a database with the table, and a role for one target.
+    """Make a database with the table, in which there are rows, and a role for one target.
 
     The role may read the table, and also write it if `may_write`. Raises BrokenTestbed.
     """
@@ -86,7 +94,8 @@ async def create_database(admin_url: str, *, may_write: bool = False) -> Databas
                 f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'",
             )
             rights = ", ".join(RIGHTS) if may_write else "SELECT"
-            await _execute(access.admin_url, TABLE, f"GRANT {rights} ON items TO {name}")
+            grant = f"GRANT {rights} ON items TO {name}"
+            await _execute(access.admin_url, TABLE, OLDER_ROWS, grant)
     except BrokenTestbed:
         with suppress(BrokenTestbed):
             await drop_database(admin_url, access)

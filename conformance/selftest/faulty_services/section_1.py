@@ -3,10 +3,13 @@
 
 import asyncio
 import os
+import tempfile
 import threading
 import time
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
@@ -614,3 +617,62 @@ class client_that_left_keeps_a_slot_of_eighty_eight(Service):
         if not await request.is_disconnected():
             self.slots.release()
         return answer
+
+
+@faulty_service(fails=("CONC-11",), because=r"^200 \{\"document\": ?\d\} — \$.*: wanted")
+class document_outlives_a_restart(Service):
+    """The last document is kept in a file, and answers the first outbound call after a start."""
+
+    kept: bytes | None = None
+
+    async def connect(self) -> None:
+        await super().connect()
+        database = urlsplit(os.environ["DATABASE_URL"]).path[1:]
+        self.file = Path(tempfile.gettempdir(), f"document-of-{database}")
+        if self.file.exists():
+            self.kept = self.file.read_bytes()
+
+    async def fetch(self, url: str) -> httpx.Response:
+        response = await super().fetch(url)
+        if response.is_success:
+            self.file.write_bytes(response.content)
+        kept, self.kept = self.kept, None
+        return httpx.Response(200, content=kept) if kept else response
+
+
+@faulty_service(fails=("CONC-11",), because=r"^503 .*out of date")
+class changed_table_stops_submissions(Service):
+    """A row of other columns than the first one stops submissions, until one has these again."""
+
+    width = 0
+    is_out_of_date = False
+
+    async def find(self, item_id: int) -> Row | None:
+        if row := await super().find(item_id):
+            self.width = self.width or len(row)
+            self.is_out_of_date = len(row) != self.width
+        return row
+
+    async def submit(self, data: Any) -> str:
+        if self.is_out_of_date:
+            raise HTTPException(503, "the service is out of date")
+        return await super().submit(data)
+
+
+@faulty_service(fails=("CONC-11",), because=r"\$\.item: wanted \{.*, got null")
+class small_ids_are_absent_after_a_refused_submission(Service):
+    """Once a submission was refused, small ids count as absent until one is accepted."""
+
+    is_refused = False
+
+    async def submit(self, data: Any) -> str:
+        try:
+            task_id = await super().submit(data)
+        except HTTPException:
+            self.is_refused = True
+            raise
+        self.is_refused = False
+        return task_id
+
+    async def find(self, item_id: int) -> Row | None:
+        return None if self.is_refused and item_id < 1000 else await super().find(item_id)

@@ -2,13 +2,22 @@
 # ruff: noqa: D102, N801 - a method does what the service's does, wrongly; a class has the name that a server is given
 
 import asyncio
+import json
 import os
+import shutil
+import tempfile
 import time
-from contextlib import AsyncExitStack, nullcontext, suppress
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager, nullcontext, suppress
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 import asyncpg
+import httpx
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
@@ -22,6 +31,21 @@ from conformance.selftest.faulty_services.service import (
     Service,
 )
 from conformance.selftest.faulty_services.table import faulty_service
+
+SAMPLES = range(1, 101)
+
+
+def sample_row(item_id: int) -> Row:
+    """A row that is in no table."""
+    return {
+        "id": item_id,
+        "name": f"sample {item_id}",
+        "description": None,
+        "price": 1.0,
+        "quantity": 1,
+        "available": True,
+        "created_at": datetime(2026, 7, 1, tzinfo=UTC),
+    }
 
 
 @faulty_service(fails=("DB-1", "DB-3"), because=r"\"created_at\" is missing")
@@ -665,3 +689,251 @@ class reads_of_a_row_at_once_share_one_query(Service):
             self.reading[item_id] = asyncio.create_task(super().find(item_id))
             self.reading[item_id].add_done_callback(lambda _: self.reading.pop(item_id))
         return await self.reading[item_id]
+
+
+@faulty_service(
+    fails=("DB-1", "DB-2", "DB-4"),
+    because=r"\$\.item\.name: wanted \"item 1\", got \"sample 1\"",
+    consequences=("CONC-11",),
+)
+class first_hundred_rows_are_built_in(Service):
+    """The first hundred ids are those of sample rows that are written in the code."""
+
+    async def find(self, item_id: int) -> Row | None:
+        return sample_row(item_id) if item_id in SAMPLES else await super().find(item_id)
+
+
+@faulty_service(
+    fails=("DB-2",), because=r"\$\.item: wanted null, got \{", consequences=("CONC-11", "DB-4")
+)
+class absent_row_of_a_small_id_is_a_sample(Service):
+    """A small id without a row is answered with a sample."""
+
+    async def find(self, item_id: int) -> Row | None:
+        row = await super().find(item_id)
+        return sample_row(item_id) if row is None and item_id in SAMPLES else row
+
+
+@faulty_service(
+    fails=("DB-4",), because=r"\$\.item\.name: wanted \"item \d+, changed\", got \"item \d+\""
+)
+class table_is_read_once_at_startup(Service):
+    """Rows that were there at startup are answered from memory, all others from the table."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        rows = await self.pool.fetch("SELECT * FROM items")
+        self.known = {row["id"]: dict(row) for row in rows}
+
+    async def find(self, item_id: int) -> Row | None:
+        return self.known.get(item_id) or await super().find(item_id)
+
+
+@faulty_service(fails=("DB-4",), because=r"\$\.item: wanted null, got \{")
+class row_of_the_startup_survives_its_end(Service):
+    """A row that is gone is answered as it was at startup, if it was there then."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        rows = await self.pool.fetch("SELECT * FROM items")
+        self.known = {row["id"]: dict(row) for row in rows}
+
+    async def find(self, item_id: int) -> Row | None:
+        return await super().find(item_id) or self.known.get(item_id)
+
+
+@faulty_service(fails=("DB-4",), because=r"wanted \"changed after a stop\", got \"item \d+\"")
+class rows_are_kept_at_shutdown(Service):
+    """What was read last is written to a file at shutdown, and answered after the next start."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.read: dict[str, Row] = {}
+        self.file = Path(tempfile.gettempdir(), f"rows-{os.environ['PORT']}.json")
+        self.kept = json.loads(self.file.read_text("utf-8")) if self.file.exists() else {}
+
+    async def disconnect(self) -> None:
+        await super().disconnect()
+        self.file.write_text(json.dumps(self.read, default=datetime.isoformat), "utf-8")
+
+    async def find(self, item_id: int) -> Row | None:
+        if row := self.kept.get(str(item_id)) or await super().find(item_id):
+            self.read[str(item_id)] = row
+        return row
+
+
+@faulty_service(
+    fails=("DB-4",), because=r"wanted \"changed after a kill\", got \"changed after a stop\""
+)
+class rows_outlive_a_process_that_was_killed(Service):
+    """Each row that was read is kept in a file, which only a stop in good order removes."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.folder = Path(tempfile.gettempdir(), f"rows-{os.environ['PORT']}")
+        self.folder.mkdir(exist_ok=True)
+        self.kept = {int(file.name): json.loads(file.read_text()) for file in self.folder.iterdir()}
+
+    async def disconnect(self) -> None:
+        await super().disconnect()
+        shutil.rmtree(self.folder)
+
+    async def find(self, item_id: int) -> Row | None:
+        row = self.kept.get(item_id) or await super().find(item_id)
+        file = self.folder / str(item_id)
+        if row and not file.exists():
+            file.write_text(json.dumps(row, default=datetime.isoformat), "utf-8")
+        return row
+
+
+class _Remembering(Service):
+    """Each row that was read is remembered. `is_trusted` says when the memory is the answer."""
+
+    async def connect(self) -> None:
+        self.seen: dict[int, Row] = {}
+        self.outstanding = 0
+        await super().connect()
+
+    @property
+    def is_trusted(self) -> bool:
+        return self.outstanding > 0
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        self.outstanding += 1
+        try:
+            yield
+        finally:
+            self.outstanding -= 1
+
+    async def find(self, item_id: int) -> Row | None:
+        if self.is_trusted and item_id in self.seen:
+            return self.seen[item_id]
+        if row := await super().find(item_id):
+            self.seen[item_id] = row
+        return row
+
+
+@faulty_service(
+    fails=("DB-4",),
+    because=r"wanted \"changed during an outbound call\"",
+    consequences=("CONC-11",),
+)
+class rows_come_from_memory_during_an_outbound_call(_Remembering):
+    """While an outbound call is outstanding, a row that was read before is not read again."""
+
+    async def fetch(self, url: str) -> httpx.Response:
+        with self.counted():
+            return await super().fetch(url)
+
+
+@faulty_service(fails=("DB-4",), because=r"wanted \"changed during a submission\"")
+class rows_come_from_memory_during_a_submission(_Remembering):
+    """While a task is published, a row that was read before is not read again."""
+
+    async def queued(self, data: Any) -> str:
+        with self.counted():
+            return await super().queued(data)
+
+
+@faulty_service(
+    fails=("DB-4",),
+    because=r"wanted \"changed since\"",
+    consequences=("CONC-2", "CONC-10", "CONC-11", "DB-13"),
+    inconclusive=(),
+)
+class rows_come_from_memory_during_another_read(_Remembering):
+    """While another row is read, a row that was read before is not read again."""
+
+    async def select(self, connection: Any, item_id: int) -> Any:
+        with self.counted():
+            return await super().select(connection, item_id)
+
+
+@faulty_service(
+    fails=("DB-4",), because=r"\$\.item\.price: wanted 3\.5", consequences=("CONC-2", "DB-16")
+)
+class row_that_is_read_often_is_remembered(_Remembering):
+    """The fiftieth read of a row is the last one that reads it."""
+
+    is_trusted = False
+
+    async def connect(self) -> None:
+        self.reads: Counter[int] = Counter()
+        await super().connect()
+
+    async def find(self, item_id: int) -> Row | None:
+        self.reads[item_id] += 1
+        self.is_trusted = self.reads[item_id] > 50
+        return await super().find(item_id)
+
+
+@faulty_service(fails=("DB-16",), because=r"^500 .*cached plan|^500 ")
+class query_is_prepared_when_a_connection_has_run_it_five_times(Service):
+    """The sixth time, a connection prepares the query, and keeps it for its whole life."""
+
+    async def open_pool(self, **settings: Any) -> asyncpg.Pool:
+        return await super().open_pool(statement_cache_size=0, **settings)
+
+    async def connect(self) -> None:
+        self.runs: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+        await super().connect()
+
+    async def select(self, connection: Any, item_id: int) -> Any:
+        session = connection._con
+        self.runs[session] = self.runs.get(session, 0) + 1
+        if self.runs[session] == 6:
+            await connection.execute("PREPARE item (integer) AS SELECT * FROM items WHERE id = $1")
+        if self.runs[session] < 6:
+            return await super().select(connection, item_id)
+        return await connection.fetchrow(f"EXECUTE item ({item_id})")
+
+
+@faulty_service(fails=("DB-16",), because=r"the member \"colour\" is missing")
+class columns_are_noted_at_the_twentieth_read(Service):
+    """Once twenty reads have shown the same columns, only these are asked for."""
+
+    reads = 0
+    columns = "*"
+
+    async def select(self, connection: Any, item_id: int) -> Any:
+        query = f"SELECT {self.columns} FROM items WHERE id = $1"
+        row = await connection.fetchrow(query, item_id)
+        self.reads += row is not None
+        if self.reads == 20 and row:
+            self.columns = ", ".join(row.keys())
+        return row
+
+
+@faulty_service(fails=("DB-16",), because=r"^500 |\"colour\" that should not be")
+class columns_once_seen_are_always_asked_for(Service):
+    """The columns of the widest row so far are asked for by name, whether they are there or not."""
+
+    columns: tuple[str, ...] = ()
+
+    async def select(self, connection: Any, item_id: int) -> Any:
+        row = await super().select(connection, item_id)
+        if row and len(row) >= len(self.columns):
+            self.columns = tuple(row.keys())
+        return row and {name: row[name] for name in self.columns}
+
+
+@faulty_service(fails=("DB-4",), because=r"\$\.item: wanted null, got \{")
+class row_that_has_gone_is_known_to_the_next_process(Service):
+    """Where the table has no row, the one answers that the last process had read."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        database = urlsplit(os.environ["DATABASE_URL"]).path[1:]
+        self.file = Path(tempfile.gettempdir(), f"rows-of-{database}.json")
+        self.kept = json.loads(self.file.read_text("utf-8")) if self.file.exists() else {}
+        self.seen: dict[str, Row] = {}
+
+    async def disconnect(self) -> None:
+        await super().disconnect()
+        self.file.write_text(json.dumps(self.seen, default=datetime.isoformat), "utf-8")
+
+    async def find(self, item_id: int) -> Row | None:
+        if row := await super().find(item_id):
+            self.seen[str(item_id)] = row
+        return row or self.kept.get(str(item_id))

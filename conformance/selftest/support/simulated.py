@@ -1,12 +1,14 @@
 """A service in memory with its database, broker and upstream, for unit tests of the scenario."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+import signal
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+from conformance.core.errors import Violation
 from conformance.core.evidence import Exchange, Journal
-from conformance.scenarios.stateful import ProgramRun
+from conformance.scenarios.stateful import COLUMN, ProgramRun
 from conformance.testbed.upstream_hold import HoldMode
 from conformance.testbed.upstream_replies import Reply
 
@@ -24,6 +26,7 @@ class Rows:
 
     def __init__(self) -> None:
         self.stored: dict[int, dict[str, Any]] = {}
+        self.added: dict[str, Any] = {}  # a column, and its value in every row
         self._last_id = 1000
 
     def pick_unused_id(self) -> int:
@@ -31,10 +34,12 @@ class Rows:
         self._last_id += 1
         return self._last_id
 
+    pick_small_id = pick_unused_id
+
     async def insert(self, **values: Any) -> dict[str, Any]:
         """Insert a row with these values."""
-        self.stored[values["id"]] = values
-        return dict(values)
+        self.stored[values["id"]] = values | self.added
+        return dict(self.stored[values["id"]])
 
     async def update(self, item_id: int, **values: Any) -> dict[str, Any]:
         """Update a row. Returns it whole."""
@@ -45,12 +50,25 @@ class Rows:
         """Delete a row. Raises KeyError if there is none."""
         del self.stored[item_id]
 
+    def add_column(self, added: dict[str, Any]) -> None:
+        """Add a column with this value to every row."""
+        self.added = added
+        self.stored = {item_id: row | added for item_id, row in self.stored.items()}
+
+    def drop_column(self) -> None:
+        """Take the column away again."""
+        for row in self.stored.values():
+            for name in self.added:
+                del row[name]
+        self.added = {}
+
 
 class States:
     """The states of a database or a broker that last as long as a block."""
 
-    def __init__(self, active: list[str]) -> None:
+    def __init__(self, active: list[str], rows: Rows | None = None) -> None:
         self._active = active
+        self._rows = rows
 
     def table_locked(self) -> Any:
         """Count as locked."""
@@ -63,6 +81,15 @@ class States:
     def writes_refused(self) -> Any:
         """Count as refusing submissions."""
         return self._activate("refusing writes")
+
+    @asynccontextmanager
+    async def column_added(self) -> AsyncIterator[None]:
+        """Add a column to every row, and remove it again."""
+        assert self._rows
+        self._rows.add_column(COLUMN)
+        async with self._activate("another column"):
+            yield
+        self._rows.drop_column()
 
     @asynccontextmanager
     async def _activate(self, name: str) -> AsyncIterator[None]:
@@ -84,7 +111,7 @@ class Items:
     def __init__(self) -> None:
         self.active: list[str] = []
         self.rows = Rows()
-        self.locks = self.faults = States(self.active)
+        self.locks = self.faults = States(self.active, self.rows)
         self.sessions = Sessions()
 
 
@@ -127,7 +154,8 @@ class Service:
         self.items, self.queue, self.upstream = Items(), Queue(), Upstream()
         self.journal = Journal()
         self.requests: list[str] = []
-        self.reads_at_once = 0  # how many of the requests were made by `get_all`
+        self.further_reads = 0  # how many of the requests were made in a batch or in turn
+        self.restarts: list[signal.Signals] = []
 
     @property
     def rows(self) -> dict[int, dict[str, Any]]:
@@ -145,7 +173,12 @@ class Service:
         items: Any = self.items
         queue: Any = self.queue
         upstream: Any = self.upstream
-        return ProgramRun(service, service, items, queue, upstream, self.journal)
+        return ProgramRun(service, service, items, queue, upstream, self.journal, self.restart)
+
+    def restart(self, number: signal.Signals) -> Violation | None:
+        """Note how the process ended. It starts again."""
+        self.restarts.append(number)
+        return None
 
     # What the service answers
 
@@ -185,7 +218,11 @@ class Service:
 
     async def get_all(self, *paths: str) -> list[Exchange]:
         """GET each path, and wait for the answers."""
-        self.reads_at_once += len(paths)
+        return await self.get_in_turn(paths)
+
+    async def get_in_turn(self, paths: Sequence[str]) -> list[Exchange]:
+        """GET one path after the other."""
+        self.further_reads += len(paths)
         return [await request.wait_for_answer() for request in self(*paths)]
 
 

@@ -36,7 +36,7 @@ def test_every_step_is_written_as_in_programs_that_were_printed_before() -> None
     printed = (
         "add 0; change 1; delete 0; document 1; lock; unlock; hold; release; "
         "database refuses; database heals; sessions end; upstream fails; upstream heals; "
-        "broker denies; broker heals; "
+        "broker denies; broker heals; grow; shrink; read often 0; restart; kill; "
         "ask sync, async, list, none, item 0, item 1, external, submit"
     )
     program = parse_program(printed)
@@ -54,8 +54,9 @@ def test_what_is_not_a_step_is_named_with_the_steps_that_are_allowed(step: str) 
         parse_program(f"add 0; {step}")
     assert str(caught.value) == (
         f"--steps must be steps separated by semicolons; {step!r} is not one "
-        "(allowed: add 0…1, change 0…1, delete 0…1, document 0…1, lock, unlock, hold, release, "
-        "database refuses, database heals, sessions end, upstream fails, upstream heals, "
-        "broker denies, broker heals, and 'ask' with any of "
+        "(allowed: add 0…1, change 0…1, delete 0…1, document 0…1, read often 0…1, "
+        "lock, unlock, hold, release, database refuses, database heals, sessions end, "
+        "upstream fails, upstream heals, "
+        "broker denies, broker heals, grow, shrink, restart, kill, and 'ask' with any of "
         "sync, async, list, none, item 0, item 1, external, submit, separated by commas)"
     )

@@ -1,12 +1,13 @@
 """The table of steps: when each is possible, what it does, and how its answers are judged."""
 
+import signal
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.core.errors import Violation
+from conformance.core.errors import NoEvidence, Violation
 from conformance.scenarios.program import (
     ENDING,
     ONE_BY_ONE,
@@ -25,7 +26,8 @@ ALWAYS = {"document 0", "document 1"}
 FAULTS = {"hold", "upstream fails", "broker denies"}
 WITHOUT_ROWS = {"add 0", "add 1"}
 WITH_THE_FIRST_ROW = {"add 1", "change 0", "delete 0"}
-READS_ARE_FREE = {"lock", "sessions end", "database refuses"}
+READS_ARE_FREE = {"lock", "sessions end", "database refuses", "read often 0", "read often 1"}
+RESTARTS = {"restart", "kill"}
 
 
 def test_every_action_has_its_row_in_the_table() -> None:
@@ -35,20 +37,25 @@ def test_every_action_has_its_row_in_the_table() -> None:
 @pytest.mark.parametrize(
     ("program", "possible"),
     [
-        ("", WITHOUT_ROWS | READS_ARE_FREE | FAULTS),
-        ("add 0", WITH_THE_FIRST_ROW | READS_ARE_FREE | FAULTS),
-        ("add 0; delete 0", WITHOUT_ROWS | READS_ARE_FREE | FAULTS),
+        ("", WITHOUT_ROWS | READS_ARE_FREE | FAULTS | {"grow"} | RESTARTS),
+        ("add 0", WITH_THE_FIRST_ROW | READS_ARE_FREE | FAULTS | {"grow"} | RESTARTS),
+        ("add 0; delete 0", WITHOUT_ROWS | READS_ARE_FREE | FAULTS | {"grow"} | RESTARTS),
+        ("grow", WITHOUT_ROWS | READS_ARE_FREE | FAULTS | {"shrink"} | RESTARTS),
+        ("grow; lock", {"unlock", "database refuses"} | FAULTS),
         ("lock", {"unlock", "database refuses"} | FAULTS),
-        ("database refuses", {"database heals"} | WITHOUT_ROWS | FAULTS),
+        ("database refuses", {"database heals", "grow"} | WITHOUT_ROWS | FAULTS),
         ("lock; database refuses", {"unlock"} | FAULTS),
-        ("hold", {"release"} | WITHOUT_ROWS | READS_ARE_FREE | FAULTS - {"hold"}),
+        ("hold", {"release", "grow"} | WITHOUT_ROWS | READS_ARE_FREE | FAULTS - {"hold"}),
         (
             "upstream fails",
-            {"upstream heals"} | WITHOUT_ROWS | READS_ARE_FREE | FAULTS - {"upstream fails"},
+            {"upstream heals", "grow"}
+            | WITHOUT_ROWS
+            | READS_ARE_FREE
+            | FAULTS - {"upstream fails"},
         ),
         (
             "broker denies",
-            {"broker heals"} | WITHOUT_ROWS | READS_ARE_FREE | FAULTS - {"broker denies"},
+            {"broker heals", "grow"} | WITHOUT_ROWS | READS_ARE_FREE | FAULTS - {"broker denies"},
         ),
     ],
 )
@@ -114,8 +121,37 @@ def test_a_program_ends_with_nothing_left_to_heal_or_release() -> None:
         Action.DATABASE_REFUSES: Action.DATABASE_HEALS,
         Action.UPSTREAM_FAILS: Action.UPSTREAM_HEALS,
         Action.BROKER_DENIES: Action.BROKER_HEALS,
+        Action.GROW: Action.SHRINK,
     }
     assert {step.action for step in ENDING} == set(begins_and_ends.values())
+
+
+async def test_a_column_that_was_added_may_be_shown_or_not() -> None:
+    class HidesIt(Service):
+        def _read_row(self, item_id: int) -> Answer:
+            status, body = super()._read_row(item_id)
+            row = body["item"]
+            return status, {"item": row and {name: row[name] for name in row.keys() - {"colour"}}}
+
+    program = parse_program("add 0; grow; ask item 0; change 0; read often 0; add 1; shrink")
+    for service in (Service(), HidesIt()):
+        await service.begin_program().run_steps([*program, *parse_program("ask item 0, item 1")])
+
+
+async def test_a_target_that_cannot_be_stopped_is_not_restarted() -> None:
+    run = Service().begin_program()
+    run.restart = None
+    assert not run.is_possible(Step(Action.RESTART))
+    assert not run.is_possible(Step(Action.KILL))
+
+
+async def test_a_service_that_does_not_start_again_is_for_another_requirement_to_judge() -> None:
+    class EndsForGood(Service):
+        def restart(self, number: signal.Signals) -> Violation | None:
+            return Violation("an answer", f"nothing after {number.name}", [])
+
+    with pytest.raises(NoEvidence, match=r"LIFE-9.*nothing after SIGTERM"):
+        await EndsForGood().begin_program().run_steps(parse_program("restart"))
 
 
 class RemembersRows(Service):
