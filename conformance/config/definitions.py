@@ -153,7 +153,8 @@ DEFINITIONS: dict[str, OptionDefinition] = {
         OptionDefinition(
             Name.CONTAINER,
             "NAME",
-            "the container of the service at --target-url, for the suite to stop, start and copy",
+            "the container of the service at --target-url, which the suite may stop, start and "
+            "copy",
             Group.TARGET,
         ),
         OptionDefinition(
