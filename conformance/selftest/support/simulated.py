@@ -38,7 +38,7 @@ class Rows:
 
     async def insert(self, **values: Any) -> dict[str, Any]:
         """Insert a row with these values."""
-        self.stored[values["id"]] = values | self.added
+        self.stored[values["id"]] = {"quantity": 0} | values | self.added
         return dict(self.stored[values["id"]])
 
     async def update(self, item_id: int, **values: Any) -> dict[str, Any]:

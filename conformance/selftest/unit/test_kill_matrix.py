@@ -244,7 +244,7 @@ def test_an_unknown_part_of_the_evaluation_is_wrong_usage(
 ) -> None:
     assert evaluate.main(["matrix", "peer"], runs=1, again=False) == 4
     assert capsys.readouterr().err == (
-        "PART must be one of matrix, whole, conforming, mutants, comparison, repeat, not 'peer'\n"
+        f"PART must be one of {', '.join(figures_page.PARTS)}, not 'peer'\n"
     )
 
 

@@ -221,6 +221,7 @@ NAMES = {
     level: [name for name, each in catalogue().items() if each.level is level] for level in Level
 }
 PASSED = dict.fromkeys([*NAMES[Level.MUST], *NAMES[Level.SHOULD]], Status.PASS)
+MUSTS, SHOULDS = len(NAMES[Level.MUST]), len(NAMES[Level.SHOULD])
 
 
 def make_results(
@@ -237,31 +238,40 @@ def make_results(
 @pytest.mark.parametrize(
     ("statuses", "chinese"),
     [
-        (PASSED, "core 成立：43 条 MUST 全部通过；robust 成立：49 条 SHOULD 全部通过"),
-        ({name: PASSED[name] for name in NAMES[Level.MUST]}, "core 成立：43 条 MUST 全部通过"),
-        (PASSED | {"DB-2": Status.FAIL}, "core 不成立：43 条 MUST 中，1 条（DB-2）未通过"),
+        (
+            PASSED,
+            f"core 成立：{MUSTS} 条 MUST 全部通过；robust 成立：{SHOULDS} 条 SHOULD 全部通过",
+        ),
+        (
+            {name: PASSED[name] for name in NAMES[Level.MUST]},
+            f"core 成立：{MUSTS} 条 MUST 全部通过",
+        ),
+        (PASSED | {"DB-2": Status.FAIL}, f"core 不成立：{MUSTS} 条 MUST 中，1 条（DB-2）未通过"),
         (
             PASSED
             | {"DB-2": Status.FAIL, "DB-7": Status.INCONCLUSIVE, "DB-8": Status.INCONCLUSIVE},
-            "core 不成立：43 条 MUST 中，1 条（DB-2）未通过，2 条（DB-7、DB-8）无法判定",
+            f"core 不成立：{MUSTS} 条 MUST 中，1 条（DB-2）未通过，2 条（DB-7、DB-8）无法判定",
         ),
         (
             PASSED | dict.fromkeys(NAMES[Level.SHOULD][:6], Status.FAIL),
             (
-                "core 成立：43 条 MUST 全部通过；robust 不成立：49 条 SHOULD 中，"
+                f"core 成立：{MUSTS} 条 MUST 全部通过；robust 不成立：{SHOULDS} 条 SHOULD 中，"
                 "6 条（CONC-7、CONC-8、CONC-9、CONC-10、CONC-11 等）未通过"
             ),
         ),
-        ({"DB-2": Status.PASS}, "不作声明：97 条要求中只选择了 1 条"),
+        ({"DB-2": Status.PASS}, f"不作声明：{len(catalogue())} 条要求中只选择了 1 条"),
         (
             PASSED | dict.fromkeys(("END-6", "DEP-9"), Status.NOT_APPLICABLE),
-            "core 成立：43 条 MUST 全部通过；robust 成立：47 条适用的 SHOULD 全部通过，2 条不适用",
+            (
+                f"core 成立：{MUSTS} 条 MUST 全部通过；"
+                f"robust 成立：{SHOULDS - 2} 条适用的 SHOULD 全部通过，2 条不适用"
+            ),
         ),
         (
             PASSED | {"END-6": Status.NOT_APPLICABLE, "DB-10": Status.FAIL},
             (
-                "core 成立：43 条 MUST 全部通过；"
-                "robust 不成立：48 条适用的 SHOULD 中，1 条（DB-10）未通过，1 条不适用"
+                f"core 成立：{MUSTS} 条 MUST 全部通过；"
+                f"robust 不成立：{SHOULDS - 1} 条适用的 SHOULD 中，1 条（DB-10）未通过，1 条不适用"
             ),
         ),
         (
@@ -280,8 +290,8 @@ def test_a_run_says_its_claim_in_chinese(statuses: dict[str, Status], chinese: s
 def test_a_claim_with_known_failures_is_said_in_chinese() -> None:
     statuses = PASSED | {"DB-2": Status.FAIL}
     assert describe_claim(make_run(make_results(statuses, ("DB-2",))), Language.ZH) == (
-        "core 除 1 条已知未通过项（DB-2）之外成立：其余 42 条 MUST 通过；"
-        "robust 除 1 条已知未通过项（DB-2）之外成立：49 条 SHOULD 全部通过"
+        f"core 除 1 条已知未通过项（DB-2）之外成立：其余 {MUSTS - 1} 条 MUST 通过；"
+        f"robust 除 1 条已知未通过项（DB-2）之外成立：{SHOULDS} 条 SHOULD 全部通过"
     )
 
 
