@@ -113,7 +113,9 @@ class every_fifth_call_is_made_twice(Service):
 
 
 @faulty_service(
-    fails=("UP-3",), because=r"\$\.nonce: wanted 1, got 0", consequences=("UP-2", "UP-4", "CONC-6")
+    fails=("UP-3",),
+    because=r"\$\.nonce: wanted 1, got 0",
+    consequences=("UP-2", "UP-4", "UP-13", "CONC-6"),
 )
 class document_of_the_same_length_is_repeated(Service):
     """The first document of each length is kept, and answered instead of each later one."""
@@ -128,8 +130,8 @@ class document_of_the_same_length_is_repeated(Service):
 @faulty_service(
     fails=("UP-4",),
     because=r"^502 .*the upstream answered 404",
-    consequences=("UP-3", "UP-9", "HTTP-3"),
-    inconclusive=("UP-10",),
+    consequences=("UP-3", "UP-8", "UP-9", "UP-13", "HTTP-3"),
+    inconclusive=("UP-10", "UP-12"),
 )
 class upstream_404_is_final(Service):
     """Once the upstream has answered 404, every later call is answered so without being made."""
@@ -281,7 +283,9 @@ class no_content_is_null(Service):
 
 
 @faulty_service(
-    fails=("UP-8",), because=r"where the upstream sends a body that is no JSON.*^200 \"<html>"
+    fails=("UP-8",),
+    because=r"where the upstream sends a body that is no JSON.*^200 \"<html>",
+    consequences=("UP-13",),
 )
 class what_is_no_json_becomes_a_text(Service):
     """A body that is no JSON is answered as a JSON text of its characters."""
@@ -453,8 +457,11 @@ class compressed_document_is_opened_up_to_64_kib(Service):
         "UP-8",
         "UP-9",
         "UP-10",
+        "UP-12",
+        "UP-13",
         "HTTP-2",
         "HTTP-3",
+        "HTTP-7",
         "CONC-11",
     ),
 )
@@ -535,8 +542,8 @@ class document_integers_are_rounded_to_28_digits(Service):
 @faulty_service(
     fails=("UP-4",),
     because=r"^503 .*left alone for a while",
-    consequences=("UP-3", "UP-9", "HTTP-3"),
-    inconclusive=("UP-7", "UP-8", "UP-10"),
+    consequences=("UP-3", "UP-9", "UP-13", "HTTP-3"),
+    inconclusive=("UP-7", "UP-8", "UP-10", "UP-12"),
 )
 class breaker_opens_after_five_failures(Service):
     """After five failures in a row there is no call for a minute. Each request gets a 503."""
