@@ -130,7 +130,7 @@ class document_of_the_same_length_is_repeated(Service):
 @faulty_service(
     fails=("UP-4",),
     because=r"^502 .*the upstream answered 404",
-    consequences=("UP-3", "UP-8", "UP-9", "UP-13", "HTTP-3"),
+    consequences=("UP-3", "UP-7", "UP-8", "UP-9", "UP-13", "HTTP-3"),
     inconclusive=("UP-10", "UP-12"),
 )
 class upstream_404_is_final(Service):
