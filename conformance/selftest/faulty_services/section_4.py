@@ -162,7 +162,9 @@ class broken_gzip_fails_the_next_call_too(Service):
             raise
 
 
-@faulty_service(fails=("UP-4",), because=r"\"after\": \"a body cut off\".*502 ")
+@faulty_service(
+    fails=("UP-4",), because=r"\"after\": \"a body cut off\".*502 ", consequences=("UP-6",)
+)
 class what_came_of_a_cut_off_body_begins_the_next(Service):
     """Buffers are used again, and one is emptied only after a body that was complete."""
 
@@ -299,7 +301,7 @@ class what_is_no_json_becomes_a_text(Service):
             return json.dumps(response.text)
 
 
-@faulty_service(fails=("UP-9",), because=r"^502 ")
+@faulty_service(fails=("UP-9",), because=r"^502 ", consequences=("UP-6",))
 class idle_connection_is_used_without_a_look(Service):
     """Connections are used again unchecked. After one was found closed, each call opens its own."""
 
@@ -542,7 +544,7 @@ class document_integers_are_rounded_to_28_digits(Service):
 @faulty_service(
     fails=("UP-4",),
     because=r"^503 .*left alone for a while",
-    consequences=("UP-3", "UP-9", "UP-13", "HTTP-3"),
+    consequences=("UP-3", "UP-6", "UP-9", "UP-13", "HTTP-3"),
     inconclusive=("UP-7", "UP-8", "UP-10", "UP-12"),
 )
 class breaker_opens_after_five_failures(Service):
