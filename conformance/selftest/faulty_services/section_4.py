@@ -113,7 +113,9 @@ class every_fifth_call_is_made_twice(Service):
 
 
 @faulty_service(
-    fails=("UP-3",), because=r"\$\.nonce: wanted 1, got 0", consequences=("UP-2", "UP-4", "CONC-6")
+    fails=("UP-3",),
+    because=r"\$\.nonce: wanted 1, got 0",
+    consequences=("UP-2", "UP-4", "UP-13", "CONC-6"),
 )
 class document_of_the_same_length_is_repeated(Service):
     """The first document of each length is kept, and answered instead of each later one."""
@@ -142,8 +144,8 @@ class error_of_the_upstream_closes_the_client(Service):
 @faulty_service(
     fails=("UP-4",),
     because=r"^502 .*the upstream answered 404",
-    consequences=("UP-3", "UP-9", "HTTP-3"),
-    inconclusive=("UP-10",),
+    consequences=("UP-3", "UP-7", "UP-8", "UP-9", "UP-13", "HTTP-3"),
+    inconclusive=("UP-10", "UP-12"),
 )
 class upstream_404_is_final(Service):
     """Once the upstream has answered 404, every later call is answered so without being made."""
@@ -174,7 +176,9 @@ class broken_gzip_fails_the_next_call_too(Service):
             raise
 
 
-@faulty_service(fails=("UP-4",), because=r"\"after\": \"a body cut off\".*502 ")
+@faulty_service(
+    fails=("UP-4",), because=r"\"after\": \"a body cut off\".*502 ", consequences=("UP-6",)
+)
 class what_came_of_a_cut_off_body_begins_the_next(Service):
     """Buffers are used again, and one is emptied only after a body that was complete."""
 
@@ -295,7 +299,9 @@ class no_content_is_null(Service):
 
 
 @faulty_service(
-    fails=("UP-8",), because=r"where the upstream sends a body that is no JSON.*^200 \"<html>"
+    fails=("UP-8",),
+    because=r"where the upstream sends a body that is no JSON.*^200 \"<html>",
+    consequences=("UP-13",),
 )
 class what_is_no_json_becomes_a_text(Service):
     """A body that is no JSON is answered as a JSON text of its characters."""
@@ -309,7 +315,7 @@ class what_is_no_json_becomes_a_text(Service):
             return json.dumps(response.text)
 
 
-@faulty_service(fails=("UP-9",), because=r"^502 ")
+@faulty_service(fails=("UP-9",), because=r"^502 ", consequences=("UP-6",))
 class idle_connection_is_used_without_a_look(Service):
     """Connections are used again unchecked. After one was found closed, each call opens its own."""
 
@@ -467,8 +473,11 @@ class compressed_document_is_opened_up_to_64_kib(Service):
         "UP-8",
         "UP-9",
         "UP-10",
+        "UP-12",
+        "UP-13",
         "HTTP-2",
         "HTTP-3",
+        "HTTP-7",
         "CONC-11",
     ),
 )
@@ -549,8 +558,8 @@ class document_integers_are_rounded_to_28_digits(Service):
 @faulty_service(
     fails=("UP-4",),
     because=r"^503 .*left alone for a while",
-    consequences=("UP-3", "UP-9", "HTTP-3"),
-    inconclusive=("UP-7", "UP-8", "UP-10"),
+    consequences=("UP-3", "UP-6", "UP-9", "UP-13", "HTTP-3"),
+    inconclusive=("UP-7", "UP-8", "UP-10", "UP-12"),
 )
 class breaker_opens_after_five_failures(Service):
     """After five failures in a row there is no call for a minute. Each request gets a 503."""
