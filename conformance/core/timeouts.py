@@ -93,6 +93,11 @@ RECONNECT_DEADLINE = 20.0
 # for a service that sent SIGTERM to itself: about 0.1 s.
 DEATH_DEADLINE = 1.0
 
+# How long what the service holds may stay above what it held after a first round of requests, for
+# LIFE-11. Servers may keep the socket of a client that has left until its keep-alive timeout, 5 s
+# with hypercorn. A service that adds nothing in a round is not watched at all.
+LINGERING_DEADLINE = 10.0
+
 # Part 2: limits of the suite itself. No verdict on a service depends on them.
 
 # Closing the connection after bytes that are not HTTP. Worst: 0.01 s.
