@@ -5,7 +5,7 @@ Nothing in a request shows that a conformance suite sends it.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +16,7 @@ from conformance.client.received import Allowance, Received
 from conformance.core import timeouts
 from conformance.core.evidence import Exchange, FailureKind, Journal
 
+Sent = Coroutine[Any, Any, Exchange]  # a request that is sent when this is awaited
 JSON = "application/json"
 METHODS_WITH_BODY = ("POST", "PUT", "PATCH")
 HEADERS = {"User-Agent": "curl/8.14.1", "Accept": "*/*"}  # as curl sends them
@@ -161,6 +162,12 @@ class Client:
         """GET one path after the other, on one connection as long as the target keeps it open."""
         async with _make_transport(keep_alive=1) as http:
             return [await self.send(RequestSpec("GET", path), http) for path in paths]
+
+    @asynccontextmanager
+    async def on_one_connection(self) -> AsyncIterator[Callable[[RequestSpec], Sent]]:
+        """A way to send in turn, on one connection as long as the target keeps it open."""
+        async with _make_transport(keep_alive=1) as http:
+            yield lambda spec: self.send(spec, http)
 
     @asynccontextmanager
     async def idle(self, count: int) -> AsyncIterator[None]:

@@ -4,11 +4,11 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from conformance.core.errors import NoEvidence, WrongUsage
+from conformance.core.errors import WrongUsage
 from conformance.scenarios.lifecycle.copies import open_database, use_database
 from conformance.target.launch import Launch
 from conformance.testbed import redis_admin
@@ -26,8 +26,8 @@ class Neighbours:
     """The services of a copy, each as the suite sees it, and the variables that name them."""
 
     items: Database
-    broker: Broker
-    upstream: Upstream
+    broker: Broker | None  # None where there is none that the suite may stall
+    upstream: Upstream | None  # None where the suite does not play it
     variables: Mapping[str, str]
     are_own: bool  # only copies of one scenario use the broker and the upstream
 
@@ -36,24 +36,24 @@ class Neighbours:
 async def open_neighbours(launch: Launch, place: DatabaseAccess) -> AsyncIterator[Neighbours]:
     """Services of the scenario's own, so that nothing else is held: the database is given.
 
-    Those of a target that somebody else has started are its own. Raises NoEvidence where the
-    suite does not see one of them.
+    Those of a target that somebody else has started are its own, as far as the suite sees them and
+    may stall them.
     """
     async with AsyncExitStack() as stack:
         items = await stack.enter_async_context(open_database(place, launch))
-        are_own = launch.capabilities.starts_target
-        if are_own:
+        upstream, access, variables = launch.upstream, launch.broker, dict[str, str]()
+        if launch.capabilities.starts_target:
             upstream = await stack.enter_async_context(_open_upstream(launch))
-            access = await stack.enter_async_context(_open_redis(launch))
             variables = use_database(place) | {"EXTERNAL_DATA_URL": upstream.url}
-            variables |= dict.fromkeys(BROKER_VARIABLES, str(access.target_dsn))
-        elif launch.upstream and launch.broker:
-            upstream, access, variables = launch.upstream, launch.broker, {}
-        else:
-            raise NoEvidence("the suite does not see the target's broker and upstream")
-        broker = Broker(access, launch.journal)
-        stack.push_async_callback(broker.close)
-        await broker.open()
+            with suppress(WrongUsage):  # there are no embedded servers here
+                access = await stack.enter_async_context(_open_redis(launch))
+                variables |= dict.fromkeys(BROKER_VARIABLES, str(access.target_dsn))
+        broker = None
+        if access and access.user:
+            broker = Broker(access, launch.journal)
+            stack.push_async_callback(broker.close)
+            await broker.open()
+        are_own = launch.capabilities.starts_target
         yield Neighbours(items, broker, upstream, variables, are_own)
 
 
@@ -69,7 +69,7 @@ async def _open_upstream(launch: Launch) -> AsyncIterator[Upstream]:
 
 @asynccontextmanager
 async def _open_redis(launch: Launch) -> AsyncIterator[BrokerAccess]:
-    """A user of a Redis of its own. Raises NoEvidence where there is none to be had."""
+    """A user of a Redis of its own. Raises WrongUsage where there is none to be had."""
     folder = Path(tempfile.mkdtemp(dir=launch.stack_dump_folder.parent))
     try:
         server = await asyncio.to_thread(_start_redis, launch, folder)
@@ -90,9 +90,6 @@ def _start_redis(launch: Launch, folder: Path) -> Server:
         assert launch.engine
         image = launch.options.testbed.redis_image
         return ContainerRedis(launch.engine, image, name="redis-to-be-stalled")
-    try:
-        server = EmbeddedRedis(folder, launch.journal)
-    except WrongUsage as error:
-        raise NoEvidence(f"no broker can be stalled for a copy alone: {error}") from error
+    server = EmbeddedRedis(folder, launch.journal)
     launch.on_start(server.process)
     return server

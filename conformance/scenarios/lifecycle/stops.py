@@ -82,7 +82,7 @@ async def stop_under_load(
         answers = [await each.request.wait_for_answer() for each in sent]
         ending = await asyncio.to_thread(watch_end, target, signalled, lines)
     queued = None
-    if neighbours.are_own:
+    if neighbours.are_own and neighbours.broker:
         queued = await neighbours.broker.messages.list_messages()
     requests = [each.end(answer, queued) for each, answer in zip(sent, answers, strict=True)]
     sessions = None if ending.status is None else await neighbours.items.sessions.wait_until_ended()
@@ -104,12 +104,12 @@ async def _hold(
             (request,) = send(f"/items/{row['id']}")
             reads = await neighbours.items.locks.wait_for_reads(1)
             sent.append(_Sent(Load.READ, request, reads.waiting > 0, reads))
-        if Load.CALL in loads:
+        if Load.CALL in loads and neighbours.upstream:
             hold = await stack.enter_async_context(neighbours.upstream.holding())
             (request,) = send("/external-data")
             arrived = await neighbours.upstream.wait_for_requests(hold, 1)
             sent.append(_Sent(Load.CALL, request, arrived > 0, *hold.requests))
-        if Load.SUBMISSION in loads:
+        if Load.SUBMISSION in loads and neighbours.broker:
             await stack.enter_async_context(neighbours.broker.faults.writes_stalled())
             request = send.post("/process-data/", {"in flight": True})
             writes = await neighbours.broker.clients.wait_for_write()

@@ -491,18 +491,20 @@ class lifespan_begins_anew_after_a_hundred_requests(Service):
 @faulty_service(
     fails=("LIFE-2",),
     because=r"before the stop signal at the end of the run\n[1-9]\d* of them",
-    consequences=("LIFE-1", "END-5"),
-    after=("END-4",),
+    consequences=("LIFE-1",),
+    after=("DEP-7",),
 )
 class serving_process_is_recycled(Supervised):
-    """The serving process ends in good order after some requests, and its parent starts another."""
-
-    served = 0
+    """After a parameter that is repeated, a leak, the serving process makes room for another."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_last = scope.get("query_string", b"").count(b"q=") > 1
+        if is_last:
+            stop: Any = signal.getsignal(signal.SIGTERM)
+            for listener in stop.__self__.servers:
+                listener.close()  # the next request waits at the parent's socket
         await super().__call__(scope, receive, send)
-        self.served += scope["type"] == "http"
-        if self.served == 120:
+        if is_last:
             os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -31,6 +31,7 @@ Parameters = dict[str, str | None]
 
 ID_MIN, ID_MAX = -(2**31), 2**31 - 1  # items.id is a Postgres integer
 TASK = "complete"
+NOT_STARTED = 3  # uvicorn's status where the lifespan fails
 CHILD = "SERVED_BY_A_CHILD"  # a variable that only the child has
 DEPTH = 100  # levels of nesting; at 500 the worker cannot pickle the message, and ends
 RESERVED = {"__type__", "__value__"}  # the members of kombu's own notation (kombu.utils.json)
@@ -296,7 +297,8 @@ class Supervised(Service):
             child = subprocess.Popen(command, env={**os.environ, CHILD: "yes"}, pass_fds=[listener])
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, pass_on)
-            child.wait()
+            if child.wait() == NOT_STARTED:
+                os._exit(NOT_STARTED)
         os._exit(0)
 
     def choose_signals(self, number: int) -> tuple[int, ...]:
