@@ -443,17 +443,18 @@ async def test_an_outage_is_survived(client: Client, items: Database, target: Ta
 @pytest.mark.requirement("DB-15")
 async def test_no_transaction_is_left_open(client: Client, items: Database) -> None:
     row = await items.rows.insert()
-    reads = await client.get_all(
-        *[f"/items/{row['id']}"] * 5, f"/items/{items.rows.pick_unused_id()}"
-    )
-    seen = await items.sessions.wait_until_no_transaction_is_open()
+    reads = await client.get_all(*[f"/items/{row['id']}"] * 5)
+    after_rows = await items.sessions.wait_until_no_transaction_is_open()
+    absent = await client.get(f"/items/{items.rows.pick_unused_id()}")
+    after_none = await items.sessions.wait_until_no_transaction_is_open()
     expect(reads[0], model.item_answer(row))
-    require(
-        not seen.idle_in_transaction,
-        f"no session idle in a transaction {timeouts.TRANSACTION_DEADLINE} s after an answer",
-        seen.text,
-        [reads[0], seen],
-    )
+    for exchange, seen in ((reads[-1], after_rows), (absent, after_none)):
+        require(
+            not seen.idle_in_transaction,
+            f"no session idle in a transaction {timeouts.TRANSACTION_DEADLINE} s after an answer",
+            seen.text,
+            [exchange, seen],
+        )
 
 
 @pytest.mark.requirement("DB-16")
