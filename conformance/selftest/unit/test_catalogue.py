@@ -51,7 +51,7 @@ OBSERVABLE = {
     ("--target-url",): frozenset({"http", "worker"}),
     ("--target-url", "--testbed"): ON_A_TESTBED,
     ("--target-url", "--testbed", "--restart-command"): ON_A_TESTBED | {"process"},
-    ("--target-url", "--testbed", "--container"): ON_A_TESTBED | {"process"},
+    ("--target-url", "--testbed", "--container"): ON_A_TESTBED | {"process", "copy"},
 }
 # These need the output or the exit status of the process, which only its parent has.
 HIDDEN_BY_A_RESTART_COMMAND = {"LIFE-1", "LIFE-2", "LIFE-3", "LIFE-5"}
