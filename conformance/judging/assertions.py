@@ -32,7 +32,7 @@ def expect_same(exchange: Exchange, other: Exchange) -> None:
         and exchange.answered
         and (exchange.status, exchange.body) == (other.status, other.body)
     )
-    require(same, wanted, exchange.outcome, [other, exchange])
+    require(same, wanted, exchange.outcome, [exchange, other])
 
 
 def parse_body(exchange: Exchange, wanted: str, *also: Fact) -> Any:

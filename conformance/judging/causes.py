@@ -11,7 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from conformance.judging.result import Finding, RequirementResult, leave_out_changing
+from conformance.judging.result import (
+    LINE_NUMBER,
+    Finding,
+    RequirementResult,
+    leave_out_changing,
+)
 from conformance.judging.verdict import Status
 from conformance.spec.catalogue import Level, Requirement
 
@@ -195,7 +200,7 @@ def _find_sign(finding: Finding) -> tuple[Link, object] | None:
     if finding.likely_cause.endswith(BLOCKED):
         return Link.LINE, finding.likely_cause
     if finding.printed:
-        text = re.sub(r" \(line \d+\)$", "", finding.printed.summary)
+        text = LINE_NUMBER.sub("", finding.printed.summary)
         return Link.PRINTED, leave_out_changing(text)
     if finding.silence:
         return Link.SILENCE, (finding.silence.endpoint, finding.silence.exchange)

@@ -21,6 +21,8 @@ from conformance.spec.catalogue import PREFIXES, Channel, Level, Requirement
 # The kind of a piece of evidence (of an observation: its channel), and its number of that kind.
 EvidenceKey = tuple[str, int]
 
+LINE_NUMBER = re.compile(r" \(line \d+\)$")  # at the end of the summary of a line that was printed
+
 # Parts of a finding that differ from run to run: UUIDs, numbers of four and more digits (ids,
 # ports), and decimals (times). No HTTP status has four digits.
 _CHANGING = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b\d{4,}\b|\b\d+\.\d+\b")

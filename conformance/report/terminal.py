@@ -5,8 +5,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from conformance.core.printing import escape_unprintable
-from conformance.judging.causes import Cause, Consequence
-from conformance.judging.result import KnownFailure, RequirementResult, RunResult
+from conformance.judging.causes import Cause
+from conformance.judging.result import (
+    LINE_NUMBER,
+    KnownFailure,
+    RequirementResult,
+    RunResult,
+    leave_out_changing,
+)
 from conformance.judging.verdict import Exit, Status
 from conformance.report.joins import (
     describe_claim,
@@ -166,23 +172,29 @@ def _describe_failure(result: RequirementResult, language: Language) -> Iterator
 
 
 def _list_consequences(cause: Cause, language: Language) -> Iterator[SummaryLine]:
-    """What follows from a failure, and what was found of it, if that is something else."""
+    """What follows from a failure, and of each what nothing before it under this cause showed."""
     if cause.consequences:
         label = translate("consequences", language)
         yield from label_lines(label, describe_consequences(cause, language))
+    shown = {""}
     for each in cause.consequences:
-        yield from _describe_consequence(each, cause, language)
+        yield _write_title(each.result, language, indent=INDENT)
+        label, text = _choose_said(each.result, cause)
+        if (said := leave_out_changing(text)) not in shown:
+            shown.add(said)
+            yield from label_lines(" " * INDENT + translate(label, language), shorten_found(text))
 
 
-def _describe_consequence(
-    consequence: Consequence, cause: Cause, language: Language
-) -> Iterator[SummaryLine]:
-    result = consequence.result
-    yield _write_title(result, language, indent=INDENT)
-    finding, has_failed = result.finding, result.status is Status.FAIL
-    if finding and not (has_failed and shows_the_same(finding, cause.result)):
-        label = " " * INDENT + translate("got" if has_failed else "because", language)
-        yield from label_lines(label, shorten_found(finding.got))
+def _choose_said(result: RequirementResult, cause: Cause) -> tuple[str, str]:
+    """The one line that says most of a consequence, with its label. Empty for nothing new."""
+    finding = result.finding
+    if finding is None:
+        return "got", ""
+    if result.status is not Status.FAIL:
+        return "because", finding.got
+    if finding.printed:
+        return "printed", LINE_NUMBER.sub("", finding.printed.summary)
+    return "got", "" if shows_the_same(finding, cause.result) else finding.got
 
 
 def shorten_found(text: str) -> str:

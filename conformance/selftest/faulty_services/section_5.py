@@ -270,7 +270,12 @@ class result_is_written_by_the_web_process(Service):
         return task_id
 
 
-@faulty_service(fails=("TASK-7",), because=r"is PENDING", consequences=("TASK-3", "TASK-10"))
+@faulty_service(
+    fails=("TASK-7",),
+    because=r"is PENDING",
+    consequences=("TASK-3", "TASK-10"),
+    after=("END-3",),
+)
 class first_submission_waits_for_the_second(Service):
     """The first submission of a process is answered and kept in memory until a second one comes."""
 
@@ -685,10 +690,9 @@ class cheats_after_two_submissions(WorksItself):
 
 
 @faulty_service(
-    fails=("TASK-5", "TASK-6"),
-    because=r"is PENDING",
+    fails=("TASK-3", "TASK-5", "TASK-6"),
+    because=r"^0 of them",
     consequences=(
-        "TASK-3",
         "TASK-4",
         "TASK-7",
         "TASK-9",

@@ -75,7 +75,7 @@ def test_the_summary_folds_and_says_where_to_begin(run: RunResult) -> None:
     assert first.startswith("DB-7 ")
     start = lines.index("consequences  1 failed, 1 could not be judged")
     assert lines[start + 1].startswith("  DB-1    MUST    An existing item is its row (")
-    assert lines[start + 2] == "  got         500 Internal"
+    assert lines[start + 2] == f"  printed     {WORDS.removesuffix(' (line 40)')}"
     assert lines[start + 3].startswith("  CONC-2  MUST ")
     assert lines[start + 4] == "  because     no read could be held"
     assert "likely cause  a lazy pool" in lines

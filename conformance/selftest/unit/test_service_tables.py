@@ -61,7 +61,7 @@ def test_a_decorator_records_what_must_be_found_and_makes_the_application() -> N
         consequences=("HTTP-2",),
         inconclusive=("CONC-11",),
     )
-    assert find_row("id_beyond_the_range_stops_the_process").after == ("END-5",)
+    assert find_row("id_beyond_the_range_stops_the_process").after == ("DB-10",)
 
 
 def test_a_worker_is_named_by_its_service_or_has_the_fault_itself() -> None:
