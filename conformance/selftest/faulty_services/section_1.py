@@ -149,7 +149,11 @@ class invalid_id_is_rejected_with_a_connection_in_hand(Service):
         return await super().read_item(number)
 
 
-@faulty_service(fails=("CONC-5",), because=r"^a read that waits, and no outbound call")
+@faulty_service(
+    fails=("CONC-5",),
+    because=r"^a read that waits, and no outbound call",
+    consequences=("CONC-11",),
+)
 class upstream_is_spared_while_a_read_is_held(Service):
     """While a read is longer than a second, `/external-data` repeats the last document."""
 
