@@ -652,7 +652,7 @@ class absent_row_of_a_small_id_is_a_sample(Service):
 @faulty_service(
     fails=("DB-4",),
     because=r"\$\.item\.name: wanted \"item \d+, changed\", got \"item \d+\"",
-    consequences=("CONC-11",),
+    consequences=("CONC-11", "LIFE-4"),
 )
 class table_is_read_once_at_startup(Service):
     """Rows that were there at startup are answered from memory, all others from the table."""
@@ -780,7 +780,7 @@ class rows_come_from_memory_during_a_submission(_Remembering):
 @faulty_service(
     fails=("DB-4",),
     because=r"wanted \"changed since\"",
-    consequences=("CONC-2", "CONC-10", "CONC-11", "DB-13"),
+    consequences=("CONC-2", "CONC-10", "CONC-11", "DB-13", "DB-16"),
 )
 class rows_come_from_memory_during_another_read(_Remembering):
     """While another row is read, a row that was read before is not read again."""
