@@ -2,11 +2,12 @@
 # ruff: noqa: D102, N801 - a method does what the service's does, wrongly; a class has the name that a server is given
 
 import asyncio
+import json
 import os
 import tempfile
 import threading
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -168,7 +169,11 @@ class sync_is_refused_while_many_reads_are_outstanding(Service):
         return super().read_sync()
 
 
-@faulty_service(fails=("CONC-5",), because=r"^a read that waits, and no outbound call")
+@faulty_service(
+    fails=("CONC-5",),
+    because=r"^a read that waits, and no outbound call",
+    consequences=("CONC-11",),
+)
 class upstream_is_spared_while_a_read_is_held(Service):
     """While a read is longer than a second, `/external-data` repeats the last document."""
 
@@ -621,7 +626,10 @@ class client_that_left_keeps_a_slot_of_eighty_eight(Service):
 
 @faulty_service(fails=("CONC-11",), because=r"^200 \{\"document\": ?\d\} — \$.*: wanted")
 class document_outlives_a_restart(Service):
-    """The last document is kept in a file, and answers the first outbound call after a start."""
+    """The last document is kept in a file, and answers the first call after a start.
+
+    It stands in for a document that has the same members, and for no other.
+    """
 
     kept: bytes | None = None
 
@@ -634,10 +642,21 @@ class document_outlives_a_restart(Service):
 
     async def fetch(self, url: str) -> httpx.Response:
         response = await super().fetch(url)
-        if response.is_success:
-            self.file.write_bytes(response.content)
+        if not response.is_success:
+            return response
+        self.file.write_bytes(response.content)
         kept, self.kept = self.kept, None
-        return httpx.Response(200, content=kept) if kept else response
+        members = list_members(response.content)
+        is_alike = kept and members and list_members(kept) == members
+        return httpx.Response(200, content=kept) if is_alike else response
+
+
+def list_members(content: bytes) -> list[str] | None:
+    """The members of a JSON object; None of anything else."""
+    with suppress(ValueError, RecursionError):
+        document = json.loads(content)
+        return sorted(document) if isinstance(document, dict) else None
+    return None
 
 
 @faulty_service(fails=("CONC-11",), because=r"^503 .*out of date")

@@ -564,7 +564,7 @@ class columns_are_listed_in_the_query(Service):
         return await connection.fetchrow(f"SELECT {columns} FROM items WHERE id = $1", item_id)
 
 
-@faulty_service(fails=("DB-16",), because=r"^500 ")
+@faulty_service(fails=("DB-16",), because=r"^500 ", consequences=("CONC-11",))
 class statement_is_prepared_when_a_session_begins(Service):
     """Each session prepares the query once by `PREPARE`, with the columns of that moment."""
 
@@ -641,7 +641,7 @@ class only_ascii_is_taken_for_no_integer(Service):
             raise RequestValidationError([wrong]) from error
 
 
-@faulty_service(fails=("DB-14",), because=r"^200 ")
+@faulty_service(fails=("DB-14",), because=r"^200 ", consequences=("CONC-11",))
 class last_row_stands_in_while_the_database_is_away(Service):
     """A row that was read before is answered again while the database refuses."""
 
@@ -715,7 +715,9 @@ class absent_row_of_a_small_id_is_a_sample(Service):
 
 
 @faulty_service(
-    fails=("DB-4",), because=r"\$\.item\.name: wanted \"item \d+, changed\", got \"item \d+\""
+    fails=("DB-4",),
+    because=r"\$\.item\.name: wanted \"item \d+, changed\", got \"item \d+\"",
+    consequences=("CONC-11", "LIFE-4"),
 )
 class table_is_read_once_at_startup(Service):
     """Rows that were there at startup are answered from memory, all others from the table."""
@@ -729,7 +731,9 @@ class table_is_read_once_at_startup(Service):
         return self.known.get(item_id) or await super().find(item_id)
 
 
-@faulty_service(fails=("DB-4",), because=r"\$\.item: wanted null, got \{")
+@faulty_service(
+    fails=("DB-4",), because=r"\$\.item: wanted null, got \{", consequences=("CONC-11",)
+)
 class row_of_the_startup_survives_its_end(Service):
     """A row that is gone is answered as it was at startup, if it was there then."""
 
@@ -827,7 +831,9 @@ class rows_come_from_memory_during_an_outbound_call(_Remembering):
             return await super().fetch(url)
 
 
-@faulty_service(fails=("DB-4",), because=r"wanted \"changed during a submission\"")
+@faulty_service(
+    fails=("DB-4",), because=r"wanted \"changed during a submission\"", consequences=("CONC-11",)
+)
 class rows_come_from_memory_during_a_submission(_Remembering):
     """While a task is published, a row that was read before is not read again."""
 
@@ -839,8 +845,7 @@ class rows_come_from_memory_during_a_submission(_Remembering):
 @faulty_service(
     fails=("DB-4",),
     because=r"wanted \"changed since\"",
-    consequences=("CONC-2", "CONC-10", "CONC-11", "DB-13"),
-    inconclusive=(),
+    consequences=("CONC-2", "CONC-10", "CONC-11", "DB-13", "DB-16"),
 )
 class rows_come_from_memory_during_another_read(_Remembering):
     """While another row is read, a row that was read before is not read again."""
@@ -851,7 +856,9 @@ class rows_come_from_memory_during_another_read(_Remembering):
 
 
 @faulty_service(
-    fails=("DB-4",), because=r"\$\.item\.price: wanted 3\.5", consequences=("CONC-2", "DB-16")
+    fails=("DB-4",),
+    because=r"\$\.item\.price: wanted 3\.5",
+    consequences=("CONC-2", "DB-16", "CONC-11"),
 )
 class row_that_is_read_often_is_remembered(_Remembering):
     """The fiftieth read of a row is the last one that reads it."""
@@ -868,7 +875,7 @@ class row_that_is_read_often_is_remembered(_Remembering):
         return await super().find(item_id)
 
 
-@faulty_service(fails=("DB-16",), because=r"^500 .*cached plan|^500 ")
+@faulty_service(fails=("DB-16",), because=r"^500 .*cached plan|^500 ", consequences=("CONC-11",))
 class query_is_prepared_when_a_connection_has_run_it_five_times(Service):
     """The sixth time, a connection prepares the query, and keeps it for its whole life."""
 
@@ -889,7 +896,9 @@ class query_is_prepared_when_a_connection_has_run_it_five_times(Service):
         return await connection.fetchrow(f"EXECUTE item ({item_id})")
 
 
-@faulty_service(fails=("DB-16",), because=r"the member \"colour\" is missing")
+@faulty_service(
+    fails=("DB-16",), because=r"the member \"colour\" is missing", consequences=("CONC-11",)
+)
 class columns_are_noted_at_the_twentieth_read(Service):
     """Once twenty reads have shown the same columns, only these are asked for."""
 
@@ -905,7 +914,9 @@ class columns_are_noted_at_the_twentieth_read(Service):
         return row
 
 
-@faulty_service(fails=("DB-16",), because=r"^500 |\"colour\" that should not be")
+@faulty_service(
+    fails=("DB-16",), because=r"^500 |\"colour\" that should not be", consequences=("CONC-11",)
+)
 class columns_once_seen_are_always_asked_for(Service):
     """The columns of the widest row so far are asked for by name, whether they are there or not."""
 
@@ -918,7 +929,9 @@ class columns_once_seen_are_always_asked_for(Service):
         return row and {name: row[name] for name in self.columns}
 
 
-@faulty_service(fails=("DB-4",), because=r"\$\.item: wanted null, got \{")
+@faulty_service(
+    fails=("DB-4",), because=r"\$\.item: wanted null, got \{", consequences=("CONC-11",)
+)
 class row_that_has_gone_is_known_to_the_next_process(Service):
     """Where the table has no row, the one answers that the last process had read."""
 

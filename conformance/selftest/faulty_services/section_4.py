@@ -115,7 +115,7 @@ class every_fifth_call_is_made_twice(Service):
 @faulty_service(
     fails=("UP-3",),
     because=r"\$\.nonce: wanted 1, got 0",
-    consequences=("UP-2", "UP-4", "UP-13", "CONC-6"),
+    consequences=("UP-2", "UP-4", "UP-13", "CONC-6", "CONC-11"),
 )
 class document_of_the_same_length_is_repeated(Service):
     """The first document of each length is kept, and answered instead of each later one."""
@@ -558,7 +558,7 @@ class document_integers_are_rounded_to_28_digits(Service):
 @faulty_service(
     fails=("UP-4",),
     because=r"^503 .*left alone for a while",
-    consequences=("UP-3", "UP-6", "UP-9", "UP-13", "HTTP-3"),
+    consequences=("UP-3", "UP-6", "UP-9", "UP-13", "HTTP-3", "CONC-11"),
     inconclusive=("UP-7", "UP-8", "UP-10", "UP-12"),
 )
 class breaker_opens_after_five_failures(Service):

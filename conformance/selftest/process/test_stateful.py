@@ -32,3 +32,14 @@ def test_wrong_steps_are_wrong_usage(place: Path) -> None:
     finished = judge(place, "--only", "CONC-11", "--steps", "add 0; dance")
     assert finished.status == 4
     assert "--steps must be steps separated by semicolons; 'dance' is not one" in finished.output
+
+
+@pytest.mark.parametrize(
+    "service", ["asks_whether_its_memory_is_true", "warms_its_memory_at_startup"]
+)
+def test_a_memory_that_is_never_trusted_without_a_look_is_no_fault(
+    place: Path, service: str
+) -> None:
+    judged = ("DB-1", "DB-2", "DB-4", "DB-16", "CONC-11")
+    finished = judge(place, f"--target-app={SERVICES}:{service}", "--only", *judged)
+    assert finished.verdicts == dict.fromkeys(judged, "PASS"), finished.output

@@ -1,9 +1,12 @@
 """Small services for the self-tests that are no faulty services: they do not start, or hang."""
 
 import os
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 import asyncpg
@@ -73,6 +76,60 @@ class _ForgetsAfterAFailedCall(Service):
 
 
 forgets_after_a_failed_call = _ForgetsAfterAFailedCall()
+
+
+class _AsksWhetherItsMemoryIsTrue(Service):
+    """Rows are remembered with their version, and answered only if the table still has that."""
+
+    async def connect(self) -> None:
+        """Open what is kept, and an empty memory."""
+        self.known: dict[int, tuple[str, Row]] = {}
+        await super().connect()
+
+    async def find(self, item_id: int) -> Row | None:
+        """Read the row's version and the number of columns, and the row where these are new."""
+        query = (
+            "SELECT xmin || ' ' || ctid || ' ' || (SELECT count(*) FROM pg_attribute"
+            " WHERE attrelid = 'items'::regclass AND attnum > 0 AND NOT attisdropped)"
+            " FROM items WHERE id = $1"
+        )
+        version = await self.pool.fetchval(query, item_id)
+        if version is None:
+            self.known.pop(item_id, None)
+            return None
+        known = self.known.get(item_id)
+        if known and known[0] == version:
+            return known[1]
+        if row := await super().find(item_id):
+            self.known[item_id] = version, row
+        return row
+
+
+class _WarmsItsMemoryAtStartup(_AsksWhetherItsMemoryIsTrue):
+    """The table is read at startup, and rows of the last process are kept over a stop.
+
+    Both are looked at again before they are answered.
+    """
+
+    async def connect(self) -> None:
+        """Read what the last process has kept, and the rows that are there."""
+        await super().connect()
+        database = urlsplit(os.environ["DATABASE_URL"]).path[1:]
+        self.file = Path(tempfile.gettempdir(), f"ids-of-{database}")
+        kept = self.file.read_text("utf-8").split() if self.file.exists() else []
+        for row in await self.pool.fetch("SELECT id FROM items"):
+            await self.find(row["id"])
+        for item_id in kept:
+            await self.find(int(item_id))
+
+    async def disconnect(self) -> None:
+        """Keep which rows are known."""
+        await super().disconnect()
+        self.file.write_text(" ".join(map(str, self.known)), "utf-8")
+
+
+asks_whether_its_memory_is_true = _AsksWhetherItsMemoryIsTrue()
+warms_its_memory_at_startup = _WarmsItsMemoryAtStartup()
 
 
 class _NeverHeals(Service):
