@@ -155,6 +155,11 @@ POLL_INTERVAL = 0.005
 POLL_SHARE = 0.05
 LONGEST_POLL_INTERVAL = 0.1
 
+# Of a limit for a result: how often it is looked whether the worker takes messages from the queue
+# meanwhile. As long as it does, the limit begins anew. A worker that never stores a result, and
+# takes its message at once, is so waited for a tenth longer.
+SHARE_OF_A_WAIT = 0.1
+
 # Part 3: amounts. They are the table "Amounts" in spec/README.md.
 
 # Rounds of ten reads at once after an outage, until all reads of a round succeed: a pool may find

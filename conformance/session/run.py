@@ -23,6 +23,7 @@ from conformance.session.results import Results, Span
 from conformance.session.submissions import Submissions
 from conformance.spec.catalogue import Channel, Requirement
 from conformance.target.capabilities import NO_SOURCE, REMEDIES
+from conformance.testbed import redis_admin
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ class Run:
         if probe.worker or probe.injects_fault:
             opened.lifecycle.wait_for_submission()
         if probe.worker is WorkerState.RUNNING:
-            environment.worker.start()
+            self._start_worker()
         elif probe.worker is WorkerState.STOPPED:
             environment.worker.stop()
         recovery.revive(probe.requirement.id)  # last, for the target may have ended meanwhile
@@ -172,8 +173,22 @@ class Run:
     def start_worker_ahead(self) -> None:
         """Start the worker before it is needed. What goes wrong is seen when it is needed."""
         if self._is_open and self.opened.environment.launch.capabilities.has_worker:
-            with suppress(NoEvidence):
-                self.opened.environment.worker.start()
+            with suppress(NoEvidence, BrokenTestbed):
+                self._start_worker()
+
+    def _start_worker(self) -> None:
+        """See that a worker runs, and that it has no work left of earlier probes.
+
+        A worker whose tasks take their time would not come to those of the next probe for long.
+        The task that a lifecycle scenario has submitted stays.
+        """
+        environment = self.opened.environment
+        if broker := environment.broker:
+            submission = self.opened.lifecycle.wait_for_submission()
+            keep = {name for name, seen in self.submissions.items() if submission in seen}
+            only = self.submissions.keys() if broker.is_shared else None
+            redis_admin.discard_backlog(broker.access, keep, only)
+        environment.worker.start()
 
     # Finishing
 

@@ -39,6 +39,19 @@ return {lists, others, redis.call("EXISTS", ARGV[2])}
 """
 
 
+# Counts the entries of all lists and hashes: what waits, and what a worker has taken and not
+# acknowledged. Results are strings, and do not count.
+COUNT_UNFINISHED = """
+local count = 0
+for _, key in ipairs(redis.call("KEYS", "*")) do
+  local kind = redis.call("TYPE", key).ok
+  if kind == "list" then count = count + redis.call("LLEN", key) end
+  if kind == "hash" then count = count + redis.call("HLEN", key) end
+end
+return count
+"""
+
+
 class BrokerMessages:
     """Looks at messages. Every method raises BrokenTestbed if the server fails."""
 
@@ -79,6 +92,11 @@ class BrokerMessages:
             kept=bool(keys),
             done=bool(done),
         )
+
+    async def count_unfinished(self) -> int:
+        """How many messages wait, or were taken by a worker and are not acknowledged."""
+        with as_broken_testbed("count its messages"):
+            return int(await self._client.eval(COUNT_UNFINISHED, 0))
 
     async def watch_task(self, task_id: str) -> AsyncIterator[TaskLocation]:
         """Locate a task again and again, until it has a result or FIRST_RESULT_DEADLINE is over.

@@ -1,6 +1,7 @@
 """Results of tasks, read as `celery.result.AsyncResult` reads them."""
 
 import asyncio
+import time
 from functools import cached_property
 from typing import Any
 
@@ -9,18 +10,27 @@ from celery import Celery
 from celery.app.backends import by_url
 from kombu.exceptions import KombuError
 
+from conformance.core import timeouts
 from conformance.core.evidence import Journal
 from conformance.core.observations import FINAL_STATES, UNREADABLE, ResultLifetime, TaskResult
 from conformance.core.polling import wait_until
 from conformance.spec.model import format_value
+from conformance.testbed.broker_messages import BrokerMessages
 from conformance.testbed.redis_admin import RESULT_PREFIX, BrokerAccess, as_broken_testbed
 
 
 class BrokerResults:
     """Reads results. Every method raises BrokenTestbed if the server fails."""
 
-    def __init__(self, client: redis.asyncio.Redis, access: BrokerAccess, journal: Journal) -> None:
+    def __init__(
+        self,
+        client: redis.asyncio.Redis,
+        access: BrokerAccess,
+        journal: Journal,
+        messages: BrokerMessages,
+    ) -> None:
         self._client = client
+        self._messages = messages
         self._access = access
         self._journal = journal
 
@@ -30,15 +40,24 @@ class BrokerResults:
             self._backend.client.close()
 
     async def wait_for_result(self, task_id: str, limit: float) -> tuple[Any, TaskResult]:
-        """Wait until a task has ended, for `limit` seconds at most.
+        """Wait until a task has ended, for `limit` seconds at most since the queue moved last.
 
-        Returns its value, or the reason why there is none, and what was seen then.
+        The queue moves when fewer messages are unfinished than ever before. Returns the task's
+        value, or the reason why there is none, and what was seen then.
         """
 
         async def read_once() -> tuple[str, Any]:
             return await asyncio.to_thread(self._read_result, task_id)
 
-        state, value = await wait_until(read_once, limit, lambda seen: seen[0] in FINAL_STATES)
+        step = limit * timeouts.SHARE_OF_A_WAIT
+        least = await self._messages.count_unfinished() if limit else 0
+        moved = time.monotonic()
+        while True:
+            state, value = await wait_until(read_once, step, lambda seen: seen[0] in FINAL_STATES)
+            if state in FINAL_STATES or time.monotonic() - moved >= limit:
+                break
+            if (unfinished := await self._messages.count_unfinished()) < least:
+                least, moved = unfinished, time.monotonic()
         text = f"task {task_id} is {state}: {format_value(value)}"
         return value, self._journal.record(TaskResult, text=text, state=state)
 
