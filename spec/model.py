@@ -51,6 +51,14 @@ def submission_answer(task_id: str) -> Answer:
     return Answer(200, {"message": "Task submitted", "task_id": task_id})
 
 
+def read_task_id(body: bytes) -> str | None:
+    """The task id in the body of an answer to a submission, or None."""
+    try:
+        return str(json.loads(body)["task_id"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
 def task_result(data: Any) -> dict[str, Any]:
     """The result of a task, §5.2."""
     return {"message": "Task completed", "data": data}

@@ -72,6 +72,11 @@ GIVE_UP_DEADLINE = 30.0
 # A service that tries once takes 2.3 s at most.
 REFUSAL_DEADLINE = 15.0
 
+# How long nothing listens at the broker's address while it is restarted, in the background: until a
+# submission that was made meanwhile has its answer, if that comes sooner. Celery's worker tries to
+# connect at once, and then after 2 s. Valkey starts in 0.05 to 0.1 s.
+BROKER_AWAY = 1.0
+
 # How long other answers are requested while such a submission has no answer. The reference, which
 # tries once, is never watched that long.
 RETRIES_WATCHED = 2.0

@@ -118,6 +118,7 @@ class Opening:
             external=control_target(self._options, self._journal),
             external_worker=control_worker(self._options, self._journal),
             addresses=self.services.addresses,
+            make_broker=self.services.make_spare_redis,
         )
 
     def _wait_until_ready(self, launch: Launch, target: Target) -> int:

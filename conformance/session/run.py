@@ -22,6 +22,7 @@ from conformance.session.resources import Resources
 from conformance.session.results import Results, Span
 from conformance.session.submissions import Submissions
 from conformance.spec.catalogue import Channel, Requirement
+from conformance.spec.model import read_task_id
 from conformance.target.capabilities import NO_SOURCE, REMEDIES
 from conformance.testbed import redis_admin
 
@@ -43,7 +44,7 @@ class Run:
         self.options = options
         self.catalogue = catalogue
         self.results = Results(options, catalogue, today, self._list_target_urls)
-        self.submissions = Submissions()
+        self.submissions = Submissions(lambda url: url in self._list_target_urls())
         self.journal = Journal(self._note_fact)
         self._resources = Resources()
         self._opening: Opening | None = None
@@ -185,7 +186,7 @@ class Run:
         environment = self.opened.environment
         if broker := environment.broker:
             submission = self.opened.lifecycle.wait_for_submission()
-            keep = {name for name, seen in self.submissions.items() if submission in seen}
+            keep = {read_task_id(submission.body)} if submission else set[str | None]()
             only = self.submissions.keys() if broker.is_shared else None
             redis_admin.discard_backlog(broker.access, keep, only)
         environment.worker.start()

@@ -118,6 +118,21 @@ class BrokerMessages:
             lambda seen: not seen.kept,
         )
 
+    async def take_message(self, task_id: str) -> tuple[bytes, bytes | str] | None:
+        """Take the message of a task out of its list: the list's key and the message, or None."""
+        with as_broken_testbed("take a message"):
+            async for key in self._client.scan_iter(_type="list"):
+                for raw in await self._client.lrange(key, 0, -1):
+                    if read_message(raw).task_id == task_id:
+                        await self._client.execute_command("LREM", key, 1, raw)
+                        return key, raw
+        return None
+
+    async def put_message(self, key: bytes, raw: bytes | str) -> None:
+        """Put a message into a list, as Celery does."""
+        with as_broken_testbed("put a message back"):
+            await self._client.execute_command("LPUSH", key, raw)
+
     async def remove_task(self, task_id: str) -> None:
         """Remove every message of a task, also those that kombu keeps in `unacked`."""
         with as_broken_testbed("remove a message"):

@@ -98,7 +98,9 @@ def remove_tasks(access: BrokerAccess, task_ids: set[str]) -> None:
         _remove_unacknowledged(client, task_ids)
 
 
-def discard_backlog(access: BrokerAccess, keep: Set[str], only: Set[str] | None = None) -> None:
+def discard_backlog(
+    access: BrokerAccess, keep: Set[str | None], only: Set[str] | None = None
+) -> None:
     """Remove the messages that wait in lists, but those of the tasks to keep.
 
     With `only`, no others than those of these tasks are removed. Raises BrokenTestbed.
