@@ -52,6 +52,14 @@ async def upstream_failed(_: Request, error: upstream.UpstreamError) -> JSONResp
     return JSONResponse({"detail": str(error)}, status_code=error.status)
 
 
+@app.exception_handler(RequestValidationError)
+async def request_refused(_: Request, error: RequestValidationError) -> JSONResponse:
+    """Say what is wrong, and do not repeat it: the parser takes values that JSON cannot carry."""
+    told = ("type", "loc", "msg")
+    detail = [{name: each[name] for name in told} for each in error.errors()]
+    return JSONResponse({"detail": detail}, status_code=422)
+
+
 @app.get("/sync")
 def read_sync() -> dict[str, str]:
     """Answer from a plain function, which runs in a thread."""

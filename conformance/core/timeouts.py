@@ -73,6 +73,11 @@ GIVE_UP_DEADLINE = 30.0
 # A service that tries once takes 2.3 s at most.
 REFUSAL_DEADLINE = 15.0
 
+# How long nothing listens at the broker's address while it is restarted, in the background: until a
+# submission that was made meanwhile has its answer, if that comes sooner. Celery's worker tries to
+# connect at once, and then after 2 s. Valkey starts in 0.05 to 0.1 s.
+BROKER_AWAY = 1.0
+
 # How long other answers are requested while such a submission has no answer. The reference, which
 # tries once, is never watched that long.
 RETRIES_WATCHED = 2.0
@@ -178,6 +183,10 @@ LONGEST_POLL_INTERVAL = 0.1
 # Between two parts, of 64 KiB each, of an upstream's answer of 4 GiB. It costs the upstream and a
 # service that reads it some 1 % of a core, and such a service less than 20 MB in GIVE_UP_DEADLINE.
 SLOW_CHUNK = 0.1
+# Of a limit for a result: how often it is looked whether the worker takes messages from the queue
+# meanwhile. As long as it does, the limit begins anew. A worker that never stores a result, and
+# takes its message at once, is so waited for a tenth longer.
+SHARE_OF_A_WAIT = 0.1
 
 # Part 3: amounts. They are the table "Amounts" in spec/README.md.
 

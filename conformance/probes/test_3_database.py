@@ -14,7 +14,7 @@ from hypothesis import example, given
 
 from conformance.client.http import Client, InFlightRequests, PendingRequest
 from conformance.core import timeouts
-from conformance.core.errors import Violation
+from conformance.core.errors import NoEvidence, Violation
 from conformance.core.evidence import Exchange, Fact
 from conformance.core.observations import RowCheck
 from conformance.core.polling import wait_until
@@ -26,6 +26,7 @@ from conformance.judging.assertions import (
     require_situation,
 )
 from conformance.judging.leaks import Secrets, expect_no_leak
+from conformance.scenarios.lifecycle.broker_unreachable import BrokerUnreachable
 from conformance.scenarios.lifecycle.copies import is_clean_disconnect
 from conformance.scenarios.lifecycle.graceful_stop import GracefulStop
 from conformance.scenarios.lifecycle.observer import LifecycleObserver
@@ -438,6 +439,50 @@ async def test_an_outage_is_survived(client: Client, items: Database, target: Ta
     await expect_read_until_recovered(client, items, fact)
     if not target.is_alive:
         raise Violation("the same process after the outage", "it has ended", [fact, read])
+
+
+@pytest.mark.requirement("DB-14")
+@pytest.mark.stage("SCENARIOS")
+async def test_a_restart_of_the_database_is_survived(
+    lifecycle: LifecycleObserver, capabilities: Capabilities
+) -> None:
+    if not capabilities.starts_target:
+        return
+    restarts = (await lifecycle.observe(BrokerUnreachable)).restarts
+    seen = restarts.database if restarts else None
+    if seen is None:
+        raise NoEvidence("there was no copy whose database could be restarted")
+    require_situation(
+        seen.before.status == 200,
+        f"a read fails even before the restart: {seen.before.summary}",
+    )
+    for read in seen.reads:
+        wanted = "5xx of a read while the database restarts"
+        expect_status(read, range(500, 600), wanted, seen.gone)
+    for other in seen.others:
+        expect(other, model.async_answer(), seen.gone)
+    wanted = "200 of a read once the database takes sessions again"
+    expect_status(seen.after, (200,), wanted, seen.gone, seen.ready)
+    expect(seen.after, model.item_answer(seen.row), seen.gone, seen.ready)
+    if not seen.is_alive:
+        raise Violation("the same process after the restart", "it has ended", [seen.gone])
+
+
+@pytest.mark.requirement("DB-14")
+@pytest.mark.injects_fault
+async def test_a_failover_to_a_read_only_server_is_survived(
+    client: Client, items: Database
+) -> None:
+    row = await items.rows.insert()
+    path = f"/items/{row['id']}"
+    before = await client.get(path)
+    require_situation(
+        before.status == 200, f"a read fails even before the failover: {before.summary}"
+    )
+    async with items.faults.writes_refused() as fact:
+        after = await read_until_recovered(client, path)
+    expect_status(after, (200,), "200 of a read at a server that takes no writes", fact)
+    expect(after, model.item_answer(row), fact)
 
 
 @pytest.mark.requirement("DB-15")

@@ -25,6 +25,7 @@ from conformance.scenarios.lifecycle.broker_unreachable import BrokerUnreachable
 from conformance.scenarios.lifecycle.crash_after_submit import CrashAfterSubmit
 from conformance.scenarios.lifecycle.graceful_stop import GracefulStop
 from conformance.scenarios.lifecycle.observer import LifecycleObserver
+from conformance.scenarios.lifecycle.server_restarts import RestartsObserved, WorkerAlone
 from conformance.spec import model, strategies
 from conformance.spec.strategies import AWKWARD_TEXT
 from conformance.target.capabilities import Capabilities
@@ -34,11 +35,29 @@ from conformance.testbed.broker import Broker
 
 PATH = "/process-data/"
 LARGE = 10_000  # bytes of a body from which its size is said
+LEVELS = 50  # of nesting that data may have
 LATE = 20  # submissions at once, after all others of the MUSTs
 NO_OBJECTS = {
     "list": b'[{"a": 1}]', "null": b"null", "text": b'"text"', "number": b"7", "boolean": b"true",
     "broken": b'{"a": ', "empty": b"", "invalid UTF-8": b'{"a": "\xff"}',
+    "trailing comma": b'{"a": 1,}', "comment": b'{"a": 1} // one', "single quotes": b"{'a': 1}",
+    "name without quotes": b"{a: 1}", "two documents": b'{"a": 1}\n{"b": 2}',
+    "byte order mark and list": b"\xef\xbb\xbf[1]",
 }  # fmt: skip
+# What some parsers take that not every encoder can write.
+ODD_OBJECTS = [
+    b'{"a": NaN}', b'{"a": -Infinity}', b'{"a": 1e999}', b'{"a": "\\ud800"}', b'{"\\udfff": 1}',
+    b'\xef\xbb\xbf{"a": 1}',
+]  # fmt: skip
+ODD_VALUES = [b"[NaN]", b"Infinity", b"[1e999]", b'["\\ud800"]', b'"\\udfff"']
+
+
+def nested(levels: int, wrap: Callable[[Any], Any]) -> dict[str, Any]:
+    """An object with this many levels of nesting, itself the first."""
+    value = wrap(None)
+    for _ in range(levels - 2):
+        value = wrap(value)
+    return {"deep": value}
 
 
 def task_id_of(exchange: Exchange) -> str:
@@ -120,12 +139,13 @@ async def test_every_submission_has_its_own_id(
     exchanges = await asyncio.gather(*(client.post(PATH, {"same": True}) for _ in range(20)))
     exchanges += [await client.post(PATH, {"same": True}) for _ in range(3)]
     task_ids = [task_id_of(exchange) for exchange in exchanges]
-    if capabilities.stops_target:
-        await lifecycle.observe(
-            CrashAfterSubmit
-        )  # another process of the same service, which has submitted too
-    for task_id in (*task_ids, *submissions):
-        with_it = submissions[task_id]
+    seen = {task_id: list(exchanges) for task_id, exchanges in submissions.items()}
+    if capabilities.stops_target:  # another process of the same service, on the same queue
+        other = await lifecycle.observe(CrashAfterSubmit)
+        with_id = seen.setdefault(task_id_of(other), [])
+        with_id += [other] if other not in with_id else []
+    for task_id in (*task_ids, *seen):
+        with_it = seen[task_id]
         require(
             len(with_it) == 1,
             "an id that no other submission has",
@@ -240,6 +260,17 @@ async def test_the_workers_result_is_the_completion_message_with_the_data(
     }
 )
 @example(data={"digits": 10**999 + 7, "text": "x" * 200_000})
+@example(
+    data={
+        "zip": "00501",
+        "card": "4111111111111111",
+        "half": "0.50",
+        "million": "1e6",
+        "names": ["NaN", "Infinity", "true", "null", "-0"],
+    }
+)  # texts that look like something else
+@example(data=nested(LEVELS, lambda value: [value]))
+@example(data=nested(LEVELS - 1, lambda value: {"in": value}))
 @example(data={})
 @example(
     data={"chair": {"__type__": "chair", "__value__": 1, "legs": 4}, "table": {"__type__": "table"}}
@@ -257,6 +288,41 @@ async def test_the_queue_outlives_the_web_process(
     lifecycle: LifecycleObserver, queue: Broker, worker: Worker
 ) -> None:
     await completed(await lifecycle.observe(CrashAfterSubmit), queue, worker)
+
+
+@pytest.mark.requirement("TASK-7")
+@pytest.mark.stage("SCENARIOS")
+async def test_the_worker_needs_no_web_process(
+    lifecycle: LifecycleObserver, capabilities: Capabilities
+) -> None:
+    if not capabilities.starts_target:
+        return
+    alone = await find_worker_alone(lifecycle)
+    evidence = [alone.submission, alone.killed, alone.result.seen, *alone.result.evidence]
+    require(
+        alone.result.seen.is_success,
+        "the task's result from a worker that was started when no web process ran any more",
+        alone.result.seen.text,
+        evidence,
+    )
+    wanted = model.task_result(json.loads(alone.submission.sent))
+    expect_value(wanted, alone.result.value, alone.submission, alone.result.seen)
+
+
+async def find_restarts(lifecycle: LifecycleObserver) -> RestartsObserved:
+    """What was observed of restarts. Raises NoEvidence where there was no copy for it."""
+    observed = await lifecycle.observe(BrokerUnreachable)
+    if observed.restarts is None:
+        raise NoEvidence("a copy that has its broker does not start either (LIFE-10)")
+    return observed.restarts
+
+
+async def find_worker_alone(lifecycle: LifecycleObserver) -> WorkerAlone:
+    """What a worker did after its web process. Raises NoEvidence where there was none."""
+    alone = (await find_restarts(lifecycle)).worker
+    if alone is None:
+        raise NoEvidence("the copy took no submission after the restarts (TASK-11)")
+    return alone
 
 
 async def completed(
@@ -307,6 +373,33 @@ async def test_a_body_that_is_no_json_object_is_rejected_and_queues_nothing(
     ]
     expect_status(exchange, range(400, 500), "a status from 400 to 499", *queued)
     require(not queued, "no message queued", f"{len(queued)} messages", [exchange, *queued])
+
+
+@pytest.mark.requirement("TASK-19")
+@pytest.mark.worker("stopped")
+async def test_values_that_json_cannot_carry_are_no_error_of_the_services(
+    client: Client, queue: Broker
+) -> None:
+    before = {message.task_id for message in await queue.messages.list_messages()}
+    objects = [await client.post_bytes(PATH, content) for content in ODD_OBJECTS]
+    values = [await client.post_bytes(PATH, content) for content in ODD_VALUES]
+    messages = await queue.messages.list_messages()
+    queued = [message for message in messages if message.task_id not in before]
+    for exchange in values:
+        wanted = f"a status from 400 to 499 of the body {exchange.sent!r}"
+        expect_status(exchange, range(400, 500), wanted)
+    for exchange in objects:
+        wanted = f"200 or a status from 400 to 499 of the body {exchange.sent!r}"
+        expect_status(exchange, (200, *range(400, 500)), wanted)
+    accepted = [exchange for exchange in objects if exchange.status == 200]
+    for exchange in accepted:
+        await message_of(queue, exchange, task_id_of(exchange), queued)
+    require(
+        len(queued) == len(accepted),
+        f"{len(accepted)} messages of the {len(accepted)} bodies that were accepted",
+        f"{len(queued)} messages",
+        [*objects, *values, *queued],
+    )
 
 
 @pytest.mark.requirement("TASK-9")
@@ -406,13 +499,28 @@ async def taken(client: Client) -> None:
     )
 
 
+async def expect_queued_as_usual(client: Client, queue: Broker) -> None:
+    """Expect a submission to be answered 200, and to be queued, while the broker is well.
+
+    Raises NoEvidence where it is not. TASK-1 and TASK-3 judge that.
+    """
+    exchange = await client.post(PATH, {"well": True})
+    why = "a submission fails even while the broker is well (TASK-1)"
+    require_situation(exchange.status == 200, f"{why}: {exchange.summary}")
+    try:
+        await message_of(queue, exchange, task_id_of(exchange))
+    except Violation as violation:
+        why = "a submission is not queued even while the broker is well (TASK-3)"
+        raise NoEvidence(f"{why}: {violation.got}") from violation
+
+
 @pytest.mark.requirement("TASK-11")
 @pytest.mark.injects_fault
 @pytest.mark.worker("stopped")
 async def test_submissions_resume_after_a_broker_outage(
     client: Client, queue: Broker, target: Target
 ) -> None:
-    await taken(client)
+    await expect_queued_as_usual(client, queue)
     before = await queue.clients.count_rejections()
     async with client.in_flight() as send:
         async with queue.faults.logins_refused() as fact:
@@ -431,6 +539,47 @@ async def test_submissions_resume_after_a_broker_outage(
         await message_of(queue, exchange, task_id_of(exchange))
     if not target.is_alive:
         raise Violation("the same process after the outage", "it has ended", [fact, refused])
+
+
+@pytest.mark.requirement("TASK-11")
+@pytest.mark.stage("SCENARIOS")
+@pytest.mark.worker("stopped")
+async def test_submissions_resume_after_a_restart_of_the_broker(
+    client: Client, queue: Broker, lifecycle: LifecycleObserver, capabilities: Capabilities
+) -> None:
+    if not capabilities.starts_target:
+        return
+    await expect_queued_as_usual(client, queue)
+    for outage in (await find_restarts(lifecycle)).broker:
+        facts = (outage.gone, outage.meanwhile)
+        for exchange in outage.afterwards:
+            wanted = "200 of a submission once the broker listens again, with nothing in memory"
+            expect_status(exchange, (200,), wanted, *facts)
+            task_id = task_id_of(exchange)
+            found = [message for message in outage.messages if message.task_id == task_id]
+            wanted = f"one message of task {task_id} in a Redis list of the new broker"
+            require(len(found) == 1, wanted, f"{len(found)} of them", [exchange, *facts, *found])
+        if not outage.is_alive:
+            raise Violation("the same process after the outage", "it has ended", facts)
+
+
+@pytest.mark.requirement("TASK-12")
+@pytest.mark.stage("SCENARIOS")
+async def test_the_worker_resumes_after_a_restart_of_the_broker(
+    lifecycle: LifecycleObserver, capabilities: Capabilities
+) -> None:
+    if not capabilities.starts_target:
+        return
+    alone = await find_worker_alone(lifecycle)
+    if alone.after_restart is None:
+        raise NoEvidence(f"the worker did nothing before the restart: {alone.result.seen.text}")
+    seen = alone.after_restart.seen
+    require(
+        seen.is_success,
+        "the result of a task that is queued after the broker was restarted",
+        seen.text,
+        [seen, *alone.after_restart.evidence],
+    )
 
 
 @pytest.mark.requirement("TASK-12")

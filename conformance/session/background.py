@@ -6,6 +6,7 @@ from concurrent.futures import Executor, Future
 from typing import Any, TypeVar
 
 from conformance.core.errors import BrokenTestbed, NoEvidence
+from conformance.core.evidence import Exchange
 from conformance.core.observations import RouteList
 from conformance.scenarios.lifecycle.catalogue import SCENARIOS
 from conformance.scenarios.lifecycle.crash_after_submit import CrashAfterSubmit
@@ -67,10 +68,12 @@ class BackgroundScenarios:
         assert self._routes
         return await asyncio.wrap_future(self._routes)
 
-    def wait_for_submission(self) -> None:
-        """Wait for the end of the scenario that submits a task, which needs that no worker runs."""
-        if future := self._futures.get(CrashAfterSubmit):
-            future.exception()
+    def wait_for_submission(self) -> Exchange | None:
+        """Wait for the end of the scenario that submits a task, which needs that no worker runs.
+
+        Returns the submission, or None where there is none.
+        """
+        return _find_submission(self._futures.get(CrashAfterSubmit))
 
     async def expect_all_started(self) -> None:
         """Raise NotReady where a copy did not start though it had a port and all its services.
@@ -122,8 +125,9 @@ class ScenariosInTurn:
         """Raises NoEvidence: the source is elsewhere."""
         raise NoEvidence("the application's source is not where the suite could read it")
 
-    def wait_for_submission(self) -> None:
-        """Nothing is submitted in the background."""
+    def wait_for_submission(self) -> Exchange | None:
+        """The submission of that scenario, if it was run. Nothing goes on in the background."""
+        return _find_submission(self._futures.get(CrashAfterSubmit))
 
     async def expect_all_started(self) -> None:
         """Raise NotReady where the target did not start for a scenario.
@@ -133,6 +137,11 @@ class ScenariosInTurn:
         for scenario, future in self._futures.items():
             if not scenario.is_apart:  # a copy that cannot be made is not the target's fault
                 future.result()
+
+
+def _find_submission(future: Future[Exchange] | None) -> Exchange | None:
+    """The submission that a scenario observed once it has ended, if it did."""
+    return None if future is None or future.exception() else future.result()
 
 
 def _need_source(selected: Collection[Requirement]) -> bool:

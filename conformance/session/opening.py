@@ -125,6 +125,7 @@ class Opening:
             upstream=None if self.capabilities.starts_target else upstream,
             broker=None if self.capabilities.starts_target else broker,
             addresses=self._state.addresses if self._state else self.services.addresses,
+            make_broker=self.services.make_spare_redis if self.capabilities.starts_target else None,
         )
 
     def _open_target(self, launch: Launch) -> tuple[Target, int]:

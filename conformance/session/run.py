@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from conformance.client.task_ids import find_task_id
 from conformance.config.options import Options
 from conformance.core.errors import BrokenTestbed, NoEvidence, NotApplicable, Violation
 from conformance.core.evidence import Fact, Journal, LogLine
@@ -25,6 +26,7 @@ from conformance.session.submissions import Submissions
 from conformance.session.testimony import Testimony
 from conformance.spec.catalogue import Channel, Requirement
 from conformance.target.capabilities import NO_SOURCE, REMEDIES
+from conformance.testbed import redis_admin
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Run:
         self.catalogue = catalogue
         self._testimony = Testimony(self._list_target_urls, self._read_target_output)
         self.results = Results(options, catalogue, today, self._list_target_urls, self._testimony)
-        self.submissions = Submissions()
+        self.submissions = Submissions(lambda url: url in self._list_target_urls())
         self.journal = Journal(self._note_fact)
         self._resources = Resources()
         self._opening: Opening | None = None
@@ -167,7 +169,7 @@ class Run:
         if probe.worker or probe.injects_fault:
             opened.lifecycle.wait_for_submission()
         if probe.worker is WorkerState.RUNNING:
-            environment.worker.start()
+            self._start_worker()
         elif probe.worker is WorkerState.STOPPED:
             environment.worker.stop()
         recovery.revive(probe.requirement.id)  # last, for the target may have ended meanwhile
@@ -189,8 +191,22 @@ class Run:
     def start_worker_ahead(self) -> None:
         """Start the worker before it is needed. What goes wrong is seen when it is needed."""
         if self._is_open and self.opened.environment.launch.capabilities.has_worker:
-            with suppress(NoEvidence):
-                self.opened.environment.worker.start()
+            with suppress(NoEvidence, BrokenTestbed):
+                self._start_worker()
+
+    def _start_worker(self) -> None:
+        """See that a worker runs, and that it has no work left of earlier probes.
+
+        A worker whose tasks take their time would not come to those of the next probe for long.
+        The task that a lifecycle scenario has submitted stays.
+        """
+        environment = self.opened.environment
+        if broker := environment.broker:
+            submission = self.opened.lifecycle.wait_for_submission()
+            keep = {find_task_id(submission)} if submission else set[str | None]()
+            only = self.submissions.keys() if broker.is_shared else None
+            redis_admin.discard_backlog(broker.access, keep, only)
+        environment.worker.start()
 
     # Finishing
 

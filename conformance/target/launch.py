@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from conformance.config.options import Options
@@ -14,6 +15,7 @@ from conformance.target.capabilities import Capabilities
 from conformance.target.container_copies import ContainerCopies
 from conformance.target.external import ExternalControl
 from conformance.testbed.bounded_run import Ended, run_bounded
+from conformance.testbed.embedded import RestartableRedis
 from conformance.testbed.ports import LOOPBACK
 from conformance.testbed.processes import Process, Running
 
@@ -45,6 +47,8 @@ class Launch:
     upstream: "Upstream | None" = None  # of such a target
     broker: "BrokerAccess | None" = None  # likewise
     addresses: tuple[str, ...] = (HOST,)  # where a server of ours must listen to be reached
+    # A broker for one copy of the target's; None where the suite starts no copies.
+    make_broker: Callable[[], RestartableRedis] | None = None
     # The suite's own environment, before the first probe: pytest changes os.environ at each probe,
     # and a thread that reads all of it at that moment may fail.
     inherited: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
@@ -58,14 +62,16 @@ class Launch:
         command = self.build_server_command(HOST, port)
         return self._start_process(name, command, HOST=HOST, PORT=str(port), **variables)
 
-    def start_worker(self) -> Running:
+    def start_worker(
+        self, name: str = "worker", variables: Mapping[str, str] = MappingProxyType({})
+    ) -> Running:
         """Start the worker. Raises FileNotFoundError, and NoEvidence for one of somebody else's."""
         if self.external_worker:
             return self.external_worker.start()
         command = self.build_worker_command()
-        if self.options.worker.image:
-            return self._start_container("worker", self.options.worker.image, command, None, {})
-        return self._start_process("worker", command)
+        if image := self.options.worker.image:
+            return self._start_container(name, image, command, None, variables)
+        return self._start_process(name, command, **variables)
 
     def _start_process(self, name: str, argv: Sequence[str], **more: str) -> Process:
         environment = self.build_environment(**more)

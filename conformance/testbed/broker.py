@@ -21,7 +21,7 @@ class Broker:
         self.is_shared = shared
         self._client = client = redis.asyncio.Redis.from_url(access.admin_url)
         self.messages = BrokerMessages(client, journal)
-        self.results = BrokerResults(client, access, journal)
+        self.results = BrokerResults(client, access, journal, self.messages)
         self.clients = BrokerClients(client, access, journal)
         self.faults = BrokerFaults(client, access, journal)
 

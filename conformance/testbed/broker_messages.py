@@ -65,6 +65,19 @@ return {lists, others, redis.call("EXISTS", ARGV[2])}
 """
 
 
+# Counts the entries of all lists and hashes: what waits, and what a worker has taken and not
+# acknowledged. Results are strings, and do not count.
+COUNT_UNFINISHED = """
+local count = 0
+for _, key in ipairs(redis.call("KEYS", "*")) do
+  local kind = redis.call("TYPE", key).ok
+  if kind == "list" then count = count + redis.call("LLEN", key) end
+  if kind == "hash" then count = count + redis.call("HLEN", key) end
+end
+return count
+"""
+
+
 class BrokerMessages:
     """Looks at messages. Every method raises BrokenTestbed if the server fails."""
 
@@ -128,6 +141,11 @@ class BrokerMessages:
             done=bool(done),
         )
 
+    async def count_unfinished(self) -> int:
+        """How many messages wait, or were taken by a worker and are not acknowledged."""
+        with as_broken_testbed("count its messages"):
+            return int(await self._client.eval(COUNT_UNFINISHED, 0))
+
     async def watch_task(self, task_id: str) -> AsyncIterator[TaskLocation]:
         """Locate a task again and again, until it has a result or FIRST_RESULT_DEADLINE is over.
 
@@ -147,6 +165,21 @@ class BrokerMessages:
             timeouts.RESULT_DEADLINE,
             lambda seen: not seen.kept,
         )
+
+    async def take_message(self, task_id: str) -> tuple[bytes, bytes | str] | None:
+        """Take the message of a task out of its list: the list's key and the message, or None."""
+        with as_broken_testbed("take a message"):
+            async for key in self._client.scan_iter(_type="list"):
+                for raw in await self._client.lrange(key, 0, -1):
+                    if read_message(raw).task_id == task_id:
+                        await self._client.execute_command("LREM", key, 1, raw)
+                        return key, raw
+        return None
+
+    async def put_message(self, key: bytes, raw: bytes | str) -> None:
+        """Put a message into a list, as Celery does."""
+        with as_broken_testbed("put a message back"):
+            await self._client.execute_command("LPUSH", key, raw)
 
     async def remove_task(self, task_id: str) -> None:
         """Remove every message of a task, also those that kombu keeps in `unacked`."""

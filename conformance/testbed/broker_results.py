@@ -1,9 +1,11 @@
 """Results of tasks, as `celery.result.AsyncResult` shows them."""
 
+import time
 from typing import Any
 
 import redis.asyncio
 
+from conformance.core import timeouts
 from conformance.core.evidence import Journal
 from conformance.core.observations import (
     FINAL_STATES,
@@ -14,6 +16,7 @@ from conformance.core.observations import (
 )
 from conformance.core.polling import wait_until
 from conformance.spec.model import format_value
+from conformance.testbed.broker_messages import BrokerMessages
 from conformance.testbed.celery_messages import read_result
 from conformance.testbed.redis_admin import RESULT_PREFIX, BrokerAccess, as_broken_testbed
 
@@ -23,19 +26,35 @@ RESULT_LIMIT = 8 * 2**20  # bytes; the largest result of the suite's own data ta
 class BrokerResults:
     """Reads results. Every method raises BrokenTestbed if the server fails."""
 
-    def __init__(self, client: redis.asyncio.Redis, access: BrokerAccess, journal: Journal) -> None:
+    def __init__(
+        self,
+        client: redis.asyncio.Redis,
+        access: BrokerAccess,
+        journal: Journal,
+        messages: BrokerMessages,
+    ) -> None:
         self._client = client
+        self._messages = messages
         self._access = access
         self._journal = journal
 
     async def wait_for_result(self, task_id: str, limit: float) -> tuple[Any, TaskResult]:
-        """Wait until a task has ended, for `limit` seconds at most.
+        """Wait until a task has ended, for `limit` seconds at most since the queue moved last.
 
-        Returns its value, or the reason why there is none, and what was seen then.
+        The queue moves when fewer messages are unfinished than ever before. Returns the task's
+        value, or the reason why there is none, and what was seen then.
         """
-        state, value = await wait_until(
-            lambda: self._read_result(task_id), limit, lambda seen: seen[0] in FINAL_STATES
-        )
+        step = limit * timeouts.SHARE_OF_A_WAIT
+        least = await self._messages.count_unfinished() if limit else 0
+        moved = time.monotonic()
+        while True:
+            state, value = await wait_until(
+                lambda: self._read_result(task_id), step, lambda seen: seen[0] in FINAL_STATES
+            )
+            if state in FINAL_STATES or time.monotonic() - moved >= limit:
+                break
+            if (unfinished := await self._messages.count_unfinished()) < least:
+                least, moved = unfinished, time.monotonic()
         text = f"task {task_id} is {state}: {format_value(value)}"
         return value, self._journal.record(TaskResult, text=text, state=state)
 

@@ -29,14 +29,31 @@ class DatabaseFaults:
         Raises BrokenTestbed if the fault has no effect, and NoEvidence where the role is not
         the suite's.
         """
-        await self._set_login("NOLOGIN")
+        await self._change_role("NOLOGIN")
         try:
             await self._sessions.terminate_sessions()
             await self._check_refused()
             yield self._journal.observe("fault", "the database refuses the service")
         finally:
-            await self._set_login("LOGIN")
+            await self._change_role("LOGIN")
             self._journal.observe("fault", "the database lets the service in again")
+
+    @asynccontextmanager
+    async def writes_refused(self) -> AsyncIterator[Observation]:
+        """End the target's sessions. New ones find a server that takes no writes.
+
+        A failover leads to such a server until the new primary is promoted. Raises NoEvidence
+        where the role is not the suite's.
+        """
+        await self._change_role("SET default_transaction_read_only = on")
+        try:
+            await self._sessions.terminate_sessions()
+            await self._check_read_only()
+            yield self._journal.observe("fault", "the database's sessions are read-only now")
+        finally:
+            await self._change_role("RESET default_transaction_read_only")
+            await self._sessions.terminate_sessions()
+            self._journal.observe("fault", "the database takes writes again")
 
     @asynccontextmanager
     async def column_added(self) -> AsyncIterator[Observation]:
@@ -48,9 +65,9 @@ class DatabaseFaults:
             await self._session.alter_table("ALTER TABLE items DROP COLUMN colour")
             self._journal.observe("fault", "the table has its columns again")
 
-    async def _set_login(self, right: str) -> None:
+    async def _change_role(self, change: str) -> None:
         await self._session.execute(
-            "change the target's role", f"ALTER ROLE {self._session.role} {right}"
+            "change the target's role", f"ALTER ROLE {self._session.role} {change}"
         )
 
     async def _check_refused(self) -> None:
@@ -60,3 +77,10 @@ class DatabaseFaults:
             return
         await connection.close()
         raise BrokenTestbed("the target's role was denied to log in, and can log in still")
+
+    async def _check_read_only(self) -> None:
+        connection = await connect(str(self._session.access.target_dsn))
+        is_read_only = await connection.fetchval("SHOW transaction_read_only") == "on"
+        await connection.close()
+        if not is_read_only:
+            raise BrokenTestbed("the target's sessions were made read-only, and are not")

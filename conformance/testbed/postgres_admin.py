@@ -140,6 +140,7 @@ async def repair_database(access: DatabaseAccess) -> None:
         await _execute(
             access.admin_url,
             f"ALTER ROLE {access.role} LOGIN",
+            f"ALTER ROLE {access.role} RESET default_transaction_read_only",
             "ALTER TABLE items DROP COLUMN IF EXISTS colour",
             DROP_POLICY,
         )

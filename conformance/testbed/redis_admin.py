@@ -1,7 +1,7 @@
 """What an administrator does on a Redis server: make, repair and remove a target's user."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -96,6 +96,21 @@ def remove_tasks(access: BrokerAccess, task_ids: set[str]) -> None:
                 if read_message(raw).task_id in task_ids:
                     client.execute_command("LREM", key, 1, raw)
         _remove_unacknowledged(client, task_ids)
+
+
+def discard_backlog(
+    access: BrokerAccess, keep: Set[str | None], only: Set[str] | None = None
+) -> None:
+    """Remove the messages that wait in lists, but those of the tasks to keep.
+
+    With `only`, no others than those of these tasks are removed. Raises BrokenTestbed.
+    """
+    with as_broken_testbed("remove messages"), redis.Redis.from_url(access.admin_url) as client:
+        for key in client.scan_iter(_type="list"):
+            for raw in client.lrange(key, 0, -1):
+                task_id = read_message(raw).task_id
+                if task_id not in keep and (only is None or task_id in only):
+                    client.execute_command("LREM", key, 1, raw)
 
 
 def has_connections(access: BrokerAccess) -> bool:

@@ -10,7 +10,7 @@ from conformance.core.errors import WrongUsage
 from conformance.core.evidence import Journal
 from conformance.core.testbed_settings import ServiceKind, TestbedSettings
 from conformance.testbed import postgres_admin, redis_admin
-from conformance.testbed.embedded import EmbeddedPostgres, EmbeddedRedis
+from conformance.testbed.embedded import EmbeddedPostgres, EmbeddedRedis, RestartableRedis
 from conformance.testbed.postgres_admin import DatabaseAccess
 from conformance.testbed.server import Server
 from conformance.testbed.upstream import LOCAL_ADDRESSES
@@ -135,6 +135,13 @@ class Services:
         else:
             self.redis_url, where = self._start_server(self._make_redis()), self._where
         self.described["redis"] = f"{redis_admin.read_version(self.redis_url)} ({where})"
+
+    def make_spare_redis(self) -> RestartableRedis:
+        """A Redis for one copy of a target, which may be restarted as nobody else uses it.
+
+        It is not started yet. It is embedded wherever the others run. Raises WrongUsage.
+        """
+        return RestartableRedis("spare-redis", self._folder, self._journal, self.addresses)
 
     def make_database(self, *, may_write: bool = False) -> DatabaseAccess:
         """Make a database and a role for a target. Raises BrokenTestbed."""

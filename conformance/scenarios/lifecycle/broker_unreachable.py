@@ -1,19 +1,28 @@
-"""A copy whose broker refuses its connections from the start, and that is sent a submission."""
+"""A copy at whose broker's address nothing listens at first. Then its servers are restarted."""
 
 import asyncio
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 
-from conformance.client.http import InFlightRequests, PendingRequest
+from conformance.client.http import Client, InFlightRequests, PendingRequest
 from conformance.core import timeouts
 from conformance.core.evidence import Exchange
 from conformance.core.observations import BlockingLine
 from conformance.core.polling import wait_until
-from conformance.scenarios.lifecycle.copies import find_start_failure, start_redirected_copy
+from conformance.core.urls import replace_address
+from conformance.scenarios.lifecycle.copies import (
+    find_start_failure,
+    open_database,
+    start_copy,
+    start_redirected_copy,
+)
 from conformance.scenarios.lifecycle.scenario import Scenario
 from conformance.scenarios.lifecycle.separation import expect_missed_broker
-from conformance.target.launch import Launch
+from conformance.scenarios.lifecycle.server_restarts import RestartsObserved, RestartWatch
+from conformance.target.launch import HOST, Launch
 from conformance.target.redirection import Redirection
-from conformance.target.server import NotReady
+from conformance.target.server import NotReady, Target
+from conformance.testbed.database_relay import DatabaseRelay
 from conformance.testbed.postgres_admin import DatabaseAccess
 from conformance.testbed.redis_admin import BROKER_VARIABLES
 
@@ -34,31 +43,88 @@ class StartWithoutBroker:
     failure: NotReady | None  # why it did not start
     answer: Exchange | None  # of /async, before the submission
     submission: Submission | None
+    restarts: RestartsObserved | None = None  # where it, or a copy with a broker, started
 
 
 class BrokerUnreachable(Scenario[StartWithoutBroker]):
-    """Nothing listens where the broker should be."""
+    """Nothing listens where the broker should be, until the copy was asked for a submission.
 
-    requirements = frozenset({"CONC-9", "HTTP-7", "TASK-10", "TASK-17"})
+    The broker is one of the copy's own, and its database is behind a port of its own. So both can
+    be restarted, and nobody else loses them. Of a container of somebody else's, nothing is.
+    """
+
+    requirements = frozenset(
+        {"CONC-9", "DB-14", "HTTP-7", "TASK-7", "TASK-10", "TASK-11", "TASK-12", "TASK-17"}
+    )
     is_apart = True
 
     async def run(self, launch: Launch, database: DatabaseAccess) -> StartWithoutBroker:
         """Run it on a database."""
+        if launch.make_broker is None:
+            return await self._observe_redirected(launch, database)
+        server = launch.make_broker()
+        dsn, relay = str(database.target_dsn), None
+        if "sslmode=verify" not in dsn:
+            relay = DatabaseRelay(dsn, launch.journal, launch.addresses)
+            dsn = replace_address(dsn, HOST, relay.port)
+        variables = {"DATABASE_URL": dsn, **dict.fromkeys(BROKER_VARIABLES, server.url)}
+        listening = relay.opened() if relay else nullcontext()
+        async with listening, open_database(database, launch) as items:
+            async with start_copy(launch, "without a broker", variables) as (target, client):
+                watch = RestartWatch(launch, variables, server, relay, items, target, client)
+                observed = await self._observe_start(watch)
+            if observed.failure is None:
+                return observed
+            return replace(observed, restarts=await self._observe_with_broker(watch))
+
+    async def _observe_redirected(
+        self, launch: Launch, database: DatabaseAccess
+    ) -> StartWithoutBroker:
         where = (launch, "without a broker", database, Redirection(BROKER_VARIABLES))
         async with start_redirected_copy(*where) as (target, client):
             failure = await find_start_failure(target)
             if failure:
                 return StartWithoutBroker(failure, None, None)
             answer = await client.get("/async")
-            async with client.in_flight() as send:
-                submission = send.post("/process-data/", {"reached": False})
-                meanwhile = await ask_meanwhile(send, submission)
-                stack = None
-                if meanwhile and not meanwhile.answered:
-                    stack = await asyncio.to_thread(target.find_blocking_line)
-                exchange = await submission.wait_for_answer(timeouts.REFUSAL_DEADLINE)
-            await expect_missed_broker(launch, exchange)
-            return StartWithoutBroker(None, answer, Submission(exchange, meanwhile, stack))
+            submission = await submit_without_broker(target, client)
+            await expect_missed_broker(launch, submission.exchange)
+        return StartWithoutBroker(None, answer, submission)
+
+    async def _observe_start(self, watch: RestartWatch) -> StartWithoutBroker:
+        failure = await find_start_failure(watch.target)
+        if failure:
+            return StartWithoutBroker(failure, None, None)
+        answer = await watch.client.get("/async")
+        submission = await submit_without_broker(watch.target, watch.client)
+        restarts = await watch.run(submission.exchange)
+        return StartWithoutBroker(None, answer, submission, restarts)
+
+    async def _observe_with_broker(self, watch: RestartWatch) -> RestartsObserved | None:
+        """Observe the restarts on a copy that has its broker from the start."""
+        await asyncio.to_thread(watch.server.start)
+        try:
+            await asyncio.to_thread(watch.server.wait_until_ready)
+            name = "whose servers are restarted"
+            async with start_copy(watch.launch, name, watch.variables) as (target, client):
+                if await find_start_failure(target):
+                    return None
+                await asyncio.to_thread(watch.server.stop)
+                early = await client.post("/process-data/", {"reached": False})
+                return await replace(watch, target=target, client=client).run(early)
+        finally:
+            await asyncio.to_thread(watch.server.stop)
+
+
+async def submit_without_broker(target: Target, client: Client) -> Submission:
+    """Send a submission while nothing listens, and ask for other answers meanwhile."""
+    async with client.in_flight() as send:
+        submission = send.post("/process-data/", {"reached": False})
+        meanwhile = await ask_meanwhile(send, submission)
+        stack = None
+        if meanwhile and not meanwhile.answered:
+            stack = await asyncio.to_thread(target.find_blocking_line)
+        exchange = await submission.wait_for_answer(timeouts.REFUSAL_DEADLINE)
+    return Submission(exchange, meanwhile, stack)
 
 
 async def ask_meanwhile(send: InFlightRequests, submission: PendingRequest) -> Exchange | None:

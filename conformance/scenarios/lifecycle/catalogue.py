@@ -14,9 +14,9 @@ from conformance.scenarios.lifecycle.upstream_unresponsive import UpstreamUnresp
 SCENARIOS: tuple[type[Scenario[Any]], ...] = (
     UpstreamUnresponsive,
     CrashAfterSubmit,
+    BrokerUnreachable,
     Restart,
     GracefulStop,
     DatabaseUnresponsive,
-    BrokerUnreachable,
     DatabaseUnreachable,
 )

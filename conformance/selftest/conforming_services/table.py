@@ -63,6 +63,7 @@ def _find_node() -> Path:
 HERE = "--target-dir={services}"
 ROUTES = ("END-6", "DEP-9")  # are read of an application, never of a command
 
+REPEATED_INPUT = "FastAPI's own answer 422 repeats the input, also what JSON cannot carry"
 SAME_CLIENT = "its client's exceptions are not caught, so that they are a 500"
 OTHER_QUEUES_WORKER = (
     "--worker-command={python} -m celery -A other_queue.crunching:hub worker --pool threads"
@@ -98,6 +99,7 @@ CONFORMING_SERVICES = (
             Unclaimed("TASK-10", "Celery's own retries, some 19 s, and no 503"),
             Unclaimed("TASK-14", "Celery's default: a task is acknowledged when it begins"),
             Unclaimed("TASK-16", "it publishes what it is given"),
+            Unclaimed("TASK-19", REPEATED_INPUT),
         ),
     ),
     ConformingService(
@@ -115,6 +117,7 @@ CONFORMING_SERVICES = (
                 " deployment",
             ),
             Unclaimed("TASK-16", "it publishes what it is given"),
+            Unclaimed("TASK-19", REPEATED_INPUT),
         ),
     ),
     ConformingService(

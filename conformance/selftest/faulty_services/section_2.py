@@ -52,7 +52,14 @@ class async_message_ends_in_a_full_stop(Service):
         return {"message": "This is an asynchronous endpoint."}
 
 
-@faulty_service(fails=("END-3",), because=r"application/problem\+json", consequences=("HTTP-2",))
+@faulty_service(
+    fails=("END-3",),
+    because=r"application/problem\+json",
+    consequences=(
+        "TASK-19",
+        "HTTP-2",
+    ),
+)
 class rejection_is_problem_json(Service):
     """An invalid id is rejected under the media type `application/problem+json`."""
 
@@ -228,7 +235,7 @@ class id_below_the_range_ends_the_process(Service):
 @faulty_service(
     fails=("END-4",),
     because=r"came before",
-    consequences=("DEP-1", "DEP-4", "DEP-8", "CONC-11", "CONC-3", "CONC-4"),
+    consequences=("TASK-19", "DEP-1", "DEP-4", "DEP-8", "CONC-11", "CONC-3", "CONC-4"),
 )
 class listing_after_a_rejection_takes_the_rejected_path(Service):
     """The path that was rejected last is taken for `q` by the next listing that has none."""

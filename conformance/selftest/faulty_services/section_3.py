@@ -518,6 +518,53 @@ class all_but_reads_stop_while_the_database_is_away(Service):
         return row
 
 
+@faulty_service(fails=("DB-14",), because=r"once the database takes sessions again.*^503 ")
+class database_where_nothing_listened_is_given_up(Service):
+    """After a connection was refused, each read gets a 503 without a try.
+
+    A broken session and a rejected login are outlived.
+    """
+
+    given_up = False
+
+    async def find(self, item_id: int) -> Row | None:
+        if self.given_up:
+            raise HTTPException(503, "the database is away")
+        try:
+            return await super().find(item_id)
+        except ConnectionRefusedError:
+            self.given_up = True
+            raise
+
+
+@faulty_service(fails=("DB-14",), because=r"5xx of a read while the database restarts")
+class database_that_starts_up_ends_the_process(Service):
+    """The process ends when the database says that it is starting up."""
+
+    async def find(self, item_id: int) -> Row | None:
+        try:
+            return await super().find(item_id)
+        except asyncpg.CannotConnectNowError:
+            os._exit(1)
+
+
+@faulty_service(fails=("DB-14",), because=r"takes no writes.*^500 ", consequences=("CONC-11",))
+class pool_wants_a_primary(Service):
+    """The pool connects only to a server that takes writes, though the service reads alone."""
+
+    async def open_pool(self, **settings: Any) -> asyncpg.Pool:
+        return await super().open_pool(target_session_attrs="read-write", **settings)
+
+
+@faulty_service(fails=("DB-14",), because=r"^200 \{\"item\":null\}")
+class row_of_a_read_only_server_is_not_trusted(Service):
+    """What a read-only server says may be old, and counts as if there were no row."""
+
+    async def select(self, connection: Any, item_id: int) -> Any:
+        is_old = await connection.fetchval("SHOW transaction_read_only") == "on"
+        return None if is_old else await super().select(connection, item_id)
+
+
 @faulty_service(fails=("DB-15",), because=r"[1-9]\d* of them idle in a transaction")
 class connection_waits_in_a_transaction(Service):
     """A connection that a read gave back has begun the transaction of the next."""

@@ -1,6 +1,7 @@
 """Faults in section 5: answers to submissions, messages, the worker, a broker that refuses."""
 # ruff: noqa: D102, N801 - a method does what the service's does, wrongly; a class has the name that a server is given
 
+import ast
 import asyncio
 import json
 import os
@@ -8,7 +9,9 @@ import re
 import signal
 import threading
 import time
+import urllib.request
 import uuid
+from contextlib import suppress
 from functools import cache, cached_property
 from queue import SimpleQueue
 from typing import Annotated, Any
@@ -21,6 +24,7 @@ from fastapi import Body, FastAPI, HTTPException, Request
 from fastapi.exception_handlers import request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from kombu.connection import Connection
 from kombu.entity import Queue
 from kombu.exceptions import KombuError
 from redis.backoff import NoBackoff
@@ -39,6 +43,9 @@ from conformance.selftest.faulty_services.table import faulty_service, faulty_wo
 
 QUEUE = "celery"  # Celery's own name for the list of messages
 GLANCE = 0.02  # seconds from one look at the broker to the next
+REGISTERED, ADDRESS = "worker:registered", "web:address"  # keys
+NEWS = "web:news"  # a channel
+LEVELS = 49  # of nesting
 EXAMPLES: tuple[Any, ...] = (
     {"order": 8, "rush": True},
     {},
@@ -93,6 +100,53 @@ def completed_and_counted(data: Any) -> Any:
     """Do the work and count it in Redis."""
     counter().incr("completed")
     return completed(data)
+
+
+def completed_if_registered(data: Any) -> Any:
+    """Do the work as long as Redis knows the worker, which says who it is when it starts."""
+    with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+        if not client.exists(REGISTERED):
+            raise Ignore
+    return completed(data)
+
+
+def completed_with_leave(data: Any) -> Any:
+    """Do the work if a web process lets it, at the last address that Redis knows."""
+    with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+        address = str(client.get(ADDRESS), "ascii")
+    with urllib.request.urlopen(f"{address}/async", timeout=2):  # noqa: S310 - http
+        return completed(data)
+
+
+def completed_while_somebody_listens(data: Any) -> Any:
+    """Do the work while a web process listens for the news of it."""
+    with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+        ((_, listeners),) = client.pubsub_numsub(NEWS)
+    if not listeners:
+        raise Ignore
+    return completed(data)
+
+
+def completed_with_numbers(data: Any) -> Any:
+    """Do the work on texts of digits that became numbers."""
+    return completed({name: _as_number(value) for name, value in data.items()})
+
+
+def _as_number(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+def completed_near_the_surface(data: Any) -> Any:
+    """Do the work on the upper levels of the data."""
+    return completed(_cut_off(data, LEVELS))
+
+
+def _cut_off(value: Any, levels: int) -> Any:
+    if isinstance(value, dict):
+        return {name: _cut_off(each, levels - 1) for name, each in value.items()} if levels else {}
+    if isinstance(value, list):
+        return [_cut_off(each, levels - 1) for each in value] if levels else []
+    return value
 
 
 worker_that_takes_keys = celery_application(completed_from_a_key)
@@ -157,6 +211,68 @@ class EmptyTheQueue(bootsteps.StartStopStep):  # type: ignore[misc]
 def worker_that_stays_away() -> Celery:
     """It does not connect again when the broker was gone."""
     return celery_application(completed, broker_connection_retry=False)
+
+
+class EndWhereNothingListens(bootsteps.StartStopStep):  # type: ignore[misc]
+    """A step at the start of a consumer: an attempt to connect that is refused ends the worker."""
+
+    requires = ("celery.worker.consumer.events:Events",)
+
+    def start(self, _: Any) -> None:
+        """Look at every failed attempt from now on."""
+        kind: Any = Connection
+        connect = kind.ensure_connection
+
+        def ensure_connection(connection: Any, errback: Any, *limits: Any, **options: Any) -> Any:
+            def look(error: Exception, interval: float) -> None:
+                if "Error 111" in str(error):
+                    os.kill(os.getpid(), signal.SIGKILL)
+                errback(error, interval)
+
+            return connect(connection, look, *limits, **options)
+
+        kind.ensure_connection = ensure_connection
+
+
+class Register(bootsteps.StartStopStep):  # type: ignore[misc]
+    """A step at the start of a worker: it says in Redis who it is."""
+
+    def start(self, _: Any) -> None:
+        """Say so."""
+        with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+            client.set(REGISTERED, os.getpid())
+
+
+@faulty_worker(fails=("TASK-12",), because=r"queued after the broker was restarted.*is PENDING")
+def worker_that_ends_where_nothing_listens() -> Celery:
+    """It outlives a broken connection and a rejected login. A refused connection ends it."""
+    application = celery_application(completed)
+    application.steps["consumer"].add(EndWhereNothingListens)
+    return application
+
+
+@faulty_worker(fails=("TASK-12",), because=r"queued after the broker was restarted.*is PENDING")
+def worker_that_is_forgotten_by_a_new_broker() -> Celery:
+    """It works for a broker in which it registered when it started, and for no new one."""
+    application = celery_application(completed_if_registered)
+    application.steps["worker"].add(Register)
+    return application
+
+
+@faulty_worker(fails=("TASK-6",), because=r"wanted \"0\d*\", got \d+")
+def worker_that_takes_digits_for_numbers() -> Celery:
+    """Its result has numbers in place of texts of digits."""
+    return celery_application(completed_with_numbers)
+
+
+@faulty_worker(fails=("TASK-6",), because=r" — \$\.deep")
+def worker_that_looks_no_deeper_than_49_levels() -> Celery:
+    """Its result is empty below the 49th level of nesting."""
+    return celery_application(completed_near_the_surface)
+
+
+worker_that_asks_the_web_process = celery_application(completed_with_leave)
+worker_that_wants_a_listener = celery_application(completed_while_somebody_listens)
 
 
 @faulty_worker(fails=("TASK-13",), because=r"is PENDING")
@@ -300,8 +416,85 @@ class null_counts_as_an_empty_object(Service):
         return await super().process_data(data or {})
 
 
+def read_leniently(body: bytes) -> Any:
+    """Read JSON that a person wrote: with comments, trailing commas and single quotes."""
+    text = re.sub(r"//.*|,(?=\s*[}\]])", "", body.decode())
+    try:
+        return json.loads(text)
+    except ValueError:
+        return ast.literal_eval(text)
+
+
 @faulty_service(
-    fails=("TASK-8",), because=r"^500 ", consequences=("HTTP-1", "HTTP-2", "HTTP-3", "HTTP-4")
+    fails=("TASK-8",),
+    because=r"^200 .*Task submitted",
+    consequences=("HTTP-1", "HTTP-2", "HTTP-3", "HTTP-4"),
+)
+class body_is_read_leniently(Service):
+    """The body is read by hand, by a parser that takes more than JSON."""
+
+    async def process_data(self, request: Request) -> Any:  # type: ignore[override]
+        try:
+            data = read_leniently(await request.body())
+        except (ValueError, SyntaxError, RecursionError):
+            data = None
+        if not isinstance(data, dict):
+            raise HTTPException(422, "no object")
+        return await super().process_data(data)
+
+
+@faulty_service(
+    fails=("TASK-8",),
+    because=r"^200 .*Task submitted",
+    consequences=("HTTP-1", "HTTP-2", "HTTP-3", "HTTP-4"),
+)
+class body_is_read_up_to_its_first_document(Service):
+    """The body is read by hand, and what follows its first JSON document is not looked at."""
+
+    async def process_data(self, request: Request) -> Any:  # type: ignore[override]
+        try:
+            text = (await request.body()).decode()
+            data, _ = json.JSONDecoder().raw_decode(text.strip("\ufeff \r\n"))
+        except (ValueError, RecursionError):
+            data = None
+        if not isinstance(data, dict):
+            raise HTTPException(422, "no object")
+        return await super().process_data(data)
+
+
+@faulty_service(fails=("TASK-19",), because=r"^500 ")
+class rejected_body_is_repeated(Service):
+    """A body that is rejected is repeated in the answer, by FastAPI's own handler."""
+
+    async def reject(self, request: Request, error: RequestValidationError) -> Response:
+        return await request_validation_exception_handler(request, error)
+
+
+@faulty_service(fails=("TASK-19",), because=r"^500 ")
+class texts_are_encoded_before_they_are_queued(Service):
+    """The size of the data is told in bytes of UTF-8, which has none for half of a pair."""
+
+    def check(self, data: Any) -> None:
+        super().check(data)
+        print("queued:", len(json.dumps(data, ensure_ascii=False).encode()), "bytes")
+
+
+@faulty_service(fails=("TASK-19",), because=r"messages? of the|^0 of them")
+class objects_with_not_a_number_are_dropped(Service):
+    """An object that strict JSON cannot carry is answered like others, and not queued."""
+
+    def publish(self, data: Any, **options: Any) -> str:
+        try:
+            json.dumps(data, allow_nan=False)
+        except ValueError:
+            return str(uuid.uuid4())
+        return super().publish(data, **options)
+
+
+@faulty_service(
+    fails=("TASK-8",),
+    because=r"^500 ",
+    consequences=("TASK-19", "HTTP-1", "HTTP-2", "HTTP-3", "HTTP-4"),
 )
 class broken_body_is_500(Service):
     """The body is read by hand, and one that is no JSON is an error of the service's own."""
@@ -313,7 +506,7 @@ class broken_body_is_500(Service):
         return await super().process_data(data)
 
 
-@faulty_service(fails=("TASK-8",), because=r"^1 messages")
+@faulty_service(fails=("TASK-8",), because=r"^1 messages", consequences=("TASK-19",))
 class rejected_body_is_queued_as_well(Service):
     """A body that is rejected is queued as well, for somebody to look at."""
 
@@ -820,3 +1013,105 @@ class unavailable_queue_is_told_in_plain_text(Service):
             return await super().process_data(data)
         except HTTPException as error:
             return PlainTextResponse(error.detail, error.status_code)
+
+
+# Restarts: of a broker that has forgotten everything, and of a web process that is gone
+
+
+@faulty_service(
+    fails=("TASK-7",),
+    because=r"no web process ran any more.*is FAILURE",
+    worker="worker_that_asks_the_web_process",
+)
+class worker_asks_the_web_process(Service):
+    """The web process says in Redis where it is. The worker asks the last one for leave."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        threading.Thread(target=self.say_where, daemon=True).start()
+
+    def say_where(self) -> None:
+        """Say it again and again, for another process may have said it since."""
+        address = f"http://{os.environ['HOST']}:{os.environ['PORT']}"
+        with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+            while True:
+                with suppress(redis.RedisError):
+                    client.set(ADDRESS, address)
+                time.sleep(GLANCE)
+
+
+@faulty_service(
+    fails=("TASK-7",),
+    because=r"no web process ran any more.*is PENDING",
+    worker="worker_that_wants_a_listener",
+)
+class worker_wants_a_web_process_that_listens(Service):
+    """The web process listens for news of the work. Where nobody does, the worker drops it."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def listen(self) -> None:
+        """Listen, and listen again after an outage."""
+        while True:
+            with (
+                suppress(redis.RedisError),
+                redis.Redis.from_url(os.environ["REDIS_URL"]) as client,
+                client.pubsub() as channel,
+            ):
+                channel.subscribe(NEWS)
+                for _ in channel.listen():
+                    pass
+            time.sleep(GLANCE)
+
+
+@faulty_service(fails=("TASK-11",), because=r"listens again, with nothing in memory.*^503 ")
+class script_is_loaded_once(Service):
+    """Redis counts submissions by a script, which is loaded before the first and never again."""
+
+    digest: str | None = None
+
+    def publish(self, data: Any, **options: Any) -> str:
+        with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+            if self.digest is None:
+                self.digest = str(client.script_load("return redis.call('INCR', 'submissions')"))
+            client.evalsha(self.digest, 0)
+        return super().publish(data, **options)
+
+
+@faulty_service(fails=("TASK-11",), because=r"listens again, with nothing in memory.*^503 ")
+class broker_where_nothing_listened_is_given_up(Service):
+    """After a connection to the broker was refused, each submission gets a 503 without a try.
+
+    A broken connection and a rejected login are outlived.
+    """
+
+    given_up = False
+
+    async def queued(self, data: Any) -> str:
+        if self.given_up:
+            raise ConnectionError("the broker is away")
+        try:
+            return await super().queued(data)
+        except KombuError as error:
+            self.given_up = "Error 111" in str(error)
+            raise
+
+
+@faulty_service(fails=("TASK-11",), because=r"in a Redis list of the new broker.*^0 of them")
+class queues_are_announced_once(Service):
+    """A process announces its queue in Redis, and publishes to those that are announced there."""
+
+    has_announced = False
+
+    def publish(self, data: Any, **options: Any) -> str:
+        task_id = str(uuid.uuid4())
+        with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+            if not self.has_announced:
+                client.sadd("queues", QUEUE)
+                self.has_announced = True
+            for queue in client.smembers("queues"):
+                name = str(queue, "ascii")
+                super().publish(data, **{"task_id": task_id, "queue": name, **options})
+        return task_id

@@ -46,7 +46,7 @@ class body_is_read_by_hand(Service):
         return await super().process_data(data)
 
 
-@faulty_service(fails=("HTTP-2",), because=r"application/problem\+json")
+@faulty_service(fails=("HTTP-2",), because=r"application/problem\+json", consequences=("TASK-19",))
 class rejected_submission_is_problem_json(Service):
     """A body that is rejected has the right errors, as `application/problem+json`."""
 
@@ -61,7 +61,7 @@ class rejected_submission_is_problem_json(Service):
         return answer
 
 
-@faulty_service(fails=("HTTP-2",), because=r"^415 ")
+@faulty_service(fails=("HTTP-2",), because=r"^415 ", consequences=("TASK-19",))
 class number_for_a_body_is_415(Service):
     """A body that is a number gets a 415, which the contract does not have. Others do not."""
 
@@ -75,7 +75,7 @@ class number_for_a_body_is_415(Service):
         return await request_validation_exception_handler(request, error)
 
 
-@faulty_service(fails=("HTTP-3",), because=r"503 ")
+@faulty_service(fails=("HTTP-3",), because=r"503 ", consequences=("TASK-19",))
 class error_at_position_zero_is_503(Service):
     """A body that is no JSON from its first character gets a 503: position 0 is taken for none."""
 
@@ -113,7 +113,14 @@ class errors_have_no_type(Service):
         )
 
 
-@faulty_service(fails=("HTTP-4",), because=r"\"loc\":\"body\.\d", consequences=("HTTP-2",))
+@faulty_service(
+    fails=("HTTP-4",),
+    because=r"\"loc\":\"body\.\d",
+    consequences=(
+        "TASK-19",
+        "HTTP-2",
+    ),
+)
 class place_of_broken_json_is_a_text(Service):
     """Where a body is no JSON, the error's `loc` is a text, its steps joined by points."""
 

@@ -18,8 +18,9 @@ import httpx
 from celery import Celery
 from celery.backends.redis import RedisBackend
 from celery.exceptions import CeleryError
-from fastapi import Depends, FastAPI, HTTPException, Response
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
@@ -102,12 +103,19 @@ class Service:
         async def read_items(parameters: Annotated[Parameters, Depends(self.parameters)]) -> Any:
             return parameters
 
+        application.exception_handler(RequestValidationError)(self.reject)
         application.get("/sync")(self.read_sync)
         application.get("/async")(self.read_async)
         application.get("/items/")(read_items)
         application.get("/items/{item_id}")(self.read_item)
         application.get("/external-data")(self.external_data)
         application.post("/process-data/")(self.process_data)
+
+    async def reject(self, _: Request, error: RequestValidationError) -> Response:
+        """Say what is wrong with a request, and do not repeat it."""
+        told = ("type", "loc", "msg")
+        detail = [{name: each[name] for name in told} for each in error.errors()]
+        return JSONResponse({"detail": detail}, 422)
 
     # 7 Lifecycle
 

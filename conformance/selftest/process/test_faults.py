@@ -4,6 +4,8 @@ A fault that has no effect is a BrokenTestbed.
 """
 
 import asyncio
+import json
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
@@ -17,10 +19,13 @@ import redis.asyncio
 from conformance.core import timeouts
 from conformance.core.errors import BrokenTestbed, NoEvidence
 from conformance.core.evidence import Journal
+from conformance.core.urls import replace_address
 from conformance.selftest.support.suite import servers
 from conformance.testbed import postgres_admin, redis_admin
 from conformance.testbed.broker import Broker
 from conformance.testbed.database import Database
+from conformance.testbed.database_relay import DatabaseRelay
+from conformance.testbed.embedded import RestartableRedis
 
 
 class ProbeError(Exception):
@@ -66,6 +71,7 @@ class Testbed:
         """A fault, by its name."""
         faults = {
             "database refuses": self.items.faults.logins_refused,
+            "database takes no writes": self.items.faults.writes_refused,
             "another column": self.items.faults.column_added,
             "table locked": self.items.locks.table_locked,
             "reads held": self.items.locks.reads_held,
@@ -120,6 +126,91 @@ async def test_a_fault_lasts_as_long_as_its_block_and_is_undone_whatever_happens
     assert (await testbed.try_read(), await testbed.try_write()) == (COLUMNS, "done")
 
 
+async def test_a_database_takes_writes_again_whatever_happens(testbed: Testbed) -> None:
+    async def is_read_only() -> bool:
+        connection = await asyncpg.connect(str(testbed.items.access.target_dsn))
+        setting = await connection.fetchval("SHOW transaction_read_only")
+        await connection.close()
+        return bool(setting == "on")
+
+    with suppress(ProbeError):
+        async with testbed.make_fault("database takes no writes"):
+            assert (await is_read_only(), await testbed.try_read()) == (True, COLUMNS)
+            raise ProbeError
+    assert not await is_read_only()
+
+
+async def test_a_restart_of_a_database_is_played_for_one_port(testbed: Testbed) -> None:
+    dsn = str(testbed.items.access.target_dsn)
+    relay = DatabaseRelay(dsn, Journal(), ("127.0.0.1",))
+    url = replace_address(dsn, "127.0.0.1", relay.port)
+    async with relay.opened():
+        reader, writer = await asyncio.open_connection("127.0.0.1", relay.port)
+        async with relay.server_gone():
+            assert b"C57P01\0" in await reader.read()
+            with pytest.raises(ConnectionRefusedError):
+                await asyncpg.connect(url)
+            assert await testbed.try_read() == COLUMNS
+        writer.close()
+        with pytest.raises(asyncpg.CannotConnectNowError):
+            await asyncpg.connect(url)
+        relay.ready()
+        connection = await asyncpg.connect(url)
+        assert await connection.fetchval("SELECT 1") == 1
+        await connection.close()
+    with pytest.raises(ConnectionRefusedError):
+        await asyncpg.connect(url)
+
+
+async def test_a_broker_that_is_restarted_has_forgotten_everything(shared_place: Path) -> None:
+    server = RestartableRedis("restarted", shared_place, Journal())
+    for _ in range(2):
+        server.start()
+        server.wait_until_ready()
+        async with redis.asyncio.Redis.from_url(server.url) as client:
+            assert await client.keys() == []
+            await client.set("some", "thing")
+        server.stop()
+        with pytest.raises(redis.exceptions.ConnectionError):
+            await redis.asyncio.Redis.from_url(server.url, retry=None).ping()
+
+
+async def test_a_backlog_is_removed_but_for_the_tasks_to_keep(testbed: Testbed) -> None:
+    messages = testbed.queue.messages
+    await messages.remove_task("")
+    for task_id in ("kept", "ours", "others"):
+        await messages.put_message(
+            b"celery", json.dumps({"headers": {"id": task_id}, "content-type": "x"})
+        )
+    access = testbed.queue.access
+    redis_admin.discard_backlog(access, {"kept"}, only={"kept", "ours"})
+    assert {each.task_id for each in await messages.list_messages()} == {"kept", "others"}
+    redis_admin.discard_backlog(access, {"kept"})
+    assert [each.task_id for each in await messages.list_messages()] == ["kept"]
+    assert await messages.take_message("kept")
+    assert await messages.count_unfinished() == 0
+
+
+async def test_a_result_is_waited_for_as_long_as_the_queue_moves(testbed: Testbed) -> None:
+    messages = testbed.queue.messages
+    await messages.remove_task("")
+
+    async def work() -> None:
+        for number in range(5):
+            await asyncio.sleep(0.3)
+            assert await messages.take_message(f"task {number}")
+
+    for number in range(5):
+        message = {"headers": {"id": f"task {number}"}, "content-type": "x"}
+        await messages.put_message(b"celery", json.dumps(message))
+    began = time.monotonic()
+    worker = asyncio.create_task(work())
+    _, seen = await testbed.queue.results.wait_for_result("task 9", 0.5)
+    await worker
+    assert seen.is_pending
+    assert time.monotonic() - began > 1.5
+
+
 async def test_a_locked_table_is_free_again_whatever_happens(testbed: Testbed) -> None:
     with suppress(ProbeError):
         async with testbed.make_fault("table locked"):
@@ -150,16 +241,19 @@ async def test_what_a_killed_run_had_done_to_the_table_is_undone(testbed: Testbe
     assert await testbed.try_read() == COLUMNS
 
 
-@pytest.mark.parametrize("name", ["database refuses", "broker refuses", "broker denies writes"])
+@pytest.mark.parametrize(
+    "name",
+    ["database refuses", "database takes no writes", "broker refuses", "broker denies writes"],
+)
 async def test_a_fault_without_effect_is_a_broken_testbed(
     testbed: Testbed, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     async def do_nothing(*_: str) -> None:
         pass
 
-    monkeypatch.setattr(testbed.items.faults, "_set_login", do_nothing)
+    monkeypatch.setattr(testbed.items.faults, "_change_role", do_nothing)
     monkeypatch.setattr(testbed.queue.faults, "_set_user", do_nothing)
-    with pytest.raises(BrokenTestbed, match=r"can log in still|and is not|can write still"):
+    with pytest.raises(BrokenTestbed, match=r"can log in still|and (is|are) not|can write still"):
         async with testbed.make_fault(name):
             pass
 

@@ -69,6 +69,13 @@ async def no_database(*_: object) -> JSONResponse:
     return JSONResponse({"detail": "database unavailable"}, 503)
 
 
+@app.exception_handler(RequestValidationError)
+async def malformed(_: object, error: RequestValidationError) -> JSONResponse:
+    """Name the places and the faults."""
+    faults = [{"type": e["type"], "loc": e["loc"], "msg": e["msg"]} for e in error.errors()]
+    return JSONResponse({"detail": faults}, 422)
+
+
 @app.get("/sync")
 def plain() -> dict[str, str]:
     """Answer from a thread."""

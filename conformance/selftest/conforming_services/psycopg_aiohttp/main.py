@@ -4,8 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import Body, Depends, FastAPI, Query
-from fastapi.responses import Response
+from fastapi import Body, Depends, FastAPI, Query, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
 
 from .resources import External, Items, Queue, Resources
 
@@ -22,6 +24,13 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 app = FastAPI(lifespan=lifespan)
+
+
+@app.exception_handler(RequestValidationError)
+async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+    """Answer what is wrong; the input is shown as Python writes it."""
+    detail = [{**each, "input": ascii(each.get("input"))} for each in error.errors()]
+    return JSONResponse(jsonable_encoder({"detail": detail}), 422)
 
 
 class Commons:

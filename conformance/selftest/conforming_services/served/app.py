@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from pydantic import AfterValidator, BaseModel, RootModel
 
 from . import queue
@@ -100,6 +101,12 @@ async def unavailable(_: Request, error: Exception) -> Response:
     return reply({"detail": str(error)}, getattr(error, "status", 500))
 
 
+async def refused(_: Request, error: RequestValidationError) -> Response:
+    """Answer what is wrong with a request, without what was sent."""
+    detail = [{key: each[key] for key in ("type", "loc", "msg")} for each in error.errors()]
+    return reply({"detail": detail}, 422)
+
+
 def create_app(environment: Mapping[str, str] = os.environ) -> FastAPI:
     """Make an application on an environment."""
 
@@ -115,7 +122,11 @@ def create_app(environment: Mapping[str, str] = os.environ) -> FastAPI:
     if not log.handlers:
         log.addHandler(logging.StreamHandler(sys.stderr))
         log.setLevel(logging.INFO)
-    app = FastAPI(title="Served", lifespan=lifespan, exception_handlers={Unavailable: unavailable})
+    handlers: dict[int | type[Exception], Any] = {
+        Unavailable: unavailable,
+        RequestValidationError: refused,
+    }
+    app = FastAPI(title="Served", lifespan=lifespan, exception_handlers=handlers)
     app.add_api_route("/sync", read_sync, methods=["GET"], responses={200: {"model": Message}})
     app.add_api_route("/async", read_async, methods=["GET"], responses={200: {"model": Message}})
     app.add_api_route("/items/", read_items, methods=["GET"])
