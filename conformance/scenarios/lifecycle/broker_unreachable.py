@@ -3,18 +3,27 @@
 import asyncio
 from dataclasses import dataclass
 
-from conformance.client.http import InFlightRequests, PendingRequest
 from conformance.core import timeouts
 from conformance.core.evidence import Exchange
 from conformance.core.observations import BlockingLine
-from conformance.core.polling import wait_until
 from conformance.scenarios.lifecycle.copies import find_start_failure, start_copy, use_database
 from conformance.scenarios.lifecycle.scenario import Scenario
+from conformance.scenarios.questions import (
+    AskedAgain,
+    Need,
+    ask_each,
+    ask_meanwhile,
+    list_questions,
+)
 from conformance.target.launch import HOST, Launch
 from conformance.target.server import NotReady
 from conformance.testbed.ports import claim_port
 from conformance.testbed.postgres_admin import DatabaseAccess
 from conformance.testbed.redis_admin import BROKER_VARIABLES
+
+ITEM = 1  # nobody changes it
+# The upstream is the target's, and other probes have it hold or fail what it is asked meanwhile.
+NOT_ASKED = (Need.BROKER, Need.UPSTREAM)
 
 
 @dataclass(frozen=True)
@@ -22,8 +31,8 @@ class Submission:
     """A submission that cannot reach the broker, and what else was asked while it had no answer."""
 
     exchange: Exchange
-    meanwhile: Exchange | None  # of /async; see `ask_meanwhile`
-    stack: BlockingLine | None  # where the event loop was stuck, if that did not come
+    meanwhile: AskedAgain | None  # the first that was not answered as before; see `ask_meanwhile`
+    stack: BlockingLine | None  # where the event loop was stuck, if it had no answer
 
 
 @dataclass(frozen=True)
@@ -49,31 +58,14 @@ class BrokerUnreachable(Scenario[StartWithoutBroker]):
             if failure:
                 return StartWithoutBroker(failure, None, None)
             answer = await client.get("/async")
+            asked = await ask_each(client, list_questions(ITEM, without=NOT_ASKED))
             async with client.in_flight() as send:
                 submission = send.post("/process-data/", {"reached": False})
-                meanwhile = await ask_meanwhile(send, submission)
+                meanwhile = await ask_meanwhile(
+                    send, [submission], [each for each in asked if each.alone.answered]
+                )
                 stack = None
-                if meanwhile and not meanwhile.answered:
+                if meanwhile and not meanwhile.exchange.answered:
                     stack = await asyncio.to_thread(target.find_blocking_line)
                 exchange = await submission.wait_for_answer(timeouts.REFUSAL_DEADLINE)
             return StartWithoutBroker(None, answer, Submission(exchange, meanwhile, stack))
-
-
-async def ask_meanwhile(send: InFlightRequests, submission: PendingRequest) -> Exchange | None:
-    """An answer of /async while a submission has none: the first that did not come, or the last.
-
-    None where the submission was answered at once. The service may begin with the submission after
-    the first of them, and be stuck in a later attempt of several.
-    """
-    seen: list[Exchange] = []
-
-    async def is_over() -> bool:
-        (request,) = send("/async")
-        exchange = await request.wait_for_answer(timeouts.UNBLOCKED_DEADLINE)
-        if submission.is_done:
-            return True
-        seen.append(exchange)
-        return not exchange.answered
-
-    await wait_until(is_over, timeouts.RETRIES_WATCHED)
-    return seen[-1] if seen else None

@@ -65,7 +65,7 @@ def test_the_page_of_a_record_is_that_of_its_run(place: Path) -> None:
 def test_the_page_of_a_killed_run_says_so(killed: RunResult) -> None:
     assert render_text([killed], EN).splitlines()[-1] == (
         "no claim: the record is incomplete because the run did not come to its end"
-        " (90 of 90 requirements were not judged)"
+        " (91 of 91 requirements were not judged)"
     )
 
 
@@ -132,10 +132,10 @@ def test_json_is_as_its_schema_says(
     assert (three["complete"], three["exit_status"], three["counts"]["NOT_JUDGED"]) == (
         False,
         None,
-        90,
+        91,
     )
     assert one["counts"] == {
-        "PASS": 81,
+        "PASS": 82,
         "FAIL": 2,
         "INCONCLUSIVE": 2,
         "ERROR": 0,
@@ -417,7 +417,7 @@ def test_a_known_failure_is_told_as_one_in_every_form(place: Path) -> None:
 
 def test_what_is_not_applicable_is_said_in_every_format(excluded: RunResult) -> None:
     reason = NO_SOURCE.got
-    claim = "robust is established: all 40 SHOULD that apply passed, 2 are not applicable"
+    claim = "robust is established: all 41 SHOULD that apply passed, 2 are not applicable"
     shown = render_text([excluded], EN)
     assert claim in shown
     assert "  2 Endpoints       5 of  5 passed, 1 NOT APPLICABLE\n" in shown

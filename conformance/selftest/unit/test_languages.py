@@ -237,7 +237,7 @@ def make_results(
 @pytest.mark.parametrize(
     ("statuses", "chinese"),
     [
-        (PASSED, "core 成立：43 条 MUST 全部通过；robust 成立：42 条 SHOULD 全部通过"),
+        (PASSED, "core 成立：43 条 MUST 全部通过；robust 成立：43 条 SHOULD 全部通过"),
         ({name: PASSED[name] for name in NAMES[Level.MUST]}, "core 成立：43 条 MUST 全部通过"),
         (PASSED | {"DB-2": Status.FAIL}, "core 不成立：43 条 MUST 中，1 条（DB-2）未通过"),
         (
@@ -248,20 +248,20 @@ def make_results(
         (
             PASSED | dict.fromkeys(NAMES[Level.SHOULD][:6], Status.FAIL),
             (
-                "core 成立：43 条 MUST 全部通过；robust 不成立：42 条 SHOULD 中，"
+                "core 成立：43 条 MUST 全部通过；robust 不成立：43 条 SHOULD 中，"
                 "6 条（CONC-7、CONC-8、CONC-9、CONC-10、CONC-11 等）未通过"
             ),
         ),
-        ({"DB-2": Status.PASS}, "不作声明：90 条要求中只选择了 1 条"),
+        ({"DB-2": Status.PASS}, "不作声明：91 条要求中只选择了 1 条"),
         (
             PASSED | dict.fromkeys(("END-6", "DEP-9"), Status.NOT_APPLICABLE),
-            "core 成立：43 条 MUST 全部通过；robust 成立：40 条适用的 SHOULD 全部通过，2 条不适用",
+            "core 成立：43 条 MUST 全部通过；robust 成立：41 条适用的 SHOULD 全部通过，2 条不适用",
         ),
         (
             PASSED | {"END-6": Status.NOT_APPLICABLE, "DB-10": Status.FAIL},
             (
                 "core 成立：43 条 MUST 全部通过；"
-                "robust 不成立：41 条适用的 SHOULD 中，1 条（DB-10）未通过，1 条不适用"
+                "robust 不成立：42 条适用的 SHOULD 中，1 条（DB-10）未通过，1 条不适用"
             ),
         ),
         (
@@ -281,7 +281,7 @@ def test_a_claim_with_known_failures_is_said_in_chinese() -> None:
     statuses = PASSED | {"DB-2": Status.FAIL}
     assert describe_claim(make_run(make_results(statuses, ("DB-2",))), Language.ZH) == (
         "core 除 1 条已知未通过项（DB-2）之外成立：其余 42 条 MUST 通过；"
-        "robust 除 1 条已知未通过项（DB-2）之外成立：42 条 SHOULD 全部通过"
+        "robust 除 1 条已知未通过项（DB-2）之外成立：43 条 SHOULD 全部通过"
     )
 
 
