@@ -34,7 +34,7 @@ class CallCapacity:
     target: Target
 
     @asynccontextmanager
-    async def held(self, count: int = OUTBOUND) -> AsyncIterator[Hold]:
+    async def calls_held(self, count: int = OUTBOUND) -> AsyncIterator[Hold]:
         """Expect so many at the upstream at once while the block lasts, and all to end after it.
 
         Where the event loop is stuck instead, the line is named. Raises NoEvidence where no call
@@ -46,15 +46,15 @@ class CallCapacity:
                 yield hold
             await expect_to_end(send.pending, "outbound calls", hold.requests[-1:])
 
-    async def expect_again(self, count: int, since: str) -> None:
+    async def expect_calls_again(self, count: int, since: str) -> None:
         """Expect so many at once, as before something, and all to end."""
         try:
-            async with self.held(count):
+            async with self.calls_held(count):
                 pass
         except NoEvidence as nothing:
             raise Violation(f"{count} outbound calls at once {since}", str(nothing)) from nothing
 
-    async def make(self, count: int, send: InFlightRequests, hold: Hold) -> int:
+    async def make_calls(self, count: int, send: InFlightRequests, hold: Hold) -> int:
         """Have so many calls made, a few at a time as long as they arrive.
 
         Returns how many are held. Raises NoEvidence where none is.
@@ -69,7 +69,7 @@ class CallCapacity:
         return arrived
 
     async def _expect_arrival(self, count: int, send: InFlightRequests, hold: Hold) -> None:
-        calling = asyncio.create_task(self.make(count, send, hold))
+        calling = asyncio.create_task(self.make_calls(count, send, hold))
         stack = None
         while not calling.done():
             before = hold.most
@@ -93,7 +93,7 @@ class ReadCapacity:
     items: Database
     target: Target
 
-    async def expect(self, paths: Sequence[str], at_least: int = 2) -> None:
+    async def expect_overlap(self, paths: Sequence[str], at_least: int = 2) -> None:
         """Expect so many of the reads to wait for the table at once, and all to end.
 
         Where the event loop is stuck instead, the line is named. Raises NoEvidence where none
@@ -110,7 +110,7 @@ class ReadCapacity:
                     raise_blocked(wanted, seen.text, [seen], stack)
             await expect_to_end(requests, "reads", [seen])
 
-    async def measure(self) -> LockCount:
+    async def measure_overlap(self) -> LockCount:
         """How many of BATCH reads wait for the table at once, 2 at most.
 
         Raises NoEvidence where none does.
@@ -122,7 +122,7 @@ class ReadCapacity:
             await expect_held(seen.waiting, "read", requests)
         return seen
 
-    async def expect_again(self, since: str, before: LockCount | None = None) -> None:
+    async def expect_overlap_again(self, since: str, before: LockCount | None = None) -> None:
         """Expect 2 of READS reads at once, as before something, and all to end.
 
         Where 2 were not seen to wait before, one will do.
@@ -130,7 +130,7 @@ class ReadCapacity:
         rows = [await self.items.rows.insert() for _ in range(ROWS)]
         paths = [f"/items/{row['id']}" for row in rows] * (READS // ROWS)
         try:
-            await self.expect(paths, min(2, before.waiting) if before else 1)
+            await self.expect_overlap(paths, min(2, before.waiting) if before else 1)
         except NoEvidence as nothing:
             raise Violation(f"{READS} reads at once {since}", str(nothing)) from nothing
 

@@ -32,8 +32,8 @@ async def expect_no_loss_by_leaving(calls: CallCapacity, reads: ReadCapacity) ->
             await _hold_and_leave(calls, reads)
     except NoEvidence as nothing:
         raise Violation(f"requests that are held {SINCE}", str(nothing)) from nothing
-    await calls.expect_again(min(OUTBOUND, first.calls), SINCE)
-    await reads.expect_again(SINCE, first.reads)
+    await calls.expect_calls_again(min(OUTBOUND, first.calls), SINCE)
+    await reads.expect_overlap_again(SINCE, first.reads)
 
 
 async def _hold_and_leave(calls: CallCapacity, reads: ReadCapacity) -> _Held:
@@ -44,7 +44,7 @@ async def _hold_and_leave(calls: CallCapacity, reads: ReadCapacity) -> _Held:
         calls.upstream.holding() as hold,
         locks.table_locked(),
     ):
-        arrived = await calls.make(CALLS, send, hold)
+        arrived = await calls.make_calls(CALLS, send, hold)
         requests = send(*[path] * timeouts.FAILURES)
         seen = await locks.wait_for_reads(2)
         await expect_held(seen.waiting, "read", requests)

@@ -102,7 +102,7 @@ async def watch_calls(calls: CallCapacity) -> CallsGivenUp | None:
             if not await upstream.wait_for_requests(unanswered, 1):
                 return None
             async with upstream.holding(HoldMode.SILENT) as more:
-                arrived = await calls.make(timeouts.LOST_CALLS, send, more)
+                arrived = await calls.make_calls(timeouts.LOST_CALLS, send, more)
                 outstanding = send.pending.copy()
                 meanwhile = await ask_again(send, asked, timeouts.UNBLOCKED_DEADLINE)
                 answers = (call.wait_for_answer(timeouts.GIVE_UP_DEADLINE) for call in outstanding)
@@ -120,7 +120,7 @@ async def watch_calls(calls: CallCapacity) -> CallsGivenUp | None:
 async def find_lost_calls(calls: CallCapacity, count: int) -> Violation | None:
     """Why so many calls at once are no longer possible; None where they are."""
     try:
-        await calls.expect_again(count, "as before calls without an answer")
+        await calls.expect_calls_again(count, "as before calls without an answer")
     except Violation as violation:
         return violation
     return None

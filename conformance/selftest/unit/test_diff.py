@@ -123,7 +123,7 @@ def test_nothing_of_a_killed_run_is_judged_any_more(place: Path) -> None:
         len(found.select(ChangeKind.NEWLY_FAILING)),
         found.is_worse,
     ) == (
-        84,
+        85,
         1,
         True,
     )
