@@ -1,6 +1,7 @@
 """Requests that other requests must not delay: which there are, and what each of them needs."""
 
 import asyncio
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -9,7 +10,6 @@ from conformance.client.http import JSON, Client, InFlightRequests, PendingReque
 from conformance.core import timeouts
 from conformance.core.evidence import Exchange, Fact
 from conformance.core.observations import BlockingLine
-from conformance.core.polling import wait_until
 from conformance.judging.assertions import (
     expect_same,
     expect_status,
@@ -151,14 +151,13 @@ async def ask_meanwhile(
     submission after the first of them, and be stuck in a later attempt of several. What is
     answered when every submission has been is no longer looked at.
     """
-    found: list[AskedAgain] = []
-
-    async def is_over() -> bool:
+    deadline = time.monotonic() + timeouts.RETRIES_WATCHED
+    tasks = [submission.task for submission in submissions]
+    while time.monotonic() < deadline:
         again = await ask_again(send, asked, timeouts.UNBLOCKED_DEADLINE)
         if all(submission.is_done for submission in submissions):
-            return True
-        found.extend(each for each in again if not each.is_same)
-        return bool(found)
-
-    await wait_until(is_over, timeouts.RETRIES_WATCHED)
-    return found[0] if found else None
+            return None
+        if wrong := [each for each in again if not each.is_same]:
+            return wrong[0]
+        await asyncio.wait(tasks, timeout=timeouts.LONGEST_POLL_INTERVAL)
+    return None
