@@ -1,8 +1,9 @@
 """Probes of section 3: rows as they are, ids as they must be, sessions opened and closed."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -271,8 +272,33 @@ async def test_lost_connections_are_replaced(
 
 @pytest.mark.requirement("DB-13")
 @pytest.mark.injects_fault
-async def test_a_read_killed_in_flight_fails_alone(client: Client, items: Database) -> None:
+async def test_a_read_killed_in_flight_fails_alone(
+    client: Client, items: Database, target: Target
+) -> None:
     rows = [await items.rows.insert() for _ in range(4)]
+    before = await kill_one_of_several(rows, client, items)
+    async with client.in_flight() as send:
+        async with items.locks.table_locked():
+            reads = send(*[f"/items/{rows[0]['id']}"] * READS)
+            again = await items.locks.wait_for_reads(2)
+            require(again.waiting >= 2, "reads that overlap again", again.text, [before, again])
+            killed = await kill_reads(items, again)
+        for read in reads:
+            answer = await read.wait_for_answer()
+            if answer.status not in range(500, 600):
+                expect(answer, model.item_answer(rows[0]), killed)
+    await expect_read_until_recovered(client, items, killed)
+    capacity = ReadCapacity(client, items, target)
+    await capacity.expect_overlap_again("as before reads were killed", before)
+
+
+async def kill_one_of_several(
+    rows: Sequence[Mapping[str, Any]], client: Client, items: Database
+) -> LockCount:
+    """Kill one read of several, and expect the others that wait to find their rows.
+
+    Returns how many waited.
+    """
     async with client.in_flight() as send:
         async with items.locks.table_locked():
             reads = send(*(f"/items/{row['id']}" for row in rows))
@@ -280,9 +306,8 @@ async def test_a_read_killed_in_flight_fails_alone(client: Client, items: Databa
             killed = await kill_reads(items, seen, at_most=1)
 
             async def is_noticed() -> bool:  # by the service, unless it reads once more
-                return any(read.is_done for read in reads) or (
-                    await items.locks.count_held() >= seen.waiting
-                )
+                is_repeated = await items.locks.count_held() >= seen.waiting
+                return is_repeated or any(read.is_done for read in reads)
 
             await wait_until(is_noticed, timeouts.ANSWER_DEADLINE)
         answers = [await read.wait_for_answer() for read in reads]
@@ -291,33 +316,10 @@ async def test_a_read_killed_in_flight_fails_alone(client: Client, items: Databa
         if answer not in failed:
             expect(answer, model.item_answer(row), killed)
     spared = seen.waiting - killed.terminated
-    require(
-        len(failed) <= len(rows) - spared,
-        f"the rows of {spared} reads that waited beside the one that was killed",
-        f"{failed[-1].outcome if failed else ''}, {len(failed)} times",
-        [*failed[-1:], seen, killed],
-    )
-
-
-@pytest.mark.requirement("DB-13")
-@pytest.mark.injects_fault
-async def test_reads_killed_in_flight_are_survived(
-    client: Client, items: Database, target: Target
-) -> None:
-    row = await items.rows.insert()
-    async with client.in_flight() as send:
-        async with items.locks.table_locked():
-            reads = send(*[f"/items/{row['id']}"] * READS)
-            seen = await items.locks.wait_for_reads(2)
-            killed = await kill_reads(items, seen)
-        for read in reads:
-            answer = await read.wait_for_answer()
-            if answer.status not in range(500, 600):
-                expect(answer, model.item_answer(row), killed)
-    await expect_read_until_recovered(client, items, killed)
-    await ReadCapacity(client, items, target).expect_overlap_again(
-        "as before reads were killed", seen
-    )
+    wanted = f"the rows of {spared} reads that waited beside the one that was killed"
+    got = f"{failed[-1].outcome if failed else ''}, {len(failed)} times"
+    require(len(failed) <= len(rows) - spared, wanted, got, [*failed[-1:], seen, killed])
+    return seen
 
 
 async def kill_reads(
