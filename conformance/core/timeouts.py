@@ -3,7 +3,8 @@
 All times are in seconds. A passing run waits for events. Most limits only bound how long the suite
 waits for something that never comes. These also delay a passing run, because nothing marks the
 moment when it is certain that something will not come: QUIET, LOG_LAG and LISTENER_SILENCE (the
-latter two with containers only), and in the background SILENCE_WATCHED and GRACE_WATCHED.
+latter two with containers only), and in the background SILENCE_WATCHED, GRACE_WATCHED and
+LEAVING_WATCHED.
 
 Unless a comment says otherwise, a measurement is the worst of 15 runs on 2 cores that two other
 processes kept busy. Five of these runs judged the source tutorial's own code. That is the slowest
@@ -59,6 +60,11 @@ SIGNAL_DEADLINE = 2.0
 # after 0.1 s, the worst of 6, next to the suite's own tests.
 GRACE_WATCHED = 0.5
 
+# How long requests are held whose clients have left, unless the service gives them up before. In
+# the background. Whoever asks now and then whether a client is there still does so several times in
+# a second.
+LEAVING_WATCHED = 1.0
+
 # How long a service is watched for an answer that it must not give, while its database accepts
 # the connection and never answers. In the background. The faulty service that goes on without its
 # database answers after 0.5 s.
@@ -82,7 +88,8 @@ BROKER_AWAY = 1.0
 # tries once, is never watched that long.
 RETRIES_WATCHED = 2.0
 
-# Each of these other answers. Worst, next to two other runs: 0.48 s.
+# Each of these other answers, and each while outbound calls have no answer, which ends sooner than
+# ANSWER_DEADLINE where the service's own timeout is 5 s. Worst, next to two other runs: 0.48 s.
 UNBLOCKED_DEADLINE = 2.0
 
 # From asking for a task's result to having it: the first result of a worker process, which also
@@ -222,6 +229,20 @@ FAILED_CALLS = 110
 # that usual pools have at most must have run it more often. So ten clients read at once, eight
 # times each. Measured: 80 reads take 0.1 s, and 0.15 s of CPU time.
 READS_BEFORE_A_CHANGE = 80
+# Outbound calls that get no answer, or whose clients leave, before the suite looks at whether 20
+# calls at once are possible still. If each loses one of the 100 connections of httpx or of aiohttp,
+# only 10 are left.
+LOST_CALLS = 90
+
+# Requests of one sort that fail, are stalled or refused, or whose clients leave. More than any
+# usual pool of database connections (5 and 15 in SQLAlchemy, 10 in asyncpg, 20 or 30 where somebody
+# chose), and more than the 32 threads that asyncio's executor has at most. Fewer than the 40
+# threads of Starlette, which every plain function may use.
+FAILURES = 35
+
+# Reads at once of CONC-2. A read that takes a second connection leaves none to the others for good
+# when half as many reads again come as there are connections: 45 for a pool of 30.
+READS_AT_ONCE = 50
 
 # Generated examples per property. 50 examples cost 0.2 to 0.4 s. TASK-6 waits for a worker each
 # time, so it gets fewer. The last number is for each of the contract's six operations, for HTTP-2

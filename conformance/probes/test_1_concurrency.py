@@ -5,27 +5,49 @@ Order decides, never time.
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from conformance.client.http import Client, InFlightRequests, PendingRequest
+from conformance.client.http import Client, PendingRequest
 from conformance.core import timeouts
 from conformance.core.errors import NoEvidence, Violation
 from conformance.core.evidence import Exchange, Fact, Journal
+from conformance.core.observations import BlockingLine
 from conformance.judging.assertions import (
     expect,
-    expect_same,
     expect_status,
     parse_body,
     raise_blocked,
     require,
     require_situation,
 )
-from conformance.scenarios.lifecycle.broker_unreachable import BrokerUnreachable, ask_meanwhile
+from conformance.scenarios.capacity import (
+    OUTBOUND,
+    READS,
+    CallCapacity,
+    ReadCapacity,
+    expect_held,
+    expect_submissions_again,
+    expect_to_end,
+)
+from conformance.scenarios.lifecycle.broker_unreachable import BrokerUnreachable
 from conformance.scenarios.lifecycle.observer import LifecycleObserver
+from conformance.scenarios.lifecycle.upstream_unresponsive import (
+    UpstreamUnresponsive,
+    watch_leaving,
+)
 from conformance.scenarios.program import ONE_BY_ONE, Step, parse_program
+from conformance.scenarios.questions import (
+    NO_OBJECT,
+    SUBMISSION,
+    Asked,
+    AskedAgain,
+    Need,
+    ask_alone,
+    ask_meanwhile,
+    list_questions,
+)
 from conformance.scenarios.search import Search, shorten_program
 from conformance.scenarios.stateful import ProgramRun, Restart, is_program
 from conformance.spec import model
@@ -34,68 +56,22 @@ from conformance.target.server import Target
 from conformance.testbed.broker import Broker
 from conformance.testbed.database import Database
 from conformance.testbed.upstream import Upstream
-from conformance.testbed.upstream_hold import Hold
 from conformance.testbed.upstream_replies import make_reply
 
-OUTBOUND, MANY = 20, 64  # the latter is more than the 40 threads of Starlette's pool
-# Calls made at once. On a busy machine a client may take 0.3 s before it connects, and none should
-# spend its own 5 s on the others'.
-BATCH = 4
-READS = 15  # more than a pool of 10
-SUBMISSION = "/process-data/"
+MANY = 64  # outbound calls: more than the 40 threads of Starlette's pool
 APART = (1, 1, 8, 10, 64, 100, 256, 1000)  # distances of ids that a careless key may mix up
-LEAVING = 4  # times that OUTBOUND clients leave
-MEANWHILE = (
-    "an answer of /async while the broker refuses the service, "
-    "before that of a submission sent earlier"
-)
+STALLED = f"while the broker takes {timeouts.FAILURES} submissions and does not answer"
+REFUSED = "while the broker refuses the service, before the answers of submissions sent earlier"
 
 
 @pytest.mark.requirement("CONC-1")
 async def test_outbound_calls_overlap(client: Client, upstream: Upstream, target: Target) -> None:
-    async with client.in_flight() as send, upstream.holding() as hold:
-        await expect_held(OUTBOUND, send, hold, upstream, target)
-
-
-async def expect_held(
-    count: int, send: InFlightRequests, hold: Hold, upstream: Upstream, target: Target
-) -> None:
-    """Expect so many outbound calls at the upstream at once.
-
-    Where the event loop is stuck instead, the line is named.
-    """
-    calling = asyncio.create_task(call(count, send, hold, upstream))
-    stack = None
-    while not calling.done():
-        before = hold.most
-        await asyncio.wait([calling], timeout=timeouts.STUCK_AFTER)
-        is_stuck = hold.most < count and (calling.done() or hold.most == before)
-        if is_stuck and not stack:  # later, a client's own timeout may have let the loop go
-            stack = await asyncio.to_thread(target.find_blocking_line)
-    arrived = await calling
-    if arrived < count:
-        got = f"{arrived} of them, and no other while these were unanswered"
-        raise_blocked(
-            f"{count} outbound calls at the upstream at once", got, hold.requests[-3:], stack
-        )
-
-
-async def call(count: int, send: InFlightRequests, hold: Hold, upstream: Upstream) -> int:
-    """Have so many outbound calls made, a few at a time as long as they arrive.
-
-    Returns how many are held. Raises NoEvidence where none is.
-    """
-    arrived = sent = 0
-    while sent < count and arrived == sent:
-        requests = send(*["/external-data"] * min(BATCH, count - sent))
-        sent += len(requests)
-        arrived = await upstream.wait_for_requests(hold, sent)
-        await held(arrived, "outbound call", requests)
-    send(*["/external-data"] * (count - sent))
-    return arrived
+    async with CallCapacity(client, upstream, target).calls_held():
+        pass
 
 
 @pytest.mark.requirement("CONC-2")
+@pytest.mark.injects_fault
 async def test_database_reads_overlap(client: Client, items: Database, target: Target) -> None:
     paths = [f"/items/{(await items.rows.insert())['id']}" for _ in range(5)]
     for exchange in await client.get_in_turn(
@@ -104,109 +80,57 @@ async def test_database_reads_overlap(client: Client, items: Database, target: T
         require_situation(
             exchange.answered, f"a read does not end even while nothing is held: {exchange.summary}"
         )
-    async with client.in_flight() as send, items.locks.table_locked():
-        requests = send(*paths)
-        seen = await items.locks.wait_for_reads(2)
-        await held(seen.waiting, "read", requests)
-        if seen.waiting < 2:
-            raise_blocked(
-                "at least 2 reads waiting for the table at once",
-                seen.text,
-                [seen],
-                target.find_blocking_line(),
-            )
-
-
-async def held(count: int, what: str, requests: list[PendingRequest]) -> None:
-    """Expect at least one of the requests to be held.
-
-    Raises NoEvidence, with what became of the first of them, where none is.
-    """
-    if count == 0:
-        became = await requests[0].wait_for_answer(timeouts.DEADLINE_AFTER_A_MISSED_ONE)
-        raise NoEvidence(f"no {what} could be held: {became.summary}", evidence=[became])
+    reads = ReadCapacity(client, items, target)
+    await reads.expect_overlap(paths * (timeouts.READS_AT_ONCE // len(paths)))
 
 
 @pytest.mark.requirement("CONC-3")
 async def test_held_outbound_calls_delay_no_other_endpoint(
     client: Client, items: Database | None, upstream: Upstream, target: Target
 ) -> None:
-    item = f"/items/{items.rows.pick_unused_id() if items else 1}"
-    alone = await answered_alone(client, "/async", "/sync", "/items/?q=meanwhile", item, SUBMISSION)
-    async with client.in_flight() as send, upstream.holding() as hold:
-        arrived = await call(OUTBOUND, send, hold, upstream)
-        situation = f"while outbound calls are held ({arrived} of {OUTBOUND} have arrived)"
-        for exchange in alone:
-            await expect_same_meanwhile(exchange, situation, hold.requests[-1], client, target)
+    item = items.rows.pick_unused_id() if items else 1
+    alone = await ask_alone(client, list_questions(item, without=[Need.UPSTREAM]))
+    calls = CallCapacity(client, upstream, target)
+    async with client.in_flight() as send:
+        async with upstream.holding() as hold:
+            arrived = await calls.make_calls(OUTBOUND, send, hold)
+            situation = f"while outbound calls are held ({arrived} of {OUTBOUND} have arrived)"
+            for asked in alone:
+                await expect_same_meanwhile(asked, situation, hold.requests[-1], client, target)
+        if arrived == OUTBOUND:  # else it is CONC-1's to say
+            await expect_to_end(send.pending[:OUTBOUND], "outbound calls", hold.requests[-1:])
 
 
 @pytest.mark.requirement("CONC-4")
 async def test_held_reads_delay_no_endpoint_that_needs_no_table(
     client: Client, items: Database, target: Target
 ) -> None:
-    alone = await answered_alone(
-        client, "/async", "/sync", "/items/?q=meanwhile", "/external-data", SUBMISSION, "/items/abc"
-    )
+    alone = await ask_alone(client, list_questions(1, without=[Need.TABLE]))
     async with client.in_flight() as send, items.locks.table_locked():
         requests = send(*(f"/items/{items.rows.pick_unused_id()}" for _ in range(READS)))
         seen = await items.locks.wait_for_reads(2)
-        await held(seen.waiting, "read", requests)
-        for exchange in alone:
+        await expect_held(seen.waiting, "read", requests)
+        for asked in alone:
             await expect_same_meanwhile(
-                exchange, f"while {READS} reads are outstanding", seen, client, target
+                asked, f"while {READS} reads are outstanding", seen, client, target
             )
         require_situation(
             not any(read.is_done for read in requests),
             "a read of the locked table ended before it was let go",
         )
-
-
-async def answered_alone(client: Client, *paths: str) -> list[Exchange]:
-    """What each path answers while nothing is held.
-
-    Raises NoEvidence where one does not answer even so.
-    """
-    alone = [await request(path, client) for path in paths]
-    for exchange in alone:
-        require_situation(
-            exchange.answered, f"it does not answer even while nothing is held: {exchange.summary}"
-        )
-    return alone
-
-
-async def request(path: str, client: Client) -> Exchange:
-    """A submission, or a GET of any other path."""
-    return await (client.post(SUBMISSION, {}) if path == SUBMISSION else client.get(path))
+    await ReadCapacity(client, items, target).expect_overlap_again("as before they were held", seen)
 
 
 async def expect_same_meanwhile(
-    alone: Exchange, situation: str, fact: Fact, client: Client, target: Target
+    asked: Asked, situation: str, fact: Fact, client: Client, target: Target
 ) -> None:
     """Expect the endpoint to answer what it answered alone.
 
     Where the event loop is stuck instead, the line is named.
     """
-    exchange = await request(alone.target, client)
-    if not exchange.answered:
-        raise_blocked(
-            f"an answer of {alone.target} {situation}",
-            exchange.outcome,
-            [exchange, fact],
-            target.find_blocking_line(),
-        )
-    if alone.target in (
-        SUBMISSION,
-        "/external-data",
-    ):  # each has an id of its own; an upstream that is not ours may change
-        expect_status(
-            exchange,
-            (alone.status or 0,),
-            f"{alone.status} of {alone.target} {situation}, as without",
-            alone,
-            fact,
-        )
-    else:
-        expect_same(exchange, alone)
+    exchange = await client.send(asked.question.spec)
+    stack = None if exchange.answered else target.find_blocking_line()
+    asked.expect_same(exchange, situation, [fact], stack)
 
 
 @pytest.mark.requirement("CONC-5")
@@ -216,7 +140,7 @@ async def test_different_kinds_of_io_overlap(
     async with client.in_flight() as send, items.locks.table_locked(), upstream.holding() as hold:
         requests = send(f"/items/{items.rows.pick_unused_id()}")
         seen = await items.locks.wait_for_reads(1)
-        await held(seen.waiting, "read", requests)
+        await expect_held(seen.waiting, "read", requests)
         send("/external-data")
         if not await upstream.wait_for_requests(hold, 1):
             got = "a read that waits, and no outbound call"
@@ -235,7 +159,7 @@ async def test_every_held_request_ends_with_its_own_answer(client: Client, items
         async with items.locks.table_locked():
             requests = send(*(f"/items/{row['id']}" for row in rows))
             seen = await items.locks.wait_for_reads(2)
-            await held(seen.waiting, "read", requests)
+            await expect_held(seen.waiting, "read", requests)
         for read, row in zip(requests, rows, strict=True):
             expect(await read.wait_for_answer(), model.item_answer(row), seen)
 
@@ -250,7 +174,7 @@ async def test_every_held_call_ends_with_an_answer_of_its_own(
             async with upstream.holding() as hold:
                 requests = send(*["/external-data"] * len(nonces))
                 arrived = await upstream.wait_for_requests(hold, len(nonces))
-                await held(arrived, "outbound call", requests)
+                await expect_held(arrived, "outbound call", requests)
                 require_situation(
                     arrived == len(nonces),
                     f"{arrived} of {len(nonces)} outbound calls arrived, which is CONC-1's to say",
@@ -268,34 +192,36 @@ async def test_every_held_call_ends_with_an_answer_of_its_own(
 async def test_overlap_is_not_capped_by_the_thread_pool(
     client: Client, upstream: Upstream, target: Target
 ) -> None:
-    alone = await answered_alone(client, "/sync")
-    async with client.in_flight() as send, upstream.holding() as hold:
-        await expect_held(MANY, send, hold, upstream, target)
-        await expect_same_meanwhile(
-            alone[0], f"while {MANY} outbound calls are held", hold.requests[-1], client, target
-        )
+    alone = await ask_alone(client, list_questions(1, without=[*Need]))
+    async with CallCapacity(client, upstream, target).calls_held(MANY) as hold:
+        situation = f"while {MANY} outbound calls are held"
+        for asked in alone:
+            await expect_same_meanwhile(asked, situation, hold.requests[-1], client, target)
 
 
 @pytest.mark.requirement("CONC-8")
+@pytest.mark.stage("NO_WORKER_ANY_MORE")
 @pytest.mark.injects_fault
+@pytest.mark.worker("stopped")
 async def test_a_stalled_broker_blocks_only_the_submission(
     client: Client, queue: Broker, target: Target
 ) -> None:
-    alone = await answered_alone(client, "/async", SUBMISSION)
-    async with client.in_flight() as send, queue.faults.writes_stalled():
-        submission = send.post(SUBMISSION, {"stalled": True})
-        seen = await queue.clients.wait_for_write()
-        require_situation(
-            seen.waiting > 0 and not submission.is_done,
-            "no command of the service's waited for the stalled broker",
-        )
-        await expect_same_meanwhile(
-            alone[0],
-            "while the broker takes a submission and does not answer",
-            seen,
-            client,
-            target,
-        )
+    alone = await ask_alone(client, list_questions(1, without=[]))
+    async with client.in_flight() as send:
+        async with queue.faults.writes_stalled():
+            submissions = [
+                send.post(SUBMISSION, {"stalled": True}) for _ in range(timeouts.FAILURES)
+            ]
+            seen = await queue.clients.wait_for_write()
+            require_situation(
+                seen.waiting > 0 and not all(submission.is_done for submission in submissions),
+                "no command of the service's waited for the stalled broker",
+            )
+            for asked in alone:
+                if asked.question.need is not Need.BROKER:
+                    await expect_same_meanwhile(asked, STALLED, seen, client, target)
+        await expect_ends(submissions, "were stalled", seen)
+    await expect_submissions_again(client, "as before the broker stalled", seen)
 
 
 @pytest.mark.requirement("CONC-9")
@@ -305,68 +231,102 @@ async def test_a_stalled_broker_blocks_only_the_submission(
 async def test_an_unreachable_broker_blocks_only_the_submission(
     client: Client, queue: Broker, target: Target, lifecycle: LifecycleObserver
 ) -> None:
-    await answered_alone(client, SUBMISSION)
+    alone = await ask_alone(client, list_questions(1, without=[]))
+    others = [asked for asked in alone if asked.question.need is not Need.BROKER]
     before = await queue.clients.count_rejections()
-    async with client.in_flight() as send, queue.faults.logins_refused() as fact:
-        submission = send.post(SUBMISSION, {"refused": True})
-        seen = await queue.clients.wait_for_rejections(
-            before + 1, or_until=lambda: submission.is_done
-        )
-        require_situation(
-            submission.is_done or seen.refusals > before,
-            "the service did not try to reach the broker that refuses it",
-        )
-        meanwhile = await ask_meanwhile(send, submission)
-        if meanwhile and not meanwhile.answered:
-            raise_blocked(
-                MEANWHILE, meanwhile.outcome, [meanwhile, fact, seen], target.find_blocking_line()
+    async with client.in_flight() as send:
+        async with queue.faults.logins_refused() as fact:
+            submissions = [
+                send.post(SUBMISSION, {"refused": True}) for _ in range(timeouts.FAILURES)
+            ]
+            seen = await queue.clients.wait_for_rejections(
+                before + 1, or_until=lambda: submissions[0].is_done
             )
+            require_situation(
+                submissions[0].is_done or seen.refusals > before,
+                "the service did not try to reach the broker that refuses it",
+            )
+            expect_same_as_alone(
+                await ask_meanwhile(send, submissions, others),
+                [fact, seen],
+                target.find_blocking_line,
+            )
+        await expect_ends(submissions, "were refused", fact)
+    await expect_submissions_again(client, "as before the broker refused the service", fact)
     submission_alone = (await lifecycle.observe(BrokerUnreachable)).submission
     if submission_alone is None:
         raise NoEvidence("the service does not start without a broker (TASK-17)")
-    missed = submission_alone.meanwhile
-    if missed and not missed.answered:
-        evidence = [submission_alone.exchange, missed]
-        raise_blocked(MEANWHILE, missed.outcome, evidence, submission_alone.stack)
+    expect_same_as_alone(
+        submission_alone.meanwhile, [submission_alone.exchange], lambda: submission_alone.stack
+    )
+
+
+async def expect_ends(submissions: Sequence[PendingRequest], which: str, fact: Fact) -> None:
+    """Expect each submission to be answered, in whatever way, once the broker is well again."""
+    ends = (submission.wait_for_answer(timeouts.REFUSAL_DEADLINE) for submission in submissions)
+    for end in await asyncio.gather(*ends):
+        wanted = f"an answer to each of {len(submissions)} submissions that {which}"
+        expect_status(end, range(100, 600), wanted, fact)
+
+
+def expect_same_as_alone(
+    wrong: AskedAgain | None, facts: Sequence[Fact], find_stack: Callable[[], BlockingLine | None]
+) -> None:
+    """Expect that nothing was answered otherwise while submissions were refused."""
+    if wrong:
+        stack = None if wrong.exchange.answered else find_stack()
+        wrong.expect_same(REFUSED, facts, stack)
 
 
 @pytest.mark.requirement("CONC-10")
+@pytest.mark.stage("SCENARIOS")
 async def test_clients_that_leave_cost_no_capacity(
-    client: Client, items: Database, upstream: Upstream, target: Target
+    client: Client,
+    items: Database,
+    upstream: Upstream,
+    target: Target,
+    lifecycle: LifecycleObserver,
+    capabilities: Capabilities,
 ) -> None:
-    hold = await leave_while_calls_are_held(client, upstream)
-    with expect_as_before(hold):
-        for _ in range(LEAVING - 1):
-            await leave_while_calls_are_held(client, upstream)
+    if capabilities.starts_target:
+        failure = (await lifecycle.observe(UpstreamUnresponsive)).leaving
+    else:
+        calls = CallCapacity(client, upstream, target)
+        failure = await watch_leaving(calls, ReadCapacity(client, items, target), None)
+    if failure:
+        raise failure
+
+
+@pytest.mark.requirement("CONC-13")
+@pytest.mark.injects_fault
+async def test_requests_that_fail_cost_no_capacity(
+    client: Client, items: Database, target: Target
+) -> None:
+    count, capacity = timeouts.FAILURES, ReadCapacity(client, items, target)
+    before = await capacity.measure_overlap()
+    submission = await client.post(SUBMISSION, {})
+    absent = [f"/items/{items.rows.pick_unused_id()}"] * count
+    await expect_answers(client.get_all(*absent), "reads of a row that is absent")
     async with client.in_flight() as send, items.locks.table_locked():
-        requests = send(*(f"/items/{items.rows.pick_unused_id()}" for _ in range(READS)))
-        await held((await items.locks.wait_for_reads(2)).waiting, "read", requests)
-        for request in requests:
-            await request.drop_connection()
-    with expect_as_before(hold):
-        await test_outbound_calls_overlap(client, upstream, target)
-        await test_database_reads_overlap(client, items, target)
+        reads = send(*absent)
+        await items.locks.wait_for_reads(1)
+        await items.locks.cancel_reads(lambda: all(read.is_done for read in reads))
+    await expect_answers(client.get_all(*["/items/abc"] * count), "reads of what is no id")
+    rejected = (client.post_bytes(SUBMISSION, NO_OBJECT) for _ in range(count))
+    await expect_answers(asyncio.gather(*rejected), "submissions that are rejected")
+    since = "as before requests failed"
+    await capacity.expect_overlap_again(since, before)
+    if submission.status in range(200, 300):
+        await expect_submissions_again(client, since, submission)
 
 
-@contextmanager
-def expect_as_before(hold: Hold) -> Iterator[None]:
-    """What could be held before the clients left can be held still."""
-    try:
-        yield
-    except NoEvidence as nothing:
-        evidence = [*nothing.evidence, *hold.requests[-1:]]
-        raise Violation(
-            "as much at once as before the clients left", str(nothing), evidence
-        ) from nothing
-
-
-async def leave_while_calls_are_held(client: Client, upstream: Upstream) -> Hold:
-    """Disconnect clients whose outbound calls are held."""
-    async with client.in_flight() as send, upstream.holding() as hold:
-        await call(OUTBOUND, send, hold, upstream)
-        for request in send.pending:
-            await request.drop_connection()
-    return hold
+async def expect_answers(exchanges: Awaitable[Sequence[Exchange]], what: str) -> None:
+    """Expect each request to be answered. Raises NoEvidence where the first is not."""
+    first, *others = await exchanges
+    require_situation(first.answered, f"it is not answered even once: {first.summary}")
+    for exchange in others:
+        wanted = f"an answer to each of {len(others) + 1} {what}"
+        expect_status(exchange, range(100, 600), wanted, first)
 
 
 @pytest.mark.requirement("CONC-11")
@@ -424,7 +384,7 @@ async def test_work_of_a_client_that_left(
 ) -> None:
     async with client.in_flight() as send, upstream.holding() as hold:
         (request,) = send("/external-data")
-        await held(await upstream.wait_for_requests(hold, 1), "outbound call", [request])
+        await expect_held(await upstream.wait_for_requests(hold, 1), "outbound call", [request])
         await request.drop_connection()
         later = [await client.get("/async") for _ in range(20)]
         became = "had been given up" if hold.given_up else "was outstanding still"

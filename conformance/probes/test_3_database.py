@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +16,7 @@ from conformance.client.http import Client, InFlightRequests, PendingRequest
 from conformance.core import timeouts
 from conformance.core.errors import NoEvidence, Violation
 from conformance.core.evidence import Exchange, Fact
-from conformance.core.observations import RowCheck
+from conformance.core.observations import LockCount, RowCheck, TerminatedSessions
 from conformance.core.polling import wait_until
 from conformance.judging.assertions import (
     expect,
@@ -26,6 +26,7 @@ from conformance.judging.assertions import (
     require_situation,
 )
 from conformance.judging.leaks import Secrets, expect_no_leak
+from conformance.scenarios.capacity import READS, ReadCapacity
 from conformance.scenarios.lifecycle.broker_unreachable import BrokerUnreachable
 from conformance.scenarios.lifecycle.copies import is_clean_disconnect
 from conformance.scenarios.lifecycle.graceful_stop import GracefulStop
@@ -387,58 +388,102 @@ async def expect_read_until_recovered(client: Client, items: Database, *facts: F
 
 @pytest.mark.requirement("DB-12")
 @pytest.mark.injects_fault
-async def test_lost_connections_are_replaced(client: Client, items: Database) -> None:
+async def test_lost_connections_are_replaced(
+    client: Client, items: Database, target: Target
+) -> None:
     await client.get_all(*[f"/items/{items.rows.pick_unused_id()}"] * 5)
     await expect_read_until_recovered(client, items, await items.sessions.terminate_sessions())
+    await ReadCapacity(client, items, target).expect_overlap_again("as before its sessions ended")
 
 
 @pytest.mark.requirement("DB-13")
 @pytest.mark.injects_fault
-async def test_a_read_killed_in_flight_fails_alone(client: Client, items: Database) -> None:
+async def test_a_read_killed_in_flight_fails_alone(
+    client: Client, items: Database, target: Target
+) -> None:
     rows = [await items.rows.insert() for _ in range(4)]
+    before = await kill_one_of_several(rows, client, items)
+    async with client.in_flight() as send:
+        async with items.locks.table_locked():
+            reads = send(*[f"/items/{rows[0]['id']}"] * READS)
+            again = await items.locks.wait_for_reads(2)
+            require(again.waiting >= 2, "reads that overlap again", again.text, [before, again])
+            killed = await kill_reads(items, again)
+        for read in reads:
+            answer = await read.wait_for_answer()
+            if answer.status not in range(500, 600):
+                expect(answer, model.item_answer(rows[0]), killed)
+    await expect_read_until_recovered(client, items, killed)
+    capacity = ReadCapacity(client, items, target)
+    await capacity.expect_overlap_again("as before reads were killed", before)
+
+
+async def kill_one_of_several(
+    rows: Sequence[Mapping[str, Any]], client: Client, items: Database
+) -> LockCount:
+    """Kill one read of several, and expect the others that wait to find their rows.
+
+    Returns how many waited.
+    """
     async with client.in_flight() as send:
         async with items.locks.table_locked():
             reads = send(*(f"/items/{row['id']}" for row in rows))
-            seen = await items.locks.wait_for_reads(2)
-            require_situation(
-                seen.waiting >= 2,
-                "no two reads waited for the locked table, so none could be killed",
-            )
-            killed = await items.sessions.terminate_sessions(only_waiting=True)
-            require_situation(
-                killed.terminated > 0,
-                "no session of a read that waited was there to be terminated",
-            )
-        for read, row in zip(reads, rows, strict=True):
-            answer = await read.wait_for_answer()
-            if answer.status not in range(500, 600):
-                expect(answer, model.item_answer(row), killed)
-    await expect_read_until_recovered(client, items, killed)
-    async with client.in_flight() as send, items.locks.table_locked():
-        send(*(f"/items/{row['id']}" for row in rows))
-        again = await items.locks.wait_for_reads(2)
-        require(again.waiting >= 2, "reads that overlap again", again.text, [killed, again])
+            seen = await items.locks.wait_for_reads(len(rows), at_most=timeouts.SECOND_READ_WATCHED)
+            killed = await kill_reads(items, seen, at_most=1)
+
+            async def is_noticed() -> bool:  # by the service, unless it reads once more
+                is_repeated = await items.locks.count_held() >= seen.waiting
+                return is_repeated or any(read.is_done for read in reads)
+
+            await wait_until(is_noticed, timeouts.ANSWER_DEADLINE)
+        answers = [await read.wait_for_answer() for read in reads]
+    failed = [answer for answer in answers if answer.status in range(500, 600)]
+    for answer, row in zip(answers, rows, strict=True):
+        if answer not in failed:
+            expect(answer, model.item_answer(row), killed)
+    spared = seen.waiting - killed.terminated
+    wanted = f"the rows of {spared} reads that waited beside the one that was killed"
+    got = f"{failed[-1].outcome if failed else ''}, {len(failed)} times"
+    require(len(failed) <= len(rows) - spared, wanted, got, [*failed[-1:], seen, killed])
+    return seen
+
+
+async def kill_reads(
+    items: Database, seen: LockCount, at_most: int | None = None
+) -> TerminatedSessions:
+    """End the sessions of reads that wait. Raises NoEvidence where no two of them do."""
+    require_situation(
+        seen.waiting >= 2, "no two reads waited for the locked table, so none could be killed"
+    )
+    killed = await items.sessions.terminate_sessions(only_waiting=True, at_most=at_most)
+    require_situation(
+        killed.terminated > 0, "no session of a read that waited was there to be terminated"
+    )
+    return killed
 
 
 @pytest.mark.requirement("DB-14")
 @pytest.mark.injects_fault
 async def test_an_outage_is_survived(client: Client, items: Database, target: Target) -> None:
     row = await items.rows.insert()
-    await client.get(f"/items/{row['id']}")  # which may be remembered, and must not be
+    path = f"/items/{row['id']}"
+    await client.get(path)  # which may be remembered, and must not be
     async with items.faults.logins_refused() as fact:
-        read = await client.get(f"/items/{row['id']}")
+        reads = await client.get_all(*[path] * timeouts.FAILURES)
         others = [
             (await client.get("/async"), model.async_answer()),
             (await client.get("/items/?q=x"), model.listing_answer("x")),
         ]
-    expect_status(
-        read, range(500, 600), "5xx of a read while the database refuses the service", fact
-    )
+    for read in reads:
+        expect_status(
+            read, range(500, 600), "5xx of a read while the database refuses the service", fact
+        )
     for other, answer in others:
         expect(other, answer, fact)
     await expect_read_until_recovered(client, items, fact)
+    await ReadCapacity(client, items, target).expect_overlap_again("as before the outage")
     if not target.is_alive:
-        raise Violation("the same process after the outage", "it has ended", [fact, read])
+        raise Violation("the same process after the outage", "it has ended", [fact, reads[0]])
 
 
 @pytest.mark.requirement("DB-14")

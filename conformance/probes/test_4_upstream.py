@@ -21,11 +21,13 @@ from conformance.judging.assertions import (
     require,
     require_situation,
 )
+from conformance.scenarios.capacity import CallCapacity
 from conformance.scenarios.lifecycle.observer import LifecycleObserver
 from conformance.scenarios.lifecycle.upstream_unresponsive import UpstreamUnresponsive, watch_calls
 from conformance.spec import model, strategies
 from conformance.spec.strategies import AWKWARD_TEXT
 from conformance.target.capabilities import Capabilities
+from conformance.target.server import Target
 from conformance.testbed.upstream import Upstream
 from conformance.testbed.upstream_replies import TARGET, Reply, compress_reply, make_reply
 
@@ -209,27 +211,32 @@ async def test_an_unreachable_upstream_is_502_503_or_504(
 async def test_an_upstream_that_never_ends_its_answer_is_502_503_or_504_in_bounded_time(
     client: Client,
     upstream: Upstream,
+    target: Target,
     lifecycle: LifecycleObserver,
     capabilities: Capabilities,
 ) -> None:
     if capabilities.starts_target:
-        calls = await lifecycle.observe(UpstreamUnresponsive)
+        seen = (await lifecycle.observe(UpstreamUnresponsive)).calls
     else:
-        calls = await watch_calls(client, upstream)
-    if calls is None:
+        seen = await watch_calls(CallCapacity(client, upstream, target))
+    if seen is None:
         raise NoEvidence("no outbound call arrived at the upstream")
-    made = [request for call in calls.calls for request in call.made]
-    expect_status(
-        calls.meanwhile, (200,), "200 of /async while outbound calls are outstanding", *made
-    )
+    made = [request for call in seen.calls for request in call.made]
+    for again in seen.meanwhile:
+        if again.asked.alone.answered:
+            again.expect_same("while outbound calls have no answer", made)
     limit = f"within {timeouts.GIVE_UP_DEADLINE:.0f} s"
-    for call in calls.calls:
+    for call in seen.calls:
         wanted = f"502, 503 or 504 {limit} where the upstream {call.manner}"
         expect_status(call.answer, GATEWAY, wanted, *call.made)
-    given_up = [call.answer for call in calls.calls]
-    expect_status(calls.afterwards, (200,), "200 once the upstream answers again", *given_up)
+    given_up = [call.answer for call in seen.calls]
+    expect_status(seen.afterwards, (200,), "200 once the upstream answers again", *given_up)
+    if seen.lost:
+        raise seen.lost
+    for again in seen.meanwhile:
+        again.asked.require_answer()
     require_situation(
-        not calls.missing, f"no call arrived for an upstream that {' or '.join(calls.missing[:1])}"
+        not seen.missing, f"no call arrived for an upstream that {' or '.join(seen.missing[:1])}"
     )
 
 

@@ -1,7 +1,7 @@
 """Locks that hold the target's reads of the table `items`, and how many reads wait for them."""
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import asyncpg
@@ -73,14 +73,29 @@ class DatabaseLocks:
         limit = timeouts.ARRIVAL_DEADLINE
         if self._timed_out:
             limit = timeouts.DEADLINE_AFTER_A_MISSED_ONE
-        seen = await wait_until(self._count_held, at_most or limit, lambda held: held >= count)
+        seen = await wait_until(self.count_held, at_most or limit, lambda held: held >= count)
         if at_most is None:
             self._timed_out = seen < count
         return self._journal.record(LockCount, text=f"{seen} reads wait in pg_locks", waiting=seen)
 
-    async def _count_held(self) -> int:
+    async def count_held(self) -> int:
+        """How many reads are held now."""
         query = f"SELECT count(*) FROM ({select_held(self._session)}) AS held"
         return int(await self._session.fetch_value("read pg_locks", query))
+
+    async def cancel_reads(self, is_over: Callable[[], bool]) -> None:
+        """Cancel each read that is held until something is so, for ANSWER_DEADLINE at most.
+
+        The query ends with an error, and its session goes on.
+        """
+        query = f"SELECT count(pg_cancel_backend(pid)) FROM ({select_held(self._session)})"
+
+        async def cancel() -> bool:
+            await self._session.fetch_value("cancel queries", f"{query} AS held")
+            return is_over()
+
+        await wait_until(cancel, timeouts.ANSWER_DEADLINE)
+        self._journal.observe("fault", "the queries of reads that waited were cancelled")
 
 
 def select_held(session: PostgresSession) -> str:

@@ -67,14 +67,20 @@ class DatabaseSessions:
             lambda seen: not seen.idle_in_transaction,
         )
 
-    async def terminate_sessions(self, *, only_waiting: bool = False) -> TerminatedSessions:
-        """End the target's sessions, or only those whose reads are held, and wait for that."""
+    async def terminate_sessions(
+        self, *, only_waiting: bool = False, at_most: int | None = None
+    ) -> TerminatedSessions:
+        """End the target's sessions, or only those whose reads are held, and wait for that.
+
+        `at_most` is how many are ended.
+        """
         held = select_held(self._session)
         ended = await self._session.fetch(
             "terminate the target's sessions",
             "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity"
-            f" WHERE usename = $1 {f'AND pid IN ({held})' if only_waiting else ''}",
+            f" WHERE usename = $1 {f'AND pid IN ({held})' if only_waiting else ''} LIMIT $2",
             self._session.role,
+            at_most,
         )
         await self._wait_until_gone([row["pid"] for row in ended])
         text = f"{len(ended)} sessions of the service's were terminated"

@@ -4,11 +4,10 @@ import asyncio
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
-from conformance.client.http import Client, InFlightRequests, PendingRequest
+from conformance.client.http import Client
 from conformance.core import timeouts
 from conformance.core.evidence import Exchange
 from conformance.core.observations import BlockingLine
-from conformance.core.polling import wait_until
 from conformance.core.urls import replace_address
 from conformance.scenarios.lifecycle.copies import (
     find_start_failure,
@@ -19,6 +18,13 @@ from conformance.scenarios.lifecycle.copies import (
 from conformance.scenarios.lifecycle.scenario import Scenario
 from conformance.scenarios.lifecycle.separation import expect_missed_broker
 from conformance.scenarios.lifecycle.server_restarts import RestartsObserved, RestartWatch
+from conformance.scenarios.questions import (
+    AskedAgain,
+    Need,
+    ask_each,
+    ask_meanwhile,
+    list_questions,
+)
 from conformance.target.launch import HOST, Launch
 from conformance.target.redirection import Redirection
 from conformance.target.server import NotReady, Target
@@ -26,14 +32,18 @@ from conformance.testbed.database_relay import DatabaseRelay
 from conformance.testbed.postgres_admin import DatabaseAccess
 from conformance.testbed.redis_admin import BROKER_VARIABLES
 
+ITEM = 1  # nobody changes it
+# The upstream is the target's, and other probes have it hold or fail what it is asked meanwhile.
+NOT_ASKED = (Need.BROKER, Need.UPSTREAM)
+
 
 @dataclass(frozen=True)
 class Submission:
     """A submission that cannot reach the broker, and what else was asked while it had no answer."""
 
     exchange: Exchange
-    meanwhile: Exchange | None  # of /async; see `ask_meanwhile`
-    stack: BlockingLine | None  # where the event loop was stuck, if that did not come
+    meanwhile: AskedAgain | None  # the first that was not answered as before; see `ask_meanwhile`
+    stack: BlockingLine | None  # where the event loop was stuck, if it had no answer
 
 
 @dataclass(frozen=True)
@@ -117,31 +127,13 @@ class BrokerUnreachable(Scenario[StartWithoutBroker]):
 
 async def submit_without_broker(target: Target, client: Client) -> Submission:
     """Send a submission while nothing listens, and ask for other answers meanwhile."""
+    asked = await ask_each(client, list_questions(ITEM, without=NOT_ASKED))
     async with client.in_flight() as send:
         submission = send.post("/process-data/", {"reached": False})
-        meanwhile = await ask_meanwhile(send, submission)
+        answerable = [each for each in asked if each.alone.answered]
+        meanwhile = await ask_meanwhile(send, [submission], answerable)
         stack = None
-        if meanwhile and not meanwhile.answered:
+        if meanwhile and not meanwhile.exchange.answered:
             stack = await asyncio.to_thread(target.find_blocking_line)
         exchange = await submission.wait_for_answer(timeouts.REFUSAL_DEADLINE)
     return Submission(exchange, meanwhile, stack)
-
-
-async def ask_meanwhile(send: InFlightRequests, submission: PendingRequest) -> Exchange | None:
-    """An answer of /async while a submission has none: the first that did not come, or the last.
-
-    None where the submission was answered at once. The service may begin with the submission after
-    the first of them, and be stuck in a later attempt of several.
-    """
-    seen: list[Exchange] = []
-
-    async def is_over() -> bool:
-        (request,) = send("/async")
-        exchange = await request.wait_for_answer(timeouts.UNBLOCKED_DEADLINE)
-        if submission.is_done:
-            return True
-        seen.append(exchange)
-        return not exchange.answered
-
-    await wait_until(is_over, timeouts.RETRIES_WATCHED)
-    return seen[-1] if seen else None

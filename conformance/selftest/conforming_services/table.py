@@ -69,6 +69,7 @@ OTHER_QUEUES_WORKER = (
     "--worker-command={python} -m celery -A other_queue.crunching:hub worker --pool threads"
     " --concurrency 4 --queues crunch --without-gossip --without-mingle --loglevel WARNING"
 )
+CORRECT_WORKER = "--worker-app=conformance.selftest.faulty_services.service:worker"
 SERVED_WORKER = "--worker-app=served.queue:celery"
 
 CONFORMING_SERVICES = (
@@ -273,5 +274,23 @@ CONFORMING_SERVICES = (
             "--worker-app=worker:celery_app",
         ),
         not_applicable=ROUTES,
+    ),
+    ConformingService(
+        name="queueing",
+        folder="limited",
+        habit=(
+            "Two connections to the database, at most 64 outbound calls and four submissions at"
+            " once. What is more waits for its turn."
+        ),
+        arguments=(HERE, "--target-app=limited.app:queueing", CORRECT_WORKER),
+    ),
+    ConformingService(
+        name="giving_up",
+        folder="limited",
+        habit=(
+            "Looks every 50 ms whether a client is there, and gives up its work if not. Repeats a"
+            " read that was ended, and refuses submissions that are too many at once."
+        ),
+        arguments=(HERE, "--target-app=limited.app:giving_up", CORRECT_WORKER),
     ),
 )

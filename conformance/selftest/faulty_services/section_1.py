@@ -7,6 +7,7 @@ import os
 import tempfile
 import threading
 import time
+from collections import deque
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ import asyncpg
 import httpx
 import redis
 from anyio.to_thread import current_default_thread_limiter, run_sync
-from fastapi import HTTPException, Request
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exception_handlers import request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 
@@ -212,24 +214,6 @@ class wanted_id_is_kept_on_the_service(Service):
 
 
 @faulty_service(
-    fails=("CONC-6",),
-    because=r"^no complete answer within",
-    consequences=("CONC-2", "CONC-4", "CONC-5"),
-)
-class each_read_takes_two_connections(Service):
-    """A read takes a second connection while it holds the first. Enough at once wait for ever."""
-
-    pool_sizes = (5, 5)
-
-    async def find(self, item_id: int) -> Row | None:
-        async with self.pool.acquire() as connection:
-            row = await self.select(connection, item_id)
-            async with self.pool.acquire() as other:
-                await other.fetchval("SELECT 1")
-        return None if row is None else dict(row)
-
-
-@faulty_service(
     fails=("CONC-3",), because=r"^429 ", consequences=("CONC-4", "CONC-7", "CONC-11", "UP-6")
 )
 class busy_while_an_outbound_call_is_held(Service):
@@ -260,7 +244,7 @@ class outbound_calls_wait_for_one_of_forty_connections(Service):
 
 @faulty_service(
     fails=("CONC-8",),
-    because=r"an answer of /async while the broker takes a submission and does not answer",
+    because=r"an answer of /async while the broker takes 35 submissions and does not answer",
     consequences=("CONC-11",),
 )
 class publishing_blocks_the_event_loop(Service):
@@ -448,7 +432,7 @@ class outbound_calls_take_the_threads_of_plain_functions(Service):
 
 @faulty_service(
     fails=("CONC-8",),
-    because=r"an answer of /async while the broker takes a submission and does not answer",
+    because=r"an answer of /async while the broker takes 35 submissions and does not answer",
     consequences=("CONC-9",),
 )
 class submission_is_counted_until_it_is_published(Service):
@@ -502,7 +486,7 @@ class async_waits_until_a_submission_has_its_broker(Service):
             connection.ensure_connection(max_retries=4, interval_start=1, interval_step=0)
 
 
-@faulty_service(fails=("CONC-10",), because=r"^1 reads wait in pg_locks")
+@faulty_service(fails=("CONC-10",), because=r"no read could be held")
 class client_that_left_while_it_waited_keeps_its_connection(Service):
     """A read that gets its turn after its client has left never gives its connection back."""
 
@@ -606,8 +590,8 @@ class document_goes_to_every_call_that_waits(Service):
 
 @faulty_service(
     fails=("CONC-10",),
-    because=r"^8 of them, and no other while",
-    consequences=("UP-3", "UP-4", "CONC-11"),
+    because=r"no outbound call could be held",
+    consequences=("CONC-11",),
 )
 class client_that_left_keeps_a_slot_of_eighty_eight(Service):
     """Outbound calls take one of 88 slots, which a client that left never gives back."""
@@ -618,7 +602,11 @@ class client_that_left_keeps_a_slot_of_eighty_eight(Service):
 
     async def external_data(self, request: Request) -> Any:  # type: ignore[override]
         await self.slots.acquire()
-        answer = await super().external_data()
+        try:
+            answer = await super().external_data()
+        except HTTPException:
+            self.slots.release()
+            raise
         if not await request.is_disconnected():
             self.slots.release()
         return answer
@@ -695,3 +683,343 @@ class small_ids_are_absent_after_a_refused_submission(Service):
 
     async def find(self, item_id: int) -> Row | None:
         return None if self.is_refused and item_id < 1000 else await super().find(item_id)
+
+
+@faulty_service(
+    fails=("CONC-1",),
+    because=r"^503 .*, \d+ times",
+    consequences=("CONC-3", "CONC-7", "CONC-10", "UP-6"),
+)
+class answers_beyond_sixteen_at_once_are_shed(Service):
+    """A call that ends while more than sixteen are outstanding is answered 503."""
+
+    outstanding = 0
+
+    async def fetch(self, url: str) -> httpx.Response:
+        self.outstanding += 1
+        try:
+            response = await super().fetch(url)
+            if self.outstanding > 16:
+                raise HTTPException(503, "too much at once")
+        finally:
+            self.outstanding -= 1
+        return response
+
+
+@faulty_service(
+    fails=("CONC-2",),
+    because=r"^no complete answer within \d+ s, \d+ times",
+    consequences=("CONC-4", "CONC-10", "CONC-11", "CONC-13", "DB-12", "DB-13", "DB-14"),
+)
+class each_read_takes_two_connections(Service):
+    """A read holds a connection and takes another one. When all readers hold one, none goes on."""
+
+    async def find(self, item_id: int) -> Row | None:
+        async with self.pool.acquire():
+            return await super().find(item_id)
+
+
+@faulty_service(fails=("CONC-2",), because=r"^no complete answer within \d+ s, \d+ times")
+class thirty_reads_at_most_wait_for_their_turn(Service):
+    """Ten reads go on at once. Of the others, the last thirty are remembered, and no more."""
+
+    reading = 0
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.waiting: deque[asyncio.Future[None]] = deque(maxlen=30)
+
+    async def find(self, item_id: int) -> Row | None:
+        if self.reading == 10:
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self.waiting.append(turn)
+            await turn
+        else:
+            self.reading += 1
+        try:
+            return await super().find(item_id)
+        finally:
+            if self.waiting:
+                self.waiting.popleft().set_result(None)
+            else:
+                self.reading -= 1
+
+
+@faulty_service(
+    fails=("CONC-3",),
+    because=r"an answer of /no-such-path while outbound calls are held",
+    consequences=("CONC-7", "UP-6"),
+)
+class unknown_paths_wait_until_no_outbound_call_is_outstanding(Service):
+    """The page of the status 404 is made when no outbound call is outstanding."""
+
+    outstanding = 0
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.turns = asyncio.Condition()
+
+    def add_routes(self, application: FastAPI) -> None:
+        super().add_routes(application)
+
+        async def not_found(_: Request, __: Exception) -> Response:
+            async with self.turns:
+                await self.turns.wait_for(lambda: not self.outstanding)
+            return JSONResponse({"detail": "Not Found"}, 404)
+
+        application.exception_handler(404)(not_found)
+
+    async def fetch(self, url: str) -> httpx.Response:
+        self.outstanding += 1
+        try:
+            return await super().fetch(url)
+        finally:
+            self.outstanding -= 1
+            async with self.turns:
+                self.turns.notify_all()
+
+
+@faulty_service(
+    fails=("CONC-4",),
+    because=r"an answer of /process-data/ with a body that is no object while 15 reads",
+)
+class rejected_bodies_are_counted_with_a_connection_in_hand(Service):
+    """What is wrong with a body is kept in the database, so it waits for a connection."""
+
+    def add_routes(self, application: FastAPI) -> None:
+        super().add_routes(application)
+
+        async def reject(request: Request, error: Exception) -> Response:
+            assert isinstance(error, RequestValidationError)
+            if request.method == "POST":
+                async with self.pool.acquire() as connection:
+                    await connection.execute("SELECT 1")
+            return await request_validation_exception_handler(request, error)
+
+        application.exception_handler(RequestValidationError)(reject)
+
+
+@faulty_service(
+    fails=("CONC-8",),
+    because=r"an answer of /external-data while the broker takes 35 submissions",
+    consequences=("CONC-9",),
+)
+class submissions_take_the_threads_of_name_resolution(Service):
+    """Tasks are published in asyncio's own executor, in which host names are resolved as well."""
+
+    async def queued(self, data: Any) -> str:
+        return await asyncio.to_thread(self.publish, data)
+
+    async def fetch(self, url: str) -> httpx.Response:
+        host = httpx.URL(url).host
+        await asyncio.get_running_loop().getaddrinfo(host, None)
+        return await super().fetch(url)
+
+
+@faulty_service(
+    fails=("CONC-8",),
+    because=r"an answer of /sync while the broker takes 35 submissions",
+    consequences=("CONC-9",),
+)
+class sync_waits_for_the_lock_of_publishing(Service):
+    """Publishing and `/sync` count in the same table of figures, under one lock."""
+
+    figures = threading.Lock()
+    count = 0
+
+    def read_sync(self) -> Any:
+        with self.figures:
+            self.count += 1
+        return super().read_sync()
+
+    def publish(self, data: Any, **options: Any) -> str:
+        with self.figures:
+            self.count += 1
+            return super().publish(data, **options)
+
+
+@faulty_service(
+    fails=("CONC-9",),
+    because=r"submissions that were refused.*^no complete answer",
+    consequences=("TASK-10", "TASK-11", "CONC-11"),
+)
+class refused_submission_keeps_its_slot(Service):
+    """Thirty submissions at once are published. One that is refused does not end being one."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.slots = asyncio.Semaphore(30)
+
+    async def queued(self, data: Any) -> str:
+        await self.slots.acquire()
+        task_id = await super().queued(data)
+        self.slots.release()
+        return task_id
+
+
+@faulty_service(fails=("CONC-9",), because=r"^503 .*degraded")
+class reads_are_refused_while_the_broker_is_looked_for(Service):
+    """While a thread tries to reach the broker again, the whole service says it is degraded."""
+
+    trying = 0
+
+    async def read_item(self, item_id: int) -> Any:
+        if self.trying:
+            raise HTTPException(503, "degraded")
+        return await super().read_item(item_id)
+
+    async def queued(self, data: Any) -> str:
+        try:
+            return await super().queued(data)
+        except Exception:
+            self.trying += 1
+            try:
+                await asyncio.get_running_loop().run_in_executor(self.submitters, self.make_sure)
+            finally:
+                self.trying -= 1
+            raise
+
+    def make_sure(self) -> None:
+        with self.tasks.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=4, interval_start=0.5, interval_step=0)
+
+
+@faulty_service(fails=("CONC-10",), because=r"^8 of them, and no other while")
+class slot_is_kept_where_polling_finds_that_the_client_left(Service):
+    """Every 50 ms it is looked whether the client is there. If not, the call alone is ended."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.slots = asyncio.Semaphore(98)
+
+    async def external_data(self, request: Request) -> Any:  # type: ignore[override]
+        await self.slots.acquire()
+        call = asyncio.ensure_future(super().external_data())
+        while not (await asyncio.wait([call], timeout=0.05))[0]:
+            if await request.is_disconnected():
+                call.cancel()
+                return Response(status_code=499)
+        self.slots.release()
+        return call.result()
+
+
+@faulty_service(
+    fails=("CONC-10",), because=r"no read could be held", consequences=("CONC-11", "UP-6")
+)
+class connection_is_kept_where_polling_finds_that_the_client_left(Service):
+    """A read's client is looked for every 0.4 s. If it has left, so has the connection."""
+
+    async def read_item(self, item_id: int, request: Request) -> Any:  # type: ignore[override]
+        if not ID_MIN <= item_id <= ID_MAX:
+            return {"item": None}
+        connection = await self.pool.acquire()
+        reading = asyncio.ensure_future(self.select(connection, item_id))
+        while not (await asyncio.wait([reading], timeout=0.4))[0]:
+            if await request.is_disconnected():
+                return Response(status_code=499)
+        await self.pool.release(connection)
+        row = reading.result()
+        return {"item": None if row is None else dict(row)}
+
+
+@faulty_service(
+    fails=("CONC-13",),
+    because=r"no read could be held",
+    consequences=("CONC-11", "DB-13", "DB-14"),
+)
+class slot_of_a_read_is_given_back_by_a_success_alone(Service):
+    """Thirty-four reads at once are let in. One that fails does not end being one of them."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.slots = asyncio.Semaphore(34)
+
+    async def find(self, item_id: int) -> Row | None:
+        await self.slots.acquire()
+        row = await super().find(item_id)
+        self.slots.release()
+        return row
+
+
+class LimitedReads(Service):
+    """A limit of reads at once, which what counts as a mistake lowers, and an answer raises."""
+
+    limit = most = 20
+    reading = 0
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.turns = asyncio.Condition()
+
+    def lower(self) -> None:
+        self.limit = max(1, self.limit - 1)
+
+    async def find(self, item_id: int) -> Row | None:
+        async with self.turns:
+            await self.turns.wait_for(lambda: self.reading < self.limit)
+            self.reading += 1
+        try:
+            row = await super().find(item_id)
+            self.judge(row)
+        finally:
+            self.reading -= 1
+            async with self.turns:
+                self.turns.notify_all()
+        return row
+
+    def judge(self, _: Row | None) -> None:
+        self.limit = min(self.most, self.limit + 1)
+
+
+@faulty_service(fails=("CONC-13",), because=r"^1 reads wait in pg_locks")
+class absent_rows_lower_the_reads_at_once(LimitedReads):
+    """A row that is not there counts as an overload of the database."""
+
+    def judge(self, row: Row | None) -> None:
+        if row is None:
+            self.lower()
+        else:
+            self.limit = self.most
+
+
+@faulty_service(
+    fails=("CONC-13",), because=r"^1 reads wait in pg_locks", consequences=("CONC-2", "CONC-4")
+)
+class rejected_ids_lower_the_reads_at_once(LimitedReads):
+    """An id that is no integer counts as an overload as well."""
+
+    def add_routes(self, application: FastAPI) -> None:
+        super().add_routes(application)
+
+        async def reject(request: Request, error: Exception) -> Response:
+            assert isinstance(error, RequestValidationError)
+            self.lower()
+            return await request_validation_exception_handler(request, error)
+
+        application.exception_handler(RequestValidationError)(reject)
+
+
+@faulty_service(
+    fails=("CONC-13",),
+    because=r"^no complete answer",
+    consequences=("HTTP-2", "HTTP-3", "HTTP-4", "TASK-1"),
+)
+class rejected_submission_keeps_its_slot(Service):
+    """Thirty-four submissions at once are looked at. One that is rejected stays one of them."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.slots = asyncio.Semaphore(34)
+
+    async def process_data(self, request: Request) -> Any:  # type: ignore[override]
+        await self.slots.acquire()
+        try:
+            data = json.loads(await request.body())
+        except ValueError:
+            data = None
+        if not isinstance(data, dict):
+            location = {"type": "dict_type", "loc": ("body",), "msg": "no object", "input": data}
+            raise RequestValidationError([location])
+        answer = await super().process_data(data)
+        self.slots.release()
+        return answer

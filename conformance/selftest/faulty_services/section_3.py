@@ -478,6 +478,64 @@ class killed_read_has_found_nothing(Service):
             return None
 
 
+@faulty_service(
+    fails=("DB-13",), because=r"^500 .*, \d times", consequences=("CONC-11", "CONC-13", "DB-12")
+)
+class broken_connection_ends_the_pool(Service):
+    """A connection that broke is a reason to open another pool, and to end the one that broke."""
+
+    async def find(self, item_id: int) -> Row | None:
+        try:
+            return await super().find(item_id)
+        except asyncpg.PostgresConnectionError:
+            old, self.pool = self.pool, await self.open_pool()
+            old.terminate()
+            raise
+
+
+@faulty_service(fails=("DB-13",), because=r"^503 .*, \d times", consequences=("CONC-11", "CONC-13"))
+class reads_at_once_are_one_group(Service):
+    """The reads that are outstanding are one group of tasks. One that fails cancels the others."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.group: set[asyncio.Task[Row | None]] = set()
+
+    async def find(self, item_id: int) -> Row | None:
+        task = asyncio.create_task(super().find(item_id))
+        self.group.add(task)
+        task.add_done_callback(self.group.discard)
+        await asyncio.wait([task])
+        if task.cancelled():
+            raise HTTPException(503, "another read failed")
+        if task.exception():
+            for other in self.group:
+                other.cancel()
+        return task.result()
+
+
+@faulty_service(
+    fails=("DB-14",),
+    because=r"no read could be held|^no complete answer",
+    consequences=("CONC-11",),
+)
+class refused_connection_keeps_its_slot(Service):
+    """Thirty reads at once are let in. One that gets no connection does not end being one."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.slots = asyncio.Semaphore(30)
+
+    async def find(self, item_id: int) -> Row | None:
+        await self.slots.acquire()
+        async with self.pool.acquire() as connection:
+            try:
+                row = await self.select(connection, item_id)
+            finally:
+                self.slots.release()
+        return None if row is None else dict(row)
+
+
 @faulty_service(fails=("DB-14",), because=r"^503 ", consequences=("CONC-11",))
 class database_that_was_away_is_given_up(Service):
     """Once a new session was refused, every later read is answered 503 without trying."""

@@ -17,7 +17,9 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
-from fastapi import HTTPException, Request
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exception_handlers import request_validation_exception_handler
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse, Response
 
 from conformance.selftest.faulty_services.service import Service
@@ -256,6 +258,53 @@ class total_timeout_is_not_caught(Service):
 
     async def fetch(self, url: str) -> httpx.Response:
         return await self.upstream.get(url, timeout=None)
+
+
+@faulty_service(
+    fails=("UP-6",), because=r"no outbound call could be held|^\d+ of them, and no other"
+)
+class call_that_timed_out_keeps_its_slot(Service):
+    """A hundred calls at once are made. One that times out does not end being one of them."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.slots = asyncio.Semaphore(100)
+
+    async def fetch(self, url: str) -> httpx.Response:
+        await self.slots.acquire()
+        try:
+            response = await super().fetch(url)
+        except httpx.TimeoutException:
+            raise
+        except httpx.HTTPError:
+            self.slots.release()
+            raise
+        self.slots.release()
+        return response
+
+
+@faulty_service(fails=("UP-6",), because=r"an answer of /items/abc while outbound calls have no")
+class rejections_wait_while_a_body_comes(Service):
+    """While the body of an answer is read, nothing else that is JSON is written: not a 422."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.json = asyncio.Lock()
+
+    def add_routes(self, application: FastAPI) -> None:
+        super().add_routes(application)
+
+        async def reject(request: Request, error: Exception) -> Response:
+            assert isinstance(error, RequestValidationError)
+            async with self.json:
+                return await request_validation_exception_handler(request, error)
+
+        application.exception_handler(RequestValidationError)(reject)
+
+    async def fetch(self, url: str) -> httpx.Response:
+        async with self.upstream.stream("GET", url) as response, self.json:
+            await response.aread()
+        return response
 
 
 @faulty_service(fails=("UP-7",), because=r"where the upstream answers 4\d\d.*^200 ")

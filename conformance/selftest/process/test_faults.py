@@ -52,9 +52,10 @@ class Testbed:
     async def read_name(self, item_id: int) -> str:
         """The name in a row, as the target's role reads it."""
         connection = await asyncpg.connect(str(self.items.access.target_dsn))
-        name = await connection.fetchval("SELECT name FROM items WHERE id = $1", item_id)
-        await connection.close()
-        return str(name)
+        try:
+            return str(await connection.fetchval("SELECT name FROM items WHERE id = $1", item_id))
+        finally:
+            await connection.close()
 
     async def try_write(self) -> str:
         """The outcome of a write of the target's Redis user, which is not waited for."""
@@ -229,6 +230,23 @@ async def test_reads_are_held_once_they_have_seen_the_table_and_free_again_whate
             await testbed.items.rows.update(row["id"], name="after")
             raise ProbeError
     assert (await early, await testbed.read_name(row["id"])) == ("before", "after")
+
+
+async def test_a_read_that_waits_is_cancelled_or_killed_alone(testbed: Testbed) -> None:
+    row = await testbed.items.rows.insert(name="here")
+    locks = testbed.items.locks
+    async with testbed.make_fault("table locked"):
+        reads = [asyncio.create_task(testbed.read_name(row["id"])) for _ in range(3)]
+        assert (await locks.wait_for_reads(3)).waiting == 3
+        killed = await testbed.items.sessions.terminate_sessions(only_waiting=True, at_most=1)
+        assert (killed.terminated, await locks.count_held()) == (1, 2)
+        await locks.cancel_reads(lambda: all(read.done() for read in reads))
+        late = asyncio.create_task(testbed.read_name(row["id"]))
+        assert (await locks.wait_for_reads(1)).waiting == 1
+    ends = sorted(type(read.exception()).__name__ for read in reads)
+    cancelled = "QueryCanceledError"
+    assert ends == ["ConnectionDoesNotExistError", cancelled, cancelled]
+    assert await late == "here"
 
 
 async def test_what_a_killed_run_had_done_to_the_table_is_undone(testbed: Testbed) -> None:
