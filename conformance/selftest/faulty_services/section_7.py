@@ -403,7 +403,7 @@ class stop_waits_for_no_request(Service):
 @faulty_service(
     fails=("LIFE-1",),
     because=r"from its start to the end of the run\n[2-9]\d* of them",
-    consequences=("LIFE-2",),
+    consequences=("LIFE-2", "END-5"),
     after=("LIFE-2", "END-4"),
 )
 class lifespan_begins_anew_after_a_hundred_requests(Service):
