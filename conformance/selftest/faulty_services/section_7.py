@@ -493,7 +493,7 @@ class application_is_started_by_its_first_request(Service):
     after=("DB-5",),
 )
 class shutdown_waits_for_what_a_rejection_has_taken(Service):
-    """The first rejected id takes a connection for good, and closing the pool waits for it."""
+    """A rejected id takes a connection for good, and closing the pool waits for it."""
 
     taken: Any = None
 
@@ -502,7 +502,7 @@ class shutdown_waits_for_what_a_rejection_has_taken(Service):
         application.exception_handler(RequestValidationError)(self.reject)
 
     async def reject(self, request: Request, error: RequestValidationError) -> Response:
-        if self.taken is None:
+        if self.taken is None or self.taken.is_closed():
             self.taken = await self.pool.acquire()
         return await request_validation_exception_handler(request, error)
 
@@ -511,21 +511,20 @@ class shutdown_waits_for_what_a_rejection_has_taken(Service):
     fails=("LIFE-3",),
     because=r"SIGTERM, after the whole run,\na process that had to be killed",
     consequences=("LIFE-5",),
-    after=("UP-4",),
+    after=("HTTP-5",),
 )
-class shutdown_waits_for_calls_that_have_failed(Service):
-    """Outbound calls are counted while they last. Those that fail are counted for ever."""
+class shutdown_waits_for_requests_of_unknown_paths(Service):
+    """Requests are counted while they last. Those whose path is not there are counted for ever."""
 
-    calls = 0
+    requests = 0
 
-    async def fetch(self, url: str) -> httpx.Response:
-        self.calls += 1
-        response = await super().fetch(url)
-        self.calls -= 1
-        return response
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.requests += scope["type"] == "http"
+        await super().__call__(scope, receive, send)
+        self.requests -= scope["type"] == "http" and "endpoint" in scope
 
     async def disconnect(self) -> None:
-        while self.calls:
+        while self.requests:
             await asyncio.sleep(0.1)
         await super().disconnect()
 
