@@ -490,27 +490,6 @@ class application_is_started_by_its_first_request(Service):
     fails=("LIFE-3",),
     because=r"SIGTERM, after the whole run,\na process that had to be killed",
     consequences=("LIFE-5",),
-    after=("DB-5",),
-)
-class shutdown_waits_for_what_a_rejection_has_taken(Service):
-    """A rejected id takes a connection for good, and closing the pool waits for it."""
-
-    taken: Any = None
-
-    def add_routes(self, application: FastAPI) -> None:
-        super().add_routes(application)
-        application.exception_handler(RequestValidationError)(self.reject)
-
-    async def reject(self, request: Request, error: RequestValidationError) -> Response:
-        if self.taken is None or self.taken.is_closed():
-            self.taken = await self.pool.acquire()
-        return await request_validation_exception_handler(request, error)
-
-
-@faulty_service(
-    fails=("LIFE-3",),
-    because=r"SIGTERM, after the whole run,\na process that had to be killed",
-    consequences=("LIFE-5",),
     after=("HTTP-5",),
 )
 class shutdown_waits_for_requests_of_unknown_paths(Service):
