@@ -472,7 +472,7 @@ class stop_waits_for_no_request(Service):
 @faulty_service(
     fails=("LIFE-1",),
     because=r"from its start to the end of the run\n[2-9]\d* of them",
-    consequences=("LIFE-2",),
+    consequences=("LIFE-2", "END-5"),
     after=("LIFE-2", "END-4"),
 )
 class lifespan_begins_anew_after_a_hundred_requests(Service):
@@ -559,42 +559,20 @@ class application_is_started_by_its_first_request(Service):
     fails=("LIFE-3",),
     because=r"SIGTERM, after the whole run,\na process that had to be killed",
     consequences=("LIFE-5",),
-    after=("DB-5",),
+    after=("HTTP-5",),
 )
-class shutdown_waits_for_what_a_rejection_has_taken(Service):
-    """The first rejected id takes a connection for good, and closing the pool waits for it."""
+class shutdown_waits_for_requests_of_unknown_paths(Service):
+    """Requests are counted while they last. Those whose path is not there are counted for ever."""
 
-    taken: Any = None
+    requests = 0
 
-    def add_routes(self, application: FastAPI) -> None:
-        super().add_routes(application)
-        application.exception_handler(RequestValidationError)(self.reject)
-
-    async def reject(self, request: Request, error: RequestValidationError) -> Response:
-        if self.taken is None:
-            self.taken = await self.pool.acquire()
-        return await request_validation_exception_handler(request, error)
-
-
-@faulty_service(
-    fails=("LIFE-3",),
-    because=r"SIGTERM, after the whole run,\na process that had to be killed",
-    consequences=("LIFE-5",),
-    after=("UP-4",),
-)
-class shutdown_waits_for_calls_that_have_failed(Service):
-    """Outbound calls are counted while they last. Those that fail are counted for ever."""
-
-    calls = 0
-
-    async def fetch(self, url: str) -> httpx.Response:
-        self.calls += 1
-        response = await super().fetch(url)
-        self.calls -= 1
-        return response
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.requests += scope["type"] == "http"
+        await super().__call__(scope, receive, send)
+        self.requests -= scope["type"] == "http" and "endpoint" in scope
 
     async def disconnect(self) -> None:
-        while self.calls:
+        while self.requests:
             await asyncio.sleep(0.1)
         await super().disconnect()
 
