@@ -206,7 +206,10 @@ class wanted_id_is_kept_on_the_service(Service):
 @faulty_service(
     fails=("CONC-6",),
     because=r"^no complete answer within",
-    consequences=("CONC-2", "CONC-4", "CONC-5"),
+    consequences=(
+        *("CONC-2", "CONC-4", "CONC-5", "CONC-10", "CONC-11"),
+        *("DB-11", "DB-12", "DB-13", "DB-14", "DB-15", "DB-16", "DB-17"),
+    ),
 )
 class each_read_takes_two_connections(Service):
     """A read takes a second connection while it holds the first. Enough at once wait for ever."""
