@@ -289,7 +289,7 @@ CONFORMING_SERVICES = (
         folder="limited",
         habit=(
             "Looks every 50 ms whether a client is there, and gives up its work if not. Repeats a"
-            " read that was ended, and refuses submissions that are too many at once."
+            " read that was ended."
         ),
         arguments=(HERE, "--target-app=limited.app:giving_up", CORRECT_WORKER),
     ),

@@ -506,7 +506,9 @@ class broken_body_is_500(Service):
         return await super().process_data(data)
 
 
-@faulty_service(fails=("TASK-8",), because=r"^1 messages", consequences=("TASK-19",))
+@faulty_service(
+    fails=("TASK-8",), because=r"^1 messages", consequences=("CONC-8", "CONC-9", "TASK-19")
+)
 class rejected_body_is_queued_as_well(Service):
     """A body that is rejected is queued as well, for somebody to look at."""
 

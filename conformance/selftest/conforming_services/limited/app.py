@@ -7,13 +7,12 @@ from typing import Any
 
 import asyncpg
 import httpx
-from fastapi import HTTPException, Request
+from fastapi import Request
 from fastapi.responses import Response
 
 from conformance.selftest.faulty_services.service import Row, Service
 
 OUTBOUND_AT_ONCE = 64
-PUBLISHED_AT_ONCE = 10
 
 
 class Queueing(Service):
@@ -31,11 +30,8 @@ class Queueing(Service):
 class GivingUp(Service):
     """Looks every 50 ms whether a client is there, and gives up the work of one that has left.
 
-    A read that was ended by the server is made once more. What is too much to be published at once
-    is refused.
+    A read that was ended by the server is made once more.
     """
-
-    publishing = 0
 
     async def read_item(self, item_id: int, request: Request) -> Any:  # type: ignore[override]
         """Answer with a row as long as somebody waits for it."""
@@ -51,16 +47,6 @@ class GivingUp(Service):
             return await super().find(item_id)
         except (asyncpg.QueryCanceledError, asyncpg.PostgresConnectionError):
             return await super().find(item_id)
-
-    async def queued(self, data: Any) -> str:
-        """Publish, unless as much is being published."""
-        if self.publishing == PUBLISHED_AT_ONCE:
-            raise HTTPException(503, "too much is being published")
-        self.publishing += 1
-        try:
-            return await super().queued(data)
-        finally:
-            self.publishing -= 1
 
 
 async def _for_client(request: Request, work: Coroutine[Any, Any, Any]) -> Any:
