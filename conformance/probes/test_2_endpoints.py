@@ -30,7 +30,7 @@ from conformance.testbed.upstream import Upstream
 from conformance.testbed.upstream_replies import Reply
 
 INVALID_ID = "/items/abc"
-ABSENT_ITEM = "/items/1"  # ids of ours are far above
+ABSENT_ITEM = "/items/654321"  # the suite has no row there
 SUCCESS = range(200, 300)
 # What browsers accept.
 BROWSERS = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"

@@ -14,7 +14,7 @@ from conformance.testbed.postgres_session import PostgresSession
 
 WORK = "change or read the table"
 FIRST_IDS = range(1_000_000_000, 1_900_000_000)  # where the ids of a run begin
-SMALL_IDS = range(1, 100)
+SMALL_IDS = range(43, 100)  # DB-1 has rows below
 CREATED_AT = datetime(2026, 7, 1, 12, 30, 15, 250_000, tzinfo=UTC)
 
 

@@ -25,7 +25,7 @@ from conformance.spec.catalogue import Language, catalogue
 
 if MISSING and os.environ.get("CHROMIUM") == "required":
     pytest.fail(f"a browser is required here, and {MISSING}", pytrace=False)
-LARGEST = 2**20  # bytes of a page of 91 requirements
+LARGEST = 2**20  # bytes of a page of all requirements
 NAMES = list(samples.targets())
 
 

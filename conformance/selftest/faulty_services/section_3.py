@@ -697,7 +697,7 @@ class failed_read_tells_the_drivers_error(Service):
             raise HTTPException(503, f"the database could not be read: {error}") from error
 
 
-@faulty_service(fails=("DB-17",), because=r"^the URL of a service and the user of .*:\*\*\*@")
+@faulty_service(fails=("DB-17",), because=r"the URL of a service and the user of .*:\*\*\*@")
 class failed_read_tells_all_of_the_url_but_the_password(Service):
     """A read that fails is answered with the URL of the database, without the password."""
 

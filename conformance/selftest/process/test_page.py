@@ -24,6 +24,7 @@ VARYING = (
     (r"\d+\.\d+ s,", "N s,"),
     (r"in \d+\.\d+s", "in Ns"),
     (r"pid \d+", "pid N"),
+    (r"of \d+ requirements", "of N requirements"),
     (r"line \d+, in", "line N, in"),
     (r"/items/\d{9,}", "/items/ID"),
     (r"row \d{9,}", "row ID"),
