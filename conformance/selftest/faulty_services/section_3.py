@@ -143,7 +143,7 @@ class instant_is_cut_to_milliseconds(Service):
 
 @faulty_service(
     fails=("DB-4",),
-    because=r"\$\.item\.name: wanted \"costs 1\.5\"",
+    because=r"\$\.item\.name: wanted \"changed during an outbound call\"",
     consequences=("CONC-10", "CONC-11", "DB-14", "DB-16"),
     inconclusive=("CONC-2",),
 )
