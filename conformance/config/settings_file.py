@@ -101,7 +101,7 @@ def _find_table(content: Mapping[str, Any]) -> Any:
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(_read_text(path))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # also of an integer of too many digits
         raise WrongUsage(f"{path} is not TOML: {error}") from error
     except RecursionError:
         raise WrongUsage(f"{path} is not TOML that can be read: it is nested too deeply") from None
