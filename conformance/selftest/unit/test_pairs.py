@@ -173,7 +173,7 @@ def test_two_rounds_draw_each_fault_twice_and_no_pair_again() -> None:
     assert len({frozenset(pair.faults) for pair in drawn}) == len(drawn)
     names = list(chain.from_iterable(pair.name.split(" + ") for pair in drawn))
     assert {names.count(fault.name) for fault in faults()} <= {1, 2}
-    assert sum(names.count(fault.name) == 1 for fault in faults()) <= 2
+    assert sum(names.count(fault.name) == 1 for fault in faults()) <= len(faults()) // 50
     assert [pair.name for pair in pairs.draw_pairs(faults())] == [pair.name for pair in drawn]
     assert [pair.name for pair in pairs.draw_pairs(faults(), 1)] != [pair.name for pair in drawn]
 
