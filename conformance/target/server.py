@@ -158,7 +158,7 @@ class Target:
     def _at(cls, launch: Launch, url: str, process: Running | None) -> "Target":
         in_container = launch.capabilities.runs_in_container
         folder = launch.options.target.directory
-        mark = launch.variables["TMPDIR"] if launch.capabilities.starts_target else ""
+        mark = launch.variables.get("TMPDIR", "") if launch.capabilities.starts_target else ""
         return cls(url, folder, process, in_container=in_container, mark=mark)
 
     @property
