@@ -12,8 +12,8 @@ from conformance.selftest.support.suite import SERVICES, command, judge, left_be
 pytest_plugins = ["pytester"]
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-# Seconds: 79 to 140 alone, mostly of timeouts, and at most 155 next to two other files of tests.
-BOUND = 180
+# Seconds, mostly of timeouts: 185 next to two other files of tests and a run of the browser's.
+BOUND = 240
 UPDATE = "UPDATE_GOLDEN"  # set it, run, and read the diff
 
 # What differs from run to run and from machine to machine.
@@ -108,6 +108,7 @@ def test_a_target_that_hangs_on_nearly_everything_gets_every_verdict_in_bounded_
     assert finished.status == 1
     assert len(finished.verdicts) == len(finished.record[0]["requirements"])
     assert not finished.ids("ERROR")
-    assert finished.ids("PASS") == {"END-2", "LIFE-10", "LIFE-9", "TASK-17"}, finished.output
+    expected = {"END-2", "END-5", "LIFE-10", "LIFE-11", "LIFE-9", "TASK-17"}
+    assert finished.ids("PASS") == expected, finished.output
     assert finished.record[-1]["seconds"] < BOUND
     assert not left_behind(place)

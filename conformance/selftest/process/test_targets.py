@@ -34,6 +34,7 @@ RESTRICTING = {
     "CONC-8",
     "CONC-11",
     "DEP-8",
+    "HTTP-7",
     "TASK-9",
     "TASK-11",
     "TASK-12",
