@@ -104,6 +104,19 @@ async def testbed(urls: tuple[str, str]) -> AsyncIterator[Testbed]:
     await queue.close()
 
 
+async def test_rows_that_are_older_than_a_run_are_left_to_the_next(testbed: Testbed) -> None:
+    run = Database(testbed.items.access, Journal())
+    await run.open()
+    older, own = await run.rows.list_older(), await run.rows.insert()
+    for row in older:
+        await run.rows.delete(row["id"])
+        await run.rows.insert(**row)
+    await run.rows.delete_inserted()
+    assert await run.rows.list_older() == older
+    assert (await run.rows.check_row(own["id"])).row is None
+    await run.close()
+
+
 COLUMNS = "id, name, description, price, quantity, available, created_at"
 
 
