@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from conformance.config.options import Options
 from conformance.core import timeouts
+from conformance.core.errors import NoEvidence
 from conformance.core.evidence import Journal
 from conformance.target.capabilities import Capabilities
 from conformance.target.container_copies import ContainerCopies
@@ -47,8 +48,8 @@ class Launch:
     upstream: "Upstream | None" = None  # of such a target
     broker: "BrokerAccess | None" = None  # likewise
     addresses: tuple[str, ...] = (HOST,)  # where a server of ours must listen to be reached
-    # A broker for one copy of the target's; None where the suite starts no copies.
-    make_broker: Callable[[], RestartableRedis] | None = None
+    # Makes a broker for copies alone, by its name; None where the suite does not start the target.
+    make_broker: Callable[[str], RestartableRedis] | None = None
     # The suite's own environment, before the first probe: pytest changes os.environ at each probe,
     # and a thread that reads all of it at that moment may fail.
     inherited: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
@@ -65,13 +66,17 @@ class Launch:
     def start_worker(
         self, name: str = "worker", variables: Mapping[str, str] = MappingProxyType({})
     ) -> Running:
-        """Start the worker. Raises FileNotFoundError, and NoEvidence for one of somebody else's."""
+        """Start the worker. Raises NoEvidence where it cannot be started."""
         if self.external_worker:
             return self.external_worker.start()
         command = self.build_worker_command()
         if image := self.options.worker.image:
             return self._start_container(name, image, command, None, variables)
-        return self._start_process(name, command, **variables)
+        try:
+            return self._start_process(name, command, **variables)
+        except FileNotFoundError as error:
+            remedy = "correct --worker-command or --target-python"
+            raise NoEvidence(f"the worker could not be started: {error}; {remedy}") from error
 
     def _start_process(self, name: str, argv: Sequence[str], **more: str) -> Process:
         environment = self.build_environment(**more)

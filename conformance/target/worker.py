@@ -44,12 +44,8 @@ class Worker:
             status = self._process.status
             ended = f"the worker ended with status {status} before it did anything: {lines}"
             raise NoEvidence(ended)
-        try:
-            self._process = self._launch.start_worker()
-            self._warm = False
-        except FileNotFoundError as error:
-            remedy = "correct --worker-command or --target-python"
-            raise NoEvidence(f"the worker could not be started: {error}; {remedy}") from error
+        self._process = self._launch.start_worker()
+        self._warm = False
 
     def stop(self) -> list[Fact]:
         """See that no worker runs: SIGTERM, if it was not sent yet, then SIGKILL.

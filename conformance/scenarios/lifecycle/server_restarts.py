@@ -14,9 +14,11 @@ from typing import Any
 from conformance.client.http import Client
 from conformance.client.task_ids import find_task_id
 from conformance.core import timeouts
+from conformance.core.errors import NoEvidence
 from conformance.core.evidence import Exchange, Fact, Observation, ProcessEvent, QueuedMessage
 from conformance.core.observations import TaskResult
 from conformance.core.polling import wait_until
+from conformance.scenarios.lifecycle.copies import run_redis
 from conformance.scenarios.stateful import read_until_recovered
 from conformance.target.launch import Launch
 from conformance.target.server import Target
@@ -78,11 +80,11 @@ class WorkerAlone:
 
 @dataclass(frozen=True)
 class RestartsObserved:
-    """All that was observed. The worker is None where the copy took no submission for it."""
+    """All that was observed. The worker may be why nothing could be observed of one."""
 
     broker: list[BrokerOutage]
     database: DatabaseOutage | None  # None where the copy knows its server by its certificate
-    worker: WorkerAlone | None
+    worker: WorkerAlone | NoEvidence
 
 
 @dataclass(frozen=True)
@@ -120,17 +122,15 @@ class RestartWatch:
     @asynccontextmanager
     async def _broker_running(self) -> AsyncIterator[Broker]:
         """One life of the broker, which begins with nothing in memory."""
-        await asyncio.to_thread(self.server.start)
-        await asyncio.to_thread(self.server.wait_until_ready)
-        access = BrokerAccess(self.server.url, self.server.url, None)
-        broker = Broker(access, self.launch.journal)
-        self._observe("the broker listens, with nothing in memory")
-        try:
-            await broker.open()
-            yield broker
-        finally:
-            await broker.close()
-            await asyncio.to_thread(self.server.stop)
+        async with run_redis(self.launch, self.server):
+            access = BrokerAccess(self.server.url, self.server.url, None)
+            broker = Broker(access, self.launch.journal)
+            self._observe("the broker listens, with nothing in memory")
+            try:
+                await broker.open()
+                yield broker
+            finally:
+                await broker.close()
 
     async def _submit_afterwards(
         self, broker: Broker, gone: Observation, meanwhile: Exchange
@@ -155,7 +155,9 @@ class RestartWatch:
         is_alive = self.target.is_alive
         return DatabaseOutage(row, before, gone, reads, others, ready, after, is_alive)
 
-    async def _watch_worker(self, broker: Broker, stack: AsyncExitStack) -> WorkerAlone | None:
+    async def _watch_worker(
+        self, broker: Broker, stack: AsyncExitStack
+    ) -> WorkerAlone | NoEvidence:
         """Have a worker do what the copy left, and then a task that comes after a restart.
 
         `stack` holds this life of the broker.
@@ -166,10 +168,17 @@ class RestartWatch:
         killed = self.target.process.send(signal.SIGKILL)
         await asyncio.to_thread(self.target.kill)
         task_id = find_task_id(submission)
-        if not self.launch.capabilities.has_worker or task_id is None:
-            await stack.aclose()
-            return None
-        async with self._worker_running() as process:
+        if not self.launch.capabilities.has_worker:
+            return NoEvidence("there is no worker")
+        if task_id is None:
+            return NoEvidence("the copy took no submission after the restarts (TASK-11)")
+        try:
+            process = await asyncio.to_thread(
+                self.launch.start_worker, "worker (alone)", self.variables
+            )
+        except NoEvidence as reason:
+            return reason
+        try:
             limit = timeouts.FIRST_RESULT_DEADLINE
             result = await _wait_for_result(broker, task_id, limit, process)
             await broker.messages.wait_until_acknowledged(task_id)
@@ -177,6 +186,8 @@ class RestartWatch:
             after = None
             if result.seen.is_success and taken:
                 after = await self._restart_broker(*taken, find_task_id(kept) or "", process)
+        finally:
+            await asyncio.to_thread(process.kill)
         return WorkerAlone(submission, killed, result, after)
 
     async def _restart_broker(
@@ -189,15 +200,6 @@ class RestartWatch:
             await broker.messages.put_message(key, message)
             limit = timeouts.RECONNECT_DEADLINE
             return await _wait_for_result(broker, task_id, limit, process, gone)
-
-    @asynccontextmanager
-    async def _worker_running(self) -> AsyncIterator[Running]:
-        name = "worker (alone)"
-        process = await asyncio.to_thread(self.launch.start_worker, name, self.variables)
-        try:
-            yield process
-        finally:
-            await asyncio.to_thread(process.kill)
 
 
 async def _is_done(submission: Any) -> bool:

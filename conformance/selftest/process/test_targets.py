@@ -255,3 +255,15 @@ def test_the_stack_signal_is_the_one_that_targets_listen_to() -> None:
         check=True,
     )
     assert str(int(STACK_SIGNAL)) in done.stdout
+
+
+@pytest.mark.thorough
+def test_a_worker_that_cannot_be_started_leaves_all_else_to_be_judged(place: Path) -> None:
+    finished = judge(
+        place,
+        *("--target-app", "reference_impl.app:app", "--worker-command", "/no/such/worker"),
+        *("--only", "TASK-7", "TASK-12", "DB-14", "LIFE-10"),
+    )
+    assert finished.ids("PASS") == {"DB-14", "LIFE-10"}, finished.output
+    assert finished.ids("INCONCLUSIVE") == {"TASK-7", "TASK-12"}
+    assert "/no/such/worker cannot be started: No such file or directory" in finished.output
