@@ -350,7 +350,7 @@ async def test_it_holds_no_more_the_longer_it_runs(
     row, looks = await items.rows.insert(), [await look()]
     async with client.on_one_connection() as send:
         while len(looks) < 2 or (find_growing(looks) and len(looks) <= timeouts.ROUNDS_OF_GROWTH):
-            await ask_for_everything(send, queue, f"/items/{row['id']}")
+            answers = await ask_for_everything(send, queue, f"/items/{row['id']}")
             looks.append(await look())
     growing = find_growing(looks)
     if growing:  # what only lingers becomes less again
@@ -367,9 +367,13 @@ async def test_it_holds_no_more_the_longer_it_runs(
         ", ".join(str(each.counts[growing[0]]) for each in looks) if growing else "",
         looks,
     )
+    for answer in answers:
+        require_situation(answer.answered, f"a request was not answered: {answer.summary}")
 
 
-async def ask_for_everything(send: Callable[[RequestSpec], Sent], queue: Broker, item: str) -> None:
+async def ask_for_everything(
+    send: Callable[[RequestSpec], Sent], queue: Broker, item: str
+) -> list[Exchange]:
     """A round of requests in turn, right and wrong ones, each several times."""
     paths = ("/sync", "/async", "/items/?q=a", item, "/items/1", "/items/abc", "/external-data")
     submission = RequestSpec("POST", "/process-data/", b'{"round": true}', JSON)
@@ -382,6 +386,7 @@ async def ask_for_everything(send: Callable[[RequestSpec], Sent], queue: Broker,
     for message in await queue.messages.list_messages():
         if any(is_named(exchange, [message]) for exchange in exchanges):
             await queue.messages.remove_task(str(message.task_id))
+    return exchanges
 
 
 @pytest.mark.requirement("LIFE-10")

@@ -8,6 +8,7 @@ from conformance.core import timeouts
 from conformance.core.evidence import Exchange, Fact, LogLine
 from conformance.core.polling import block_until
 from conformance.judging.result import Silence
+from conformance.testbed.stack_dump import HEADING
 
 COPIES = "server ("  # how the names of the processes of copies begin
 LINES_OF_COPIES = 1000  # the last ones that are kept
@@ -79,8 +80,11 @@ class Testimony:
 def find_exception(lines: Sequence[LogLine]) -> LogLine | None:
     """The line that names the last exception whose stack was printed; None if there is none."""
     texts = [_GROUP.sub("", line.text) for line in lines]
-    found = None
+    found, is_dump = None, False  # a stack that the suite has asked for names no exception
     for number, text in enumerate(texts):
+        is_dump = text.startswith(HEADING) or (is_dump and _STACK.match(text) is not None)
+        if is_dump:
+            continue
         if text.startswith("panic: ") or " panic serving " in text:
             found = lines[number]
         elif _STACK.match(text) and (place := _find_message(texts, number)) is not None:

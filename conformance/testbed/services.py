@@ -136,12 +136,12 @@ class Services:
             self.redis_url, where = self._start_server(self._make_redis()), self._where
         self.described["redis"] = f"{redis_admin.read_version(self.redis_url)} ({where})"
 
-    def make_spare_redis(self) -> RestartableRedis:
-        """A Redis for one copy of a target, which may be restarted as nobody else uses it.
+    def make_spare_redis(self, name: str) -> RestartableRedis:
+        """A Redis for copies of a target, which nobody else uses. `name` is of one in a run.
 
         It is not started yet. It is embedded wherever the others run. Raises WrongUsage.
         """
-        return RestartableRedis("spare-redis", self._folder, self._journal, self.addresses)
+        return RestartableRedis(name, self._folder, self._journal, self.addresses)
 
     def make_database(self, *, may_write: bool = False) -> DatabaseAccess:
         """Make a database and a role for a target. Raises BrokenTestbed."""

@@ -20,8 +20,7 @@ from conformance.core.polling import block_until
 STACK_SIGNAL: int = signal.SIGRTMIN + 9 if hasattr(signal, "SIGRTMIN") else signal.SIGUSR2
 LOOP_FUNCTIONS = ("_run_once", "run_forever", "run_until_complete", "run")  # of asyncio
 
-# Of the thread that has the signal: alone, and among others.
-HEADINGS = ("Stack (most recent", "Current thread")
+HEADING = "Stack (most recent call first):"
 _FRAME = re.compile(r'  File "(?P<file>.+)", line (?P<line>\d{1,9}) in (?P<function>.+)')
 
 
@@ -104,7 +103,7 @@ def dump_stack(pid: int, read_output: Callable[[], Sequence[LogLine]]) -> StackD
 
 def parse_dump(lines: Sequence[str]) -> StackDump:
     """Read what `faulthandler` printed of the main thread, as far as it came."""
-    dump = list(dropwhile(lambda text: not text.startswith(HEADINGS), lines))[1:]
+    dump = list(dropwhile(lambda text: not text.startswith(HEADING), lines))[1:]
     matches = list(takewhile(bool, (_FRAME.fullmatch(text) for text in dump)))
     frames = tuple(
         Frame(match["file"], int(match["line"]), match["function"]) for match in matches if match

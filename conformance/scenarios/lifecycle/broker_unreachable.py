@@ -1,7 +1,7 @@
 """A copy at whose broker's address nothing listens at first. Then its servers are restarted."""
 
 import asyncio
-from contextlib import nullcontext
+from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass, replace
 
 from conformance.client.http import Client
@@ -12,6 +12,7 @@ from conformance.core.urls import replace_address
 from conformance.scenarios.lifecycle.copies import (
     find_start_failure,
     open_database,
+    run_redis,
     start_copy,
     start_redirected_copy,
 )
@@ -72,7 +73,7 @@ class BrokerUnreachable(Scenario[StartWithoutBroker]):
         """Run it on a database."""
         if launch.make_broker is None:
             return await self._observe_redirected(launch, database)
-        server = launch.make_broker()
+        server = launch.make_broker("redis-to-be-restarted")
         dsn, relay = str(database.target_dsn), None
         if "sslmode=verify" not in dsn:
             relay = DatabaseRelay(dsn, launch.journal, launch.addresses)
@@ -111,18 +112,15 @@ class BrokerUnreachable(Scenario[StartWithoutBroker]):
 
     async def _observe_with_broker(self, watch: RestartWatch) -> RestartsObserved | None:
         """Observe the restarts on a copy that has its broker from the start."""
-        await asyncio.to_thread(watch.server.start)
-        try:
-            await asyncio.to_thread(watch.server.wait_until_ready)
-            name = "whose servers are restarted"
+        name = "whose servers are restarted"
+        async with AsyncExitStack() as first_life:
+            await first_life.enter_async_context(run_redis(watch.launch, watch.server))
             async with start_copy(watch.launch, name, watch.variables) as (target, client):
                 if await find_start_failure(target):
                     return None
-                await asyncio.to_thread(watch.server.stop)
+                await first_life.aclose()
                 early = await client.post("/process-data/", {"reached": False})
                 return await replace(watch, target=target, client=client).run(early)
-        finally:
-            await asyncio.to_thread(watch.server.stop)
 
 
 async def submit_without_broker(target: Target, client: Client) -> Submission:

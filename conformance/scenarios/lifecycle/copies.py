@@ -16,9 +16,11 @@ from conformance.target.launch import HOST, Launch
 from conformance.target.redirection import Redirection
 from conformance.target.server import NotReady, Target
 from conformance.testbed.database import Database
+from conformance.testbed.embedded import RestartableRedis
 from conformance.testbed.postgres_admin import DatabaseAccess
 from conformance.testbed.process_output import STARTING, saying
 from conformance.testbed.process_table import describe_listener, list_names
+from conformance.testbed.upstream import Upstream
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,29 @@ async def open_database(place: DatabaseAccess, launch: Launch) -> AsyncIterator[
         if not launch.capabilities.starts_target:
             await database.rows.delete_inserted()
         await database.close()
+
+
+@asynccontextmanager
+async def open_upstream(launch: Launch) -> AsyncIterator[Upstream]:
+    """An upstream of the copies' own, so that the target's is not held for long."""
+    upstream = Upstream(launch.journal, None, launch.addresses)
+    await asyncio.to_thread(upstream.start)
+    try:
+        yield upstream
+    finally:
+        await asyncio.to_thread(upstream.stop)
+
+
+@asynccontextmanager
+async def run_redis(launch: Launch, server: RestartableRedis) -> AsyncIterator[None]:
+    """One life of a Redis of the copies' own, which begins with nothing in memory."""
+    await asyncio.to_thread(server.start)
+    launch.on_start(server.process)
+    try:
+        await asyncio.to_thread(server.wait_until_ready)
+        yield
+    finally:
+        await asyncio.to_thread(server.stop)
 
 
 def use_database(place: DatabaseAccess) -> dict[str, str]:

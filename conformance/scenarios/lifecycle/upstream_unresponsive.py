@@ -12,6 +12,7 @@ from conformance.scenarios.capacity import OUTBOUND, CallCapacity, ReadCapacity
 from conformance.scenarios.leaving import expect_no_loss_by_leaving
 from conformance.scenarios.lifecycle.copies import (
     open_database,
+    open_upstream,
     start_copy,
     use_database,
     wait_until_ready,
@@ -20,7 +21,6 @@ from conformance.scenarios.lifecycle.scenario import DatabaseNeed, Scenario
 from conformance.scenarios.questions import AskedAgain, Need, ask_again, ask_each, list_questions
 from conformance.target.launch import Launch
 from conformance.testbed.postgres_admin import DatabaseAccess
-from conformance.testbed.upstream import Upstream
 from conformance.testbed.upstream_hold import HoldMode
 
 ITEM = 1  # nobody changes it
@@ -75,29 +75,22 @@ class CopyObserved:
 
 
 class UpstreamUnresponsive(Scenario[CopyObserved]):
-    """The copy has an upstream of its own, so that the target's is not held for long."""
+    """The copy's upstream ends no answer, and then its clients leave."""
 
     requirements = frozenset({"UP-6", "CONC-10"})
     database = DatabaseNeed.OWN
 
     async def run(self, launch: Launch, database: DatabaseAccess) -> CopyObserved:
         """Run it on a database."""
-        upstream = Upstream(launch.journal, None, launch.addresses)
-        await asyncio.to_thread(upstream.start)
-        try:
+        name = "whose upstream is silent"
+        async with open_upstream(launch) as upstream, open_database(database, launch) as items:
             variables = {**use_database(database), "EXTERNAL_DATA_URL": upstream.url}
-            name = "whose upstream is silent"
-            async with (
-                open_database(database, launch) as items,
-                start_copy(launch, name, variables) as (target, client),
-            ):
+            async with start_copy(launch, name, variables) as (target, client):
                 await wait_until_ready(target)
                 capacity = CallCapacity(client, upstream, target)
                 calls = await watch_calls(capacity)
                 reads = ReadCapacity(client, items, target)
                 return CopyObserved(calls, await watch_leaving(capacity, reads, calls))
-        finally:
-            await asyncio.to_thread(upstream.stop)
 
 
 async def watch_leaving(

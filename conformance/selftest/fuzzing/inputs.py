@@ -52,7 +52,7 @@ id = "DB-2"
 reason = "x"
 """
 DUMP = (
-    b"Current thread 0x00007f (most recent call first):\n"
+    b"Stack (most recent call first):\n"
     b'  File "/srv/app.py", line 20 in fetch\n'
     b'  File "/usr/lib/python3.11/asyncio/base_events.py", line 99 in run_forever\n'
     b'  File "/srv/app.py", line 3 in <module>\n'

@@ -16,6 +16,12 @@ PYTHON = [
     "           ~~~^^^^^^",
     "KeyError: 'name'",
 ]
+DUMP = [  # a stack that the suite asks for, with what the service prints next
+    "Stack (most recent call first):",
+    '  File "main.py", line 7 in read',
+    '  File "main.py", line 99 in <module>',
+    'INFO:     127.0.0.1:1 - "GET /external-data HTTP/1.1" 200 OK',
+]
 CHAINED = [
     *PYTHON[1:],
     "",
@@ -139,8 +145,14 @@ def test_it_is_in_doubt_after_a_request_without_an_answer_and_knows_what_worked(
         (GO, GO[0]),
         (PYTHON[:-1], None),
         (["INFO: 500 Internal Server Error"], None),
+        (DUMP, None),
+        ([*DUMP, *PYTHON], "KeyError: 'name'"),
+        ([*PYTHON, *DUMP], "KeyError: 'name'"),
     ],
-    ids=["Python", "chained", "a group", "Node", "Go", "cut off", "no exception"],
+    ids=[
+        *("Python", "chained", "a group", "Node", "Go", "cut off", "no exception", "a dump"),
+        *("an exception after a dump", "an exception before a dump"),
+    ],
 )
 def test_the_line_is_found_that_names_the_exception(
     bench: Bench, printed: list[str], last: str | None
