@@ -25,7 +25,7 @@ from conformance.spec import model
 from conformance.target.capabilities import Capabilities
 from conformance.target.server import Target
 from conformance.testbed.database import Database
-from conformance.testbed.process_output import STARTING, saying
+from conformance.testbed.process_output import STARTING, find_lines_saying
 from conformance.testbed.upstream import Upstream
 from conformance.testbed.upstream_replies import Reply
 
@@ -222,7 +222,7 @@ async def test_no_fault_of_a_request_ends_the_process(
     fault: Callable[[Client, Upstream], Awaitable[None]],
 ) -> None:
     target.note_family()
-    lines_before = len(saying(STARTING, target.process.read_output()))
+    lines_before = len(find_lines_saying(STARTING, target.process.read_output()))
     await fault(client, upstream)
     async with client.in_flight() as send:  # it is sent whatever became of the request before
         (asked,) = send("/async")
@@ -239,7 +239,7 @@ async def test_no_fault_of_a_request_ends_the_process(
     if not exchange.answered:
         stack = await asyncio.to_thread(target.find_blocking_line)
         raise_blocked(wanted, f"it runs on: {exchange.outcome}", [exchange], stack)
-    again = saying(STARTING, target.process.read_output())[lines_before:]
+    again = find_lines_saying(STARTING, target.process.read_output())[lines_before:]
     replaced = target.find_replaced()
     require(
         not again and not replaced,

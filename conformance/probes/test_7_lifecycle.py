@@ -29,7 +29,7 @@ from conformance.target.external import UNSEEN_STATUS
 from conformance.target.server import Target
 from conformance.testbed.broker import Broker
 from conformance.testbed.database import Database
-from conformance.testbed.process_output import STARTING, STOPPING, saying
+from conformance.testbed.process_output import STARTING, STOPPING, find_lines_saying
 
 CLEAN = (0, -signal.SIGTERM, 128 + signal.SIGTERM)
 OF_EACH = 2  # requests of a round
@@ -50,7 +50,7 @@ async def test_starting_up_is_printed_once_before_the_first_answer(
     observed = await lifecycle.observe(GracefulStop)
     expect_starting_once(observed.lines_at_first_answer, "when the first answer comes")
     require(
-        bool(saying(STARTING, observed.lines_before_first_request)),
+        bool(find_lines_saying(STARTING, observed.lines_before_first_request)),
         f"one line {STARTING!r} before the first request is sent",
         "it came with the first request",
         observed.lines_at_first_answer[-4:],
@@ -60,7 +60,7 @@ async def test_starting_up_is_printed_once_before_the_first_answer(
 
 def expect_starting_once(lines: list[LogLine], when: str) -> None:
     """The line that says so was printed once."""
-    found = saying(STARTING, lines)
+    found = find_lines_saying(STARTING, lines)
     wanted = f"one line {STARTING!r} {when}"
     require(len(found) == 1, wanted, f"{len(found)} of them", found or lines[-4:])
 
@@ -72,7 +72,7 @@ async def test_starting_up_is_printed_once_in_the_whole_life(
 ) -> None:
     require_situation(capabilities.reads_output, UNHEARD)
     for life in whole_life.lives:
-        found = saying(STARTING, life.lines)
+        found = find_lines_saying(STARTING, life.lines)
         if found or capabilities.starts_target:  # else its start may not have been seen
             expect_starting_once(life.lines, "from its start to the end of the run")
 
@@ -84,7 +84,7 @@ async def test_shutting_down_is_printed_once_only_after_the_stop_signal(
 ) -> None:
     require_situation(capabilities.reads_output, UNHEARD)
     observed = await lifecycle.observe(GracefulStop)
-    early = saying(STOPPING, observed.ending.lines_at_signal)
+    early = find_lines_saying(STOPPING, observed.ending.lines_at_signal)
     require(
         not early,
         f"no line {STOPPING!r} before the stop signal",
@@ -96,7 +96,7 @@ async def test_shutting_down_is_printed_once_only_after_the_stop_signal(
 
 def expect_stopping_once(ending: Ending, signal_name: str) -> None:
     """The line that says so was printed once in all."""
-    lines = saying(STOPPING, ending.lines)
+    lines = find_lines_saying(STOPPING, ending.lines)
     evidence = [ending.signalled, *(lines or ending.lines[-4:])]
     require(
         len(lines) == 1,
@@ -113,7 +113,7 @@ async def test_shutting_down_is_not_printed_in_the_whole_life_before(
 ) -> None:
     require_situation(capabilities.reads_output, UNHEARD)
     for life in whole_life.lives:
-        found = [] if life.ended_by_itself else saying(STOPPING, life.unasked_lines)
+        found = [] if life.ended_by_itself else find_lines_saying(STOPPING, life.unasked_lines)
         require(
             not found,
             f"no line {STOPPING!r} before the stop signal at the end of the run",
@@ -276,7 +276,7 @@ async def test_sigint_ends_the_target_after_its_whole_life(whole_life: WholeLife
         "neither SIGINT nor SIGTERM ends the target after the whole run (LIFE-3)",
     )
     expect_clean(ending, "SIGINT, after the whole run,", INTERRUPTED)
-    if not saying(STOPPING, ending.lines_at_signal):  # else LIFE-2 says so
+    if not find_lines_saying(STOPPING, ending.lines_at_signal):  # else LIFE-2 says so
         expect_stopping_once(ending, "SIGINT")
     if whole_life.sessions_at_end:
         expect_clean_disconnects(whole_life.sessions_at_end, ending)

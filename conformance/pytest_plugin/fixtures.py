@@ -102,7 +102,7 @@ async def whole_life(
     """The life of the target, which is ended for that: only the last probes may ask for it."""
     if not environment.launch.capabilities.starts_target:
         return WholeLife(list_lives(recovery.lives), None, None, None)
-    recovery.end()
+    recovery.stop_reviving()
     return await end_life(recovery.lives, items)
 
 

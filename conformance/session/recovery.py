@@ -158,7 +158,7 @@ class Recovery:
         self._client.switch_to(self.target.url)
         self.target.wait_until_ready()
 
-    def end(self) -> None:
+    def stop_reviving(self) -> None:
         """Let the target be ended: it is not started again for what follows."""
         self._is_over = True
 

@@ -13,6 +13,7 @@ from conformance.core.evidence import Journal, Observation
 from conformance.testbed.ports import claim_port
 
 CHUNK = 65_536  # bytes
+LONGEST_STARTUP = 10_000  # bytes of a message that a server reads (MAX_STARTUP_PACKET_LENGTH)
 SSL_REQUEST, GSS_REQUEST = 80_877_103, 80_877_104  # codes of the protocol
 SHUT_DOWN = ("57P01", "terminating connection due to administrator command")
 STARTING_UP = ("57P03", "the database system is starting up")
@@ -42,7 +43,7 @@ class DatabaseRelay:
         self.port = claim_port()
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator[None]:
+    async def listening(self) -> AsyncIterator[None]:
         """Listen as long as the block lasts."""
         await self._listen()
         try:
@@ -55,7 +56,7 @@ class DatabaseRelay:
         """End every session as an administrator's restart does. Nothing listens then.
 
         After that the server starts up: it takes connections, and says that it is not ready. That
-        lasts until `ready` is called.
+        lasts until `finish_startup` is called.
         """
         await self._close(farewell=make_fatal_error(*SHUT_DOWN))
         try:
@@ -65,7 +66,7 @@ class DatabaseRelay:
             await self._listen()
             self._journal.observe("fault", "the database starts up, and takes no session yet")
 
-    def ready(self) -> Observation:
+    def finish_startup(self) -> Observation:
         """Lead connections to the server again."""
         self._is_starting_up = False
         return self._journal.observe("fault", "the database takes sessions again")
@@ -115,6 +116,8 @@ async def _refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     """Answer a startup message as a server does that is starting up."""
     while True:
         length, code = struct.unpack("!II", await reader.readexactly(8))
+        if not 8 <= length <= LONGEST_STARTUP:
+            return
         await reader.readexactly(length - 8)
         if code not in (SSL_REQUEST, GSS_REQUEST):
             break

@@ -77,7 +77,7 @@ class Output:
             self._journal.keep(line)
 
 
-def saying(text: str, lines: Sequence[LogLine]) -> list[LogLine]:
+def find_lines_saying(text: str, lines: Sequence[LogLine]) -> list[LogLine]:
     """The lines that contain a text."""
     return [line for line in lines if text in line.text]
 

@@ -79,7 +79,7 @@ class BrokerUnreachable(Scenario[StartWithoutBroker]):
             relay = DatabaseRelay(dsn, launch.journal, launch.addresses)
             dsn = replace_address(dsn, HOST, relay.port)
         variables = {"DATABASE_URL": dsn, **dict.fromkeys(BROKER_VARIABLES, server.url)}
-        listening = relay.opened() if relay else nullcontext()
+        listening = relay.listening() if relay else nullcontext()
         async with listening, open_database(database, launch) as items:
             async with start_copy(launch, "without a broker", variables) as (target, client):
                 watch = RestartWatch(launch, variables, server, relay, items, target, client)

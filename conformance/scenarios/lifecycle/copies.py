@@ -18,7 +18,7 @@ from conformance.target.server import NotReady, Target
 from conformance.testbed.database import Database
 from conformance.testbed.embedded import RestartableRedis
 from conformance.testbed.postgres_admin import DatabaseAccess
-from conformance.testbed.process_output import STARTING, saying
+from conformance.testbed.process_output import STARTING, find_lines_saying
 from conformance.testbed.process_table import describe_listener, list_names
 from conformance.testbed.upstream import Upstream
 
@@ -147,7 +147,7 @@ async def wait_until_it_says_it_starts(launch: Launch, target: Target) -> list[L
     """
 
     def is_decided() -> bool:
-        says_it = saying(STARTING, target.process.read_output())
+        says_it = find_lines_saying(STARTING, target.process.read_output())
         return target.process.status is not None or bool(says_it)
 
     if launch.capabilities.reads_output:

@@ -150,7 +150,7 @@ class RestartWatch:
             others = [await self.client.get("/async")]
         reads.append(await self.client.get(path))
         others.append(await self.client.get("/async"))
-        ready = relay.ready()
+        ready = relay.finish_startup()
         after = await read_until_recovered(self.client, path)
         is_alive = self.target.is_alive
         return DatabaseOutage(row, before, gone, reads, others, ready, after, is_alive)

@@ -5,6 +5,7 @@ A fault that has no effect is a BrokenTestbed.
 
 import asyncio
 import json
+import struct
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, suppress
@@ -158,7 +159,7 @@ async def test_a_restart_of_a_database_is_played_for_one_port(testbed: Testbed) 
     dsn = str(testbed.items.access.target_dsn)
     relay = DatabaseRelay(dsn, Journal(), ("127.0.0.1",))
     url = replace_address(dsn, "127.0.0.1", relay.port)
-    async with relay.opened():
+    async with relay.listening():
         reader, writer = await asyncio.open_connection("127.0.0.1", relay.port)
         async with relay.server_gone():
             assert b"C57P01\0" in await reader.read()
@@ -168,7 +169,12 @@ async def test_a_restart_of_a_database_is_played_for_one_port(testbed: Testbed) 
         writer.close()
         with pytest.raises(asyncpg.CannotConnectNowError):
             await asyncpg.connect(url)
-        relay.ready()
+        for length in (7, 2**32 - 1):  # of a startup message; no client sends those
+            reader, writer = await asyncio.open_connection("127.0.0.1", relay.port)
+            writer.write(struct.pack("!II", length, 196_608))
+            assert await reader.read() == b""
+            writer.close()
+        relay.finish_startup()
         connection = await asyncpg.connect(url)
         assert await connection.fetchval("SELECT 1") == 1
         await connection.close()

@@ -182,7 +182,7 @@ def test_a_target_that_is_still_dying_when_the_next_probe_begins_is_started_agai
 
 def test_a_target_that_was_given_away_to_be_ended_is_not_started_again(bench: Bench) -> None:
     first = first_of(bench)
-    bench.recovery.end()
+    bench.recovery.stop_reviving()
     first.process.status = 0
     bench.recovery.revive("LIFE-2")
     assert bench.recovery.target is cast("Target", first)

@@ -16,7 +16,7 @@ from conformance.core.evidence import Fact, Journal, LogLine, ProcessEvent
 from conformance.core.observations import HeldCounts, find_growing
 from conformance.core.polling import block_until
 from conformance.scenarios.lifecycle.whole_life import Life
-from conformance.testbed.process_output import STARTING, STOPPING, Output, saying
+from conformance.testbed.process_output import STARTING, STOPPING, Output, find_lines_saying
 from conformance.testbed.process_table import count_held
 from conformance.testbed.processes import Process, Running
 
@@ -65,7 +65,7 @@ def test_a_flood_loses_no_line_that_says_that_the_service_starts(
     kept = [*"abc", STARTING, f"INFO {STOPPING}", *"klm"]
     assert [each.text for each in output.lines] == kept
     assert [cast("Any", fact).text for fact in facts] == kept
-    assert len(saying(STARTING, output.lines)) == 1
+    assert len(find_lines_saying(STARTING, output.lines)) == 1
 
 
 @pytest.mark.parametrize(
