@@ -63,15 +63,16 @@ class PendingRequest:
     async def wait_for_answer(self, seconds: float | None = None) -> Exchange:
         """Wait so many seconds from now, by default as long as for any request.
 
-        Returns an exchange that timed out if no answer came. Raises CancelledError if the
-        connection was dropped.
+        Returns an exchange that timed out if no answer came. With a limit of its own, a wait has no
+        influence on later ones. Raises CancelledError if the connection was dropped.
         """
         await self._is_timed.wait()
-        if not self.task.done():
+        is_waiting = not self.task.done()
+        if is_waiting:
             limit = self._client.time_limit_for(self._spec) if seconds is None else seconds
             self._timeout.reschedule(asyncio.get_running_loop().time() + limit)
         exchange = await self.task
-        if seconds is None:
+        if seconds is None and (is_waiting or exchange.answered):
             self._client.note_timeout(self._spec, exchange)
         return exchange
 
@@ -130,6 +131,11 @@ class Client:
         self.url = url
         self._timed_out = None
         self._base = httpx.URL(url)
+
+    def forget_timeouts(self) -> None:
+        """Ask all endpoints again, for as long as any: what they stood on has changed."""
+        self._timed_out = None
+        self._unresponsive.clear()
 
     def begin_probe(self, requirement: str) -> None:
         """Begin a probe of a requirement.

@@ -135,6 +135,7 @@ class RestartWatch:
     async def _submit_afterwards(
         self, broker: Broker, gone: Observation, meanwhile: Exchange
     ) -> BrokerOutage:
+        self.client.forget_timeouts()
         exchanges = [
             await self.client.post(PATH, {"again": number}) for number in range(AFTERWARDS)
         ]
@@ -144,6 +145,7 @@ class RestartWatch:
     async def _restart_database(self, relay: DatabaseRelay) -> DatabaseOutage:
         row = await self.items.rows.insert()
         path = f"/items/{row['id']}"
+        self.client.forget_timeouts()
         before = await self.client.get(path)
         async with relay.server_gone() as gone:
             reads = [await self.client.get(path)]
@@ -151,6 +153,7 @@ class RestartWatch:
         reads.append(await self.client.get(path))
         others.append(await self.client.get("/async"))
         ready = relay.finish_startup()
+        self.client.forget_timeouts()
         after = await read_until_recovered(self.client, path)
         is_alive = self.target.is_alive
         return DatabaseOutage(row, before, gone, reads, others, ready, after, is_alive)
@@ -162,6 +165,7 @@ class RestartWatch:
 
         `stack` holds this life of the broker.
         """
+        self.client.forget_timeouts()
         kept = await self.client.post(PATH, {"comes": "after a restart"})
         submission = await self.client.post(PATH, {"outlives": "its web process"})
         taken = await broker.messages.take_message(find_task_id(kept) or "")

@@ -135,6 +135,7 @@ async def watch_calls(calls: CallCapacity) -> CallsGivenUp | None:
             CallGivenUp(manner, hold.requests[:1], await call.wait_for_answer())
             for manner, hold, call in waiting
         ]
+    client.forget_timeouts()
     afterwards = await client.get("/external-data")
     lost = await find_lost_calls(calls, min(OUTBOUND, arrived))
     return CallsGivenUp(given_up, meanwhile, afterwards, lost)

@@ -471,6 +471,20 @@ async def test_a_target_that_was_started_again_is_asked_again() -> None:
         assert exchange.url == server.url == client.url
 
 
+@pytest.mark.usefixtures("short_limits")
+async def test_what_timed_out_in_another_situation_is_asked_again_for_as_long_as_any() -> None:
+    behaviour = [stay_silent, answer]
+
+    async def behave(connection: Connection) -> None:
+        await behaviour.pop(0)(connection)
+
+    async with serving(behave) as (_, client):
+        await client.get("/async")
+        client.forget_timeouts()
+        assert client.time_limit_for(RequestSpec("GET", "/async")) == USUAL
+        assert (await client.get("/async")).answered
+
+
 # Requests in flight
 
 
@@ -513,6 +527,7 @@ async def test_a_limit_that_a_probe_sets_says_nothing_of_the_endpoint() -> None:
     async with serving(stay_silent) as (_, client), client.in_flight() as send:
         short, usual = send("/async", "/async")
         await short.wait_for_answer(0.05)
+        await short.wait_for_answer()  # as the end of the block does
         assert client.time_limit_for(RequestSpec("GET", "/async")) == USUAL
         await usual.wait_for_answer()
         assert client.time_limit_for(RequestSpec("GET", "/async")) == SHORTER
