@@ -712,11 +712,16 @@ class answers_beyond_sixteen_at_once_are_shed(Service):
     consequences=("CONC-4", "CONC-10", "CONC-11", "CONC-13", "DB-12", "DB-13", "DB-14"),
 )
 class each_read_takes_two_connections(Service):
-    """A read holds a connection and takes another one. When all readers hold one, none goes on."""
+    """A read has its row, and takes another connection before it gives the first one back.
+
+    When ten readers have their rows at once, none goes on.
+    """
 
     async def find(self, item_id: int) -> Row | None:
-        async with self.pool.acquire():
-            return await super().find(item_id)
+        async with self.pool.acquire() as connection:
+            row = await self.select(connection, item_id)
+            async with self.pool.acquire():
+                return None if row is None else dict(row)
 
 
 @faulty_service(fails=("CONC-2",), because=r"^no complete answer within \d+ s, \d+ times")
