@@ -186,7 +186,7 @@ async def test_many_failed_calls_harm_no_later_one(
     client: Client, upstream: Upstream, reply: Reply
 ) -> None:
     with upstream.answering(reply):
-        failed = [await client.get("/external-data") for _ in range(timeouts.FAILED_CALLS)]
+        failed = await client.get_in_turn(["/external-data"] * timeouts.FAILED_CALLS)
     with upstream.answering(make_reply({"after": len(failed)})):
         exchange = await client.get("/external-data")
     expect(exchange, model.external_answer({"after": len(failed)}), *failed[-1:])
