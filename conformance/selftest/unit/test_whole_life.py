@@ -87,7 +87,10 @@ def test_what_grows_grows_at_each_look(
 @pytest.fixture
 def parent_and_child(tmp_path: Path) -> Iterator[Process]:
     child = "import time; print('there', flush=True); time.sleep(60)"
-    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    # Under a shell that runs its commands in the background, SIGINT is ignored until it is handled.
+    handle = "signal.signal(signal.SIGINT, signal.default_int_handler)"
+    start = f"subprocess.run([sys.executable, '-c', {child!r}])"
+    parent = f"import signal, subprocess, sys; {handle}; {start}"
     argv = [sys.executable, "-c", parent]
     started = Process("server", argv, Journal(), env=dict(os.environ), cwd=tmp_path)
     yield started
