@@ -1,5 +1,6 @@
 """Messages in the lists of a broker, and where a task is."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -149,7 +150,8 @@ class BrokerMessages:
     async def watch_task(self, task_id: str) -> AsyncIterator[TaskLocation]:
         """Locate a task again and again, until it has a result or FIRST_RESULT_DEADLINE is over.
 
-        There is no pause between two looks: a task in execution must not be missed.
+        There is no pause between two looks: a task in execution must not be missed. While it waits
+        for a worker, there are short ones.
         """
         deadline = time.monotonic() + timeouts.FIRST_RESULT_DEADLINE
         while time.monotonic() < deadline:
@@ -157,6 +159,8 @@ class BrokerMessages:
             yield seen
             if seen.done:
                 return
+            if seen.waiting:
+                await asyncio.sleep(timeouts.POLL_INTERVAL)
 
     async def wait_until_acknowledged(self, task_id: str) -> None:
         """Wait until the message of a done task is in no key, for RESULT_DEADLINE at most."""
