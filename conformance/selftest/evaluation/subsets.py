@@ -7,6 +7,7 @@ alone (`--only`), and by drawn subsets in drawn orders (`--shuffle`).
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from conformance.selftest.conforming_services.table import CONFORMING_SERVICES
@@ -38,14 +39,15 @@ class Selection:
     def judge(self, slot: Slot) -> SlotResult:
         """Run the suite on it."""
         order = [] if self.order is None else ["--shuffle", f"--seed={self.order}"]
-        return slot.judge(*_list_options(self.service), *order, "--only", *self.requirements)
+        options = (*_list_options(self.service, slot.folder), *order)
+        return slot.judge(*options, "--only", *self.requirements)
 
 
-def _list_options(service: str) -> tuple[str, ...]:
+def _list_options(service: str, scratch: Path) -> tuple[str, ...]:
     if service == REFERENCE:
         return ()
     (found,) = (each for each in CONFORMING_SERVICES if each.name == service)
-    return found.command_line
+    return found.prepare(scratch)
 
 
 def list_selections() -> list[Selection]:

@@ -31,7 +31,7 @@ def targets() -> Mapping[str, tuple[str, ...]]:
         for each in load_faulty_services()
         if each.name in FAULTY
     }
-    return {"reference": (), "document": tuple(document.command_line), **faulty}
+    return {"reference": (), "document": document.prepare(FOLDER), **faulty}
 
 
 def cut(record: Path) -> str:

@@ -1,0 +1,1 @@
+"""An asynchronous service: one table, one upstream, and one queue."""
