@@ -376,7 +376,7 @@ async def test_any_interleaving_answers_as_the_model_says(
         covered = search.coverage.record(journal, search.history)
         if found:
             if capabilities.stops_target:
-                found = await shorten_program(search.history, found, find_violation)
+                found = await shorten_program(search.history, found, find_violation, journal)
             evidence = (*found.evidence, covered)
             raise Violation(found.expected, found.got, evidence, found.likely_cause)
 

@@ -8,6 +8,7 @@ from itertools import chain
 
 from conformance.core import timeouts
 from conformance.core.errors import Violation
+from conformance.core.evidence import Journal
 from conformance.scenarios.coverage import Coverage
 from conformance.scenarios.program import (
     ACTIONS_WITH_SLOT,
@@ -18,6 +19,7 @@ from conformance.scenarios.program import (
     Question,
     Step,
     Subject,
+    format_program,
     make_ask_step,
 )
 from conformance.scenarios.stateful import FIXED_ANSWERS, ProgramRun, is_program
@@ -122,13 +124,17 @@ RunOnNewTarget = Callable[[Sequence[Step]], Awaitable[Violation | None]]
 
 
 async def shorten_program(
-    history: Sequence[Sequence[Step]], violation: Violation, run_on_new_target: RunOnNewTarget
+    history: Sequence[Sequence[Step]],
+    violation: Violation,
+    run_on_new_target: RunOnNewTarget,
+    journal: Journal,
 ) -> Violation:
     """Find a short program that fails, in SEARCH_DEADLINE seconds, each run on a target of its own.
 
     It begins with the last program of a search alone. As long as that does not fail again, it takes
     twice as many, in turn. Returns the violation of the shortest that failed. If not even all of
-    them fail again, returns the violation as it was seen, without a program.
+    them fail again, returns the violation as it was seen. Its steps are then no program that can be
+    run again.
     """
     until = time.monotonic() + timeouts.SEARCH_DEADLINE
     for steps in _list_suffixes(history):
@@ -136,7 +142,9 @@ async def shorten_program(
             shortest = _ShortestProgram(steps, found, run_on_new_target, until)
             await shortest.shorten()
             return shortest.violation
-    evidence = [fact for fact in violation.evidence if not is_program(fact)]
+    failed = f"sequence {len(history)} failed, and not again on a new target"
+    taken = journal.observe("search", f"{failed}: {format_program(history[-1])}")
+    evidence = [taken if is_program(fact) else fact for fact in violation.evidence]
     return Violation(violation.expected, violation.got, evidence, violation.likely_cause)
 
 

@@ -203,7 +203,7 @@ async def test_what_a_search_finds_becomes_a_few_steps_with_few_questions(
             return again
         return None
 
-    short = await shorten_program(found.history, violation, run)
+    short = await shorten_program(found.history, violation, run, Journal())
     (fact,) = (fact for fact in short.evidence if is_program(fact))
     assert fact.text == program  # type: ignore[attr-defined]
 
@@ -221,7 +221,8 @@ async def test_a_program_is_shortened_to_the_steps_that_it_takes_to_fail() -> No
     async def run(steps: Sequence[Step]) -> Violation | None:
         return violation_of(steps) if all(step in steps for step in needed) else None
 
-    found = await shorten_program([PROGRAM_OF_EIGHT], violation_of(PROGRAM_OF_EIGHT), run)
+    violation = violation_of(PROGRAM_OF_EIGHT)
+    found = await shorten_program([PROGRAM_OF_EIGHT], violation, run, Journal())
     assert found.evidence[1].text == "add 0; unlock"  # type: ignore[attr-defined]
 
 
@@ -233,17 +234,23 @@ async def test_a_failure_that_takes_an_earlier_program_is_shortened_across_both(
         return violation_of(steps) if is_failing else None
 
     history = [earlier, PROGRAM_OF_EIGHT]
-    found = await shorten_program(history, violation_of(PROGRAM_OF_EIGHT), run)
+    found = await shorten_program(history, violation_of(PROGRAM_OF_EIGHT), run, Journal())
     assert found.evidence[1].text == "sessions end; hold"  # type: ignore[attr-defined]
 
 
-async def test_a_failure_that_does_not_happen_again_is_reported_without_a_program() -> None:
+async def test_a_failure_that_does_not_happen_again_shows_its_steps_and_no_program() -> None:
     async def run(_: Sequence[Step]) -> Violation | None:
         return None
 
-    found = await shorten_program([PROGRAM_OF_EIGHT], violation_of(PROGRAM_OF_EIGHT), run)
+    violation = violation_of(PROGRAM_OF_EIGHT)
+    found = await shorten_program([PROGRAM_OF_EIGHT], violation, run, Journal())
     assert (found.expected, found.got, found.likely_cause) == ("a row", "none", "the cache")
-    assert [fact.summary for fact in found.evidence] == ["items has no row 1 (row check 1)"]
+    steps = "document 0; add 0; hold; lock; ask sync; broker denies; unlock; broker heals"
+    assert [fact.text for fact in found.evidence] == [  # type: ignore[attr-defined]
+        "items has no row 1",
+        f"sequence 1 failed, and not again on a new target: {steps}",
+    ]
+    assert not any(map(is_program, found.evidence))
 
 
 async def test_shortening_ends_when_its_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,6 +261,7 @@ async def test_shortening_ends_when_its_time_is_over(monkeypatch: pytest.MonkeyP
         ran.append(steps)
         return violation_of(steps)
 
-    found = await shorten_program([PROGRAM_OF_EIGHT], violation_of(PROGRAM_OF_EIGHT), run)
+    violation = violation_of(PROGRAM_OF_EIGHT)
+    found = await shorten_program([PROGRAM_OF_EIGHT], violation, run, Journal())
     assert ran == [PROGRAM_OF_EIGHT]
     assert found.evidence[1].text == format_program(PROGRAM_OF_EIGHT)  # type: ignore[attr-defined]
