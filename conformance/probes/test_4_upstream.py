@@ -47,35 +47,57 @@ async def test_the_answer_is_the_upstreams_json(
     expect(exchange, model.external_answer(value), *upstream.requests[-1:])
 
 
+PLAIN, GZIPPED, IN_CHUNKS = "plain", "gzip", "chunks of 5 bytes, which part characters"
+
+
 @pytest.mark.requirement("UP-2")
-@given(value=strategies.json_values, gzip=st.booleans())
+@given(value=strategies.json_values, sent=st.sampled_from((PLAIN, GZIPPED, IN_CHUNKS)))
 @example(
     value={
         "text": AWKWARD_TEXT,
         "members": {"": None, "nested": [[[{}]]]},
         "big": [2**53 + 1, 10**26 + 7],
     },
-    gzip=True,
+    sent=GZIPPED,
 )
-@example(value=AWKWARD_TEXT * 20, gzip=False)
-@example(value=10**999 + 7, gzip=False)
-@example(value={}, gzip=False)
-@example(value=0, gzip=False)
-@example(value=None, gzip=True)
-@example(value=list(range(20_000)), gzip=True)  # larger than what is read or opened at a time
-@example(value=["x" * 100_000], gzip=False)
+@example(value=AWKWARD_TEXT * 20, sent=PLAIN)
+@example(value=AWKWARD_TEXT, sent=IN_CHUNKS)
+@example(value=10**999 + 7, sent=PLAIN)
+@example(value={}, sent=PLAIN)
+@example(value=0, sent=PLAIN)
+@example(value=None, sent=GZIPPED)
+@example(value=list(range(20_000)), sent=GZIPPED)  # larger than what is read or opened at a time
+@example(value=["x" * 100_000], sent=PLAIN)
 async def test_json_survives_exactly(
-    client: Client, upstream: Upstream, value: object, gzip: bool
+    client: Client, upstream: Upstream, value: object, sent: str
 ) -> None:
     reply = make_reply(value)
-    with upstream.answering(compress_reply(reply) if gzip else reply):
+    replies = {
+        PLAIN: reply,
+        GZIPPED: compress_reply(reply),
+        IN_CHUNKS: replace(reply, chunk=5),
+    }
+    with upstream.answering(replies[sent]):
         exchange = await client.get("/external-data")
     expect(exchange, model.external_answer(json.loads(reply.body)), *upstream.requests[-1:])
 
 
+# What permits a cache to keep an answer (RFC 9111). The service is none.
+CACHEABLE = (
+    ("Cache-Control", "public, max-age=3600"),
+    ("Expires", "Thu, 31 Dec 2099 23:59:59 GMT"),
+    ("ETag", '"the-same"'),
+    ("Last-Modified", "Thu, 01 Jan 2026 00:00:00 GMT"),
+)
+
+
 @pytest.mark.requirement("UP-3")
+@pytest.mark.parametrize("more", [(), CACHEABLE], ids=["plain", "cacheable"])
 async def test_each_request_makes_one_fresh_get_of_the_configured_url(
-    client: Client, upstream: Upstream, early_upstream_requests: int
+    client: Client,
+    upstream: Upstream,
+    early_upstream_requests: int,
+    more: tuple[tuple[str, str], ...],
 ) -> None:
     early = upstream.requests[:early_upstream_requests]
     require(
@@ -86,7 +108,8 @@ async def test_each_request_makes_one_fresh_get_of_the_configured_url(
     )
     before = len(upstream.requests)
     count = 5
-    with upstream.answering(*(make_reply({"nonce": number}) for number in range(count))):
+    replies = [make_reply({"nonce": number}) for number in range(count)]
+    with upstream.answering(*(replace(each, headers=each.headers + more) for each in replies)):
         exchanges = await client.get_in_turn(["/external-data"] * count)
     made = upstream.requests[before:]
     require(
@@ -179,8 +202,12 @@ async def test_a_failed_call_harms_no_later_one(
 @pytest.mark.requirement("UP-4")
 @pytest.mark.parametrize(
     "reply",
-    [Reply(status=500, body=b'{"error": "internal"}'), Reply(cut=7, body=b'{"complete": false}')],
-    ids=["error", "cut-off"],
+    [
+        Reply(status=500, body=b'{"error": "internal"}'),
+        Reply(status=404, body=b'{"error": "not found"}'),
+        Reply(cut=7, body=b'{"complete": false}'),
+    ],
+    ids=["500", "404", "cut-off"],
 )
 async def test_many_failed_calls_harm_no_later_one(
     client: Client, upstream: Upstream, reply: Reply

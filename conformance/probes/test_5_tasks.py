@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 
 from conformance.client.http import Client
+from conformance.client.task_ids import find_task_id
 from conformance.core import timeouts
 from conformance.core.errors import NoEvidence, Violation
 from conformance.core.evidence import Exchange, Fact, QueuedMessage
@@ -152,6 +153,29 @@ async def test_every_submission_has_its_own_id(
             f"{task_id} {len(with_it)} times",
             with_it[:3],
         )
+
+
+@pytest.mark.requirement("TASK-2")
+@pytest.mark.stage("SCENARIOS")
+async def test_no_id_is_given_again_after_a_restart_of_the_broker(
+    lifecycle: LifecycleObserver, capabilities: Capabilities
+) -> None:
+    if not capabilities.starts_target:
+        return
+    given: dict[str, Exchange] = {}
+    for outage in (await find_restarts(lifecycle)).broker:
+        for exchange in outage.afterwards:
+            task_id = find_task_id(exchange)
+            if task_id is None:
+                continue  # which TASK-11 judges
+            before = given.get(task_id)
+            require(
+                before is None,
+                "an id that no submission has had, also before the broker was restarted",
+                f"{task_id} again",
+                [*([before] if before else []), outage.gone, exchange],
+            )
+            given[task_id] = exchange
 
 
 @pytest.mark.requirement("TASK-3")
@@ -459,6 +483,7 @@ TOO_QUICK = "the task was done before it could be looked at"
 HOSTILE = {
     "600 levels of nesting": b'{"deep": ' + b"[" * 600 + b"]" * 600 + b"}",
     "a type of the decoder's own": b'{"a": {"__type__": "nope", "__value__": 1}}',
+    "the same in a list": b'{"a": [[{"b": [{"__type__": "nope", "__value__": 1}]}]]}',
 }
 
 

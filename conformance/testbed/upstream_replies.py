@@ -25,6 +25,7 @@ class Reply:
     headers: tuple[tuple[str, str], ...] = (("Content-Type", "application/json"),)
     # Close after this many bytes of the body. 0 sends only the head, and -1 nothing at all.
     cut: int | None = None
+    chunk: int | None = None  # send the body in chunks of so many bytes
 
     def encode(self, *, keep_alive: bool = False) -> bytes:
         """The bytes on the wire."""
@@ -32,10 +33,19 @@ class Reply:
             return b""
         lines = [f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}"]
         lines += [f"{name}: {value}" for name, value in self.headers]
-        if self.status != HTTPStatus.NO_CONTENT:
+        if self.chunk:
+            lines.append("Transfer-Encoding: chunked")
+        elif self.status != HTTPStatus.NO_CONTENT:
             lines.append(f"Content-Length: {len(self.body)}")
         lines.append(f"Connection: {'keep-alive' if keep_alive else 'close'}")
-        return "\r\n".join([*lines, "", ""]).encode("latin-1") + self.body[: self.cut]
+        body = encode_chunks(self.body, self.chunk) if self.chunk else self.body
+        return "\r\n".join([*lines, "", ""]).encode("latin-1") + body[: self.cut]
+
+
+def encode_chunks(body: bytes, size: int) -> bytes:
+    """A body in chunks of so many bytes, as RFC 9112, 7.1 has them."""
+    parts = (body[start : start + size] for start in range(0, len(body), size))
+    return b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (*parts, b""))
 
 
 def make_reply(value: Any) -> Reply:

@@ -65,7 +65,10 @@ class BrokerUnreachable(Scenario[StartWithoutBroker]):
     """
 
     requirements = frozenset(
-        {"CONC-9", "DB-14", "HTTP-7", "TASK-7", "TASK-10", "TASK-11", "TASK-12", "TASK-17"}
+        {
+            *("CONC-9", "DB-14", "HTTP-7"),
+            *("TASK-2", "TASK-7", "TASK-10", "TASK-11", "TASK-12", "TASK-17"),
+        }
     )
     is_apart = True
 

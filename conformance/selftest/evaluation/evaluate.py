@@ -262,7 +262,9 @@ def _repeat(runs: int) -> Figures:
     """Judge the reference again and again."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "figures.json"
-        repeat.main(runs, REPEATED_AT_ONCE, file, {"--services": "embedded"}, (), _open_forked_suite)
+        repeat.main(
+            runs, REPEATED_AT_ONCE, file, {"--services": "embedded"}, (), _open_forked_suite
+        )
         figures = dict(json.loads(file.read_text("utf-8")))
         if not figures["runs"]:
             raise SystemExit("repeat: no run ended, so its figures stay as they were")

@@ -775,3 +775,48 @@ class connection_that_breaks_is_500(Service):
             return await super().fetch(url)
         except httpx.RemoteProtocolError as error:
             raise ConnectionError("the upstream closed the connection") from error
+
+
+@faulty_service(fails=("UP-2",), because=r"^502 .*is not JSON")
+class each_chunk_is_a_text(Service):
+    """Each part of a body becomes a text as it comes, so that a character in two parts is none."""
+
+    async def fetch(self, url: str) -> httpx.Response:
+        async with self.upstream.stream("GET", url) as response:
+            try:
+                text = "".join([part.decode() async for part in response.aiter_bytes()])
+            except UnicodeDecodeError:
+                text = ""
+        return httpx.Response(response.status_code, text=text)
+
+
+@faulty_service(fails=("UP-3",), because=r"^1 of them")
+class answers_are_kept_as_long_as_the_upstream_permits(Service):
+    """A cache in front of the client keeps what `Cache-Control` permits it to keep."""
+
+    kept: httpx.Response | None = None
+
+    async def fetch(self, url: str) -> httpx.Response:
+        if self.kept is None:
+            response = await super().fetch(url)
+            if "max-age" not in response.headers.get("Cache-Control", ""):
+                return response
+            self.kept = response
+        return self.kept
+
+
+@faulty_service(fails=("UP-4",), because=r"^(504 |502 )", consequences=("UP-6",))
+class refused_calls_keep_their_connections(Service):
+    """An answer of 4xx is raised before the block that closes the response."""
+
+    limits = httpx.Limits(max_connections=100)
+
+    async def fetch(self, url: str) -> httpx.Response:
+        response = await self.upstream.send(self.upstream.build_request("GET", url), stream=True)
+        if response.is_client_error:
+            return httpx.Response(response.status_code)
+        try:
+            await response.aread()
+        finally:
+            await response.aclose()
+        return response

@@ -1117,3 +1117,28 @@ class queues_are_announced_once(Service):
                 name = str(queue, "ascii")
                 super().publish(data, **{"task_id": task_id, "queue": name, **options})
         return task_id
+
+
+@faulty_service(fails=("TASK-2",), because=r"^task-\d+ again")
+class ids_are_counted_in_the_broker(Service):
+    """Ids are a counter in Redis, which begins anew where Redis has lost its memory."""
+
+    def publish(self, data: Any, **options: Any) -> str:
+        with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+            number = client.incr("serial")
+        return super().publish(data, task_id=f"task-{number}", **options)
+
+
+@faulty_service(fails=("TASK-16",), because=r"is PENDING")
+class reserved_members_in_lists_are_queued(Service):
+    """The check of kombu's notation follows the members of objects, and no list."""
+
+    def check(self, data: Any) -> None:
+        super().check(without_lists(data))
+
+
+def without_lists(data: Any) -> Any:
+    """Return objects as they are, with null in place of each list."""
+    if isinstance(data, dict):
+        return {name: without_lists(value) for name, value in data.items()}
+    return None if isinstance(data, list) else data

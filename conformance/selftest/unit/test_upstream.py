@@ -144,6 +144,20 @@ async def test_no_content_has_no_length(upstream: Upstream) -> None:
         assert b"Content-Length" not in await ask(upstream)
 
 
+@pytest.mark.parametrize("size", [1, 5, 1000])
+async def test_a_body_in_chunks_is_the_same_body(upstream: Upstream, size: int) -> None:
+    reply = replace(make_reply("déjà vu"), chunk=size)
+    with upstream.answering(reply):
+        async with (
+            httpx.AsyncClient(trust_env=False) as client,
+            client.stream("GET", upstream.url) as response,
+        ):
+            parts = [part async for part in response.aiter_raw()]
+    assert b"".join(parts) == reply.body
+    assert {len(part) for part in parts[:-1]} <= {size}
+    assert "Content-Length" not in response.headers
+
+
 # What it records
 
 
