@@ -57,7 +57,7 @@ from conformance.target.server import Target
 from conformance.testbed.broker import Broker
 from conformance.testbed.database import Database
 from conformance.testbed.upstream import Upstream
-from conformance.testbed.upstream_replies import make_reply
+from conformance.testbed.upstream_replies import Reply, make_reply
 
 MANY = 64  # outbound calls: more than the 40 threads of Starlette's pool
 APART = (1, 1, 8, 10, 64, 100, 256, 1000)  # distances of ids that a careless key may mix up
@@ -138,6 +138,22 @@ async def expect_same_meanwhile(
 async def test_different_kinds_of_io_overlap(
     client: Client, items: Database, upstream: Upstream, target: Target
 ) -> None:
+    await expect_kinds_to_overlap(client, items, upstream, target)
+
+
+@pytest.mark.requirement("CONC-5")
+async def test_different_kinds_of_io_overlap_after_one_has_failed(
+    client: Client, items: Database, upstream: Upstream, target: Target
+) -> None:
+    with upstream.answering(Reply(status=500, body=b'{"error": true}')):
+        await client.get("/external-data")
+    await expect_kinds_to_overlap(client, items, upstream, target)
+
+
+async def expect_kinds_to_overlap(
+    client: Client, items: Database, upstream: Upstream, target: Target
+) -> None:
+    """Expect an outbound call to be made while a read waits for the table."""
     async with client.in_flight() as send, items.locks.table_locked(), upstream.holding() as hold:
         requests = send(f"/items/{items.rows.pick_unused_id()}")
         seen = await items.locks.wait_for_reads(1)

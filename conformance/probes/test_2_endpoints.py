@@ -117,11 +117,14 @@ def expect_json(exchange: Exchange) -> None:
 
 
 @pytest.mark.requirement("END-4")
-async def test_answers_depend_on_nothing_that_went_before(client: Client) -> None:
+async def test_answers_depend_on_nothing_that_went_before(
+    client: Client, items: Database | None
+) -> None:
+    item = f"/items/{(await items.rows.insert())['id']}" if items else ABSENT_ITEM
     paths = [
         path
         for number in range(10)
-        for path in ("/sync", "/async", f"/items/?q={number}", INVALID_ID, "/items/")
+        for path in ("/sync", "/async", f"/items/?q={number}", INVALID_ID, item)
     ]
     alone = {path: await client.get(path) for path in dict.fromkeys(paths)}
     at_once = await client.get_all(*paths)
@@ -131,37 +134,37 @@ async def test_answers_depend_on_nothing_that_went_before(client: Client) -> Non
         expect_same(exchange, alone[path])
 
 
-async def _an_id_that_is_no_integer(client: Client, _: Upstream) -> None:
+async def _an_id_that_is_no_integer(client: Client, _: object) -> None:
     await client.get(INVALID_ID)
 
 
-async def _an_id_beyond_every_integer(client: Client, _: Upstream) -> None:
+async def _an_id_beyond_every_integer(client: Client, _: object) -> None:
     await client.get("/items/" + "9" * 400)
 
 
-async def _an_id_below_every_integer(client: Client, _: Upstream) -> None:
+async def _an_id_below_every_integer(client: Client, _: object) -> None:
     await client.get("/items/-" + "9" * 400)
 
 
-async def _a_body_that_is_no_object(client: Client, _: Upstream) -> None:
+async def _a_body_that_is_no_object(client: Client, _: object) -> None:
     await client.post("/process-data/", [1])
 
 
-async def _a_body_that_is_no_json(client: Client, _: Upstream) -> None:
+async def _a_body_that_is_no_json(client: Client, _: object) -> None:
     await client.post_bytes("/process-data/", b'{"a": \xff')
 
 
-async def _a_path_that_is_not_there(client: Client, _: Upstream) -> None:
+async def _a_path_that_is_not_there(client: Client, _: object) -> None:
     await client.get("/nowhere")
 
 
-async def _a_head_of_20_kb(client: Client, _: Upstream) -> None:
+async def _a_head_of_20_kb(client: Client, _: object) -> None:
     text = "a" * 20_000
     await client.get(f"/items/{text}")
     await client.get("/async", (("X-Long", text),))
 
 
-async def _bytes_that_are_no_http(client: Client, _: Upstream) -> None:
+async def _bytes_that_are_no_http(client: Client, _: object) -> None:
     with suppress(
         OSError, TimeoutError
     ):  # whatever the target makes of it, what counts is that it goes on
@@ -187,6 +190,12 @@ async def _an_upstream_that_answers_no_json(client: Client, upstream: Upstream) 
         await client.get("/external-data")
 
 
+async def _an_upstream_that_answers_no_gzip(client: Client, upstream: Upstream) -> None:
+    headers = (("Content-Type", "application/json"), ("Content-Encoding", "gzip"))
+    with upstream.answering(Reply(body=b"not compressed", headers=headers)):
+        await client.get("/external-data")
+
+
 async def _an_upstream_that_hangs_up(client: Client, upstream: Upstream) -> None:
     with upstream.answering(Reply(cut=-1)):
         await client.get("/external-data")
@@ -197,7 +206,14 @@ async def _an_upstream_that_is_not_there(client: Client, upstream: Upstream) -> 
         await client.get("/external-data")
 
 
-FAULTS = [
+FAULTS_OF_THE_UPSTREAM = [
+    _an_upstream_that_answers_an_error,
+    _an_upstream_that_answers_no_json,
+    _an_upstream_that_answers_no_gzip,
+    _an_upstream_that_hangs_up,
+    _an_upstream_that_is_not_there,
+]
+FAULTS_OF_A_REQUEST = [
     _an_id_that_is_no_integer,
     _an_id_beyond_every_integer,
     _an_id_below_every_integer,
@@ -206,11 +222,30 @@ FAULTS = [
     _a_path_that_is_not_there,
     _a_head_of_20_kb,
     _bytes_that_are_no_http,
-    _an_upstream_that_answers_an_error,
-    _an_upstream_that_answers_no_json,
-    _an_upstream_that_hangs_up,
-    _an_upstream_that_is_not_there,
 ]
+FAULTS = [*FAULTS_OF_A_REQUEST, *FAULTS_OF_THE_UPSTREAM]
+
+
+SAME_AFTER_A_FAULT = ("/sync", "/async", "/items/?q=a", INVALID_ID)
+
+
+@pytest.mark.requirement("END-4")
+async def test_answers_are_the_same_after_requests_that_failed(
+    client: Client, upstream: Upstream | None
+) -> None:
+    alone = [await client.get(path) for path in SAME_AFTER_A_FAULT]
+
+    async def expect_same_again() -> None:
+        for path, before in zip(SAME_AFTER_A_FAULT, alone, strict=True):
+            expect_same(await client.get(path), before)
+
+    for fault in FAULTS_OF_A_REQUEST:
+        await fault(client, None)
+        await expect_same_again()
+    if upstream:
+        for upstreams_fault in FAULTS_OF_THE_UPSTREAM:
+            await upstreams_fault(client, upstream)
+            await expect_same_again()
 
 
 @pytest.mark.requirement("END-5")

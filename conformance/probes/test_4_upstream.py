@@ -161,6 +161,7 @@ FAULTS = [
     Fault("a number cut off, which is one still", Reply(body=b"123456", cut=3)),
     Fault("a head and no body", Reply(body=b'{"complete": false}', cut=0)),
     Fault("a connection closed without an answer", Reply(cut=-1)),
+    Fault("a connection reset without an answer", Reply(cut=-1, is_reset=True)),
     Fault("a body that is no gzip", Reply(body=b"not compressed", headers=GZIP)),
     Fault("a connection refused", None),
 ]

@@ -70,8 +70,9 @@ async def test_the_two_paths_do_not_shadow_each_other(
 
 
 @pytest.mark.requirement("DEP-6")
-async def test_requests_at_once_do_not_see_each_others_q(client: Client) -> None:
-    texts = [f"caller-{number}" for number in range(50)]
+@pytest.mark.parametrize("more", ["", "x" * 500], ids=["short", "long"])
+async def test_requests_at_once_do_not_see_each_others_q(client: Client, more: str) -> None:
+    texts = [f"caller-{number}{more}" for number in range(50)]
     for text, exchange in zip(
         texts, await client.get_all(*(f"/items/?q={text}" for text in texts)), strict=True
     ):

@@ -380,6 +380,7 @@ async def ask_for_everything(
     specs = [
         *(RequestSpec("GET", path) for path in (*paths, "/nowhere")),
         replace(submission, content=b"[1]"),
+        replace(submission, content=b"{"),
         submission,
     ]
     exchanges = [await send(spec) for spec in specs * OF_EACH]

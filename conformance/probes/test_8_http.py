@@ -33,7 +33,7 @@ from conformance.target.capabilities import Capabilities
 from conformance.testbed.broker import Broker
 from conformance.testbed.database import Database
 from conformance.testbed.upstream import Upstream
-from conformance.testbed.upstream_replies import Reply
+from conformance.testbed.upstream_replies import Reply, encode_chunks
 
 OPERATIONS = [
     ("/sync", "get"),
@@ -266,6 +266,7 @@ WRONG_REQUESTS = [
 UPSTREAM_FAULTS = {
     "refuses connections": None,
     "closes connections": Reply(cut=-1),
+    "resets connections": Reply(cut=-1, is_reset=True),
     "breaks its answer off": Reply(body=b'{"complete": false}', cut=7),
     "answers 500": Reply(status=500, body=b'{"error": "internal"}'),
     "sends no JSON": Reply(body=b"<html>maintenance</html>"),
@@ -379,12 +380,26 @@ async def test_a_range_is_the_whole_or_the_part_that_was_asked_for(client: Clien
     expect_status(beyond, (plain.status or 0, 416), "200 or 416 for a range beyond the end", plain)
 
 
+# A change of each column alone. An entity tag must depend on all of them.
+CHANGES = {
+    "name": "after",
+    "description": "after",
+    "price": 1.25,
+    "quantity": 5,
+    "available": False,
+    "created_at": datetime(2026, 7, 2, tzinfo=UTC),
+}
+
+
 @pytest.mark.requirement("HTTP-9")
-async def test_a_conditional_read_sees_the_row_as_it_is(client: Client, items: Database) -> None:
+@pytest.mark.parametrize("column", CHANGES)
+async def test_a_conditional_read_sees_the_row_as_it_is(
+    client: Client, items: Database, column: str
+) -> None:
     row = await items.rows.insert(name="before")
     path = f"/items/{row['id']}"
     before = await client.get(path)
-    row = await items.rows.update(row["id"], name="after")
+    row = await items.rows.update(row["id"], **{column: CHANGES[column]})
     an_hour_ago = format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True)
     conditions = [("If-Modified-Since", an_hour_ago)]
     conditions += [("If-None-Match", tag) for name, tag in before.headers if name == "etag"]
@@ -459,7 +474,8 @@ async def test_a_body_that_arrives_in_parts_is_accepted_as_a_whole_one(
     require_situation(whole.status == 200, f"no submission is accepted: {whole.summary}")
     content, headers = BODY, NO_HEADERS
     if coding == "chunks":
-        content, headers = encode_chunks(BODY), (("Transfer-Encoding", "chunked"),)
+        border = BODY.index("é".encode()) + 1  # within a character
+        content, headers = encode_chunks(BODY, border), (("Transfer-Encoding", "chunked"),)
     spec = RequestSpec("POST", "/process-data/", content, JSON, headers)
     async with connect(client, journal) as connection:
         await send_in_parts(client, connection, raw.encode_request(spec, client.url))
@@ -467,13 +483,6 @@ async def test_a_body_that_arrives_in_parts_is_accepted_as_a_whole_one(
     if coding == "chunks" and exchange.status == 411:
         return  # a server may want to know the length (RFC 9112, 6.3)
     expect_status(exchange, (200,), f"200 for a body with {coding} that arrives in parts", whole)
-
-
-def encode_chunks(content: bytes) -> bytes:
-    """A body in two chunks. The border is within a character."""
-    middle = content.index("é".encode()) + 1
-    parts = (content[:middle], content[middle:], b"")
-    return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts)
 
 
 @asynccontextmanager
@@ -497,8 +506,13 @@ async def send_in_parts(client: Client, connection: raw.RawConnection, content: 
 
 
 def cut_in_parts(content: bytes) -> Iterator[bytes]:
-    """Cut a request within its first line, within its head, and within its end."""
+    """Cut a request within its first line, within its head, and within its end.
+
+    Where its body has a character of two octets, it is cut between these.
+    """
     head = content.index(b"\r\n\r\n") + 4
-    cuts = [0, 7, head - 9, max(head, len(content) - 5 - len(content[head:]) // 2), len(content)]
+    character = content.find("é".encode(), head)
+    last = max(head, len(content) - 5 - len(content[head:]) // 2)
+    cuts = [0, 7, head - 9, last if character < 0 else character + 1, len(content)]
     for start, end in pairwise(cuts):
         yield content[start:end]

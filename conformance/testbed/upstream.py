@@ -6,6 +6,7 @@ It runs in a thread of its own, so that it answers whatever the suite is doing.
 import asyncio
 import math
 import socket
+import struct
 import sys
 import threading
 import time
@@ -278,6 +279,9 @@ class Upstream:
         answer = answer or self._next_answer()
         writer.write(answer.encoded[sent:])
         await writer.drain()
+        if answer.is_reset:
+            now = struct.pack("ii", 1, 0)  # closing it then sends RST (man 7 socket, SO_LINGER)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, now)
         return answer.keeps_alive
 
     def _has_room(self, request: h11.Request) -> bool:
@@ -300,7 +304,9 @@ class Upstream:
     def _next_answer(self) -> "_Answer":
         reply = self._script.popleft() if len(self._script) > 1 else self._script[0]
         return _Answer(
-            reply.encode(keep_alive=self._keep_alive), self._keep_alive and reply.cut is None
+            reply.encode(keep_alive=self._keep_alive),
+            self._keep_alive and reply.cut is None,
+            reply.is_reset,
         )
 
     async def _read_request(
@@ -326,10 +332,11 @@ class Upstream:
 
 @dataclass(frozen=True)
 class _Answer:
-    """The bytes that one request is sent, and whether its connection is kept for another."""
+    """The bytes that one request is sent, and what becomes of its connection."""
 
     encoded: bytes
-    keeps_alive: bool
+    keeps_alive: bool  # for another request
+    is_reset: bool = False
 
 
 def _reserve_port(address: str, port: int) -> socket.socket:

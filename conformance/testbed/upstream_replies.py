@@ -26,6 +26,7 @@ class Reply:
     # Close after this many bytes of the body. 0 sends only the head, and -1 nothing at all.
     cut: int | None = None
     chunk: int | None = None  # send the body in chunks of so many bytes
+    is_reset: bool = False  # end the connection by RST
 
     def encode(self, *, keep_alive: bool = False) -> bytes:
         """The bytes on the wire."""

@@ -1,7 +1,10 @@
 """A copy that is started, read from a few times, and asked to stop by SIGTERM."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from conformance.client.http import Client
+from conformance.core import timeouts
 from conformance.core.evidence import Exchange, LogLine
 from conformance.core.observations import EndedSessions, SessionCount, TableSnapshot
 from conformance.scenarios.lifecycle.copies import (
@@ -15,6 +18,7 @@ from conformance.scenarios.lifecycle.copies import (
 )
 from conformance.scenarios.lifecycle.scenario import DatabaseNeed, Scenario
 from conformance.target.launch import Launch
+from conformance.testbed.database import Database
 from conformance.testbed.postgres_admin import DatabaseAccess
 
 
@@ -59,14 +63,29 @@ class GracefulStop(Scenario[StopObserved]):
             rows = [await items.rows.insert() for _ in range(3)]
             table_before = await items.rows.take_snapshot()
             paths = [f"/items/{row['id']}" for row in rows]
+            reads = await client.get_all(*paths, f"/items/{items.rows.pick_unused_id()}")
+            table_after = await items.rows.take_snapshot()
+            await lose_a_session(client, items, paths)
             return StopObserved(
                 lines_before_first_request=lines,
                 lines_at_first_answer=target.lines_at_first_answer,
                 sessions_at_first_answer=sessions_at_first_answer,
                 table_before=table_before,
-                reads=await client.get_all(*paths, f"/items/{items.rows.pick_unused_id()}"),
-                table_after=await items.rows.take_snapshot(),
+                reads=reads,
+                table_after=table_after,
                 sessions_at_signal=await items.sessions.count_sessions(),
                 ending=await stop(target),
                 sessions_at_end=await items.sessions.wait_until_ended(),
             )
+
+
+async def lose_a_session(client: Client, items: Database, paths: Sequence[str]) -> None:
+    """End the session of one of several reads that wait, as an administrator may.
+
+    The other sessions must be closed at the stop as well.
+    """
+    async with client.in_flight() as send, items.locks.table_locked():
+        send(*paths)
+        await items.locks.wait_for_reads(2, at_most=timeouts.SECOND_READ_WATCHED)
+        await items.sessions.terminate_sessions(only_waiting=True, at_most=1)
+    await client.get_all(*paths)

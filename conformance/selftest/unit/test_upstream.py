@@ -139,6 +139,11 @@ async def test_a_connection_can_be_closed_without_an_answer(upstream: Upstream) 
         assert await ask(upstream) == b""
 
 
+async def test_a_connection_can_be_reset(upstream: Upstream) -> None:
+    with upstream.answering(Reply(cut=-1, is_reset=True)), pytest.raises(ConnectionResetError):
+        await ask(upstream)
+
+
 async def test_no_content_has_no_length(upstream: Upstream) -> None:
     with upstream.answering(Reply(status=204, body=b"")):
         assert b"Content-Length" not in await ask(upstream)
