@@ -1028,3 +1028,69 @@ class rejected_submission_keeps_its_slot(Service):
         answer = await super().process_data(data)
         self.slots.release()
         return answer
+
+
+@faulty_service(
+    fails=("CONC-5",), because=r"an outbound call at the upstream while a read waits for the table"
+)
+class call_after_a_failed_one_waits_for_reads(Service):
+    """After a failed call the client is made anew, once nothing is read."""
+
+    reading = 0
+    has_failed = False
+
+    async def find(self, item_id: int) -> Row | None:
+        self.reading += 1
+        try:
+            return await super().find(item_id)
+        finally:
+            self.reading -= 1
+
+    async def fetch(self, url: str) -> httpx.Response:
+        while self.has_failed and self.reading:
+            await asyncio.sleep(0.01)
+        self.has_failed = True
+        response = await super().fetch(url)
+        self.has_failed = not response.is_success
+        return response
+
+
+@faulty_service(fails=("CONC-10",), because=r"no read could be held", consequences=("CONC-11",))
+class turn_is_handed_to_a_client_that_left(Service):
+    """A read that ends hands its turn to the next in the queue, also if nobody waits there."""
+
+    free = 8
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.queue: deque[asyncio.Future[None]] = deque()
+
+    async def read_item(self, item_id: int, request: Request) -> Any:  # type: ignore[override]
+        if not ID_MIN <= item_id <= ID_MAX:
+            return {"item": None}
+        if self.free:
+            self.free -= 1
+        elif not await self.wait_for_turn(request):
+            return Response(status_code=499)
+        try:
+            return {"item": await self.find(item_id)}
+        finally:
+            self.pass_turn_on()
+
+    def pass_turn_on(self) -> None:
+        """Give a turn to the next in the queue."""
+        if not self.queue:
+            self.free += 1
+        elif not (turn := self.queue.popleft()).done():
+            turn.set_result(None)
+
+    async def wait_for_turn(self, request: Request) -> bool:
+        """Wait for a turn, or until the client has left. Returns whether there is a turn."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.queue.append(turn)
+        while not turn.done():
+            await asyncio.wait([turn], timeout=0.02)
+            if not turn.done() and await request.is_disconnected():
+                turn.cancel()
+                return False
+        return True

@@ -3,6 +3,7 @@
 
 import asyncio
 import json
+import math
 import os
 import signal
 import threading
@@ -298,3 +299,39 @@ class serving_process_is_replaced_after_an_answer_that_is_no_json(Supervised):
         if response.content.startswith(b"<"):
             os.abort()
         return super().document(response)
+
+
+@faulty_service(fails=("END-4",), because=r"\"notice\"", consequences=("HTTP-2",))
+class failed_call_is_announced_for_a_while(Service):
+    """For half a minute after a failed call, `/sync` has a notice of it."""
+
+    failed_at = -math.inf
+
+    async def fetch(self, url: str) -> httpx.Response:
+        failed_at, self.failed_at = self.failed_at, time.monotonic()
+        response = await super().fetch(url)
+        if response.is_success:
+            self.failed_at = failed_at
+        return response
+
+    def read_sync(self) -> Any:
+        is_recent = time.monotonic() < self.failed_at + 30
+        return super().read_sync() | ({"notice": "degraded"} if is_recent else {})
+
+
+@faulty_service(fails=("END-4",), because=r"every byte|the same", consequences=("CONC-6",))
+class reads_beyond_two_are_written_by_another_encoder(Service):
+    """Two reads at once are answered by the framework. Others are written by `json.dumps`."""
+
+    reading = 0
+
+    async def read_item(self, item_id: int) -> Any:
+        self.reading += 1
+        try:
+            answer = await super().read_item(item_id)
+            if self.reading <= 2:
+                return answer
+            text = json.dumps(jsonable_encoder(answer))
+            return Response(text, media_type="application/json")
+        finally:
+            self.reading -= 1

@@ -1055,3 +1055,94 @@ class row_that_has_gone_is_known_to_the_next_process(Service):
         if row := await super().find(item_id):
             self.seen[str(item_id)] = row
         return row or self.kept.get(str(item_id))
+
+
+@faulty_service(fails=("DB-4",), because=r"\$\.item", consequences=("CONC-6",))
+class next_row_is_read_ahead(Service):
+    """A read also fetches the row with the next id, and keeps it for one read within 2 s."""
+
+    ahead: dict[int, tuple[float, Row]] = {}  # noqa: RUF012
+
+    async def find(self, item_id: int) -> Row | None:
+        until, known = self.ahead.pop(item_id, (0.0, None))
+        if known and time.monotonic() < until:
+            return known
+        row = await super().find(item_id)
+        if item_id < ID_MAX and (following := await super().find(item_id + 1)):
+            self.ahead[item_id + 1] = (time.monotonic() + 2, following)
+        return row
+
+
+@faulty_service(fails=("DB-6",), because=r"^200 ")
+class semicolon_ends_the_id(Service):
+    """What comes after a semicolon in a path is taken for parameters of it, and left out."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and b";" in scope["raw_path"]:
+            scope["path"] = scope["path"].partition(";")[0]
+        await super().__call__(scope, receive, send)
+
+
+@faulty_service(
+    fails=("DB-8",), because=r", [1-9]\d* were abandoned", consequences=("DB-11", "LIFE-11")
+)
+class pool_is_replaced_after_a_lost_session(Service):
+    """A read whose session is lost has the pool replaced. Nobody closes the former one."""
+
+    async def find(self, item_id: int) -> Row | None:
+        try:
+            return await super().find(item_id)
+        except (asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError):
+            self.former = self.pool
+            self.pool = await self.open_pool()
+            raise
+
+
+@faulty_service(fails=("DB-10",), because=r"\$\.item: wanted null, got \{")
+class id_is_cut_to_32_bits(Service):
+    """An id is made an integer of 32 bits by leaving out the others."""
+
+    async def read_item(self, item_id: int) -> Any:
+        return {"item": await self.find((item_id + 2**31) % 2**32 - 2**31)}
+
+
+@faulty_service(fails=("DB-13",), because=r"wanted \"changed since it was read\"")
+class read_that_lost_its_session_answers_what_was_known(Service):
+    """A read whose session is ended answers the row as it was read last."""
+
+    known: dict[int, Row | None] = {}  # noqa: RUF012
+
+    async def find(self, item_id: int) -> Row | None:
+        try:
+            self.known[item_id] = await super().find(item_id)
+        except (asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError):
+            if item_id not in self.known:
+                raise
+        return self.known[item_id]
+
+
+@faulty_service(fails=("DB-13",), because=r"^500 .*, 2 times")
+class reads_behind_a_lost_session_fail_with_it(Service):
+    """Each read picks one of two sessions before it waits. What waits behind a lost one fails."""
+
+    picked = 0
+    waiting: tuple[list[asyncio.Future[None]], ...] = ([], [])
+
+    async def find(self, item_id: int) -> Row | None:
+        self.picked += 1
+        queue = self.waiting[self.picked % 2]
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        queue.append(turn)
+        if len(queue) > 1:
+            await turn
+        try:
+            row = await super().find(item_id)
+        except (asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError) as error:
+            for behind in queue[1:]:
+                behind.set_exception(ConnectionError("the session was lost"))
+            queue.clear()
+            raise ConnectionError("the session was lost") from error
+        queue.pop(0)
+        if queue:
+            queue[0].set_result(None)
+        return row

@@ -4,6 +4,7 @@
 import asyncio
 import os
 import re
+import time
 from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote
@@ -258,3 +259,15 @@ class characters_without_a_width_are_dropped(Service):
 
     async def parameters(self, q: str | None = None) -> Parameters:
         return {"q": q and re.sub("[\u200b-\u200f\u202a-\u202e\u2060-\u2069]", "", q)}
+
+
+@faulty_service(fails=("DEP-6",), because=r"\$\.q: wanted \"caller-\d+x+", consequences=("DEP-2",))
+class long_q_is_checked_on_the_service(Service):
+    """A long `q` is checked in a thread. Meanwhile it is kept on the shared service."""
+
+    async def parameters(self, q: str | None = None) -> Parameters:
+        self.q = q
+        if q and len(q) > 200:
+            await asyncio.to_thread(time.sleep, 0.01)
+            return {"q": self.q}
+        return {"q": q}

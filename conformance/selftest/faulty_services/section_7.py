@@ -22,9 +22,10 @@ import asyncpg
 import httpx
 import psutil
 import redis
-from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi import BackgroundTasks, FastAPI, HTTPException, Request, Response
 from fastapi.exception_handlers import http_exception_handler, request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -836,3 +837,29 @@ class connection_of_a_submission_stays_open(Service):
         self.asked.append(redis.Redis.from_url(os.environ["REDIS_URL"]))
         self.asked[-1].ping()
         return super().publish(data, **options)
+
+
+@faulty_service(fails=("LIFE-11",), because=r"^\d+, \d+")
+class log_of_ill_formed_bodies_is_opened_again(Service):
+    """Each body that is no JSON is noted in a log, which is opened for it and stays open."""
+
+    logs: list[Any] = []  # noqa: RUF012
+
+    async def reject(self, request: Request, error: RequestValidationError) -> Response:
+        if error.errors()[0]["type"] == "json_invalid":
+            self.logs.append(open(os.devnull, "a"))  # noqa: SIM115, PTH123, ASYNC230
+        return await super().reject(request, error)
+
+
+@faulty_service(
+    fails=("LIFE-3",), because=r"a process that had to be killed", consequences=("DB-8",)
+)
+class failures_are_summed_up_before_the_end(Service):
+    """A read that fails waits, after its answer, for others to be logged with it."""
+
+    async def read_item(self, item_id: int, tasks: BackgroundTasks) -> Any:  # type: ignore[override]
+        try:
+            return await super().read_item(item_id)
+        except (asyncpg.PostgresError, OSError):
+            tasks.add_task(asyncio.sleep, 20)
+            return JSONResponse({"detail": "no database"}, 503, background=tasks)

@@ -3,12 +3,14 @@
 
 import json
 import os
+import re
 import traceback
 import zlib
 from copy import deepcopy
 from functools import cached_property
 from typing import Annotated, Any
 
+import httpx
 from fastapi import FastAPI, HTTPException, Query, Request
 from fastapi.exception_handlers import request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
@@ -497,3 +499,56 @@ class broker_that_is_not_there_is_told_with_its_address(Service):
             if cause and isinstance(cause.__cause__, RedisConnectionError):
                 raise HTTPException(503, str(cause)) from error
             raise
+
+
+@faulty_service(fails=("HTTP-7",), because=r"^an exception's class in 502")
+class reset_connection_is_told_by_its_exception(Service):
+    """Failures of a call are told in words, but for one that nobody has thought of."""
+
+    async def external_data(self) -> Response:
+        try:
+            return await super().external_data()
+        except HTTPException as error:
+            if isinstance(error.__cause__, httpx.ReadError):
+                raise HTTPException(502, repr(error.__cause__)) from error
+            raise
+
+
+@faulty_service(fails=("HTTP-9",), because=r"^304")
+class tag_leaves_out_the_description(Wrapped):
+    """The tag of a row is made of the other columns."""
+
+    async def wrap(self, scope: Scope, receive: Receive, send: Send) -> None:
+        messages: list[Scope] = []
+
+        async def keep(message: Scope) -> None:
+            messages.append(message)
+
+        await super().wrap(scope, receive, keep)
+        body = b"".join(message.get("body", b"") for message in messages)
+        tag = b'"%x"' % zlib.crc32(re.sub(rb'"description":("[^"]*"|null)', b"", body))
+        is_read = scope["method"] == "GET" and scope["path"].startswith("/items/")
+        if is_read and (b"if-none-match", tag) in scope["headers"]:
+            await self.answer(send, 304, b"", etag=tag.decode())
+            return
+        for message in messages:
+            if is_read and message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"etag", tag)]
+            await send(message)
+
+
+@faulty_service(fails=("HTTP-11",), because=r"arrives in parts\n400", consequences=("TASK-6",))
+class each_part_of_a_body_must_be_text(Wrapped):
+    """Each part of a body is looked at for UTF-8 by itself."""
+
+    async def wrap(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def read() -> Scope:
+            message: Scope = await receive()
+            try:
+                message.get("body", b"").decode()
+            except UnicodeDecodeError:
+                await self.answer(send, 400, b'{"detail": "no UTF-8"}')
+                raise
+            return message
+
+        await super().wrap(scope, read, send)
