@@ -1,5 +1,6 @@
 """What an error answer must not reveal, and one look for all of it."""
 
+import builtins
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,6 +11,20 @@ from urllib.parse import urlsplit
 from conformance.core.evidence import Exchange, Fact
 from conformance.judging.assertions import require
 
+# Without a module before it, a name of this kind may also be a code of an API, such as
+# "ValidationError". So only Python's own are known, and those of the usual clients.
+EXCEPTIONS = (
+    *sorted(
+        name
+        for name, value in vars(builtins).items()
+        if isinstance(value, type) and issubclass(value, Exception) and name.endswith("Error")
+    ),
+    *("ConnectError", "ReadError", "WriteError", "CloseError", "RemoteProtocolError"),
+    *("LocalProtocolError", "ConnectTimeout", "ReadTimeout", "PoolTimeout", "DecodingError"),
+    *("ClientConnectorError", "ClientOSError", "ClientPayloadError", "ServerDisconnectedError"),
+    *("JSONDecodeError", "OperationalError", "InterfaceError", "DBAPIError", "ResponseError"),
+    *("NoPermissionError", "InvalidAuthorizationSpecificationError", "CannotConnectNowError"),
+)
 # What is recognised without knowing the service.
 GENERAL: Mapping[str, re.Pattern[str]] = {
     "a traceback": re.compile(r"Traceback|File \\?\"[^\"]+\", line \d+|\n\s+at .{1,200}:\d+:\d+"),
@@ -21,7 +36,10 @@ GENERAL: Mapping[str, re.Pattern[str]] = {
     "a source file": re.compile(
         r"site-packages|node_modules|[\w.-]+\.(?:py|mjs|cjs|js|ts|go|rs|rb|java)\b\\?\"?[:,]"
     ),
-    "an exception's class": re.compile(r"\b[a-z_]\w*(?:\.\w+)*\.[A-Z]\w*(?:Error|Exception)\b"),
+    "an exception's class": re.compile(
+        r"\b[a-z_]\w*(?:\.\w+)*\.[A-Z]\w*(?:Error|Exception)\b"
+        rf"|\b(?:{'|'.join(EXCEPTIONS)})\b"
+    ),
 }
 SERVICES = {"http": "upstream", "postgresql": "database", "redis": "broker"}  # by scheme
 LOCAL = ("127.0.0.1", "::1", "localhost", None)  # the host of the service itself, too
