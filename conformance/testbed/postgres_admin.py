@@ -92,6 +92,7 @@ async def create_database(admin_url: str, *, may_write: bool = False) -> Databas
                 admin_url,
                 f"CREATE ROLE {name} LOGIN PASSWORD '{password}'",
                 f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'",
+                f"REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC",
             )
             rights = ", ".join(RIGHTS) if may_write else "SELECT"
             grant = f"GRANT {rights} ON items TO {name}"

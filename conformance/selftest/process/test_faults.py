@@ -118,6 +118,20 @@ async def test_rows_that_are_older_than_a_run_are_left_to_the_next(testbed: Test
     await run.close()
 
 
+async def test_the_role_of_a_target_may_read_the_table_and_nothing_else(testbed: Testbed) -> None:
+    connection = await asyncpg.connect(str(testbed.items.access.target_dsn))
+    await connection.fetch("SELECT * FROM items")
+    for statement in (
+        "CREATE TEMPORARY TABLE kept (id int)",
+        "CREATE TABLE kept (id int)",
+        "CREATE SCHEMA kept",
+        "UPDATE items SET name = name",
+    ):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute(statement)
+    await connection.close()
+
+
 COLUMNS = "id, name, description, price, quantity, available, created_at"
 
 

@@ -58,6 +58,8 @@ def answer(body: str, *headers: tuple[str, str]) -> Exchange:
         ("raised at upstream.py:31", "a source file"),
         ("httpx.ConnectError: all attempts failed", "an exception's class"),
         ("asyncpg.exceptions.InvalidPasswordError", "an exception's class"),
+        ("the upstream cannot be reached (ReadError)", "an exception's class"),
+        ("ConnectionRefusedError(111, 'Connect call failed')", "an exception's class"),
         ("cannot open /srv/shop/templates", "the folder of the code"),
     ],
 )
@@ -70,6 +72,8 @@ def test_what_is_revealed_is_named(body: str, what: str) -> None:
     "body",
     [
         '{"detail":"Not Found"}',
+        '{"code":"ValidationError"}',
+        '{"detail":"Internal Server Error"}',
         '{"detail":"the upstream did not answer in time"}',
         (
             '{"detail":[{"type":"int_parsing","loc":["path","item_id"],"msg":"Input should be'
