@@ -301,7 +301,9 @@ class serving_process_is_replaced_after_an_answer_that_is_no_json(Supervised):
         return super().document(response)
 
 
-@faulty_service(fails=("END-4",), because=r"\"notice\"", consequences=("HTTP-2",))
+@faulty_service(
+    fails=("END-1",), because=r"a member \"notice\"", consequences=("END-4", "HTTP-2", "CONC-11")
+)
 class failed_call_is_announced_for_a_while(Service):
     """For half a minute after a failed call, `/sync` has a notice of it."""
 
@@ -319,7 +321,7 @@ class failed_call_is_announced_for_a_while(Service):
         return super().read_sync() | ({"notice": "degraded"} if is_recent else {})
 
 
-@faulty_service(fails=("END-4",), because=r"every byte|the same", consequences=("CONC-6",))
+@faulty_service(fails=("END-4",), because=r"^the answer of /items/\d+ that came before")
 class reads_beyond_two_are_written_by_another_encoder(Service):
     """Two reads at once are answered by the framework. Others are written by `json.dumps`."""
 

@@ -805,7 +805,7 @@ class answers_are_kept_as_long_as_the_upstream_permits(Service):
         return self.kept
 
 
-@faulty_service(fails=("UP-4",), because=r"^(504 |502 )", consequences=("UP-6",))
+@faulty_service(fails=("UP-4",), because=r"^(504 |no complete answer)", consequences=("UP-6",))
 class refused_calls_keep_their_connections(Service):
     """An answer of 4xx is raised before the block that closes the response."""
 
