@@ -569,8 +569,10 @@ class shutdown_waits_for_requests_of_unknown_paths(Service):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.requests += scope["type"] == "http"
-        await super().__call__(scope, receive, send)
-        self.requests -= scope["type"] == "http" and "endpoint" in scope
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self.requests -= scope["type"] == "http" and "endpoint" in scope
 
     async def disconnect(self) -> None:
         while self.requests:
