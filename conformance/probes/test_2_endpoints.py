@@ -124,7 +124,10 @@ async def test_answers_depend_on_nothing_that_went_before(
     paths = [
         path
         for number in range(10)
-        for path in ("/sync", "/async", f"/items/?q={number}", INVALID_ID, item)
+        for path in (
+            *("/sync", "/async", f"/items/?q={number}", INVALID_ID),
+            item if number % 2 else "/items/",
+        )
     ]
     alone = {path: await client.get(path) for path in dict.fromkeys(paths)}
     at_once = await client.get_all(*paths)

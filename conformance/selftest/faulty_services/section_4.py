@@ -132,7 +132,7 @@ class document_of_the_same_length_is_repeated(Service):
 @faulty_service(
     fails=("UP-4",),
     because=r"^500 ",
-    consequences=("UP-3", "UP-9", "HTTP-3", "CONC-11"),
+    consequences=("UP-3", "UP-9", "HTTP-3", "CONC-5", "CONC-11"),
 )
 class error_of_the_upstream_closes_the_client(Service):
     """Where the upstream answers an error, the client is closed, and never opened again."""
