@@ -1,5 +1,6 @@
 """Parts of the catalogue: which are judged, and how a verdict that differs is named."""
 
+from pathlib import Path
 from typing import Any
 
 from conformance.selftest.evaluation import subsets
@@ -24,6 +25,8 @@ def test_each_requirement_is_judged_alone_and_among_others_in_another_order() ->
 
 class SlotDouble:
     """A slot that only notes the options of its run."""
+
+    folder = Path()
 
     def judge(self, *options: str) -> tuple[str, ...]:
         """Return them."""
