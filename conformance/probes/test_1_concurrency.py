@@ -135,25 +135,15 @@ async def expect_same_meanwhile(
 
 
 @pytest.mark.requirement("CONC-5")
+@pytest.mark.parametrize("has_failed", [False, True], ids=["usually", "after-a-failed-call"])
 async def test_different_kinds_of_io_overlap(
-    client: Client, items: Database, upstream: Upstream, target: Target
+    client: Client, items: Database, upstream: Upstream, target: Target, has_failed: bool
 ) -> None:
-    await expect_kinds_to_overlap(client, items, upstream, target)
-
-
-@pytest.mark.requirement("CONC-5")
-async def test_different_kinds_of_io_overlap_after_one_has_failed(
-    client: Client, items: Database, upstream: Upstream, target: Target
-) -> None:
-    with upstream.answering(Reply(status=500, body=b'{"error": true}')):
-        await client.get("/external-data")
-    await expect_kinds_to_overlap(client, items, upstream, target)
-
-
-async def expect_kinds_to_overlap(
-    client: Client, items: Database, upstream: Upstream, target: Target
-) -> None:
-    """Expect an outbound call to be made while a read waits for the table."""
+    if has_failed:
+        with upstream.answering(Reply(status=500, body=b'{"error": true}')):
+            failed = await client.get("/external-data")
+        why = f"a call that fails has no answer: {failed.summary}"
+        require_situation(failed.answered, why)
     async with client.in_flight() as send, items.locks.table_locked(), upstream.holding() as hold:
         requests = send(f"/items/{items.rows.pick_unused_id()}")
         seen = await items.locks.wait_for_reads(1)

@@ -487,7 +487,12 @@ async def test_a_body_that_arrives_in_parts_is_accepted_as_a_whole_one(
 
 @asynccontextmanager
 async def connect(client: Client, journal: Journal) -> AsyncIterator[raw.RawConnection]:
-    """A connection of the probe's own. Raises NoEvidence where there is none."""
+    """A connection of the probe's own.
+
+    Raises NoEvidence where there is none, or no answer even to a request on another one.
+    """
+    usual = await client.get("/items/?q=usual")
+    require_situation(usual.answered, f"a usual request has no answer either: {usual.summary}")
     try:
         async with raw.connect(client.url, journal) as connection:
             yield connection
