@@ -314,13 +314,15 @@ async def test_disconnected_at_shutdown(lifecycle: LifecycleObserver) -> None:
         observed.sessions_at_signal.sessions > 0,
         "the service had no session to close when SIGTERM came",
     )
-    evidence = [observed.sessions_at_signal, observed.ending.signalled, seen]
+    evidence = [observed.lost, observed.sessions_at_signal, observed.ending.signalled, seen]
     require(
         is_clean_disconnect(seen),
         "every session closed by a Terminate message after SIGTERM",
         seen.text,
         evidence,
     )
+    why = "no read waited for the locked table, so none of its sessions could be ended before"
+    require_situation(observed.lost.terminated > 0, why)
 
 
 @pytest.mark.requirement("DB-9")

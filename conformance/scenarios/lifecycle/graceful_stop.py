@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from conformance.client.http import Client
 from conformance.core import timeouts
 from conformance.core.evidence import Exchange, LogLine
-from conformance.core.observations import EndedSessions, SessionCount, TableSnapshot
+from conformance.core.observations import (
+    EndedSessions,
+    SessionCount,
+    TableSnapshot,
+    TerminatedSessions,
+)
 from conformance.scenarios.lifecycle.copies import (
     Ending,
     open_database,
@@ -32,6 +37,7 @@ class StopObserved:
     reads: list[Exchange]
     table_before: TableSnapshot  # the reads
     table_after: TableSnapshot
+    lost: TerminatedSessions  # one of those whose reads waited, before the stop
     sessions_at_signal: SessionCount
     ending: Ending
     sessions_at_end: EndedSessions
@@ -65,7 +71,7 @@ class GracefulStop(Scenario[StopObserved]):
             paths = [f"/items/{row['id']}" for row in rows]
             reads = await client.get_all(*paths, f"/items/{items.rows.pick_unused_id()}")
             table_after = await items.rows.take_snapshot()
-            await lose_a_session(client, items, paths)
+            lost = await lose_a_session(client, items, paths)
             return StopObserved(
                 lines_before_first_request=lines,
                 lines_at_first_answer=target.lines_at_first_answer,
@@ -73,13 +79,16 @@ class GracefulStop(Scenario[StopObserved]):
                 table_before=table_before,
                 reads=reads,
                 table_after=table_after,
+                lost=lost,
                 sessions_at_signal=await items.sessions.count_sessions(),
                 ending=await stop(target),
                 sessions_at_end=await items.sessions.wait_until_ended(),
             )
 
 
-async def lose_a_session(client: Client, items: Database, paths: Sequence[str]) -> None:
+async def lose_a_session(
+    client: Client, items: Database, paths: Sequence[str]
+) -> TerminatedSessions:
     """End the session of one of several reads that wait, as an administrator may.
 
     The other sessions must be closed at the stop as well.
@@ -87,5 +96,6 @@ async def lose_a_session(client: Client, items: Database, paths: Sequence[str]) 
     async with client.in_flight() as send, items.locks.table_locked():
         send(*paths)
         await items.locks.wait_for_reads(2, at_most=timeouts.SECOND_READ_WATCHED)
-        await items.sessions.terminate_sessions(only_waiting=True, at_most=1)
+        lost = await items.sessions.terminate_sessions(only_waiting=True, at_most=1)
     await client.get_all(*paths)
+    return lost

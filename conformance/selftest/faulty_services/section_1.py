@@ -1049,8 +1049,11 @@ class call_after_a_failed_one_waits_for_reads(Service):
     async def fetch(self, url: str) -> httpx.Response:
         while self.has_failed and self.reading:
             await asyncio.sleep(0.01)
-        self.has_failed = True
-        response = await super().fetch(url)
+        try:
+            response = await super().fetch(url)
+        except httpx.HTTPError:
+            self.has_failed = True
+            raise
         self.has_failed = not response.is_success
         return response
 

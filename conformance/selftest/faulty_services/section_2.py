@@ -310,10 +310,13 @@ class failed_call_is_announced_for_a_while(Service):
     failed_at = -math.inf
 
     async def fetch(self, url: str) -> httpx.Response:
-        failed_at, self.failed_at = self.failed_at, time.monotonic()
-        response = await super().fetch(url)
-        if response.is_success:
-            self.failed_at = failed_at
+        try:
+            response = await super().fetch(url)
+        except httpx.HTTPError:
+            self.failed_at = time.monotonic()
+            raise
+        if not response.is_success:
+            self.failed_at = time.monotonic()
         return response
 
     def read_sync(self) -> Any:
