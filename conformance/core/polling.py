@@ -17,13 +17,16 @@ async def wait_until(
 ) -> T:
     """Call `look` until its result is enough, or until `seconds` have passed.
 
-    Returns the last result, whether it is enough or not. `look` is called at least once.
+    Returns the last result, whether it is enough or not. Unless it is enough, that look began when
+    the time was over: a suite that got no processor meanwhile must not judge by an older one.
     """
-    deadline = time.monotonic() + seconds
-    pauses = _Pauses()
-    while not is_enough(seen := await look()) and time.monotonic() < deadline:
+    pauses = _Pauses(seconds)
+    while True:
+        is_last = pauses.are_over
+        seen = await look()
+        if is_enough(seen) or is_last:
+            return seen
         await asyncio.sleep(pauses.next)
-    return seen
 
 
 def block_until(
@@ -32,27 +35,40 @@ def block_until(
     is_enough: Callable[[T], object] = bool,
 ) -> T:
     """Do the same as `wait_until`, in a thread that may block."""
-    deadline = time.monotonic() + seconds
-    pauses = _Pauses()
-    while not is_enough(seen := look()) and time.monotonic() < deadline:
+    pauses = _Pauses(seconds)
+    while True:
+        is_last = pauses.are_over
+        seen = look()
+        if is_enough(seen) or is_last:
+            return seen
         time.sleep(pauses.next)
-    return seen
 
 
 class _Pauses:
-    """Pauses that grow with the time since the first look.
+    """Pauses that grow with the time since the first look, and end when `seconds` have passed.
 
     What comes soon is seen at once, and what does not come costs little.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float) -> None:
         self._began = time.monotonic()
+        self._seconds = seconds
+
+    @property
+    def are_over(self) -> bool:
+        """Whether the time has passed."""
+        return self._passed >= self._seconds
 
     @property
     def next(self) -> float:
         """The seconds of the pause before the next look."""
-        passed = time.monotonic() - self._began
-        return min(
+        passed = self._passed
+        pause = min(
             max(passed * timeouts.POLL_SHARE, timeouts.POLL_INTERVAL),
             timeouts.LONGEST_POLL_INTERVAL,
         )
+        return max(0.0, min(pause, self._seconds - passed))
+
+    @property
+    def _passed(self) -> float:
+        return time.monotonic() - self._began

@@ -333,13 +333,14 @@ class _Readiness:
         if self._can_look_at_port and self._target.is_port_free():
             self._trouble = NOTHING_LISTENS
             return None
-        return self._ask(max(0.0, self._deadline - time.monotonic()))
+        left = self._deadline - time.monotonic()
+        return self._ask(max(left, timeouts.LONGEST_POLL_INTERVAL))
 
-    def _ask(self, left: float) -> int | None:
-        """Send one request, for `left` seconds at most."""
+    def _ask(self, limit: float) -> int | None:
+        """Send one request, for `limit` seconds at most."""
         url = self._target.url
         try:
-            return ask_for_status(url, "GET", "/async", HEADERS.items(), b"", left)
+            return ask_for_status(url, "GET", "/async", HEADERS.items(), b"", limit)
         except TimeoutError:
             self._trouble = "the connection is taken and no answer comes back"
         except NothingListens:

@@ -48,13 +48,18 @@ class BrokerResults:
         least = await self._messages.count_unfinished() if limit else 0
         moved = time.monotonic()
         while True:
+            left = max(0.0, moved + limit - time.monotonic())
             state, value = await wait_until(
-                lambda: self._read_result(task_id), step, lambda seen: seen[0] in FINAL_STATES
+                lambda: self._read_result(task_id),
+                min(step, left),
+                lambda seen: seen[0] in FINAL_STATES,
             )
-            if state in FINAL_STATES or time.monotonic() - moved >= limit:
+            if state in FINAL_STATES:
                 break
             if (unfinished := await self._messages.count_unfinished()) < least:
                 least, moved = unfinished, time.monotonic()
+            elif left <= step:
+                break
         text = f"task {task_id} is {state}: {format_value(value)}"
         return value, self._journal.record(TaskResult, text=text, state=state)
 

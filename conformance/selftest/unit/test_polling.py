@@ -42,3 +42,23 @@ def test_a_wait_whose_time_is_over_returns_what_it_saw_last(seconds: float) -> N
     assert block_until(look, seconds, lambda _: False) == seen[-1]
     assert time.monotonic() - began >= seconds
     assert seen
+
+
+async def test_a_wait_that_got_no_processor_looks_again_when_its_time_is_over() -> None:
+    async def look() -> bool:
+        is_so = next(looks)
+        time.sleep(0.05)  # noqa: ASYNC251 - nothing else runs meanwhile
+        return is_so
+
+    looks = iter((False, True))
+    assert await wait_until(look, 0.01)
+
+
+def test_a_wait_in_a_thread_that_got_no_processor_looks_again_when_its_time_is_over() -> None:
+    def look() -> bool:
+        is_so = next(looks)
+        time.sleep(0.05)
+        return is_so
+
+    looks = iter((False, True))
+    assert block_until(look, 0.01)
