@@ -54,12 +54,10 @@ class BrokerResults:
                 min(step, left),
                 lambda seen: seen[0] in FINAL_STATES,
             )
-            if state in FINAL_STATES:
+            if state in FINAL_STATES or left <= step:
                 break
             if (unfinished := await self._messages.count_unfinished()) < least:
                 least, moved = unfinished, time.monotonic()
-            elif left <= step:
-                break
         text = f"task {task_id} is {state}: {format_value(value)}"
         return value, self._journal.record(TaskResult, text=text, state=state)
 

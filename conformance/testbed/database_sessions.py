@@ -1,5 +1,6 @@
 """The target's sessions on its database, as the server sees them by the target's role."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,30 +43,19 @@ class DatabaseSessions:
 
     async def list_sessions(self) -> SessionList:
         """Record which sessions the target's role has, and which are idle in a transaction."""
-        query = (
-            "SELECT pid, backend_start::text, state, query, client_port FROM pg_stat_activity"
-            " WHERE usename = $1"
-        )
-        rows = await self._session.fetch(READ_ACTIVITY, query, self._session.role)
-        idle = [row for row in rows if str(row["state"]).startswith("idle in transaction")]
-        return self._journal.record(
-            SessionList,
-            text=f"{len(rows)} sessions of the target's role are open,"
-            f" {len(idle)} of them idle in a transaction" + _describe_idle(idle),
-            identities=tuple(sorted(f"{row['pid']} since {row['backend_start']}" for row in rows)),
-            idle_in_transaction=tuple(row["pid"] for row in idle),
-        )
+        return await self._record(await self._fetch_sessions())
 
     async def wait_until_no_transaction_is_open(self) -> SessionList:
         """Record the sessions once none is idle in a transaction.
 
         Waits for TRANSACTION_DEADLINE at most.
         """
-        return await wait_until(
-            self.list_sessions,
+        rows = await wait_until(
+            self._fetch_sessions,
             timeouts.TRANSACTION_DEADLINE,
-            lambda seen: not seen.idle_in_transaction,
+            lambda rows: not any(map(_is_idle_in_transaction, rows)),
         )
+        return await self._record(rows)
 
     async def terminate_sessions(
         self, *, only_waiting: bool = False, at_most: int | None = None
@@ -110,6 +100,25 @@ class DatabaseSessions:
         abandoned, self._abandoned = counted - self._abandoned, counted
         return abandoned
 
+    async def _fetch_sessions(self) -> Sequence[Any]:
+        query = (
+            "SELECT pid, backend_start::text, state, query, client_port FROM pg_stat_activity"
+            " WHERE usename = $1"
+        )
+        return await self._session.fetch(READ_ACTIVITY, query, self._session.role)
+
+    async def _record(self, rows: Sequence[Any]) -> SessionList:
+        idle = [row for row in rows if _is_idle_in_transaction(row)]
+        # Whose session it is takes half a second to find where the processor is busy.
+        owner = await asyncio.to_thread(_describe_idle, idle)
+        return self._journal.record(
+            SessionList,
+            text=f"{len(rows)} sessions of the target's role are open,"
+            f" {len(idle)} of them idle in a transaction{owner}",
+            identities=tuple(sorted(f"{row['pid']} since {row['backend_start']}" for row in rows)),
+            idle_in_transaction=tuple(row["pid"] for row in idle),
+        )
+
     async def _wait_until_gone(self, pids: list[int]) -> None:
         async def count_left() -> int:
             query = "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY($1)"
@@ -120,6 +129,10 @@ class DatabaseSessions:
                 "Postgres did not end the target's sessions within "
                 f"{timeouts.BOOT_DEADLINE:.0f} s of pg_terminate_backend"
             )
+
+
+def _is_idle_in_transaction(row: Any) -> bool:
+    return str(row["state"]).startswith("idle in transaction")
 
 
 def _describe_idle(rows: Sequence[Any]) -> str:
