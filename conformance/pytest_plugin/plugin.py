@@ -8,16 +8,16 @@ from typing import Any
 import hypothesis
 import pytest
 from _pytest.junitxml import xml_key
-from hypothesis import Phase
 from hypothesis.configuration import set_hypothesis_home_dir
 
 from conformance.config.paths import PROBES
-from conformance.core import preload, timeouts
+from conformance.core import preload
 from conformance.core.errors import BrokenTestbed, WrongUsage
 from conformance.core.printing import escape_unprintable
 from conformance.judging.result import RunResult
 from conformance.judging.verdict import Status
 from conformance.pytest_plugin import fixtures, progress
+from conformance.pytest_plugin.examples import set_examples
 from conformance.pytest_plugin.interrupts import Interrupts, leave_out_frames_of_no_line
 from conformance.pytest_plugin.keys import MARKERS, OBSERVED, RUN, STARTED
 from conformance.pytest_plugin.options import (
@@ -79,24 +79,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(RunHooks(run), "conformance-run")
     if progress.is_wanted(config, sys.stdout):
         config.pluginmanager.register(progress.Progress(run), "conformance-progress")
-
-
-def set_examples() -> None:
-    """Register how properties are tried.
-
-    It must be registered before the probes are imported: `@given` reads it at decoration.
-    """
-    phases = [Phase.explicit, Phase.generate, Phase.shrink]
-    hypothesis.settings.register_profile(
-        "probe",
-        deadline=None,
-        database=None,
-        max_examples=timeouts.EXAMPLES,
-        phases=phases,
-        print_blob=False,
-        report_multiple_bugs=False,
-    )
-    hypothesis.settings.load_profile("probe")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -41,7 +41,8 @@ PRELOADED = (
     "conformance.cli.main", "pdb", "fastapi", "pydantic.v1", "uvicorn.main",
     "uvicorn.lifespan.on", "uvicorn.loops.asyncio",
     "uvicorn.protocols.http.auto", "uvicorn.protocols.http.h11_impl",
-    "uvicorn.protocols.websockets.auto", "hypercorn.asyncio.run", "celery.bin.celery",
+    "uvicorn.protocols.websockets.auto", "anyio._backends._asyncio",
+    "hypercorn.asyncio.run", "celery.bin.celery",
     "celery.apps.worker", "celery.app.control", "celery.app.events", "celery.backends.redis",
     "celery.concurrency.prefork", "celery.events.receiver", "celery.fixups.django",
     "celery.worker.autoscale", "celery.worker.components", "celery.worker.consumer",
@@ -217,7 +218,7 @@ def preload_modules() -> None:
     for module in PRELOADED:
         importlib.import_module(module)
     importlib.import_module("conformance.core.preload").settle_imports()
-    importlib.import_module("conformance.pytest_plugin.plugin").set_examples()
+    importlib.import_module("conformance.pytest_plugin.examples").set_examples()
     probes = importlib.import_module("conformance.probes")
     for each in pkgutil.iter_modules(probes.__path__, "conformance.probes."):
         importlib.import_module(each.name)
