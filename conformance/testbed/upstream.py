@@ -26,6 +26,7 @@ from conformance.core.polling import wait_until
 from conformance.testbed.ports import LOOPBACK, claim_port
 from conformance.testbed.upstream_hold import (
     ENDLESS,
+    OF_HTTP_1_0,
     Hold,
     HoldMode,
     send_without_end,
@@ -262,11 +263,14 @@ class Upstream:
         )
         self.requests.append(seen)
         hold = self._hold
+        is_1_0 = request.http_version == b"1.0"
         if hold and hold.mode in ENDLESS:
             hold.add_request(seen)
-            await send_without_end(hold, reader, writer, ENDLESS[hold.mode])
+            manners = {**ENDLESS, **(OF_HTTP_1_0 if is_1_0 else {})}
+            await send_without_end(hold, reader, writer, manners[hold.mode])
             return False
-        answer = None if hold and hold.mode is HoldMode.TRICKLE_HEAD else self._next_answer()
+        waits = hold is not None and hold.mode is HoldMode.TRICKLE_HEAD
+        answer = None if waits else self._next_answer(is_1_0=is_1_0)
         sent: int | None = 0
         if hold:
             hold.add_request(seen)
@@ -276,7 +280,7 @@ class Upstream:
         if hold and sent is None:
             hold.given_up += 1
             return False
-        answer = answer or self._next_answer()
+        answer = answer or self._next_answer(is_1_0=is_1_0)
         writer.write(answer.encoded[sent:])
         await writer.drain()
         if answer.is_reset:
@@ -301,11 +305,12 @@ class Upstream:
             self._is_flooded = True
             self._journal.observe("upstream", f"the upstream takes no further call: {what}")
 
-    def _next_answer(self) -> "_Answer":
+    def _next_answer(self, *, is_1_0: bool) -> "_Answer":
         reply = self._script.popleft() if len(self._script) > 1 else self._script[0]
+        keep_alive = self._keep_alive and not is_1_0
         return _Answer(
-            reply.encode(keep_alive=self._keep_alive),
-            self._keep_alive and reply.cut is None,
+            reply.encode(keep_alive=keep_alive, may_chunk=not is_1_0),
+            keep_alive and reply.cut is None,
             reply.is_reset,
         )
 

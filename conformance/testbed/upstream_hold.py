@@ -47,6 +47,11 @@ ENDLESS: Mapping[HoldMode, EndlessAnswer] = {
         _HEAD + b"Content-Length: %d\r\n\r\n[]" % 2**32, b" " * 2**16, timeouts.SLOW_CHUNK
     ),
 }
+# A client of HTTP/1.0 is sent no chunks (RFC 9112, 6.1) and no interim answers (RFC 9110, 15.2).
+OF_HTTP_1_0: Mapping[HoldMode, EndlessAnswer] = {
+    HoldMode.HALF_A_CHUNK: EndlessAnswer(_HEAD + b"Content-Length: 16\r\n\r\n[]      "),
+    HoldMode.INTERIM: EndlessAnswer(b""),
+}
 
 
 @dataclass

@@ -28,18 +28,19 @@ class Reply:
     chunk: int | None = None  # send the body in chunks of so many bytes
     is_reset: bool = False  # end the connection by RST
 
-    def encode(self, *, keep_alive: bool = False) -> bytes:
-        """The bytes on the wire."""
+    def encode(self, *, keep_alive: bool = False, may_chunk: bool = True) -> bytes:
+        """The bytes on the wire. Unless chunks may be sent, the body has a length."""
         if self.cut == -1:
             return b""
+        chunk = self.chunk if may_chunk else None
         lines = [f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}"]
         lines += [f"{name}: {value}" for name, value in self.headers]
-        if self.chunk:
+        if chunk:
             lines.append("Transfer-Encoding: chunked")
         elif self.status != HTTPStatus.NO_CONTENT:
             lines.append(f"Content-Length: {len(self.body)}")
         lines.append(f"Connection: {'keep-alive' if keep_alive else 'close'}")
-        body = encode_chunks(self.body, self.chunk) if self.chunk else self.body
+        body = encode_chunks(self.body, chunk) if chunk else self.body
         return "\r\n".join([*lines, "", ""]).encode("latin-1") + body[: self.cut]
 
 

@@ -645,7 +645,10 @@ class interim_answers_begin_the_timeout_anew(Service):
 
     async def fetch(self, url: str) -> httpx.Response:
         place = urlsplit(url)
-        asked = f"GET {place.path}?{place.query} HTTP/1.0\r\nHost: {place.netloc}\r\n\r\n"
+        asked = (
+            f"GET {place.path}?{place.query} HTTP/1.1\r\n"
+            f"Host: {place.netloc}\r\nConnection: close\r\n\r\n"
+        )
         try:
             async with asyncio.timeout(2):
                 reader, writer = await asyncio.open_connection(place.hostname, place.port)
@@ -654,7 +657,7 @@ class interim_answers_begin_the_timeout_anew(Service):
         try:
             writer.write(asked.encode())
             return await self.answer(reader)
-        except (ValueError, asyncio.IncompleteReadError) as error:
+        except (ConnectionError, ValueError, asyncio.IncompleteReadError) as error:
             raise httpx.ReadError("no answer") from error
         finally:
             writer.close()
@@ -668,8 +671,17 @@ class interim_answers_begin_the_timeout_anew(Service):
         pairs = [line.partition(":") for line in lines[1:] if line]
         headers = {name.lower(): value.strip() for name, _, value in pairs}
         async with asyncio.timeout(8):
-            content = await reader.readexactly(int(headers.get("content-length", 0)))
+            if headers.pop("transfer-encoding", "") == "chunked":
+                content = await self.read_chunks(reader)
+            else:
+                content = await reader.readexactly(int(headers.get("content-length", 0)))
         return httpx.Response(status, headers=headers, content=content)
+
+    async def read_chunks(self, reader: asyncio.StreamReader) -> bytes:
+        parts = []
+        while size := int(await reader.readuntil(b"\r\n"), 16):
+            parts.append((await reader.readexactly(size + 2))[:-2])
+        return b"".join(parts)
 
 
 @faulty_service(fails=("UP-6",), because=r"sends 4 GiB, slowly.*^no complete answer")

@@ -41,9 +41,9 @@ class Caller:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
 
-    def ask(self, target: str = "/posts", body: bytes = b"") -> None:
+    def ask(self, target: str = "/posts", body: bytes = b"", version: str = "1.1") -> None:
         """Send a request."""
-        head = f"POST {target} HTTP/1.1\r\nHost: stub\r\nContent-Length: {len(body)}\r\n\r\n"
+        head = f"POST {target} HTTP/{version}\r\nHost: stub\r\nContent-Length: {len(body)}\r\n\r\n"
         self._writer.write(head.encode() + body)
 
     def send(self, content: bytes) -> None:
@@ -251,6 +251,39 @@ async def test_an_answer_that_has_begun_lacks_its_last_byte_while_it_is_held(
             await upstream.wait_for_requests(hold, 1)
             assert await caller.read_for(0.2) == Reply().encode()[:-1]
         assert await caller.read_all() == Reply().encode()[-1:]
+
+
+async def test_a_client_of_http_1_0_is_sent_no_chunks_and_its_connection_is_closed(
+    upstream: Upstream,
+) -> None:
+    reply = replace(make_reply("déjà vu"), chunk=5)
+    with upstream.answering(reply), upstream.keeping_alive():
+        async with call(upstream) as caller:
+            caller.ask(version="1.0")
+            head, _, body = (await caller.read_all()).partition(b"\r\n\r\n")
+    assert body == reply.body
+    assert b"Transfer-Encoding" not in head
+    assert b"Connection: close" in head
+
+
+@pytest.mark.parametrize(
+    ("mode", "wanted"),
+    [(HoldMode.INTERIM, rb"$"), (HoldMode.HALF_A_CHUNK, rb"(?!.*chunked).*Content-Length: 16\r\n")],
+    ids=lambda value: getattr(value, "name", ""),
+)
+async def test_a_client_of_http_1_0_waits_without_interim_answers_and_chunks(
+    upstream: Upstream, mode: HoldMode, wanted: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manner = replace(ENDLESS[mode], pause=0.01)
+    monkeypatch.setattr("conformance.testbed.upstream.ENDLESS", {mode: manner})
+    async with call(upstream) as caller:
+        async with upstream.holding(mode) as hold:
+            caller.ask(version="1.0")
+            assert await upstream.wait_for_requests(hold, 1) == 1
+        seen = await caller.read_all()
+    assert re.match(wanted, seen, re.DOTALL)
+    with pytest.raises(h11.RemoteProtocolError):
+        parse_as_client(seen)
 
 
 @pytest.mark.parametrize("mode", ENDLESS, ids=lambda mode: mode.name)
