@@ -583,7 +583,16 @@ class refused_submission_is_sent_later(Service):
 @faulty_service(
     fails=("TASK-3", "TASK-5", "TASK-6", "TASK-7", "TASK-9"),
     because=r"^0 of them$",
-    consequences=("TASK-11", "TASK-12", "TASK-13", "TASK-14", "TASK-15", "TASK-16"),
+    consequences=(
+        "TASK-11",
+        "TASK-12",
+        "TASK-13",
+        "TASK-14",
+        "TASK-15",
+        "TASK-16",
+        "TASK-19",
+        "LIFE-4",
+    ),
 )
 class id_is_not_the_tasks(Service):
     """The answer's id is a new one, and not the task's."""
@@ -894,10 +903,12 @@ class cheats_after_two_submissions(WorksItself):
         "CONC-8",
         "CONC-11",
         "TASK-10",
+        "TASK-11",
         "TASK-13",
         "TASK-14",
         "TASK-15",
         "TASK-16",
+        "TASK-19",
     ),
     after=("END-4", "DB-3", "DB-5", "UP-2"),
 )

@@ -383,7 +383,9 @@ class slow_startup_is_covered_by_a_listener_of_its_own(Service):
         writer.close()
 
 
-@faulty_service(fails=("LIFE-8",), because=r"^a process that had to be killed")
+@faulty_service(
+    fails=("LIFE-8",), because=r"^a process that had to be killed", consequences=("LIFE-4",)
+)
 class stop_waits_until_every_client_has_left(Service):
     """Clients stay connected as long as they like. SIGTERM does not reach the server until then."""
 

@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -119,6 +120,19 @@ def test_after_sigkill_which_the_guard_outlives(place: Path, moment: str) -> Non
     run = come_to(moment, place)
     run.kill()
     run.wait()
+    expect_nothing_left(place, memory)
+
+
+def test_servers_of_the_self_tests_end_with_a_process_that_is_killed(place: Path) -> None:
+    memory = abandoned_memory()
+    folder = environment(place)["TMPDIR"] + "/servers"
+    Path(folder).mkdir(0o711)
+    script = (
+        "import os, sys, pathlib; from conformance.selftest.support.suite import servers\n"
+        "with servers(pathlib.Path(sys.argv[1])): os.kill(os.getpid(), 9)"
+    )
+    killed = subprocess.run([sys.executable, "-c", script, folder], cwd=PROJECT, check=False)
+    assert killed.returncode == -signal.SIGKILL
     expect_nothing_left(place, memory)
 
 

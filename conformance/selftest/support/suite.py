@@ -24,6 +24,7 @@ from conformance.core.evidence import Journal
 from conformance.report.record import read_lines
 from conformance.selftest.support.fork_server import fork_suite
 from conformance.testbed.embedded import EmbeddedPostgres, EmbeddedRedis
+from conformance.testbed.guard import Guard
 from conformance.testbed.process_table import is_running
 
 SERVICES = "conformance.selftest.support.services"
@@ -189,8 +190,11 @@ def expect_nothing_left(folder: Path, memory: Set[str]) -> None:
 
 @contextmanager
 def servers(folder: Path) -> Iterator[tuple[str, str]]:
-    """A Postgres and a Redis that somebody else runs: their administrators' URLs."""
-    journal = Journal()
+    """A Postgres and a Redis that somebody else runs: their administrators' URLs.
+
+    If this process is killed, they end too, and the folder is removed.
+    """
+    journal, guard = Journal(), Guard(folder)
     postgres = EmbeddedPostgres(folder, journal)
     redis = EmbeddedRedis(folder, journal)
     try:
@@ -200,3 +204,4 @@ def servers(folder: Path) -> Iterator[tuple[str, str]]:
     finally:
         postgres.stop()
         redis.stop()
+        guard.dismiss()
