@@ -35,7 +35,8 @@ func taskMessage(id string, data []byte) ([]byte, error) {
 	body := make([]byte, 0, len(data)+96)
 	body = append(body, `[[`...)
 	body = append(body, data...)
-	body = append(body, `], {}, {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]`...)
+	body = append(body, `], {}, {"callbacks": null, "errbacks": null,`...)
+	body = append(body, ` "chain": null, "chord": null}]`...)
 	host, _ := os.Hostname()
 	return json.Marshal(map[string]any{
 		"body":             body, // a []byte is encoded in base64

@@ -115,7 +115,8 @@ func readItems(w http.ResponseWriter, r *http.Request) {
 func (s *service) readItem(w http.ResponseWriter, r *http.Request) {
 	text := strings.TrimPrefix(r.URL.Path, "/items/")
 	if !integerText.MatchString(text) {
-		writeInvalid(w, "int_parsing", "Input should be a valid integer, unable to parse string as an integer", "path", "item_id")
+		problem := "Input should be a valid integer, unable to parse string as an integer"
+		writeInvalid(w, "int_parsing", problem, "path", "item_id")
 		return
 	}
 	text, _, _ = strings.Cut(text, ".")
@@ -201,7 +202,8 @@ func isJSON(contentType string) bool {
 	if err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter) {
 		return false
 	}
-	return media == "application/json" || strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json")
+	isApplication := strings.HasPrefix(media, "application/")
+	return media == "application/json" || isApplication && strings.HasSuffix(media, "+json")
 }
 
 // lastQuery returns the last value of a parameter, or nil. Unlike package
@@ -284,5 +286,6 @@ func writeInvalid(w http.ResponseWriter, kind, text string, loc ...string) {
 		Loc  []string `json:"loc"`
 		Msg  string   `json:"msg"`
 	}
-	writeBody(w, http.StatusUnprocessableEntity, marshal(map[string][]problem{"detail": {{kind, loc, text}}}))
+	body := marshal(map[string][]problem{"detail": {{kind, loc, text}}})
+	writeBody(w, http.StatusUnprocessableEntity, body)
 }

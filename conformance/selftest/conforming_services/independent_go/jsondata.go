@@ -141,7 +141,8 @@ func checkValue(decoder *json.Decoder, depth int) *dataProblem {
 		decoder.Token() // the end of the object or array
 		// kombu's decoder takes such an object for a value of its own.
 		if len(names) == 2 && names["__type__"] && names["__value__"] {
-			return &dataProblem{"reserved_names", "An object with the names __type__ and __value__ is reserved"}
+			problem := "An object with the names __type__ and __value__ is reserved"
+			return &dataProblem{"reserved_names", problem}
 		}
 	}
 	return nil

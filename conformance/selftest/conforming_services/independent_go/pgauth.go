@@ -43,7 +43,8 @@ func (c *pgConn) authenticate(config *pgConfig, body []byte, scram **scramClient
 		}
 		*scram = newScramClient(config.password)
 		first := (*scram).first()
-		m := append([]byte("SCRAM-SHA-256\x00"), binary.BigEndian.AppendUint32(nil, uint32(len(first)))...)
+		m := []byte("SCRAM-SHA-256\x00")
+		m = binary.BigEndian.AppendUint32(m, uint32(len(first)))
 		return c.send('p', append(m, first...))
 	case 11: // SASL, the server's first message
 		if *scram == nil {
@@ -96,7 +97,8 @@ func (s *scramClient) final(serverFirst string) (string, error) {
 	}
 	salt, err := base64.StdEncoding.DecodeString(salt64)
 	iterations, err2 := strconv.Atoi(count)
-	if err != nil || err2 != nil || iterations < 1 || !strings.HasPrefix(nonce, s.nonce) || nonce == s.nonce {
+	isOurs := strings.HasPrefix(nonce, s.nonce) && nonce != s.nonce
+	if err != nil || err2 != nil || iterations < 1 || !isOurs {
 		return "", errors.New("postgres: bad SCRAM challenge")
 	}
 	salted, err := pbkdf2.Key(sha256.New, s.password, salt, iterations, sha256.Size)

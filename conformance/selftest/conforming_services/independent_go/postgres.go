@@ -132,7 +132,9 @@ func (p *postgres) Read(ctx context.Context, sql string, arg int32) (*result, er
 
 // queryOn runs a query on a connection, and has the server cancel it when the
 // context ends. It reports whether the connection can be used again.
-func (p *postgres) queryOn(ctx context.Context, c *pgConn, sql string, arg int32) (res *result, healthy bool, err error) {
+func (p *postgres) queryOn(
+	ctx context.Context, c *pgConn, sql string, arg int32,
+) (res *result, healthy bool, err error) {
 	cancelled := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(cancelled)
