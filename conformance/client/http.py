@@ -288,9 +288,13 @@ class Client:
 
     def _make_request(self, spec: RequestSpec) -> httpx.Request:
         content_type = {"Content-Type": spec.content_type} if spec.content_type else {}
-        url = self._base.copy_with(raw_path=spec.path.encode("ascii"))
-        headers = {**HEADERS, **content_type, **dict(spec.headers)}
-        request = httpx.Request(spec.method, url, headers=headers, content=spec.content or None)
+        request = httpx.Request(
+            spec.method,
+            self._base,
+            headers={**HEADERS, **content_type, **dict(spec.headers)},
+            content=spec.content or None,
+            extensions={"target": spec.path.encode("ascii")},  # sent as it is, and never parsed
+        )
         if spec.method in METHODS_WITH_BODY and not spec.content:
             request.headers["Content-Length"] = "0"
         return request
