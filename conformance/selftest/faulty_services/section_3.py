@@ -388,6 +388,14 @@ class connection_is_closed_after_five_reads(Service):
         return await super().open_pool(max_queries=5, **settings)
 
 
+@faulty_service(fails=("DB-11",), because=r"opened", after=("CONC-2",))
+class connection_is_closed_after_a_dozen_reads(Service):
+    """The same after a dozen reads. Of ten connections that stand idle, no two end at once."""
+
+    async def open_pool(self, **settings: Any) -> asyncpg.Pool:
+        return await super().open_pool(max_queries=25, **settings)
+
+
 @faulty_service(fails=("DB-12", "DB-14"), because=r"^500 ", consequences=("DB-13", "CONC-11"))
 class connection_closed_while_idle_is_never_replaced(Service):
     """A connection whose query failed is replaced. One that was closed while idle is not."""
@@ -710,9 +718,8 @@ class failed_read_tells_all_of_the_url_but_the_password(Service):
             raise HTTPException(503, f"{hidden} could not be read") from error
 
 
-@faulty_service(fails=("DB-11",), because=r"opened", consequences=("CONC-11",))
-class each_read_has_a_session_of_its_own(Service):
-    """Beside a pool that stands idle, each read connects and disconnects."""
+class ConnectsForEachRead(Service):
+    """Each read connects and disconnects."""
 
     async def find(self, item_id: int) -> Row | None:
         connection = await asyncpg.connect(os.environ["DATABASE_URL"])
@@ -721,6 +728,20 @@ class each_read_has_a_session_of_its_own(Service):
         finally:
             await connection.close()
         return None if row is None else dict(row)
+
+
+@faulty_service(fails=("DB-11",), because=r"opened", consequences=("CONC-11",))
+class each_read_has_a_session_of_its_own(ConnectsForEachRead):
+    """Beside a pool that stands idle, each read connects and disconnects."""
+
+
+@faulty_service(fails=("DB-11",), because=r"opened", consequences=("CONC-11",))
+class each_read_connects_and_no_session_stands_idle(ConnectsForEachRead):
+    """There is no pool: each read connects and disconnects."""
+
+    async def connect(self) -> None:
+        await super().connect()
+        await self.pool.close()
 
 
 @faulty_service(
