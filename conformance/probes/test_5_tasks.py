@@ -256,10 +256,9 @@ async def test_the_workers_result_is_the_completion_message_with_the_data(
     capabilities: Capabilities,
     lifecycle: LifecycleObserver,
 ) -> None:
-    data = {"order": 8, "rush": True}
-    expect_value(
-        model.task_result(data), *await completed(await client.post(PATH, data), queue, worker)
-    )
+    for data in ({"order": 8, "rush": True}, {"order": 9, "rush": False}):
+        submission = await client.post(PATH, data)
+        expect_value(model.task_result(data), *await completed(submission, queue, worker))
     if not capabilities.stops_target:
         return
     with suppress(NoEvidence):  # a copy that does not start is no matter of the worker's
