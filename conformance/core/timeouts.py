@@ -204,8 +204,8 @@ SHARE_OF_A_WAIT = 0.1
 # tutorial's own code, needed one round in each of 3 runs.
 ROUNDS_TO_RECOVER = 5
 
-# Rounds of reads in turn, until one opens no session: a pool may still be growing after many reads
-# at once. psycopg's was, in one of 4 runs, next to ten other processes.
+# Rounds of reads in turn that opened a session, after which DB-11 fails. A pool may still be
+# growing after many reads at once: psycopg's was, in one of 4 runs, next to ten other processes.
 ROUNDS_TO_REST = 3
 
 # Rounds of the same requests after each of which the service holds more of something than before,

@@ -334,6 +334,7 @@ class _Readiness:
             self._trouble = NOTHING_LISTENS
             return None
         left = self._deadline - time.monotonic()
+        # The last look begins when no time is left, and must still be able to see an answer.
         return self._ask(max(left, timeouts.LONGEST_POLL_INTERVAL))
 
     def _ask(self, limit: float) -> int | None:

@@ -48,7 +48,7 @@ class BrokerResults:
         least = await self._messages.count_unfinished() if limit else 0
         moved = time.monotonic()
         while True:
-            left = max(0.0, moved + limit - time.monotonic())
+            left = moved + limit - time.monotonic()
             state, value = await wait_until(
                 lambda: self._read_result(task_id),
                 min(step, left),

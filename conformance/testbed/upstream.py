@@ -26,7 +26,7 @@ from conformance.core.polling import wait_until
 from conformance.testbed.ports import LOOPBACK, claim_port
 from conformance.testbed.upstream_hold import (
     ENDLESS,
-    OF_HTTP_1_0,
+    ENDLESS_HTTP_1_0,
     Hold,
     HoldMode,
     send_without_end,
@@ -266,11 +266,11 @@ class Upstream:
         is_1_0 = request.http_version == b"1.0"
         if hold and hold.mode in ENDLESS:
             hold.add_request(seen)
-            manners = {**ENDLESS, **(OF_HTTP_1_0 if is_1_0 else {})}
-            await send_without_end(hold, reader, writer, manners[hold.mode])
+            answers = ENDLESS_HTTP_1_0 if is_1_0 else ENDLESS
+            await send_without_end(hold, reader, writer, answers[hold.mode])
             return False
-        waits = hold is not None and hold.mode is HoldMode.TRICKLE_HEAD
-        answer = None if waits else self._next_answer(is_1_0=is_1_0)
+        is_chosen_later = hold is not None and hold.mode is HoldMode.TRICKLE_HEAD
+        answer = None if is_chosen_later else self._next_answer(is_1_0=is_1_0)
         sent: int | None = 0
         if hold:
             hold.add_request(seen)

@@ -48,7 +48,8 @@ ENDLESS: Mapping[HoldMode, EndlessAnswer] = {
     ),
 }
 # A client of HTTP/1.0 is sent no chunks (RFC 9112, 6.1) and no interim answers (RFC 9110, 15.2).
-OF_HTTP_1_0: Mapping[HoldMode, EndlessAnswer] = {
+ENDLESS_HTTP_1_0: Mapping[HoldMode, EndlessAnswer] = {
+    **ENDLESS,
     HoldMode.HALF_A_CHUNK: EndlessAnswer(_HEAD + b"Content-Length: 16\r\n\r\n[]      "),
     HoldMode.INTERIM: EndlessAnswer(b""),
 }

@@ -390,7 +390,7 @@ class connection_is_closed_after_five_reads(Service):
 
 @faulty_service(fails=("DB-11",), because=r"opened", after=("CONC-2",))
 class connection_is_closed_after_a_dozen_reads(Service):
-    """The same after a dozen reads. Of ten connections that stand idle, no two end at once."""
+    """The pool closes a connection after a dozen reads. Those that stand idle go one by one."""
 
     async def open_pool(self, **settings: Any) -> asyncpg.Pool:
         return await super().open_pool(max_queries=25, **settings)

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -194,14 +194,13 @@ def servers(folder: Path) -> Iterator[tuple[str, str]]:
 
     If this process is killed, they end too, and the folder is removed.
     """
-    journal, guard = Journal(), Guard(folder)
-    postgres = EmbeddedPostgres(folder, journal)
-    redis = EmbeddedRedis(folder, journal)
-    try:
+    journal = Journal()
+    with ExitStack() as stack:
+        stack.callback(Guard(folder).dismiss)
+        postgres = EmbeddedPostgres(folder, journal)
+        stack.callback(postgres.stop)
+        redis = EmbeddedRedis(folder, journal)
+        stack.callback(redis.stop)
         postgres.wait_until_ready()
         redis.wait_until_ready()
         yield postgres.url, redis.url
-    finally:
-        postgres.stop()
-        redis.stop()
-        guard.dismiss()

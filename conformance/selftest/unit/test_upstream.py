@@ -20,7 +20,7 @@ from conformance.core.evidence import Fact, Journal
 from conformance.core.polling import wait_until
 from conformance.testbed import upstream as stub_module
 from conformance.testbed.upstream import Upstream
-from conformance.testbed.upstream_hold import ENDLESS, EndlessAnswer, HoldMode
+from conformance.testbed.upstream_hold import ENDLESS, ENDLESS_HTTP_1_0, EndlessAnswer, HoldMode
 from conformance.testbed.upstream_replies import STATUS_LINE_START, TARGET, Reply, make_reply
 
 LONG = 10.0  # seconds that nothing here takes, even on a busy machine
@@ -274,13 +274,15 @@ async def test_a_client_of_http_1_0_is_sent_no_chunks_and_its_connection_is_clos
 async def test_a_client_of_http_1_0_waits_without_interim_answers_and_chunks(
     upstream: Upstream, mode: HoldMode, wanted: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    manner = replace(ENDLESS[mode], pause=0.01)
-    monkeypatch.setattr("conformance.testbed.upstream.ENDLESS", {mode: manner})
+    for name, answers in (("ENDLESS", ENDLESS), ("ENDLESS_HTTP_1_0", ENDLESS_HTTP_1_0)):
+        quick = {mode: replace(answers[mode], pause=0.01)}
+        monkeypatch.setattr(f"conformance.testbed.upstream.{name}", quick)
     async with call(upstream) as caller:
         async with upstream.holding(mode) as hold:
             caller.ask(version="1.0")
             assert await upstream.wait_for_requests(hold, 1) == 1
-        seen = await caller.read_all()
+            seen = await caller.read_for(0.2)
+        seen += await caller.read_all()
     assert re.match(wanted, seen, re.DOTALL)
     with pytest.raises(h11.RemoteProtocolError):
         parse_as_client(seen)
