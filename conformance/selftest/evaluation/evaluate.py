@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -55,7 +55,6 @@ def main(parts: Sequence[str], *, runs: int, again: bool) -> int:
         print(f"PART must be one of {known}, not {unknown[0]!r}", file=sys.stderr)
         return 4
     single: dict[str, Callable[[], Figures]] = {
-        "whole": lambda: judge_parts(["whole"], again=again)["whole"],
         "pairs": partial(_judge_pairs, again=again),
         "mutants": _judge_mutants,
         "subsets": _judge_subsets,
@@ -66,14 +65,19 @@ def main(parts: Sequence[str], *, runs: int, again: bool) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started is ended
     commit = _find_commit()
     asked = set(parts or figures_page.PARTS)
-    if together := [part for part in TOGETHER if part in asked]:
-        for part, figures in judge_parts(together, again=again).items():
-            _write_figures(part, figures, commit)
+    for slots_of in (TOGETHER, ("whole",)):
+        if together := [part for part in slots_of if part in asked]:
+            for judged in judge_parts(together, again=again):
+                for part, figures in judged.items():
+                    _write_figures(part, figures, commit)
+            for part, figures in judged.items():
+                print(f"{part}: {figures['seconds']} s")
     for part in (part for part in single if part in asked):
         began = time.monotonic()
         figures = single[part]()
         figures.setdefault("seconds", round(time.monotonic() - began))
         _write_figures(part, figures, commit)
+        print(f"{part}: {figures['seconds']} s")
     figures_page.write_pages()
     wrong = list(figures_page.find_wrong(figures_page.read_figures()))
     print("\n".join(wrong) or "all figures are as they should be")
@@ -85,7 +89,6 @@ def _write_figures(part: str, figures: Figures, commit: str) -> None:
     figures_page.FIGURES.mkdir(exist_ok=True)
     text = json.dumps(figures, indent=1, ensure_ascii=False) + "\n"
     (figures_page.FIGURES / f"{part}.json").write_text(text, "utf-8")
-    print(f"{part}: {figures['seconds']} s")
 
 
 def _find_commit() -> str:
@@ -141,10 +144,11 @@ def _list_rows(part: str) -> list[_Row]:
     ]
 
 
-def judge_parts(parts: Sequence[str], *, again: bool) -> dict[str, Figures]:
-    """Judge each target of some parts once, all in the same slots. Return the figures of each part.
+def judge_parts(parts: Sequence[str], *, again: bool) -> Iterator[dict[str, Figures]]:
+    """Judge each target of some parts once, all in the same slots.
 
-    The seconds in them are those of all these parts together.
+    Yield the figures of each part whenever one more is judged, so that none is lost if this ends
+    early. The seconds in them are those of all these parts together.
     """
     at_once = slots.RUNS_AT_ONCE if "matrix" in parts else slots.WHOLE_RUNS_AT_ONCE
     before = figures_page.read_figures() if again else {}
@@ -156,22 +160,33 @@ def judge_parts(parts: Sequence[str], *, again: bool) -> dict[str, Figures]:
     rows = [row for part in parts for row in _list_rows(part)]
     missing = _order_rows([row for row in rows if row.name not in done[row.part]])
     began = time.monotonic()
+
+    def make_figures() -> dict[str, Figures]:
+        seconds = round(time.monotonic() - began)
+        return {
+            part: {
+                "rows": [
+                    done[part][row.name]
+                    for row in rows
+                    if row.part == part and row.name in done[part]
+                ],
+                "at_once": at_once,
+                "together": list(parts),
+                "seconds": kept[part].get("seconds", 0) + seconds,
+                "commits": kept[part].get("commits", []),
+            }
+            for part in parts
+        }
+
     with slots.run_in_slots(at_once, [row.judge for row in missing]) as futures:
-        for row, future in zip(missing, futures, strict=True):
-            result = future.result()
+        judged = dict(zip(futures, missing, strict=True))
+        for future in as_completed(futures):
+            row, result = judged[future], future.result()
             done[row.part][row.name] = _make_figures(row, result)
             _print_row(row.name, result, done[row.part][row.name]["inexact"])
-    seconds = round(time.monotonic() - began)
-    return {
-        part: {
-            "rows": [done[part][row.name] for row in rows if row.part == part],
-            "at_once": at_once,
-            "together": list(parts),
-            "seconds": kept[part].get("seconds", 0) + seconds,
-            "commits": kept[part].get("commits", []),
-        }
-        for part in parts
-    }
+            yield make_figures()
+    if not missing:
+        yield make_figures()
 
 
 def _order_rows(rows: Sequence[_Row]) -> list[_Row]:

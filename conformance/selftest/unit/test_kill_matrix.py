@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from threading import Barrier, Event
 from typing import Any
 
@@ -202,13 +203,24 @@ def test_again_judges_what_was_inexact_and_what_is_new_and_keeps_the_rest(
     monkeypatch.setattr(
         figures_page, "read_figures", lambda: {"whole": {"rows": before, "seconds": 100}}
     )
-    figures = evaluate.judge_parts(["whole"], again=True)["whole"]
+    *_, last = evaluate.judge_parts(["whole"], again=True)
+    figures = last["whole"]
     assert set(judged) == {load_faulty_services()[0].name, load_faulty_services()[4].name}
     assert [row["name"] for row in figures["rows"]] == [
         each.name for each in load_faulty_services()
     ]
     assert sum("kept" in row for row in figures["rows"]) == len(load_faulty_services()) - 2
     assert figures["seconds"] == 100
+
+
+@pytest.mark.usefixtures("judged")
+def test_what_is_judged_is_kept_if_the_evaluation_ends_early(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(figures_page, "read_figures", dict)
+    partial_figures = islice(evaluate.judge_parts(["whole"], again=False), 3)
+    counts = [len(figures["whole"]["rows"]) for figures in partial_figures]
+    assert counts == [1, 2, 3]
 
 
 def test_of_faulty_and_conforming_services_together_the_longest_are_at_the_two_ends(
@@ -229,7 +241,7 @@ def test_of_faulty_and_conforming_services_together_the_longest_are_at_the_two_e
     monkeypatch.setattr(
         figures_page, "read_figures", lambda: {part: {"rows": took[part]} for part in took}
     )
-    figures = evaluate.judge_parts(["matrix", "conforming"], again=False)
+    *_, figures = evaluate.judge_parts(["matrix", "conforming"], again=False)
     assert (judged[0], judged[-1]) == (slow_one, slow_other)
     assert judged.index(load_faulty_services()[-1].name) < judged.index(
         CONFORMING_SERVICES[-1].name
