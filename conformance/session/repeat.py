@@ -18,12 +18,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from conformance.config.definitions import TARGET_FORMS, Name, write_arguments
 from conformance.config.options import Options, read_options
 from conformance.core.errors import WrongUsage
 from conformance.core.evidence import Journal
+from conformance.core.signals import SIGNALS
 from conformance.core.testbed_settings import TestbedSettings
 from conformance.judging.verdict import Exit
 from conformance.report.record import read_lines
@@ -129,26 +130,54 @@ class Series:
         }
 
 
-# One run with these options. It returns the exit status and what the run wrote to standard error.
-Suite = Callable[[Sequence[str]], tuple[int, str]]
+class Suite(Protocol):
+    """What makes one run at a time."""
+
+    def run(self, arguments: Sequence[str]) -> tuple[int, str]:
+        """Make a run with these options. Return its exit status and its standard error."""
+
+    def interrupt(self) -> None:
+        """Ask the run under way to end, and make none after it. Any thread may call this."""
+
+
 MakeSuite = Callable[[], AbstractContextManager[Suite]]
+
+
+class CommandSuite:
+    """The suite as its users start it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[str] | None = None
+        self._is_interrupted = False
+
+    def run(self, arguments: Sequence[str]) -> tuple[int, str]:
+        """Make a run. Raises KeyboardInterrupt after an interrupt."""
+        with self._lock:
+            if self._is_interrupted:
+                raise KeyboardInterrupt
+            self._process = subprocess.Popen(
+                [*COMMAND, "run", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        _, errors = self._process.communicate()
+        return self._process.returncode, errors
+
+    def interrupt(self) -> None:
+        """Send SIGTERM to the run, which cleans up."""
+        with self._lock:
+            self._is_interrupted = True
+            if self._process:
+                self._process.send_signal(signal.SIGTERM)
 
 
 @contextmanager
 def make_suite() -> Iterator[Suite]:
-    """The suite as its users start it."""
-
-    def run(arguments: Sequence[str]) -> tuple[int, str]:
-        done = subprocess.run(
-            [*COMMAND, "run", *arguments],
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
-        return done.returncode, done.stderr
-
-    yield run
+    """Yield the suite as its users start it."""
+    yield CommandSuite()
 
 
 def main(
@@ -166,6 +195,8 @@ def main(
     one did, 2 if the series was interrupted, 3 if a run had no verdicts.
     """
     series = Series()
+    for number in SIGNALS:
+        signal.signal(number, signal.default_int_handler)
     try:
         with suppress(KeyboardInterrupt):  # what was seen until then is printed
             chosen = _read_options(min(count, at_once), given)
@@ -248,10 +279,10 @@ def _make_runs(series: Series, count: int, at_once: int, plan: Plan, suite: Make
     runs = [(number, kinds[number % len(kinds)]) for number in range(count)]
     alone = [each for each in runs if not each[1].loaded]
     with ExitStack() as stack:
-        lanes = [
-            stack.enter_context(_open_lane(plan, stack.enter_context(suite())))
-            for _ in range(at_once if len(runs) > len(alone) else 1)
+        suites = [
+            stack.enter_context(suite()) for _ in range(at_once if len(runs) > len(alone) else 1)
         ]
+        lanes = [stack.enter_context(_open_lane(plan, each)) for each in suites]
         free = list(lanes)
         lock = threading.Lock()
         interrupted = threading.Event()
@@ -273,6 +304,8 @@ def _make_runs(series: Series, count: int, at_once: int, plan: Plan, suite: Make
             except BaseException:
                 interrupted.set()
                 pool.shutdown(wait=False, cancel_futures=True)
+                for each in suites:
+                    each.interrupt()
                 raise
         for number, kind in alone:
             _note(series, lanes[0](number, kind), count)
@@ -318,7 +351,7 @@ def _open_lane(plan: Plan, suite: Suite) -> Iterator[Callable[[int, Kind], Ended
 def _run(suite: Suite, number: int, kind: Kind, record: Path, arguments: Sequence[str]) -> Ended:
     """One run, in a process of its own. Raises WrongUsage, and KeyboardInterrupt."""
     record.unlink(missing_ok=True)
-    status, errors = suite([f"--record={record}", f"--seed={number}", "--shuffle", *arguments])
+    status, errors = suite.run([f"--record={record}", f"--seed={number}", "--shuffle", *arguments])
     if status in (Exit.INTERRUPTED, -signal.SIGINT):  # the latter before it handles signals
         raise KeyboardInterrupt
     if status == Exit.WRONG_USAGE:

@@ -20,6 +20,7 @@ from queue import Queue
 from typing import Any
 
 from conformance.config.paths import PROJECT
+from conformance.core.signals import SIGNALS
 from conformance.selftest.conforming_services.table import CONFORMING_SERVICES
 from conformance.selftest.evaluation import (
     comparison,
@@ -34,7 +35,12 @@ from conformance.selftest.evaluation import (
 from conformance.selftest.evaluation.comparison import Testbed
 from conformance.selftest.evaluation.slots import Slot, SlotResult
 from conformance.selftest.faulty_services.table import FaultyService, load_faulty_services
-from conformance.selftest.support.suite import environment, run_suite, work_in_memory
+from conformance.selftest.support.suite import (
+    environment,
+    interrupt_runs,
+    run_suite,
+    work_in_memory,
+)
 from conformance.session import repeat
 
 COMPARED_AT_ONCE = 2  # Schemathesis waits more than it works
@@ -62,7 +68,8 @@ def main(parts: Sequence[str], *, runs: int, again: bool) -> int:
         "repeat": partial(_repeat, runs),
     }
     work_in_memory()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started is ended
+    for number in SIGNALS:  # so that what was started is ended
+        signal.signal(number, signal.default_int_handler)
     commit = _find_commit()
     asked = set(parts or figures_page.PARTS)
     for slots_of in (TOGETHER, ("whole",)):
@@ -291,16 +298,29 @@ def _repeat(runs: int) -> Figures:
 def _open_forked_suite() -> Iterator[repeat.Suite]:
     """Yield what runs the suite, forked from a process that has imported everything."""
     with tempfile.TemporaryDirectory() as name:
-        folder, output = Path(name), Path(name) / "output.txt"
+        folder = Path(name)
         folder.chmod(0o711)
+        yield _ForkedSuite(folder)
 
-        def run(options: Sequence[str]) -> tuple[int, str]:
-            env = environment(folder)
-            status = run_suite(options, output, env, slots.RUN_DEADLINE, slots.END_DEADLINE)
-            slots.expect_empty(folder / "scratch")
-            return status, output.read_text("utf-8", "replace")
 
-        yield run
+@dataclass
+class _ForkedSuite:
+    folder: Path
+    is_interrupted: bool = False
+
+    def run(self, arguments: Sequence[str]) -> tuple[int, str]:
+        """Make a run. Raises KeyboardInterrupt after an interrupt."""
+        if self.is_interrupted:
+            raise KeyboardInterrupt
+        output, env = self.folder / "output.txt", environment(self.folder)
+        status = run_suite(arguments, output, env, slots.RUN_DEADLINE, slots.END_DEADLINE)
+        slots.expect_empty(self.folder / "scratch")
+        return status, output.read_text("utf-8", "replace")
+
+    def interrupt(self) -> None:
+        """Interrupt all runs that are under way: those of every such suite."""
+        self.is_interrupted = True
+        interrupt_runs()
 
 
 def _compare(*, again: bool) -> Figures:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from conformance.report.record import read_lines
-from conformance.selftest.support.suite import environment, run_suite, servers
+from conformance.selftest.support.suite import environment, interrupt_runs, run_suite, servers
 
 T = TypeVar("T")
 CORES = os.cpu_count() or 1
@@ -90,9 +90,17 @@ def run_in_slots(count: int, works: Iterable[Callable[[Slot], T]]) -> Iterator[l
             pool.submit(_work_in, slot, waiting.pop if number % 2 else waiting.popleft)
         try:
             yield futures
+        except BaseException:
+            _cancel_all(futures)
+            interrupt_runs()
+            raise
         finally:
-            for future in futures:
-                future.cancel()
+            _cancel_all(futures)
+
+
+def _cancel_all(futures: Iterable[Future[T]]) -> None:
+    for future in futures:
+        future.cancel()
 
 
 def _work_in(slot: Slot, take: Callable[[], tuple[Callable[[Slot], T], Future[T]]]) -> None:

@@ -6,11 +6,15 @@ import re
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from conformance.selftest.support.suite import environment, judge, left_behind
+from conformance.session import repeat as session_repeat
 from conformance.spec.catalogue import catalogue
 
 COUNT = len(catalogue())
@@ -141,7 +145,15 @@ def test_a_shuffled_run_starts_the_worker_twice(place: Path) -> None:
 
 
 @pytest.mark.thorough
-def test_what_an_interrupted_series_has_seen_is_printed(place: Path) -> None:
+@pytest.mark.parametrize(
+    ("send", "number"),
+    [(os.killpg, signal.SIGINT), (os.kill, signal.SIGTERM)],
+    ids=["Ctrl-C", "SIGTERM to the series alone"],
+)
+def test_what_an_interrupted_series_has_seen_is_printed(
+    place: Path, send: Callable[[int, int], None], number: int
+) -> None:
+    figures = place / "figures.json"
     argv = [
         sys.executable,
         "-P",
@@ -153,6 +165,8 @@ def test_what_an_interrupted_series_has_seen_is_printed(place: Path) -> None:
         "2",
         "--services",
         "embedded",
+        "--json",
+        str(figures),
         "--only",
         "DEP-1",
     ]
@@ -166,7 +180,7 @@ def test_what_an_interrupted_series_has_seen_is_printed(place: Path) -> None:
     ) as process:
         assert process.stdout
         assert process.stdout.readline().startswith("1/40  run ")
-        os.killpg(process.pid, signal.SIGINT)
+        send(process.pid, number)
         rest = process.stdout.read()
     assert process.returncode == 2
     assert re.search(
@@ -174,4 +188,22 @@ def test_what_an_interrupted_series_has_seen_is_printed(place: Path) -> None:
         rest,
         re.MULTILINE,
     ), rest
+    assert f"\n{json.loads(figures.read_text())['runs']} runs, " in rest
     assert not left_behind(place)
+
+
+def test_an_interrupt_ends_the_run_under_way_and_no_other_begins(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = place / "begun"
+    long_run = "import pathlib, sys, time; pathlib.Path(sys.argv[-1]).touch(); time.sleep(60)"
+    monkeypatch.setattr(session_repeat, "COMMAND", (sys.executable, "-c", long_run))
+    suite = session_repeat.CommandSuite()
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(suite.run, [str(begun)])
+        while not (begun.exists() or run.done()):
+            time.sleep(0.01)
+        suite.interrupt()
+        assert run.result(10) == (-signal.SIGTERM, "")
+    with pytest.raises(KeyboardInterrupt):
+        suite.run([])

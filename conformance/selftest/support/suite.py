@@ -22,7 +22,7 @@ import psutil
 
 from conformance.core.evidence import Journal
 from conformance.report.record import read_lines
-from conformance.selftest.support.fork_server import fork_suite
+from conformance.selftest.support.fork_server import ForkedProcess, fork_suite
 from conformance.testbed.embedded import EmbeddedPostgres, EmbeddedRedis
 from conformance.testbed.guard import Guard
 from conformance.testbed.process_table import is_running
@@ -36,6 +36,7 @@ GUARD_PATIENCE = (
 )
 PATIENCE = 260.0  # seconds for one run; the longest allowed is 240
 END_PATIENCE = 30.0  # seconds for its end after that
+_under_way: set[ForkedProcess] = set()
 
 
 @dataclass(frozen=True)
@@ -117,12 +118,22 @@ def run_suite(
     After `deadline` seconds it is asked to stop, and `end_deadline` seconds later it is killed.
     """
     process = fork_suite(arguments, env, output)
-    for seconds, number in ((deadline, signal.SIGTERM), (end_deadline, signal.SIGKILL)):
-        try:
-            return process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            process.send_signal(number)
-    return process.wait()
+    _under_way.add(process)
+    try:
+        for seconds, number in ((deadline, signal.SIGTERM), (end_deadline, signal.SIGKILL)):
+            try:
+                return process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                process.send_signal(number)
+        return process.wait()
+    finally:
+        _under_way.discard(process)
+
+
+def interrupt_runs() -> None:
+    """Ask every run that `run_suite` waits for, in any thread, to end in order."""
+    for process in tuple(_under_way):
+        process.send_signal(signal.SIGTERM)
 
 
 def left_behind(folder: Path) -> list[str]:
