@@ -263,8 +263,8 @@ CONFORMING_SERVICES = (
         name="refuses_at_sigterm",
         folder="served",
         habit=(
-            "The same, which at SIGTERM answers 503 to what still waits for the upstream or for the"
-            " queue."
+            "The same, which asks its upstream by HTTP/1.0. At SIGTERM it answers 503 to what still"
+            " waits for the upstream or for the queue."
         ),
         arguments=(
             HERE,

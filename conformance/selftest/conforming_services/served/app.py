@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
+import httpx
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import AfterValidator, BaseModel, RootModel
@@ -107,14 +108,20 @@ async def refused(_: Request, error: RequestValidationError) -> Response:
     return reply({"detail": detail}, 422)
 
 
-def create_app(environment: Mapping[str, str] = os.environ) -> FastAPI:
-    """Make an application on an environment."""
+def create_app(
+    environment: Mapping[str, str] = os.environ,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> FastAPI:
+    """Make an application on an environment, which asks its upstream by a transport."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         log.info("Starting up...")
         async with opened(
-            environment["DATABASE_URL"], environment["EXTERNAL_DATA_URL"], queue.celery
+            environment["DATABASE_URL"],
+            environment["EXTERNAL_DATA_URL"],
+            queue.celery,
+            transport,
         ) as found:
             yield {"services": found}
         log.info("Shutting down...")

@@ -1,4 +1,7 @@
-"""The same application, which refuses at SIGTERM what still waits for the upstream or the queue."""
+"""The same application, which refuses at SIGTERM what still waits for the upstream or the queue.
+
+It asks its upstream by HTTP/1.0.
+"""
 
 import asyncio
 import json
@@ -6,7 +9,8 @@ import signal
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from .app import app as served
+from .app import create_app
+from .closing_transport import ClosingTransport
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -15,6 +19,7 @@ Send = Callable[[Message], Awaitable[None]]
 WAITING = ("/external-data", "/process-data/")
 REFUSAL = json.dumps({"detail": "the service is going down, try again"}).encode()
 
+served = create_app(transport=ClosingTransport())
 waiting: set[asyncio.Future[None]] = set()
 
 

@@ -43,7 +43,10 @@ class Services:
 
 @asynccontextmanager
 async def opened(
-    database_url: str, external_data_url: str, celery: Celery
+    database_url: str,
+    external_data_url: str,
+    celery: Celery,
+    transport: httpx.AsyncBaseTransport | None = None,
 ) -> AsyncIterator[Services]:
     """Open what they need, and close it."""
     pool = await asyncpg.create_pool(
@@ -53,6 +56,7 @@ async def opened(
         timeout=httpx.Timeout(8, pool=None),
         limits=httpx.Limits(max_connections=500),
         cookies=NoCookies(),
+        transport=transport,
     )
     turns = asyncio.BoundedSemaphore(6)
 
