@@ -173,7 +173,7 @@ class sync_is_encoded_twice(Service):
 @faulty_service(
     fails=("END-2",),
     because=r"the body is not JSON: .*BOM",
-    consequences=("DB-14", "HTTP-2"),
+    consequences=("DB-14", "HTTP-2", "HTTP-10"),
     inconclusive=("CONC-11",),
 )
 class async_begins_with_a_byte_order_mark(Service):

@@ -101,7 +101,7 @@ class repeated_parameter_of_the_url_is_lost(Service):
         return await self.upstream.get(place, params=dict(parse_qsl(query)))
 
 
-@faulty_service(fails=("UP-3",), because=r"^6 of them", consequences=("CONC-6",))
+@faulty_service(fails=("UP-3",), because=r"^6 of them", consequences=("CONC-6", "CONC-10"))
 class every_fifth_call_is_made_twice(Service):
     """Of every five calls one is made a second time, as a sample of how long the upstream takes."""
 

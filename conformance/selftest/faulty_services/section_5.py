@@ -819,9 +819,9 @@ class WorksItself(Service):
 
 
 @faulty_service(
-    fails=("TASK-7",),
+    fails=("TASK-5", "TASK-7"),
     because=r"is PENDING",
-    consequences=("TASK-5", "TASK-6", "TASK-12", "TASK-13", "TASK-14", "TASK-15", "TASK-16"),
+    consequences=("TASK-6", "TASK-12", "TASK-13", "TASK-14", "TASK-15", "TASK-16"),
 )
 class cheats_by_a_thread_and_a_message_for_show(WorksItself):
     """A thread does the work as soon as a worker runs. The message lies where no worker reads."""
@@ -833,9 +833,9 @@ class cheats_by_a_thread_and_a_message_for_show(WorksItself):
 
 
 @faulty_service(
-    fails=("TASK-7",),
+    fails=("TASK-5", "TASK-7"),
     because=r"is PENDING",
-    consequences=("TASK-5", "TASK-6", "TASK-12", "TASK-13", "TASK-14", "TASK-15", "TASK-16"),
+    consequences=("TASK-6", "TASK-12", "TASK-13", "TASK-14", "TASK-15", "TASK-16"),
     worker="worker_that_keeps_no_results",
 )
 class cheats_by_a_worker_for_show(WorksItself):

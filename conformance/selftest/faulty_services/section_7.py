@@ -804,7 +804,7 @@ class shutdown_waits_for_calls_that_were_given_up(GivesUp):
         await super().disconnect()
 
 
-@faulty_service(fails=("LIFE-11",), because=r"no more descriptors after one of 5 rounds")
+@faulty_service(fails=("LIFE-11",), because=r"no more descriptors after one of 20 rounds")
 class file_of_a_rejection_stays_open(Service):
     """Each rejected id is written to a file that is opened for it and never closed."""
 

@@ -425,7 +425,7 @@ class range_is_taken_apart_without_a_look(Wrapped):
 
 
 @faulty_service(
-    fails=("END-5", "LIFE-10"), because=r"ended with status 71", inconclusive=("HTTP-10",)
+    fails=("END-5", "LIFE-10"), because=r"ended with status 71", inconclusive=("END-4", "HTTP-10")
 )
 class long_header_ends_the_process(Wrapped):
     """A header that is longer than a buffer is taken for an attack, and for a fatal error."""

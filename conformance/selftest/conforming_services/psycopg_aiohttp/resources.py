@@ -39,7 +39,7 @@ class Resources:
             # A statement that is prepared fails once the table has another column.
             kwargs={"autocommit": True, "row_factory": dict_row, "prepare_threshold": None},
         )
-        self.threads = ThreadPoolExecutor(8, thread_name_prefix="publish")
+        self.threads = ThreadPoolExecutor(32, thread_name_prefix="publish")
 
     async def __aenter__(self) -> Self:
         """Open what has to be opened, and wait until it is."""
