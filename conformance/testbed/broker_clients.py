@@ -71,15 +71,20 @@ class BrokerClients:
     ) -> RejectionCount:
         """Wait until a login was rejected and none was tried for QUIET seconds after it.
 
-        There were `before` rejections at first. Ends earlier if something else is so.
+        There were `before` rejections at first. Ends earlier if something else is so, and
+        ARRIVAL_DEADLINE after the first: somebody else may try again and again.
         """
-        seen = await self.wait_for_rejections(before + 1, or_until)
-        while not or_until():
-            await asyncio.sleep(timeouts.QUIET)
-            earlier, seen = seen, await self.wait_for_rejections(0)
-            if seen.refusals == earlier.refusals:
-                break
-        return seen
+        await self.wait_for_rejections(before + 1, or_until)
+        await wait_until(
+            self._is_quiet, timeouts.ARRIVAL_DEADLINE, lambda quiet: quiet or or_until()
+        )
+        return await self.wait_for_rejections(0)
+
+    async def _is_quiet(self) -> bool:
+        """Whether no login is rejected for QUIET seconds."""
+        before = await self.count_rejections()
+        await asyncio.sleep(timeouts.QUIET)
+        return await self.count_rejections() == before
 
     # Writes that wait while the broker is stalled
 
