@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -54,7 +54,8 @@ def main(parts: Sequence[str], *, runs: int, again: bool) -> int:
     """Run the parts, write their figures and render the pages. Return an exit status.
 
     0: the figures are as they should be. 1: they are not. 4: wrong usage. `again` keeps the rows
-    that are exact, those of the comparison and pairs without a loss, and judges the others.
+    that are exact and as their table is now, those of the comparison and pairs without a loss, and
+    judges the others.
     """
     if unknown := [part for part in parts if part not in figures_page.PARTS]:
         known = ", ".join(figures_page.PARTS)
@@ -145,7 +146,7 @@ def _list_rows(part: str) -> list[_Row]:
             each.name,
             partial(kill_matrix.judge_faulty_service, each, whole=whole),
             partial(kill_matrix.find_differences, each, whole=whole),
-            {"made_for": each.fails[:1]},
+            {"made_for": list(each.fails[:1])},
         )
         for each in load_faulty_services()
     ]
@@ -160,11 +161,8 @@ def judge_parts(parts: Sequence[str], *, again: bool) -> Iterator[dict[str, Figu
     at_once = slots.RUNS_AT_ONCE if "matrix" in parts else slots.WHOLE_RUNS_AT_ONCE
     before = figures_page.read_figures() if again else {}
     kept = {part: before.get(part, {}) for part in parts}
-    done = {
-        part: {row["name"]: row for row in kept[part].get("rows", ()) if not row["inexact"]}
-        for part in parts
-    }
     rows = [row for part in parts for row in _list_rows(part)]
+    done = {part: _choose_kept(part, kept[part], rows) for part in parts}
     missing = _order_rows([row for row in rows if row.name not in done[row.part]])
     began = time.monotonic()
 
@@ -194,6 +192,19 @@ def judge_parts(parts: Sequence[str], *, again: bool) -> Iterator[dict[str, Figu
             yield make_figures()
     if not missing:
         yield make_figures()
+
+
+def _choose_kept(part: str, figures: Mapping[str, Any], rows: Sequence[_Row]) -> dict[str, Figures]:
+    """Return the rows that are exact and as their table is now, by name."""
+    more = {row.name: row.more for row in rows if row.part == part}
+    return {
+        row["name"]: row
+        for row in figures.get("rows", ())
+        if row["name"] in more
+        and not row["inexact"]
+        and row | more[row["name"]] == row
+        and not any(figures_page.find_outdated(part, row))
+    }
 
 
 def _order_rows(rows: Sequence[_Row]) -> list[_Row]:

@@ -95,7 +95,7 @@ def find_wrong(figures: Mapping[str, Figures]) -> Iterator[str]:
         yield from (
             f"{part}: {row['name']}: {said}, as its table is now"
             for row in figures[part]["rows"]
-            for said in _find_outdated(part, row)
+            for said in find_outdated(part, row)
         )
     if "pairs" in figures:
         yield from pairs.find_wrong(figures["pairs"], faulty)
@@ -128,7 +128,7 @@ def _find_wrong_runs(figures: Mapping[str, Figures]) -> Iterator[str]:
         )
 
 
-def _find_outdated(part: str, row: Figures) -> Iterator[str]:
+def find_outdated(part: str, row: Figures) -> Iterator[str]:
     """Yield what an exact row has otherwise than its table, which has changed since."""
     if part == "comparison" or row["inexact"]:
         return

@@ -548,7 +548,7 @@ class reads_of_rows_that_are_known_take_turns(Service):
 @faulty_service(
     fails=("CONC-6",),
     because=r"\$\.item\.id: wanted \d+, got \d+",
-    consequences=("CONC-2", "CONC-10", "CONC-11", "DB-15"),
+    consequences=("CONC-2", "CONC-10", "CONC-11", "DB-4", "DB-13", "DB-15"),
 )
 class reads_at_once_are_told_apart_by_their_last_digit(Service):
     """A read that comes during another one whose id ends in the same digit takes its row."""

@@ -403,7 +403,7 @@ class result_is_written_by_the_web_process(Service):
 @faulty_service(
     fails=("TASK-7",),
     because=r"is PENDING",
-    consequences=("TASK-3", "TASK-10"),
+    consequences=("TASK-3", "TASK-10", "LIFE-4", "LIFE-5"),
     after=("END-3",),
 )
 class first_submission_waits_for_the_second(Service):
@@ -855,7 +855,7 @@ class cheats_by_a_worker_for_show(WorksItself):
 @faulty_service(
     fails=("TASK-3", "TASK-7", "TASK-9"),
     because=r"^0 of them$",
-    consequences=("TASK-11", "TASK-12", "TASK-13", "TASK-15"),
+    consequences=("TASK-11", "TASK-12", "TASK-13", "TASK-15", "TASK-19", "LIFE-4"),
 )
 class cheats_by_taking_the_message_back(WorksItself):
     """A message is published and taken back. A thread does the work as soon as a worker runs."""

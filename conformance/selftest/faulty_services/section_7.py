@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from functools import cached_property
@@ -742,14 +742,18 @@ class ThreadWaitsForItsRequest(GivesUp):
         answer: asyncio.Future[str] = loop.create_future()
 
         def publish() -> None:
-            task_id = self.publish(data)
+            try:
+                task_id = self.publish(data)
+            except Exception as error:
+                loop.call_soon_threadsafe(hand_over, answer.set_exception, error)
+                return
             with suppress(RuntimeError):  # the loop may be closed
-                loop.call_soon_threadsafe(hand_over, task_id)
+                loop.call_soon_threadsafe(hand_over, answer.set_result, task_id)
             taken.wait()
 
-        def hand_over(task_id: str) -> None:
+        def hand_over(note: Callable[[Any], None], value: Any) -> None:
             if not answer.done():
-                answer.set_result(task_id)
+                note(value)
 
         loop.run_in_executor(self.executor, publish)
         try:
