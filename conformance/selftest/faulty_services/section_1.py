@@ -110,7 +110,7 @@ class reads_share_one_connection(Service):
 @faulty_service(
     fails=("CONC-2", "CONC-4", "CONC-5"),
     because=r"^1 reads wait in pg_locks",
-    consequences=("CONC-10", "CONC-11", "DB-11", "DEP-8"),
+    consequences=("CONC-10", "CONC-11", "DB-11", "DEP-8", "LIFE-4", "LIFE-5"),
     inconclusive=("DB-13",),
 )
 class read_blocks_the_event_loop(Service):

@@ -119,7 +119,7 @@ class upstreams_media_type_is_relayed(Service):
         return response
 
 
-@faulty_service(fails=("END-3",), because=r"text/plain")
+@faulty_service(fails=("END-3",), because=r"text/plain", consequences=("HTTP-2",))
 class existing_item_is_text(Service):
     """An item that exists is answered as text."""
 

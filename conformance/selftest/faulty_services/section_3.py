@@ -330,7 +330,7 @@ class session_of_the_startup_check_is_forgotten(Service):
         await super().connect()
 
 
-@faulty_service(fails=("DB-9",), because=r"rows with other versions")
+@faulty_service(fails=("DB-9",), because=r"rows with other versions", consequences=("DB-14",))
 class read_touches_the_row_where_it_may(Service):
     """A read writes to the row that it reads, and forgives that it may not."""
 

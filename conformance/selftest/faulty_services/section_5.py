@@ -181,7 +181,7 @@ def worker_with_floats() -> Celery:
 worker_that_keeps_no_results = celery_application(completed, task_ignore_result=True)
 
 
-@faulty_worker(fails=("TASK-7",), because=r"is PENDING")
+@faulty_worker(fails=("TASK-7",), because=r"is PENDING", consequences=("TASK-12",))
 def worker_that_drops_tasks_of_a_process_that_has_ended() -> Celery:
     """It ignores a task whose sender has ended."""
     return celery_application(completed_for_a_living_sender)
@@ -365,7 +365,12 @@ class same_data_has_the_same_id(Service):
         return super().publish(data, task_id=str(uuid.uuid5(uuid.NAMESPACE_OID, name)), **options)
 
 
-@faulty_service(fails=("TASK-3",), because=r"^\[\"data-", worker="worker_that_takes_keys")
+@faulty_service(
+    fails=("TASK-3",),
+    because=r"^\[\"data-",
+    consequences=("TASK-12",),
+    worker="worker_that_takes_keys",
+)
 class message_holds_a_key_to_the_data(Service):
     """The data lie in Redis beside the queue, and the task gets the key to them."""
 
@@ -1126,7 +1131,11 @@ class broker_where_nothing_listened_is_given_up(Service):
             raise
 
 
-@faulty_service(fails=("TASK-11",), because=r"in a Redis list of the new broker.*^0 of them")
+@faulty_service(
+    fails=("TASK-11",),
+    because=r"in a Redis list of the new broker.*^0 of them",
+    consequences=("TASK-7", "TASK-12"),
+)
 class queues_are_announced_once(Service):
     """A process announces its queue in Redis, and publishes to those that are announced there."""
 

@@ -229,6 +229,10 @@ class startup_wants_one_variable_more(Service):
         "LIFE-7",
         "LIFE-8",
         "LIFE-9",
+        "TASK-12",
+        "TASK-11",
+        "DB-14",
+        "CONC-10",
     ),
     after=("DB-7",),
 )
@@ -413,7 +417,9 @@ class stop_waits_until_every_client_has_left(Service):
         )
 
 
-@faulty_service(fails=("LIFE-8",), because=r"^a process that had to be killed")
+@faulty_service(
+    fails=("LIFE-8",), because=r"^a process that had to be killed", consequences=("LIFE-4",)
+)
 class every_client_delays_the_stop(Service):
     """At SIGTERM each connected client gets five seconds, one after the other."""
 
