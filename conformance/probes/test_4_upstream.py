@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from http import HTTPStatus
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 
 from conformance.client.http import Client
 from conformance.core import timeouts
-from conformance.core.errors import NoEvidence
+from conformance.core.errors import NoEvidence, Violation
+from conformance.core.evidence import Exchange
 from conformance.judging.assertions import (
     expect,
     expect_status,
@@ -209,9 +211,7 @@ async def test_a_failed_call_harms_no_later_one(
 ) -> None:
     with fault.held(upstream):
         failed = await client.get("/external-data")
-    with upstream.answering(make_reply({"after": fault.name})):
-        exchange = await client.get("/external-data")
-    expect(exchange, model.external_answer({"after": fault.name}), failed)
+    await expect_fresh_call(client, upstream, {"after": fault.name}, failed)
 
 
 @pytest.mark.requirement("UP-4")
@@ -229,9 +229,36 @@ async def test_many_failed_calls_harm_no_later_one(
 ) -> None:
     with upstream.answering(reply):
         failed = await client.get_in_turn(["/external-data"] * timeouts.FAILED_CALLS)
-    with upstream.answering(make_reply({"after": len(failed)})):
+    await expect_fresh_call(client, upstream, {"after": len(failed)}, *failed[-1:])
+
+
+async def expect_fresh_call(
+    client: Client, upstream: Upstream, document: dict[str, Any], *failed: Exchange
+) -> None:
+    """Expect the upstream's document after calls that failed.
+
+    Raises NoEvidence where answers are those of earlier calls even if none has failed.
+    """
+    with upstream.answering(make_reply(document)):
         exchange = await client.get("/external-data")
-    expect(exchange, model.external_answer({"after": len(failed)}), *failed[-1:])
+    try:
+        expect(exchange, model.external_answer(document), *failed)
+    except Violation:
+        if exchange.status == 200:
+            await require_fresh_calls(client, upstream)
+        raise
+
+
+async def require_fresh_calls(client: Client, upstream: Upstream) -> None:
+    """Raise NoEvidence where the second of two calls is not answered with its own document."""
+    documents = [{"call": number} for number in range(2)]
+    with upstream.answering(*map(make_reply, documents)):
+        exchanges = await client.get_in_turn(["/external-data"] * len(documents))
+    try:
+        expect(exchanges[-1], model.external_answer(documents[-1]))
+    except Violation as violation:
+        why = "it answers with another document even where no call has failed (UP-3)"
+        raise NoEvidence(f"{why}: {violation.got}") from violation
 
 
 GATEWAY = (502, 503, 504)

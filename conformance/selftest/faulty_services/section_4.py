@@ -364,7 +364,7 @@ class what_is_no_json_becomes_a_text(Service):
             return json.dumps(response.text)
 
 
-@faulty_service(fails=("UP-9",), because=r"^502 ", consequences=("UP-6",))
+@faulty_service(fails=("UP-9",), because=r"^502 ", consequences=("UP-6", "CONC-10"))
 class idle_connection_is_used_without_a_look(Service):
     """Connections are used again unchecked. After one was found closed, each call opens its own."""
 

@@ -878,7 +878,7 @@ class cheats_by_taking_the_message_back(WorksItself):
 @faulty_service(
     fails=("TASK-4", "TASK-3", "TASK-9"),
     because=r"is SUCCESS",
-    consequences=("TASK-11", "TASK-13", "TASK-15"),
+    consequences=("TASK-11", "TASK-13", "TASK-15", "LIFE-4", "LIFE-11", "TASK-19", "TASK-12"),
 )
 class cheats_while_no_worker_runs(WorksItself):
     """While no worker runs, the work is done by the web process and never queued."""

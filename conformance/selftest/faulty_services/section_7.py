@@ -116,6 +116,14 @@ class starting_up_waits_for_the_first_read(Service):
         "LIFE-6",
         "LIFE-7",
         "HTTP-3",
+        "END-4",
+        "HTTP-9",
+        "UP-13",
+        "TASK-19",
+        "HTTP-11",
+        "UP-12",
+        "CONC-13",
+        "LIFE-11",
     ),
 )
 class application_is_mounted_so_its_lifespan_never_runs(Service):
@@ -866,7 +874,9 @@ class log_of_ill_formed_bodies_is_opened_again(Service):
 
 
 @faulty_service(
-    fails=("LIFE-3",), because=r"a process that had to be killed", consequences=("DB-8",)
+    fails=("LIFE-3",),
+    because=r"a process that had to be killed",
+    consequences=("DB-8", "LIFE-2", "LIFE-5"),
 )
 class failures_are_summed_up_before_the_end(Service):
     """A read that fails waits, after its answer, for others to be logged with it."""
