@@ -67,7 +67,7 @@ class outbound_calls_at_once_share_one_answer(Service):
 @faulty_service(
     fails=("CONC-1", "CONC-3"),
     because=r"^1 of them, and no other while",
-    consequences=("CONC-5", "CONC-7", "CONC-10", "CONC-11", "UP-6"),
+    consequences=("CONC-5", "CONC-7", "CONC-10", "CONC-11", "UP-6", "LIFE-4", "LIFE-5"),
     inconclusive=("CONC-6",),
 )
 class outbound_call_blocks_the_event_loop(Service):

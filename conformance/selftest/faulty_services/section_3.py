@@ -735,13 +735,13 @@ class each_read_has_a_session_of_its_own(ConnectsForEachRead):
     """Beside a pool that stands idle, each read connects and disconnects."""
 
 
-@faulty_service(fails=("DB-11",), because=r"opened", consequences=("CONC-11",))
+@faulty_service(fails=("DB-11",), because=r"opened", consequences=("CONC-11", "DB-8"))
 class each_read_connects_and_no_session_stands_idle(ConnectsForEachRead):
-    """There is no pool: each read connects and disconnects."""
+    """The first read closes the pool. From then on each read connects and disconnects."""
 
-    async def connect(self) -> None:
-        await super().connect()
+    async def find(self, item_id: int) -> Row | None:
         await self.pool.close()
+        return await super().find(item_id)
 
 
 @faulty_service(

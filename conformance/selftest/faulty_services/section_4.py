@@ -261,7 +261,9 @@ class total_timeout_is_not_caught(Service):
 
 
 @faulty_service(
-    fails=("UP-6",), because=r"no outbound call could be held|^\d+ of them, and no other"
+    fails=("UP-6",),
+    because=r"no outbound call could be held|^\d+ of them, and no other",
+    consequences=("CONC-10",),
 )
 class call_that_timed_out_keeps_its_slot(Service):
     """A hundred calls at once are made. One that times out does not end being one of them."""

@@ -1075,6 +1075,7 @@ class worker_asks_the_web_process(Service):
 @faulty_service(
     fails=("TASK-7",),
     because=r"no web process ran any more.*is PENDING",
+    consequences=("TASK-12",),
     worker="worker_that_wants_a_listener",
 )
 class worker_wants_a_web_process_that_listens(Service):
