@@ -876,7 +876,8 @@ async def without_leftovers(
         yield
     except Violation:
         worker.kill()
-        await queue.messages.remove_task(task_id_of(exchange))
+        if exchange.status in range(200, 300):
+            await queue.messages.remove_task(task_id_of(exchange))
         raise
 
 

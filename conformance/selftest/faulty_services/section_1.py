@@ -214,7 +214,9 @@ class wanted_id_is_kept_on_the_service(Service):
 
 
 @faulty_service(
-    fails=("CONC-3",), because=r"^429 ", consequences=("CONC-4", "CONC-7", "CONC-11", "UP-6")
+    fails=("CONC-3",),
+    because=r"^429 ",
+    consequences=("CONC-4", "CONC-7", "CONC-11", "UP-6", "DB-4", "CONC-10", "LIFE-4", "LIFE-5"),
 )
 class busy_while_an_outbound_call_is_held(Service):
     """While an outbound call is outstanding, every other endpoint answers 429."""
@@ -1007,7 +1009,7 @@ class rejected_ids_lower_the_reads_at_once(LimitedReads):
 @faulty_service(
     fails=("CONC-13",),
     because=r"^no complete answer",
-    consequences=("HTTP-2", "HTTP-3", "HTTP-4", "TASK-1"),
+    consequences=("HTTP-2", "HTTP-3", "HTTP-4", "TASK-1", "CONC-9", "CONC-8", "TASK-16", "HTTP-1"),
 )
 class rejected_submission_keeps_its_slot(Service):
     """Thirty-four submissions at once are looked at. One that is rejected stays one of them."""

@@ -222,7 +222,7 @@ class read_item_is_a_plain_function(Service):
 
 
 @faulty_service(
-    fails=("END-5", "LIFE-10"), because=r"ended with status 70", inconclusive=("DB-10",)
+    fails=("END-5", "LIFE-10"), because=r"ended with status 70", inconclusive=("DB-10", "END-4")
 )
 class id_below_the_range_ends_the_process(Service):
     """An id that is too small for any integer column is taken for a fatal error."""

@@ -132,7 +132,19 @@ class document_of_the_same_length_is_repeated(Service):
 @faulty_service(
     fails=("UP-4",),
     because=r"^500 ",
-    consequences=("UP-3", "UP-9", "HTTP-3", "CONC-5", "CONC-11"),
+    consequences=(
+        "UP-3",
+        "UP-9",
+        "HTTP-3",
+        "CONC-5",
+        "CONC-11",
+        "UP-5",
+        "UP-13",
+        "UP-12",
+        "UP-7",
+        "UP-8",
+        "UP-10",
+    ),
 )
 class error_of_the_upstream_closes_the_client(Service):
     """Where the upstream answers an error, the client is closed, and never opened again."""
@@ -285,7 +297,11 @@ class call_that_timed_out_keeps_its_slot(Service):
         return response
 
 
-@faulty_service(fails=("UP-6",), because=r"an answer of /items/abc while outbound calls have no")
+@faulty_service(
+    fails=("UP-6",),
+    because=r"an answer of /items/abc while outbound calls have no",
+    consequences=("TASK-19",),
+)
 class rejections_wait_while_a_body_comes(Service):
     """While the body of an answer is read, nothing else that is JSON is written: not a 422."""
 

@@ -893,9 +893,9 @@ class cheats_while_no_worker_runs(WorksItself):
 
 
 @faulty_service(
-    fails=("TASK-3", "TASK-9"),
-    because=r"^0 of them$",
-    consequences=("TASK-4", "TASK-11", "TASK-13", "TASK-14", "TASK-15"),
+    fails=("TASK-4", "TASK-3", "TASK-9"),
+    because=r"is SUCCESS",
+    consequences=("TASK-11", "TASK-13", "TASK-14", "TASK-15", "LIFE-11", "TASK-19", "TASK-12"),
     after=("TASK-2",),
 )
 class cheats_after_two_submissions(WorksItself):
