@@ -896,7 +896,7 @@ class cheats_while_no_worker_runs(WorksItself):
     fails=("TASK-4", "TASK-3", "TASK-9"),
     because=r"is SUCCESS",
     consequences=("TASK-11", "TASK-13", "TASK-14", "TASK-15", "LIFE-11", "TASK-19", "TASK-12"),
-    after=("TASK-2",),
+    after=("TASK-2", "END-3"),
 )
 class cheats_after_two_submissions(WorksItself):
     """Two submissions of a process are queued. The web process does the work of later ones."""
