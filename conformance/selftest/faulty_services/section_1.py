@@ -50,7 +50,7 @@ class outbound_calls_wait_for_one_of_ten_connections(Service):
 @faulty_service(
     fails=("CONC-1",),
     because=r"^1 of them, and no other while",
-    consequences=("CONC-7", "CONC-10"),
+    consequences=("CONC-7", "CONC-10", "UP-6"),
     inconclusive=("CONC-6",),
 )
 class outbound_calls_at_once_share_one_answer(Service):

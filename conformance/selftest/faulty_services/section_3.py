@@ -342,7 +342,7 @@ class read_touches_the_row_where_it_may(Service):
         return await super().select(connection, item_id)
 
 
-@faulty_service(fails=("DB-9",), because=r"rows with other versions")
+@faulty_service(fails=("DB-9",), because=r"rows with other versions", consequences=("DB-14",))
 class read_locks_the_row_where_it_may(Service):
     """A read is `SELECT … FOR UPDATE` where the role has the right to it."""
 

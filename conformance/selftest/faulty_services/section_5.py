@@ -386,7 +386,7 @@ class message_holds_a_key_to_the_data(Service):
 @faulty_service(
     fails=("TASK-4", "TASK-3", "TASK-9"),
     because=r"is SUCCESS",
-    consequences=("TASK-11", "TASK-13", "TASK-14", "TASK-15"),
+    consequences=("TASK-11", "TASK-13", "TASK-14", "TASK-15", "LIFE-4", "TASK-19", "TASK-12"),
 )
 class work_is_done_by_the_web_process(Service):
     """Celery runs eagerly and stores results: the work is done before the answer, never queued."""
