@@ -167,6 +167,10 @@ async def test_a_row_that_is_older_than_the_process_is_read_as_it_is(
 async def test_a_row_that_was_read_often_is_read_as_it_is(client: Client, items: Database) -> None:
     row = await items.rows.insert()
     often = await read_often(client, f"/items/{row['id']}")
+    silent = [read.summary for read in often if not read.answered]
+    require_situation(
+        not silent, f"not all of ten reads at once are answered (CONC-2): {silent[:1]}"
+    )
     expect(often[0], model.item_answer(row))
     expect(often[-1], model.item_answer(row))
     await expect_row(client, items, row["id"], await items.rows.update(row["id"], price=3.5))

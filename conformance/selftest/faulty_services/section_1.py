@@ -369,7 +369,7 @@ class reads_are_gathered_for_one_query_at_a_time(Service):
 @faulty_service(
     fails=("CONC-5", "CONC-4"),
     because=r"^a read that waits, and no outbound call",
-    consequences=("CONC-11",),
+    consequences=("CONC-11", "LIFE-4", "LIFE-5"),
 )
 class outbound_calls_wait_until_no_read_is_outstanding(Service):
     """Reads go first: an outbound call begins when none of them is outstanding."""
@@ -711,7 +711,17 @@ class answers_beyond_sixteen_at_once_are_shed(Service):
 @faulty_service(
     fails=("CONC-2",),
     because=r"^no complete answer within \d+ s, \d+ times",
-    consequences=("CONC-4", "CONC-10", "CONC-11", "CONC-13", "DB-12", "DB-13", "DB-14"),
+    consequences=(
+        "CONC-4",
+        "CONC-10",
+        "CONC-11",
+        "CONC-13",
+        "DB-12",
+        "DB-13",
+        "DB-14",
+        "DB-4",
+        "DB-16",
+    ),
 )
 class each_read_takes_two_connections(Service):
     """A read has its row, and takes another connection before it gives the first one back.

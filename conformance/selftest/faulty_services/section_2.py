@@ -43,7 +43,7 @@ class sync_has_one_member_more(Service):
 @faulty_service(
     fails=("END-2",),
     because=r"asynchronous endpoint\.",
-    consequences=("DB-14", "HTTP-2"),
+    consequences=("DB-14", "HTTP-2", "HTTP-10"),
     inconclusive=("CONC-11",),
 )
 class async_message_ends_in_a_full_stop(Service):
