@@ -182,14 +182,23 @@ class HeldCounts(Observation):
     counts: Mapping[str, int]
 
 
-def find_growing(looks: Sequence[HeldCounts]) -> list[str]:
-    """Of what there was more at each look than at the one before."""
+def find_growing(looks: Sequence[HeldCounts], still: int = 1) -> list[str]:
+    """Of what there were never `still` looks in succession with no more than at the one before.
+
+    One such look proves little: something else may have been closed meanwhile.
+    """
     pairs = list(pairwise(look.counts for look in looks))
-    return [
-        name
-        for name in looks[0].counts
-        if all(later.get(name, 0) > earlier[name] for earlier, later in pairs)
-    ]
+
+    def grows(name: str) -> bool:
+        looks_still = 0
+        for earlier, later in pairs:
+            is_more = later.get(name, 0) > earlier.get(name, 0)
+            looks_still = 0 if is_more else looks_still + 1
+            if looks_still == still:
+                return False
+        return True
+
+    return [name for name in looks[0].counts if grows(name)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -349,10 +349,12 @@ async def test_it_holds_no_more_the_longer_it_runs(
 
     row, looks = await items.rows.insert(), [await look()]
     async with client.on_one_connection() as send:
-        while len(looks) < 2 or (find_growing(looks) and len(looks) <= timeouts.ROUNDS_OF_GROWTH):
+        while len(looks) < 2 or (
+            find_growing(looks, timeouts.STILL_ROUNDS) and len(looks) <= timeouts.ROUNDS_OF_GROWTH
+        ):
             answers = await ask_for_everything(send, queue, f"/items/{row['id']}")
             looks.append(await look())
-    growing = find_growing(looks)
+    growing = find_growing(looks, timeouts.STILL_ROUNDS)
     if growing:  # what only lingers becomes less again
         first = looks[1]
         now = await wait_until(
@@ -363,7 +365,8 @@ async def test_it_holds_no_more_the_longer_it_runs(
     what = " and ".join(growing)
     require(
         not growing,
-        f"no more {what} after one of {timeouts.ROUNDS_OF_GROWTH} rounds of the same requests",
+        f"no more {what} after {timeouts.STILL_ROUNDS} rounds in succession, of "
+        f"{timeouts.ROUNDS_OF_GROWTH} rounds of the same requests",
         ", ".join(str(each.counts[growing[0]]) for each in looks) if growing else "",
         looks,
     )

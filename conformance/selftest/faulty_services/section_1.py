@@ -398,7 +398,7 @@ class outbound_calls_wait_until_no_read_is_outstanding(Service):
 @faulty_service(
     fails=("CONC-6",),
     because=r"\$\.item\.id: wanted \d+, got \d+",
-    consequences=("CONC-11", "DB-15"),
+    consequences=("CONC-11", "DB-15", "DB-4", "DB-13"),
 )
 class row_goes_to_the_caller_that_came_last(Service):
     """Callers wait on one stack. Each row goes to the one on top, whoever asked for it."""
@@ -507,7 +507,7 @@ class client_that_left_while_it_waited_keeps_its_connection(Service):
         return {"item": None if row is None else dict(row)}
 
 
-@faulty_service(fails=("CONC-11",), because=r"^503 .*given up")
+@faulty_service(fails=("CONC-3", "CONC-11"), because=r"^503 .*given up")
 class submission_ends_the_outbound_calls(Service):
     """A submission comes first: the outbound calls of that moment are cancelled for it."""
 
@@ -1000,7 +1000,9 @@ class absent_rows_lower_the_reads_at_once(LimitedReads):
 
 
 @faulty_service(
-    fails=("CONC-13",), because=r"^1 reads wait in pg_locks", consequences=("CONC-2", "CONC-4")
+    fails=("CONC-13",),
+    because=r"^1 reads wait in pg_locks",
+    consequences=("CONC-2", "CONC-4", "TASK-19"),
 )
 class rejected_ids_lower_the_reads_at_once(LimitedReads):
     """An id that is no integer counts as an overload as well."""

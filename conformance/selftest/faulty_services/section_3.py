@@ -69,7 +69,7 @@ class false_column_is_left_out(Service):
 
 
 @faulty_service(
-    fails=("DB-1",), because=r"wanted \"of oak\", got \"Of oak\"", consequences=("DB-3",)
+    fails=("DB-1",), because=r"wanted \"of oak\", got \"Of oak\"", consequences=("DB-3", "HTTP-9")
 )
 class description_begins_with_a_capital(Service):
     """A description is answered with its first letter in upper case."""
@@ -144,7 +144,7 @@ class instant_is_cut_to_milliseconds(Service):
 @faulty_service(
     fails=("DB-4",),
     because=r"\$\.item\.name: wanted \"changed during an outbound call\"",
-    consequences=("CONC-10", "CONC-11", "DB-14", "DB-16"),
+    consequences=("CONC-10", "CONC-11", "DB-14", "DB-16", "HTTP-9", "DB-8", "DB-13"),
     inconclusive=("CONC-2",),
 )
 class row_is_cached(Service):
@@ -487,7 +487,9 @@ class killed_read_has_found_nothing(Service):
 
 
 @faulty_service(
-    fails=("DB-13",), because=r"^500 .*, \d times", consequences=("CONC-11", "CONC-13", "DB-12")
+    fails=("DB-13",),
+    because=r"^500 .*, \d times",
+    consequences=("CONC-11", "CONC-13", "DB-12", "DB-8", "LIFE-5"),
 )
 class broken_connection_ends_the_pool(Service):
     """A connection that broke is a reason to open another pool, and to end the one that broke."""

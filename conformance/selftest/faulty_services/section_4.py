@@ -625,8 +625,18 @@ class document_integers_are_rounded_to_28_digits(Service):
 @faulty_service(
     fails=("UP-4",),
     because=r"^503 .*left alone for a while",
-    consequences=("UP-3", "UP-6", "UP-9", "UP-13", "HTTP-3", "CONC-11"),
-    inconclusive=("UP-7", "UP-8", "UP-10", "UP-12"),
+    consequences=(
+        "UP-3",
+        "UP-6",
+        "UP-9",
+        "UP-13",
+        "HTTP-3",
+        "CONC-11",
+        "CONC-10",
+        "UP-10",
+        "UP-12",
+    ),
+    inconclusive=("UP-7", "UP-8"),
 )
 class breaker_opens_after_five_failures(Service):
     """After five failures in a row there is no call for a minute. Each request gets a 503."""

@@ -513,7 +513,7 @@ class objects_with_not_a_number_are_dropped(Service):
 @faulty_service(
     fails=("TASK-8",),
     because=r"^500 ",
-    consequences=("TASK-19", "HTTP-1", "HTTP-2", "HTTP-3", "HTTP-4"),
+    consequences=("TASK-19", "HTTP-1", "HTTP-2", "HTTP-3", "HTTP-4", "LIFE-11"),
 )
 class broken_body_is_500(Service):
     """The body is read by hand, and one that is no JSON is an error of the service's own."""
@@ -957,6 +957,7 @@ class cheats_after_300_requests(Service):
         "TASK-12",
         "TASK-13",
         "TASK-15",
+        "TASK-19",
     ),
 )
 class cheats_while_two_messages_wait(Service):
@@ -1099,7 +1100,11 @@ class worker_wants_a_web_process_that_listens(Service):
             time.sleep(GLANCE)
 
 
-@faulty_service(fails=("TASK-11",), because=r"listens again, with nothing in memory.*^503 ")
+@faulty_service(
+    fails=("TASK-11",),
+    because=r"listens again, with nothing in memory.*^503 ",
+    consequences=("TASK-7", "TASK-2", "TASK-12"),
+)
 class script_is_loaded_once(Service):
     """Redis counts submissions by a script, which is loaded before the first and never again."""
 

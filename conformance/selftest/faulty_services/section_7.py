@@ -506,9 +506,8 @@ class lifespan_begins_anew_after_a_hundred_requests(Service):
 
 
 @faulty_service(
-    fails=("LIFE-2",),
-    because=r"before the stop signal at the end of the run\n[1-9]\d* of them",
-    consequences=("LIFE-1",),
+    fails=("LIFE-1", "LIFE-2"),
+    because=r"to the end of the run\n[2-9] of them",
     after=("DEP-7",),
 )
 class serving_process_is_recycled(Supervised):
@@ -822,7 +821,11 @@ class shutdown_waits_for_calls_that_were_given_up(GivesUp):
         await super().disconnect()
 
 
-@faulty_service(fails=("LIFE-11",), because=r"no more descriptors after one of 20 rounds")
+@faulty_service(
+    fails=("LIFE-11",),
+    because=r"no more descriptors after 2 rounds in succession",
+    consequences=("TASK-19",),
+)
 class file_of_a_rejection_stays_open(Service):
     """Each rejected id is written to a file that is opened for it and never closed."""
 

@@ -446,6 +446,17 @@ class long_query_does_not_fit_its_log(Wrapped):
         await super().wrap(scope, receive, send)
 
 
+@faulty_service(fails=("HTTP-10",), because=r"for many headers\n500 ")
+class headers_are_noted_in_a_table_of_a_hundred(Wrapped):
+    """The names of all headers are written to a table, which has room for a hundred."""
+
+    async def wrap(self, scope: Scope, receive: Receive, send: Send) -> None:
+        table = [b""] * 100
+        for place, (name, _) in enumerate(scope["headers"]):
+            table[place] = name
+        await super().wrap(scope, receive, send)
+
+
 @faulty_service(fails=("DEP-2", "HTTP-10"), because=r"^414 ")
 class urls_end_at_2048_octets(Wrapped):
     """A URL of more than 2048 octets is refused, as browsers once did."""
@@ -458,7 +469,24 @@ class urls_end_at_2048_octets(Wrapped):
 
 
 @faulty_service(
-    fails=("HTTP-11",), because=r"200 for a body with a length that arrives in parts\n4(00|22)"
+    fails=("HTTP-11",), because=r"200 for a body with chunks that arrives in parts\n4(00|22)"
+)
+class body_without_a_length_is_empty(Wrapped):
+    """A middleware reads as much of a body as its length says, and without one nothing."""
+
+    async def wrap(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def read() -> Any:
+            message = await receive()
+            has_length = any(name == b"content-length" for name, _ in scope["headers"])
+            return message if has_length or "body" not in message else {**message, "body": b""}
+
+        await super().wrap(scope, read, send)
+
+
+@faulty_service(
+    fails=("TASK-6", "HTTP-11"),
+    because=r"a submission of 201 kB\n4(00|22)",
+    consequences=("TASK-13", "TASK-14"),
 )
 class first_part_of_a_body_is_taken_for_all(Wrapped):
     """A middleware that looks into bodies takes the first message for the whole."""

@@ -84,6 +84,22 @@ def test_what_grows_grows_at_each_look(
     assert find_growing(looks(*counts)) == growing
 
 
+@pytest.mark.parametrize(
+    ("counts", "grows"),
+    [
+        ((1, 2, 3, 4, 5), True),
+        ((6, 12, 18, 14, 20, 26), True),  # something else was closed once
+        ((6, 12, 12, 18, 18, 24), True),
+        ((1, 2, 2), True),  # one look alone
+        ((1, 2, 2, 2), False),
+        ((1, 2, 3, 2, 1, 2), False),
+    ],
+)
+def test_one_look_without_growth_proves_little(counts: tuple[int, ...], grows: bool) -> None:
+    seen = looks(*({"descriptors": count} for count in counts))
+    assert find_growing(seen, still=2) == (["descriptors"] if grows else [])
+
+
 @pytest.fixture
 def parent_and_child(tmp_path: Path) -> Iterator[Process]:
     child = "import time; print('there', flush=True); time.sleep(60)"
