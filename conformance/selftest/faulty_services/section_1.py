@@ -18,7 +18,6 @@ import httpx
 import redis
 from anyio.to_thread import current_default_thread_limiter, run_sync
 from fastapi import FastAPI, HTTPException, Request
-from fastapi.exception_handlers import request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 
@@ -84,7 +83,7 @@ class outbound_call_blocks_the_event_loop(Service):
 @faulty_service(
     fails=("CONC-3",),
     because=r"an answer of /process-data/ while outbound calls are held",
-    consequences=("CONC-7", "UP-6"),
+    consequences=("CONC-7", "UP-6", "CONC-10", "CONC-8"),
 )
 class outbound_calls_take_the_threads_of_submissions(Service):
     """Outbound calls wait in the same twenty threads as submissions to the broker."""
@@ -811,7 +810,7 @@ class rejected_bodies_are_counted_with_a_connection_in_hand(Service):
             if request.method == "POST":
                 async with self.pool.acquire() as connection:
                     await connection.execute("SELECT 1")
-            return await request_validation_exception_handler(request, error)
+            return await self.reject(request, error)
 
         application.exception_handler(RequestValidationError)(reject)
 
@@ -1013,7 +1012,7 @@ class rejected_ids_lower_the_reads_at_once(LimitedReads):
         async def reject(request: Request, error: Exception) -> Response:
             assert isinstance(error, RequestValidationError)
             self.lower()
-            return await request_validation_exception_handler(request, error)
+            return await self.reject(request, error)
 
         application.exception_handler(RequestValidationError)(reject)
 

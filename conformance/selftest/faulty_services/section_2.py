@@ -13,7 +13,6 @@ from typing import Any
 import httpx
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.encoders import jsonable_encoder
-from fastapi.exception_handlers import request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
@@ -249,7 +248,7 @@ class listing_after_a_rejection_takes_the_rejected_path(Service):
 
     async def reject(self, request: Request, error: RequestValidationError) -> Response:
         self.last = request.url.path if request.method == "GET" else None
-        return await request_validation_exception_handler(request, error)
+        return await super().reject(request, error)
 
     async def parameters(self, q: str | None = None) -> Parameters:
         last, self.last = self.last, None
@@ -277,6 +276,7 @@ class browsers_get_a_page(Service):
     fails=("END-5",),
     because=r"the same process to serve.*another",
     consequences=("LIFE-1", "DB-10"),
+    inconclusive=("HTTP-7",),
 )
 class serving_process_is_replaced_after_an_id_beyond_the_range(Supervised):
     """An id that no integer column can hold ends the serving process. Its parent starts another."""

@@ -48,7 +48,9 @@ def sample_row(item_id: int) -> Row:
     }
 
 
-@faulty_service(fails=("DB-1", "DB-3"), because=r"\"created_at\" is missing")
+@faulty_service(
+    fails=("DB-1", "DB-3"), because=r"\"created_at\" is missing", consequences=("HTTP-2",)
+)
 class created_at_is_left_out(Service):
     """The answer has every column of the row but `created_at`."""
 

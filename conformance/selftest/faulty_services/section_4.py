@@ -18,7 +18,6 @@ from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 from fastapi import FastAPI, HTTPException, Request
-from fastapi.exception_handlers import request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse, Response
 
@@ -158,8 +157,7 @@ class error_of_the_upstream_closes_the_client(Service):
 @faulty_service(
     fails=("UP-4",),
     because=r"^502 .*the upstream answered 404",
-    consequences=("UP-3", "UP-7", "UP-8", "UP-9", "UP-13", "HTTP-3"),
-    inconclusive=("UP-10", "UP-12"),
+    consequences=("UP-3", "UP-7", "UP-8", "UP-9", "UP-10", "UP-12", "UP-13", "HTTP-3"),
 )
 class upstream_404_is_final(Service):
     """Once the upstream has answered 404, every later call is answered so without being made."""
@@ -315,7 +313,7 @@ class rejections_wait_while_a_body_comes(Service):
         async def reject(request: Request, error: Exception) -> Response:
             assert isinstance(error, RequestValidationError)
             async with self.json:
-                return await request_validation_exception_handler(request, error)
+                return await self.reject(request, error)
 
         application.exception_handler(RequestValidationError)(reject)
 

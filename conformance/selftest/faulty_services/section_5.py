@@ -538,7 +538,7 @@ class rejected_body_is_queued_as_well(Service):
     async def reject(self, request: Request, error: RequestValidationError) -> Response:
         if request.method == "POST":
             await self.submit({"rejected": str(error)})
-        return await request_validation_exception_handler(request, error)
+        return await super().reject(request, error)
 
 
 @faulty_service(
@@ -632,7 +632,9 @@ class failed_submission_is_500(Service):
             raise RuntimeError("the task could not be published") from error
 
 
-@faulty_service(fails=("TASK-11",), because=r"^503 ", consequences=("CONC-11",))
+@faulty_service(
+    fails=("TASK-11",), because=r"^503 ", consequences=("CONC-11", "TASK-7", "TASK-2", "TASK-12")
+)
 class broker_that_was_away_is_given_up(Service):
     """After the broker could not be reached once, each submission gets a 503 without a try."""
 
@@ -671,7 +673,9 @@ class startup_waits_for_the_broker(Service):
 
 
 @faulty_service(
-    fails=("TASK-1",), because=r"a member \"data\" that should not be", consequences=("HTTP-2",)
+    fails=("TASK-1",),
+    because=r"a member \"data\" that should not be",
+    consequences=("HTTP-2", "TASK-19", "TASK-14"),
 )
 class submission_is_answered_with_its_data(Service):
     """The answer to a submission also holds the data that were submitted."""

@@ -23,7 +23,7 @@ import httpx
 import psutil
 import redis
 from fastapi import BackgroundTasks, FastAPI, HTTPException, Request, Response
-from fastapi.exception_handlers import http_exception_handler, request_validation_exception_handler
+from fastapi.exception_handlers import http_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.applications import Starlette
@@ -836,7 +836,7 @@ class file_of_a_rejection_stays_open(Service):
 
     async def reject(self, request: Request, error: RequestValidationError) -> Response:
         self.files.append(Path(os.devnull).open("w"))  # noqa: ASYNC230, SIM115
-        return await request_validation_exception_handler(request, error)
+        return await super().reject(request, error)
 
 
 @faulty_service(fails=("LIFE-11",), because=r"no more threads")

@@ -12,7 +12,6 @@ from typing import Annotated, Any
 
 import httpx
 from fastapi import FastAPI, HTTPException, Query, Request
-from fastapi.exception_handlers import request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import Field
@@ -57,7 +56,7 @@ class rejected_submission_is_problem_json(Service):
         application.exception_handler(RequestValidationError)(self.reject)
 
     async def reject(self, request: Request, error: RequestValidationError) -> Response:
-        answer = await request_validation_exception_handler(request, error)
+        answer = await super().reject(request, error)
         if request.method == "POST":
             answer.headers["content-type"] = "application/problem+json"
         return answer
@@ -74,7 +73,7 @@ class number_for_a_body_is_415(Service):
     async def reject(self, request: Request, error: RequestValidationError) -> Response:
         if isinstance(error.body, int | float):
             return JSONResponse({"detail": "a number is no document"}, 415)
-        return await request_validation_exception_handler(request, error)
+        return await super().reject(request, error)
 
 
 @faulty_service(fails=("HTTP-3",), because=r"503 ", consequences=("TASK-19",))
@@ -88,7 +87,7 @@ class error_at_position_zero_is_503(Service):
     async def reject(self, request: Request, error: RequestValidationError) -> Response:
         if not error.errors()[0]["loc"][-1]:
             return JSONResponse({"detail": "try again later"}, 503)
-        return await request_validation_exception_handler(request, error)
+        return await super().reject(request, error)
 
 
 @faulty_service(fails=("HTTP-3",), because=r"^500 ")
@@ -133,7 +132,7 @@ class place_of_broken_json_is_a_text(Service):
     async def reject(self, request: Request, error: RequestValidationError) -> Response:
         (first, *_) = error.errors()
         if first["type"] != "json_invalid":
-            return await request_validation_exception_handler(request, error)
+            return await super().reject(request, error)
         return JSONResponse(
             {
                 "detail": [
@@ -336,7 +335,7 @@ class header_of_an_error_has_its_class(Service):
         application.exception_handler(RequestValidationError)(self.reject)
 
     async def reject(self, request: Request, error: RequestValidationError) -> Response:
-        answer = await request_validation_exception_handler(request, error)
+        answer = await super().reject(request, error)
         kind = type(error)
         answer.headers["x-error"] = f"{kind.__module__}.{kind.__name__}"
         return answer
