@@ -173,7 +173,7 @@ class sync_is_refused_while_many_reads_are_outstanding(Service):
 @faulty_service(
     fails=("CONC-5",),
     because=r"^a read that waits, and no outbound call",
-    consequences=("CONC-11",),
+    consequences=("CONC-11", "LIFE-4", "LIFE-5"),
 )
 class upstream_is_spared_while_a_read_is_held(Service):
     """While a read is longer than a second, `/external-data` repeats the last document."""
@@ -200,7 +200,7 @@ class upstream_is_spared_while_a_read_is_held(Service):
 @faulty_service(
     fails=("CONC-6",),
     because=r"\$\.item\.id: wanted \d+, got \d+",
-    consequences=("CONC-11", "DB-15"),
+    consequences=("CONC-11", "DB-15", "DB-4", "DB-13"),
 )
 class wanted_id_is_kept_on_the_service(Service):
     """The id is kept on the service across an `await`. A read that waited returns another row."""
@@ -236,7 +236,9 @@ class busy_while_an_outbound_call_is_held(Service):
             self.outstanding -= 1
 
 
-@faulty_service(fails=("CONC-7",), because=r"^40 of them, and no other while")
+@faulty_service(
+    fails=("CONC-7",), because=r"^40 of them, and no other while", consequences=("CONC-10",)
+)
 class outbound_calls_wait_for_one_of_forty_connections(Service):
     """The pool of the outbound client has forty connections. The forty-first call waits."""
 

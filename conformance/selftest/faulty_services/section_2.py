@@ -92,7 +92,9 @@ class listing_remembers_q_for_the_connection(Service):
 
 
 @faulty_service(
-    fails=("END-5", "LIFE-10"), because=r"ended with status 70", inconclusive=("DB-10",)
+    fails=("END-5", "LIFE-10"),
+    because=r"ended with status 70",
+    inconclusive=("DB-10", "END-4", "HTTP-7"),
 )
 class id_beyond_the_range_ends_the_process(Service):
     """An id that no integer column can hold is taken for a fatal error."""

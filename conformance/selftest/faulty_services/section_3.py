@@ -279,6 +279,9 @@ class id_stands_between_quotes_in_the_query(Service):
         "LIFE-6",
         "LIFE-7",
         "HTTP-3",
+        "END-4",
+        "HTTP-9",
+        "CONC-13",
     ),
 )
 class pool_is_opened_by_a_hook_that_never_runs(Service):

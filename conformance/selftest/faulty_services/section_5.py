@@ -193,7 +193,7 @@ def worker_that_remembers_results_by_the_names_in_the_data() -> Celery:
     return celery_application(completed_or_remembered)
 
 
-@faulty_worker(fails=("TASK-5", "TASK-6"), because=r" — \$\.data: ")
+@faulty_worker(fails=("TASK-5", "TASK-6"), because=r" — \$\.data: ", consequences=("TASK-7",))
 def worker_that_cheats_by_a_table_of_known_data() -> Celery:
     """It answers only the data that an examiner is known to submit."""
     return celery_application(completed_if_known)

@@ -157,7 +157,9 @@ class repeated_q_is_joined(Service):
         return {"q": None if q is None else ",".join(request.query_params.getlist("q"))}
 
 
-@faulty_service(fails=("DEP-8",), because=r"^no complete answer", consequences=("CONC-11",))
+@faulty_service(
+    fails=("DEP-8",), because=r"^no complete answer", consequences=("CONC-11", "CONC-8")
+)
 class listings_are_counted_in_redis(Service):
     """A listing is counted in Redis first. If Redis is away, that is handled, if slow, not."""
 

@@ -202,7 +202,7 @@ def test_after_too_many_deaths_no_more_is_started(bench: Bench) -> None:
         bench.next = [TargetDouble()]
         bench.recovery.revive(f"DB-{number + 1}")
     first_of(bench).process.status = 1
-    with pytest.raises(NoEvidence, match="died 6 times and is not started again"):
+    with pytest.raises(NoEvidence, match=f"died {RESTARTS + 1} times and is not started again"):
         bench.recovery.revive("DB-9")
     with pytest.raises(Violation, match="status 1"):
         bench.recovery.check_usable(READINESS)
