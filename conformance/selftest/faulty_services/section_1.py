@@ -531,7 +531,9 @@ class submission_ends_the_outbound_calls(Service):
         return await super().queued(data)
 
 
-@faulty_service(fails=("CONC-2",), because=r"^1 reads wait in pg_locks", consequences=("CONC-10",))
+@faulty_service(
+    fails=("CONC-2",), because=r"^1 reads wait in pg_locks", consequences=("CONC-10", "DB-13")
+)
 class reads_of_rows_that_are_known_take_turns(Service):
     """A lock is held around the read of a row that was read before."""
 

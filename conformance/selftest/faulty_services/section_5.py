@@ -1122,7 +1122,11 @@ class script_is_loaded_once(Service):
         return super().publish(data, **options)
 
 
-@faulty_service(fails=("TASK-11",), because=r"listens again, with nothing in memory.*^503 ")
+@faulty_service(
+    fails=("TASK-11",),
+    because=r"listens again, with nothing in memory.*^503 ",
+    consequences=("TASK-7", "TASK-2", "TASK-12"),
+)
 class broker_where_nothing_listened_is_given_up(Service):
     """After a connection to the broker was refused, each submission gets a 503 without a try.
 
