@@ -610,7 +610,11 @@ class database_where_nothing_listened_is_given_up(Service):
             raise
 
 
-@faulty_service(fails=("DB-14",), because=r"5xx of a read while the database restarts")
+@faulty_service(
+    fails=("DB-14",),
+    because=r"5xx of a read while the database restarts",
+    consequences=("TASK-7", "TASK-12"),
+)
 class database_that_starts_up_ends_the_process(Service):
     """The process ends when the database says that it is starting up."""
 
