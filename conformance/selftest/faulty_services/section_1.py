@@ -38,7 +38,7 @@ from conformance.selftest.faulty_services.table import faulty_service
 @faulty_service(
     fails=("CONC-1",),
     because=r"^10 of them, and no other while",
-    consequences=("CONC-7", "CONC-10"),
+    consequences=("CONC-7", "CONC-10", "UP-6"),
 )
 class outbound_calls_wait_for_one_of_ten_connections(Service):
     """The pool of the outbound client has ten connections. The eleventh call waits for another."""

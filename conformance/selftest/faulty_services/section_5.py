@@ -340,7 +340,11 @@ worker_that_takes_pickles = celery_application(
 )
 
 
-@faulty_service(fails=("TASK-1",), because=r"^202 ", consequences=("TASK-11", "HTTP-2"))
+@faulty_service(
+    fails=("TASK-1",),
+    because=r"^202 ",
+    consequences=("TASK-11", "HTTP-2", "LIFE-4", "TASK-19", "HTTP-11"),
+)
 class submission_is_202(Service):
     """A submission is answered with 202, as one that was accepted."""
 
