@@ -570,13 +570,13 @@ class database_that_was_away_is_given_up(Service):
 @faulty_service(
     fails=("DB-14",), because=r"asynchronous endpoint.*^503 ", consequences=("CONC-11",)
 )
-class all_but_reads_stop_while_the_database_is_away(Service):
-    """Once a read could not connect, whatever is no read is answered 503 until one succeeds."""
+class health_is_that_of_the_database(Service):
+    """`/async` is what a load balancer asks: once a read could not connect, it is 503."""
 
     away = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and self.away and not scope["path"].startswith("/items/"):
+        if scope["type"] == "http" and self.away and scope["path"] == "/async":
             await JSONResponse({"detail": "the database is away"}, 503)(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
@@ -813,7 +813,9 @@ class description_is_cut_after_65535_characters(Service):
         return row and row | {"description": row["description"] and row["description"][:65535]}
 
 
-@faulty_service(fails=("DB-4",), because=r"\$\.item\.name: wanted \"changed since\"")
+@faulty_service(
+    fails=("DB-4",), because=r"\$\.item\.name: wanted \"changed since\"", consequences=("DB-13",)
+)
 class reads_of_a_row_at_once_share_one_query(Service):
     """Who asks for a row that is being read waits for that read, and gets what it has seen."""
 

@@ -488,7 +488,7 @@ class stop_waits_for_no_request(Service):
 
 @faulty_service(
     fails=("LIFE-1",),
-    because=r"from its start to the end of the run\n[2-9]\d* of them",
+    because=r"from its start to the end of the run\n([2-9]|\d\d+) of them",
     consequences=("LIFE-2", "END-5"),
     after=("LIFE-2", "END-4"),
 )
