@@ -292,7 +292,7 @@ class serving_process_is_replaced_after_an_id_beyond_the_range(Supervised):
 @faulty_service(
     fails=("END-5",),
     because=r"the same process to serve.*another",
-    consequences=("LIFE-1", "UP-8", "UP-4"),
+    consequences=("LIFE-1", "UP-8", "UP-4", "LIFE-10", "HTTP-7", "CONC-11"),
 )
 class serving_process_is_replaced_after_an_answer_that_is_no_json(Supervised):
     """Over an upstream's answer that is not JSON the serving process aborts, and is replaced."""

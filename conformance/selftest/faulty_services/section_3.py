@@ -1118,7 +1118,9 @@ class semicolon_ends_the_id(Service):
 
 
 @faulty_service(
-    fails=("DB-8",), because=r", [1-9]\d* were abandoned", consequences=("DB-11", "LIFE-11")
+    fails=("DB-8",),
+    because=r", [1-9]\d* were abandoned",
+    consequences=("DB-11", "LIFE-11", "LIFE-5"),
 )
 class pool_is_replaced_after_a_lost_session(Service):
     """A read whose session is lost has the pool replaced. Nobody closes the former one."""

@@ -575,7 +575,9 @@ class refusal_outlives_its_cause(Service):
             raise
 
 
-@faulty_service(fails=("TASK-2",), because=r"^task-\d+ 2 times$", consequences=("TASK-3", "TASK-5"))
+@faulty_service(
+    fails=("TASK-2",), because=r"^task-\d+ 2 times$", consequences=("TASK-3", "TASK-5", "TASK-11")
+)
 class id_is_a_counter(Service):
     """Each process counts its submissions, and answers the count as their ids."""
 
@@ -989,7 +991,7 @@ class submission_of_many_members_is_accepted(Service):
 @faulty_service(
     fails=("TASK-3",),
     because=r"^0 of them$",
-    consequences=("TASK-9", "TASK-11", "TASK-13", "TASK-14"),
+    consequences=("TASK-9", "TASK-11", "TASK-13", "TASK-14", "LIFE-11"),
     after=("TASK-2",),
 )
 class cheats_after_forty_submissions(Service):
