@@ -106,6 +106,7 @@ class ReadCapacity:
                 seen = await self.items.locks.wait_for_reads(at_least)
                 await expect_held(seen.waiting, "read", requests)
                 if seen.waiting < at_least:
+                    await expect_none_answered(requests)
                     wanted = f"at least {at_least} reads waiting for the table at once"
                     stack = self.target.find_blocking_line()
                     raise_blocked(wanted, seen.text, [seen], stack)
@@ -157,6 +158,14 @@ def _expect_successes(answers: Sequence[Exchange], what: str, facts: Sequence[Fa
         wanted = f"a success of each of {len(answers)} {what}"
         got = f"{failed[0].outcome}, {len(failed)} times"
         raise Violation(wanted, got, [failed[0], *facts])
+
+
+async def expect_none_answered(reads: Sequence[PendingRequest]) -> None:
+    """Raise NoEvidence where a read is answered with a row while the table is locked."""
+    for read in reads:
+        if read.is_done and (answer := await read.wait_for_answer()).status == 200:
+            why = "a read was answered although the table was locked (DB-4)"
+            raise NoEvidence(f"{why}: {answer.summary}", evidence=[answer])
 
 
 async def expect_held(count: int, what: str, requests: Sequence[PendingRequest]) -> None:

@@ -1157,7 +1157,7 @@ class read_that_lost_its_session_answers_what_was_known(Service):
         return self.known[item_id]
 
 
-@faulty_service(fails=("DB-13",), because=r"^500 .*, 2 times")
+@faulty_service(fails=("DB-13",), because=r"^500 .*, 2 times", consequences=("CONC-11",))
 class reads_behind_a_lost_session_fail_with_it(Service):
     """Each read picks one of two sessions before it waits. What waits behind a lost one fails."""
 
@@ -1178,7 +1178,9 @@ class reads_behind_a_lost_session_fail_with_it(Service):
                 behind.set_exception(ConnectionError("the session was lost"))
             queue.clear()
             raise ConnectionError("the session was lost") from error
-        queue.pop(0)
-        if queue:
-            queue[0].set_result(None)
+        finally:
+            if turn in queue:
+                queue.remove(turn)
+                for following in queue[:1]:
+                    following.set_result(None)
         return row

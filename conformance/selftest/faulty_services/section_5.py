@@ -1011,7 +1011,7 @@ class cheats_after_forty_submissions(Service):
 @faulty_service(
     fails=("TASK-5",),
     because=r"Task complete\"",
-    consequences=("TASK-14",),
+    consequences=("TASK-14", "TASK-7", "LIFE-11"),
     worker="worker_with_another_message",
 )
 class cheats_by_storing_the_result_before_the_worker(Service):
