@@ -778,7 +778,7 @@ class only_ascii_is_taken_for_no_integer(Service):
             raise RequestValidationError([wrong]) from error
 
 
-@faulty_service(fails=("DB-14",), because=r"^200 ", consequences=("CONC-11",))
+@faulty_service(fails=("DB-13", "DB-14"), because=r"^200 ", consequences=("CONC-11",))
 class last_row_stands_in_while_the_database_is_away(Service):
     """A row that was read before is answered again while the database refuses."""
 

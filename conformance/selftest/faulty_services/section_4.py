@@ -189,7 +189,9 @@ class broken_gzip_fails_the_next_call_too(Service):
 
 
 @faulty_service(
-    fails=("UP-4",), because=r"\"after\": \"a body cut off\".*502 ", consequences=("UP-6",)
+    fails=("UP-4",),
+    because=r"\"after\": \"a body cut off\".*502 ",
+    consequences=("UP-6", "CONC-10"),
 )
 class what_came_of_a_cut_off_body_begins_the_next(Service):
     """Buffers are used again, and one is emptied only after a body that was complete."""
