@@ -4,7 +4,7 @@ import os
 import selectors
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,7 +58,14 @@ class _Pipes:
         return True
 
 
-def run_bounded(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, limit: float) -> Ended:
+def run_bounded(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: Path,
+    limit: float,
+    spawn: Callable[..., "subprocess.Popen[bytes]"] = subprocess.Popen,
+) -> Ended:
     """Run a program, whose last argument is a file for its answer: a pipe that is read with limits.
 
     Raises OSError where it cannot be run, and subprocess.TimeoutExpired after `limit` seconds. Its
@@ -68,7 +75,7 @@ def run_bounded(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, limit
         answer, its_answer = os.pipe()
         stack.callback(os.close, answer)
         try:
-            process = subprocess.Popen(
+            process = spawn(
                 [*argv, f"/dev/fd/{its_answer}"],
                 env=dict(env),
                 cwd=cwd,

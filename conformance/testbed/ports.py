@@ -15,7 +15,10 @@ import secrets
 import socket
 from collections.abc import Callable
 
+from conformance.core.errors import BrokenTestbed
+
 LOOPBACK = "127.0.0.1"
+MOST_TRIES = 1_000  # each takes some 10 µs
 PORTS = range(10_240, 32_768)  # below the ephemeral ports of Linux, macOS and IANA
 
 
@@ -27,8 +30,11 @@ class PortClaims:
         self._claims: list[socket.socket] = []
 
     def claim(self) -> int:
-        """A port that nothing listens on, and that no process of the suite has claimed."""
-        while True:
+        """A port that nothing listens on, and that no process of the suite has claimed.
+
+        Raises BrokenTestbed where all seem to be taken.
+        """
+        for _ in range(MOST_TRIES):
             port = self._choose()
             if (claim := _bind_port(socket.SOCK_DGRAM, port)) is None:
                 continue
@@ -37,6 +43,7 @@ class PortClaims:
                 self._claims.append(claim)
                 return port
             claim.close()
+        raise BrokenTestbed(f"of {MOST_TRIES} ports on {LOOPBACK} none was free")
 
     def close(self) -> None:
         """Give all claims back."""

@@ -214,13 +214,17 @@ class Process:
 
         Returns the exit status, or None if it still runs.
         """
+        status = self._wait(limit)
+        if status is not None:
+            self.read_output()
+            self._record_event(f"ended with status {status}")
+        return status
+
+    def _wait(self, limit: float) -> int | None:
         try:
-            status = self._popen.wait(limit)
+            return self._popen.wait(limit)
         except subprocess.TimeoutExpired:
             return None
-        self.read_output()
-        self._record_event(f"ended with status {status}")
-        return status
 
     def kill(self) -> None:
         """SIGKILL the whole group, wait until the process is gone, and close the pipes.
@@ -232,11 +236,7 @@ class Process:
                 self._kill_group()
 
     def _kill_group(self) -> None:
-        children = self.children
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
-        kill_processes(children)
-        self._popen.wait()
+        self._kill_processes()
         self.read_output()
         self._closed = True
         self._reader.join()
@@ -244,6 +244,13 @@ class Process:
         for pipe in (self._popen.stdout, self._popen.stderr):
             if pipe:
                 pipe.close()
+
+    def _kill_processes(self) -> None:
+        children = self.children
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        kill_processes(children)
+        self._popen.wait()
 
     def stop(self, by: signal.Signals = signal.SIGTERM) -> int | None:
         """Send a signal, wait for STOP_DEADLINE, and kill what is left.
