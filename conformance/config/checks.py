@@ -11,6 +11,7 @@ from conformance.core.testbed_settings import ServiceKind
 from conformance.spec.catalogue import PREFIXES, Level, Requirement
 
 Values = Mapping[str, str]  # by the name of the option
+CAGES = ("auto", "namespaces", "none")
 
 URL_EXAMPLES = {
     Name.TARGET_URL: "http://127.0.0.1:8000",
@@ -89,10 +90,32 @@ def check_number(values: Values, name: Name, low: int, high: int) -> int | None:
     return int(value)
 
 
+LONGEST = 4_096  # characters of a command or a name
+
+
+def check_words(values: Values, name: Name) -> None:
+    """Refuse what no system can start."""
+    text = values.get(name, "")
+    if "\0" in text:
+        raise WrongUsage(f"{name} must be a text without null characters, and has one")
+    if len(text) > LONGEST:
+        raise WrongUsage(f"{name} must have {LONGEST} characters at most, and has {len(text)}")
+
+
+def check_cage(values: Values) -> str:
+    """What shuts the processes of a submission away."""
+    value = values.get(Name.CAGE, CAGES[0])
+    if value not in CAGES:
+        raise WrongUsage(f"--cage must be {', '.join(CAGES[:-1])} or {CAGES[-1]}, not {value!r}")
+    return value
+
+
 def check_services(values: Values) -> ServiceKind:
     """Where Postgres and Redis run. With `--target-image` that is in containers."""
     if Name.TARGET_IMAGE in values:
         return ServiceKind.CONTAINERS
+    if Name.UNTRUSTED in values:
+        return ServiceKind.EMBEDDED
     value = values.get(Name.SERVICES, ServiceKind.AUTO)
     if value not in list(ServiceKind):
         raise WrongUsage(f"--services must be auto, embedded or containers, not {value!r}")

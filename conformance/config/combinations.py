@@ -27,6 +27,7 @@ def check_combinations(values: Mapping[str, Any]) -> None:
     _check_one_of_each(values)
     _check_service_that_runs(values)
     _check_image(values)
+    _check_untrusted(values)
     if Name.TARGET_IMAGE not in values and not any(form in values for form in TARGET_FORMS):
         _check_reference(values)
 
@@ -74,6 +75,34 @@ def _check_image(values: Mapping[str, Any]) -> None:
         raise WrongUsage(
             f"{Name.TARGET_IMAGE} needs services in containers, since they share a network; "
             f"leave out {Name.SERVICES} embedded"
+        )
+
+
+def _check_untrusted(values: Mapping[str, Any]) -> None:
+    if not values.get(Name.UNTRUSTED):
+        if Name.CAGE in values:
+            raise WrongUsage(f"{Name.CAGE} needs {Name.UNTRUSTED}")
+        return
+    others = (Name.TARGET_URL, Name.TARGET_IMAGE, Name.DATABASE_URL, Name.REDIS_URL)
+    if found := [name for name in others if name in values]:
+        raise WrongUsage(
+            f"{Name.UNTRUSTED} starts the submission and its servers in a cage; leave out "
+            f"{found[0]}"
+        )
+    if values.get(Name.SERVICES) == ServiceKind.CONTAINERS:
+        raise WrongUsage(
+            f"{Name.UNTRUSTED} needs embedded servers; leave out {Name.SERVICES} containers"
+        )
+    apps = [name for name in (Name.TARGET_APP, Name.WORKER_APP) if name in values]
+    if apps and Name.TARGET_PYTHON not in values:
+        raise WrongUsage(
+            f"{apps[0]} of a submission needs {Name.TARGET_PYTHON}: an interpreter with the "
+            "packages that submissions may use, and without the suite's"
+        )
+    if Name.TARGET_COMMAND not in values and Name.TARGET_APP not in values:
+        raise WrongUsage(
+            f"{Name.UNTRUSTED} needs {Name.TARGET_APP} or {Name.TARGET_COMMAND}, on the command "
+            "line or in the submission's conformance.toml"
         )
 
 

@@ -19,6 +19,8 @@ class Name(StrEnum):
     TARGET_DIR = "--target-dir"
     TARGET_PYTHON = "--target-python"
     SETTINGS = "--settings"
+    UNTRUSTED = "--untrusted"
+    CAGE = "--cage"
     CONTAINER = "--container"
     RESTART_COMMAND = "--restart-command"
     WORKER_APP = "--worker-app"
@@ -147,6 +149,23 @@ DEFINITIONS: dict[str, OptionDefinition] = {
             "FILE",
             "read this file in place of conformance.toml or pyproject.toml in the target's folder "
             "(none: read no file)",
+            Group.TARGET,
+            stands_in_file=False,
+        ),
+        OptionDefinition(
+            Name.UNTRUSTED,
+            "",
+            "judge code of a stranger: of its files only --target-app, --target-command and those "
+            "of the worker are settings, and its processes run in a cage (Linux)",
+            Group.TARGET,
+            Kind.BOOLEAN,
+            stands_in_file=False,
+        ),
+        OptionDefinition(
+            Name.CAGE,
+            "auto|namespaces|none",
+            "with --untrusted: what shuts its processes away (default: auto, which refuses to run "
+            "where there is no cage; none: nothing does, they have your rights)",
             Group.TARGET,
             stands_in_file=False,
         ),

@@ -11,7 +11,7 @@ from typing import Any
 
 from conformance.config import checks
 from conformance.config.combinations import check_combinations, merge_values
-from conformance.config.definitions import DEFINITIONS, TARGET_FORMS, Group, Name
+from conformance.config.definitions import DEFINITIONS, TARGET_FORMS, Group, Kind, Name
 from conformance.config.paths import REFERENCE_APP, REFERENCE_FOLDER, REFERENCE_WORKER
 from conformance.config.settings_file import SettingsFile, find_settings_file, read_settings_file
 from conformance.core.errors import WrongUsage
@@ -19,7 +19,7 @@ from conformance.core.testbed_settings import TestbedSettings
 from conformance.judging.result import KnownFailure
 from conformance.spec.catalogue import Level, Requirement
 
-NONE = "none"  # no testbed, no settings file
+NONE = "none"  # no testbed, no settings file, no cage
 DESCRIBING = (Group.TARGET, Group.WORKER, Group.SERVICES)  # options that describe the target
 
 
@@ -90,6 +90,15 @@ class OutputOptions:
 
 
 @dataclass(frozen=True)
+class IsolationOptions:
+    """How far the target's code is trusted."""
+
+    untrusted: bool
+    caged: bool
+    ignored: tuple[str, ...]  # keys of its settings file that were not read
+
+
+@dataclass(frozen=True)
 class Options:
     """Everything that a run is asked for, checked."""
 
@@ -98,6 +107,7 @@ class Options:
     testbed: TestbedSettings
     selection: SelectionOptions
     output: OutputOptions
+    isolation: IsolationOptions
     arguments: tuple[str, ...]  # the words of a command line that describe the same target
 
     def reproduce(self, requirement: str, steps: str | None = None) -> str:
@@ -121,7 +131,10 @@ def read_options(
         raise WrongUsage(f"{Name.TARGET_DIR} must be a folder that exists; {folder} does not")
     line = _resolve_paths(given, directory)
     path = _choose_settings_file(line, folder)
-    file = read_settings_file(path, catalogue) if path else SettingsFile()
+    is_strangers = bool(line.get(Name.UNTRUSTED)) and bool(
+        path and path.resolve().is_relative_to(folder.resolve())
+    )
+    file = read_settings_file(path, catalogue, untrusted=is_strangers) if path else SettingsFile()
     values = merge_values(line, _resolve_paths(file.values, path.parent if path else folder))
     check_combinations(values)
     values = _read_environment() | values
@@ -131,8 +144,12 @@ def read_options(
     if is_reference:
         values |= {Name.TARGET_APP: REFERENCE_APP, Name.WORKER_APP: REFERENCE_WORKER}
         folder = REFERENCE_FOLDER
+    for name in (*TARGET_FORMS, Name.WORKER_APP, Name.WORKER_COMMAND):
+        checks.check_words(values, name)
     texts = {name: str(value) for name, value in values.items() if not isinstance(value, list)}
-    target = _make_target(texts, folder)
+    # A stranger's folder has no interpreter that may be run outside of the cage.
+    python_folder = directory if values.get(Name.UNTRUSTED) else folder
+    target = _make_target(texts, folder, python_folder)
     worker = _make_worker(texts)
     return Options(
         target,
@@ -140,6 +157,7 @@ def read_options(
         _make_testbed(texts, target, worker),
         _make_selection(values, texts, file, catalogue, is_reference=is_reference),
         OutputOptions(_make_path(texts, Name.RECORD), _make_path(texts, Name.HTML)),
+        _make_isolation(values, texts, file),
         _describe_target(given),
     )
 
@@ -170,12 +188,12 @@ def _read_environment() -> dict[str, Any]:
     }
 
 
-def _make_target(values: checks.Values, folder: Path) -> TargetOptions:
+def _make_target(values: checks.Values, folder: Path, python_folder: Path) -> TargetOptions:
     python = values.get(
         Name.TARGET_PYTHON, "python3" if Name.TARGET_IMAGE in values else sys.executable
     )
     if "/" in python and Name.TARGET_IMAGE not in values:
-        python = str((folder / python).absolute())
+        python = str((python_folder / python).absolute())
     return TargetOptions(
         app=checks.check_application(values, Name.TARGET_APP),
         command=checks.check_command(values, Name.TARGET_COMMAND),
@@ -242,6 +260,14 @@ def _make_selection(
     )
 
 
+def _make_isolation(
+    values: Mapping[str, Any], texts: checks.Values, file: SettingsFile
+) -> IsolationOptions:
+    untrusted = bool(values.get(Name.UNTRUSTED))
+    is_caged = checks.check_cage(texts) != NONE
+    return IsolationOptions(untrusted, untrusted and is_caged, file.ignored)
+
+
 def _make_path(values: checks.Values, name: Name) -> Path | None:
     value = checks.check_text(values, name)
     return Path(value) if value else None
@@ -251,5 +277,6 @@ def _describe_target(given: Mapping[str, Any]) -> tuple[str, ...]:
     words: list[str] = []
     for name, value in given.items():
         if DEFINITIONS[name].group in DESCRIBING:
-            words += [name, checks.hide_passwords(str(value))]
+            is_flag = DEFINITIONS[name].kind is Kind.BOOLEAN
+            words += [name] if is_flag else [name, checks.hide_passwords(str(value))]
     return tuple(words)

@@ -16,6 +16,8 @@ from conformance.judging.result import KnownFailure
 from conformance.spec.catalogue import Requirement
 
 KEYS = {each.key: each for each in DEFINITIONS.values() if each.stands_in_file}
+# What a stranger's file may say: how its service and its worker are started.
+KEYS_OF_STRANGERS = ("target-app", "target-command", "worker-app", "worker-command")
 LARGEST = 2**20  # bytes of a file; a pyproject.toml may be long
 TYPE_NAMES: tuple[tuple[type, str], ...] = (  # a bool is an int, and a datetime a date
     (bool, "a boolean"),
@@ -36,6 +38,7 @@ class SettingsFile:
 
     values: Mapping[str, Any] = field(default_factory=dict)  # typed, by the name of the option
     known_failures: tuple[KnownFailure, ...] = ()
+    ignored: tuple[str, ...] = ()  # keys of a stranger's file that are no settings
 
 
 def find_settings_file(folder: Path) -> Path | None:
@@ -44,12 +47,19 @@ def find_settings_file(folder: Path) -> Path | None:
     return next((path for path in files if path.exists()), None)
 
 
-def read_settings_file(path: Path, catalogue: Mapping[str, Requirement]) -> SettingsFile:
-    """Read a file. Of a pyproject.toml, that is the table [tool.conformance]. Raises WrongUsage."""
+def read_settings_file(
+    path: Path, catalogue: Mapping[str, Requirement], *, untrusted: bool = False
+) -> SettingsFile:
+    """Read a file. Of a pyproject.toml, that is the table [tool.conformance]. Raises WrongUsage.
+
+    Of an untrusted one, only KEYS_OF_STRANGERS are read.
+    """
+    if untrusted and path.is_symlink():
+        raise WrongUsage(f"{path} must be a regular file, and is a link")
     content = _read_toml(path)
     table = _find_table(content) if path.name == "pyproject.toml" else content
     try:
-        return read_table(table, catalogue)
+        return read_strangers_table(table) if untrusted else read_table(table, catalogue)
     except WrongUsage as error:
         raise WrongUsage(f"{path}: {error}") from None
 
@@ -69,6 +79,17 @@ def read_table(table: Any, catalogue: Mapping[str, Requirement]) -> SettingsFile
         },
         known_failures.read_entries(table.get(known_failures.KEY, []), catalogue),
     )
+
+
+def read_strangers_table(table: Any) -> SettingsFile:
+    """Read what a stranger's table may say, and leave the rest. Raises WrongUsage."""
+    if not isinstance(table, dict):
+        raise WrongUsage(f"tool.conformance must be a table, not {_name_type(table)}")
+    known = {key: KEYS[key] for key in KEYS_OF_STRANGERS if key in table}
+    values: dict[str, Any] = {
+        each.name: _check_type(each, table[key]) for key, each in known.items()
+    }
+    return SettingsFile(values, ignored=tuple(key for key in table if key not in known))
 
 
 def _check_type(definition: OptionDefinition, value: Any) -> Any:

@@ -212,6 +212,7 @@ def _write_foot(run: RunResult, language: Language) -> str:
     services = [header.services[name] for name in SERVICES if name in header.services]
     about = {
         "services": ", ".join(services),
+        "cage": header.services.get("cage", ""),
         "seed": str(header.seed),
         "suite": header.suite,
         "took": f"{run.seconds:.1f} s",

@@ -42,6 +42,7 @@ COUNTED = (
     Status.NOT_APPLICABLE.label,
 )
 SERVICES = ("postgres", "redis", "upstream")
+NOTES = ("containers", "cage")  # of what is not as everywhere
 INDENT = 2  # columns before a consequence
 SHOWN = 160  # characters of what was found of a consequence
 
@@ -83,8 +84,9 @@ def _describe_run(run: RunResult, language: Language) -> Iterator[SummaryLine]:
     used = [services[name] for name in SERVICES if name in services]
     text = ", ".join(used) or translate("none", language)
     yield from label_lines(translate("services", language), text)
-    if "containers" in services:
-        yield from label_lines(translate("containers", language), services["containers"])
+    for name in NOTES:
+        if name in services:
+            yield from label_lines(translate(name, language), services[name])
     if lacking := [each.id for each in run.results if each.lacks_channel]:
         text = translate("{ids} (the options that they need are listed below)", language)
         yield from label_lines(

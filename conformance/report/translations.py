@@ -32,6 +32,7 @@ ZH: dict[str, str] = {
     "target": "被测服务",
     "services": "依赖服务",
     "containers": "容器",
+    "cage": "隔离",
     "none": "无",
     "{ids} (the options that they need are listed below)": "{ids}（所需参数见下文）",
     "seed": "随机种子",

@@ -26,7 +26,7 @@ ROW_FILES = {
     "process/test_conforming_services.py": "conforming",
 }
 # Folders of which no test is in the tier `quick`.
-THOROUGH_FOLDERS = ("browser", "containers")
+THOROUGH_FOLDERS = ("browser", "cage", "containers")
 UNKNOWN = 10.0  # seconds of a file or row whose duration was never recorded
 
 N = TypeVar("N", bound=Named)

@@ -2,6 +2,8 @@
 
 import asyncio
 
+from conformance.cage import machine
+from conformance.cage.bubblewrap import Cage
 from conformance.client.http import Client
 from conformance.config.options import Options
 from conformance.core.errors import WrongUsage
@@ -28,6 +30,8 @@ from conformance.testbed.redis_admin import BrokerAccess
 from conformance.testbed.services import Services
 from conformance.testbed.testbed_state import TestbedState, find_testbed
 from conformance.testbed.upstream import Upstream
+
+KEYS_SHOWN, KEY_SHOWN = 5, 40  # keys of a stranger's settings, and characters of one
 
 
 class Opening:
@@ -74,8 +78,19 @@ class Opening:
 
     @property
     def described(self) -> dict[str, str]:
-        """The services in a few words each, as far as they are open."""
-        return {**self.services.described, **self._access.described}
+        """The services and the cage in a few words each, as far as they are open."""
+        return {**self.services.described, **self._access.described, **self._describe_cage()}
+
+    def _describe_cage(self) -> dict[str, str]:
+        isolation = self._options.isolation
+        if not isolation.untrusted:
+            return {}
+        said = [machine.describe_cage() if isolation.caged else machine.NO_CAGE]
+        if isolation.ignored:
+            shown = ", ".join(each[:KEY_SHOWN] for each in isolation.ignored[:KEYS_SHOWN])
+            more = ", …" if len(isolation.ignored) > KEYS_SHOWN else ""
+            said.append(f"not read of its settings: {shown}{more}")
+        return {"cage": "; ".join(said)}
 
     def open_services(self) -> tuple[Database | None, Broker | None, Upstream | None]:
         """Open all three at the same time. Raises WrongUsage, BrokenTestbed, OSError."""
@@ -126,6 +141,18 @@ class Opening:
             broker=None if self.capabilities.starts_target else broker,
             addresses=self._state.addresses if self._state else self.services.addresses,
             make_broker=self.services.make_spare_redis if self.capabilities.starts_target else None,
+            cage=self._make_cage() if self._options.isolation.caged else None,
+        )
+
+    def _make_cage(self) -> Cage:
+        """Raises WrongUsage."""
+        target = self._options.target
+        needs_python = target.app or self._options.worker.app
+        return Cage(
+            target.directory,
+            shown=machine.list_folders(target.python, target.directory) if needs_python else (),
+            start_folder=self._resources.stack_dump_folder,
+            mark={"TMPDIR": str(self._resources.scratch)},
         )
 
     def _open_target(self, launch: Launch) -> tuple[Target, int]:

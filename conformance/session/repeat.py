@@ -314,7 +314,7 @@ def _make_runs(series: Series, count: int, at_once: int, plan: Plan, suite: Make
 def _choose_kinds(options: Options) -> list[Kind]:
     if options.target.url:
         return [Kind(REUSED, loaded=False)]
-    if options.target.image:
+    if options.target.image or options.isolation.untrusted:  # are started by a run alone
         return [kind for kind in CYCLE if kind.target == FRESH]
     return list(CYCLE)
 

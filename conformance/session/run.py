@@ -1,5 +1,6 @@
 """One run: opened, prepared for each probe, given each outcome, and finished."""
 
+import os
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, wait
@@ -8,6 +9,9 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from conformance.cage import machine
+from conformance.cage.network import enter_own_network
+from conformance.cage.submission import check_folder
 from conformance.client.task_ids import find_task_id
 from conformance.config.options import Options
 from conformance.core.errors import BrokenTestbed, NoEvidence, NotApplicable, Violation
@@ -68,6 +72,13 @@ class Run:
 
     def open(self) -> None:
         """Make the run's folder, and open everything else in the background. Raises WrongUsage."""
+        isolation = self.options.isolation
+        if isolation.untrusted:
+            is_others = isolation.caged and os.geteuid() == 0
+            check_folder(self.options.target.directory, for_another_user=is_others)
+        if isolation.caged:
+            machine.check_machine()
+            enter_own_network()  # before any thread is started
         self._resources.open_folder()
         self._opening = Opening(self.options, self.journal, self._resources, self.submissions)
         self._future = self._resources.pool.submit(self._open, self._opening)

@@ -8,6 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from conformance.cage.bubblewrap import Cage
+from conformance.cage.caged_process import CagedProcess
 from conformance.config.options import Options
 from conformance.core import timeouts
 from conformance.core.errors import NoEvidence
@@ -53,6 +55,7 @@ class Launch:
     # The suite's own environment, before the first probe: pytest changes os.environ at each probe,
     # and a thread that reads all of it at that moment may fail.
     inherited: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    cage: Cage | None = None  # in which all of the target's processes run
 
     def start_server(self, name: str, port: int, variables: Mapping[str, str]) -> Running:
         """Start the service. Raises FileNotFoundError."""
@@ -80,8 +83,12 @@ class Launch:
 
     def _start_process(self, name: str, argv: Sequence[str], **more: str) -> Process:
         environment = self.build_environment(**more)
-        folder = self.options.target.directory
-        process = Process(name, argv, self.journal, env=environment, cwd=folder)
+        process: Process
+        if self.cage:
+            process = CagedProcess(name, argv, self.journal, env=environment, cage=self.cage)
+        else:
+            folder = self.options.target.directory
+            process = Process(name, argv, self.journal, env=environment, cwd=folder)
         self.on_start(process)
         return process
 
@@ -108,6 +115,9 @@ class Launch:
 
     def build_environment(self, **more: str) -> dict[str, str]:
         """The suite's own environment without proxies and its own variables, and the contract's."""
+        if self.cage:
+            variables = {**self.variables, **more}
+            return self.cage.build_environment(self.options.target.python, variables)
         kept = {
             name: value
             for name, value in self.inherited.items()
@@ -147,4 +157,5 @@ class Launch:
             env=self.build_environment(),
             cwd=self.options.target.directory,
             limit=timeouts.IMPORT_DEADLINE,
+            **({"spawn": self.cage.popen} if self.cage else {}),
         )

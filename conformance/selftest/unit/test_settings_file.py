@@ -14,6 +14,7 @@ from conformance.config.known_failures import KEY, KEYS
 from conformance.config.options import Options, read_options
 from conformance.config.paths import PACKAGE
 from conformance.config.settings_file import KEYS as OPTION_KEYS
+from conformance.config.settings_file import read_settings_file
 from conformance.core.errors import WrongUsage
 from conformance.spec.catalogue import Level, catalogue
 
@@ -274,3 +275,22 @@ def test_an_unknown_key_cannot_act_on_a_terminal(tmp_path: Path) -> None:
         read(tmp_path, '"\\u001b[2J##[error]x\\n::notice::" = 1\n')
     assert str(refused.value).isprintable()
     assert "##[" not in str(refused.value)
+
+
+def test_of_a_strangers_file_only_how_it_is_started_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "conformance.toml"
+    path.write_text(
+        'target-command = "./serve"\nworker-app = "a:b"\nseed = "x"\nnonsense = [[1]]\n'
+        '[[known-failures]]\nid = "DB-1"\n'
+    )
+    read = read_settings_file(path, catalogue(), untrusted=True)
+    assert read.values == {"--target-command": "./serve", "--worker-app": "a:b"}
+    assert read.known_failures == ()
+    assert read.ignored == ("seed", "nonsense", "known-failures")
+
+
+def test_what_is_read_of_a_strangers_file_must_have_its_type(tmp_path: Path) -> None:
+    path = tmp_path / "conformance.toml"
+    path.write_text("target-app = 3\n")
+    with pytest.raises(WrongUsage, match="target-app must be a string, not an integer"):
+        read_settings_file(path, catalogue(), untrusted=True)
