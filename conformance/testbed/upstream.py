@@ -22,8 +22,9 @@ from conformance.core import timeouts
 from conformance.core.errors import BrokenTestbed, WrongUsage
 from conformance.core.evidence import Journal, UpstreamRequest
 from conformance.core.observations import ClosedConnections
-from conformance.core.polling import wait_until
+from conformance.core.polling import block_until, wait_until
 from conformance.testbed.ports import LOOPBACK, claim_port
+from conformance.testbed.process_table import describe_listener
 from conformance.testbed.upstream_hold import (
     ENDLESS,
     ENDLESS_HTTP_1_0,
@@ -74,6 +75,7 @@ class Upstream:
         self._heads = 0  # bytes of all that are kept
         self._is_flooded = False
         self._reserved: list[socket.socket] = []  # keeps the port while nothing listens
+        self._trouble = ""  # why it cannot be used any more
         self.requests: list[UpstreamRequest] = []
         self.port = 0
 
@@ -114,6 +116,7 @@ class Upstream:
     @contextmanager
     def answering(self, *replies: Reply) -> Iterator[None]:
         """Answer with these replies in turn, and then always with the last one."""
+        self._check_usable()
         before, self._script = self._script, deque(replies)
         try:
             yield
@@ -126,6 +129,7 @@ class Upstream:
 
         Blocks may be nested.
         """
+        self._check_usable()
         outer, hold = self._hold, Hold(mode)
         self._hold = hold
         try:
@@ -164,6 +168,7 @@ class Upstream:
 
         Those that are idle when the block ends are closed.
         """
+        self._check_usable()
         self._keep_alive = True
         try:
             yield
@@ -183,6 +188,7 @@ class Upstream:
 
         Raises BrokenTestbed if the fault has no effect.
         """
+        self._check_usable()
         self._run_in_loop(self._close_server())
         try:
             with socket.socket() as probe:
@@ -193,7 +199,30 @@ class Upstream:
                     )
             yield
         finally:
-            self._run_in_loop(self._open_server(self.port))
+            self._reopen()
+
+    def _reopen(self) -> None:
+        """Listen again. Raises BrokenTestbed where somebody else has the port for good."""
+
+        def open_server() -> OSError | None:
+            try:
+                self._run_in_loop(self._open_server(self.port))
+            except OSError as error:
+                return error
+            return None
+
+        if error := block_until(open_server, timeouts.BOOT_DEADLINE, lambda error: error is None):
+            who = describe_listener(self.port) or "nobody who can be seen"
+            self._trouble = (
+                f"the upstream stub cannot have port {self.port} again ({error.strerror}), which"
+                f" {who} has"
+            )
+            raise BrokenTestbed(self._trouble) from error
+
+    def _check_usable(self) -> None:
+        """Raise BrokenTestbed where the stub has lost its port: no fault of the target's."""
+        if self._trouble:
+            raise BrokenTestbed(self._trouble)
 
     # What happens in its thread
 

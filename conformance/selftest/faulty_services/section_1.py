@@ -215,7 +215,17 @@ class wanted_id_is_kept_on_the_service(Service):
 @faulty_service(
     fails=("CONC-3",),
     because=r"^429 ",
-    consequences=("CONC-4", "CONC-7", "CONC-11", "UP-6", "DB-4", "CONC-10", "LIFE-4", "LIFE-5"),
+    consequences=(
+        "CONC-4",
+        "CONC-7",
+        "CONC-11",
+        "UP-6",
+        "DB-4",
+        "CONC-10",
+        "LIFE-4",
+        "LIFE-5",
+        "CONC-9",
+    ),
 )
 class busy_while_an_outbound_call_is_held(Service):
     """While an outbound call is outstanding, every other endpoint answers 429."""

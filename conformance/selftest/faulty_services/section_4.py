@@ -143,6 +143,7 @@ class document_of_the_same_length_is_repeated(Service):
         "UP-7",
         "UP-8",
         "UP-10",
+        "LIFE-11",
     ),
 )
 class error_of_the_upstream_closes_the_client(Service):

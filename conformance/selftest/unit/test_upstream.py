@@ -7,15 +7,16 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
+from threading import Timer
 
 import h11
 import httpx
 import pytest
 
 from conformance.core import timeouts
-from conformance.core.errors import WrongUsage
+from conformance.core.errors import BrokenTestbed, WrongUsage
 from conformance.core.evidence import Fact, Journal
 from conformance.core.polling import wait_until
 from conformance.testbed import upstream as stub_module
@@ -545,6 +546,46 @@ def test_nobody_else_gets_the_port_while_nothing_listens(upstream: Upstream) -> 
         pytest.raises(OSError, match="Address already in use"),
     ):
         other.bind(("127.0.0.1", upstream.port))
+
+
+@contextmanager
+def listening_on(port: int) -> Iterator[socket.socket]:
+    """A server of somebody else's, which takes a port that nobody listens on."""
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        yield other
+
+
+async def test_it_waits_until_its_port_is_free_again(upstream: Upstream) -> None:
+    with listening_on_after(upstream, seconds=0.2):
+        pass
+    assert parse_body(await ask(upstream)) == b"[]"
+
+
+@contextmanager
+def listening_on_after(upstream: Upstream, seconds: float) -> Iterator[None]:
+    """Have the stub's port taken until some time after it wants to listen again."""
+    with ExitStack() as stack, upstream.refusing():
+        other = stack.enter_context(listening_on(upstream.port))
+        timer = Timer(seconds, other.close)
+        timer.start()
+        stack.callback(timer.join)
+        yield
+
+
+def test_a_port_that_is_lost_is_no_fault_of_the_target(
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ExitStack() as stack:
+        lost = r"cannot have port \d+ again .*, which process"
+        monkeypatch.setattr(timeouts, "BOOT_DEADLINE", 1.0)
+        with pytest.raises(BrokenTestbed, match=lost), upstream.refusing():
+            stack.enter_context(listening_on(upstream.port))
+        monkeypatch.undo()
+        with pytest.raises(BrokenTestbed, match="cannot have port"), upstream.answering():
+            pass
 
 
 async def test_a_flood_of_connections_leaves_room_for_others(
