@@ -380,7 +380,7 @@ class reads_are_gathered_for_one_query_at_a_time(Service):
 @faulty_service(
     fails=("CONC-5", "CONC-4"),
     because=r"^a read that waits, and no outbound call",
-    consequences=("CONC-11", "LIFE-4", "LIFE-5"),
+    consequences=("CONC-11", "LIFE-4", "LIFE-5", "CONC-10"),
 )
 class outbound_calls_wait_until_no_read_is_outstanding(Service):
     """Reads go first: an outbound call begins when none of them is outstanding."""

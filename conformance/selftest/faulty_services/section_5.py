@@ -160,7 +160,7 @@ def _cut_off(value: Any, levels: int) -> Any:
 worker_that_takes_keys = celery_application(completed_from_a_key)
 
 
-@faulty_worker(fails=("TASK-5",), because=r"Task complete\"")
+@faulty_worker(fails=("TASK-5",), because=r"Task complete\"", consequences=("TASK-7",))
 def worker_with_another_message() -> Celery:
     """Its result has another message."""
     return celery_application(completed_in_other_words)
@@ -360,7 +360,7 @@ class each_member_of_kombus_notation_is_refused(Service):
         return isinstance(value, dict) and bool(value.keys() & RESERVED)
 
 
-@faulty_service(fails=("TASK-2",), because=r" \d+ times$", consequences=("TASK-14",))
+@faulty_service(fails=("TASK-2",), because=r" \d+ times$", consequences=("TASK-14", "TASK-11"))
 class same_data_has_the_same_id(Service):
     """The id is made of the data, so two submissions of the same are one task."""
 
