@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
 from conformance.core.evidence import Journal, Observation
-from conformance.testbed.ports import claim_port
+from conformance.testbed.ports import claim_port, open_when_free
 
 CHUNK = 65_536  # bytes
 LONGEST_STARTUP = 10_000  # bytes of a message that a server reads (MAX_STARTUP_PACKET_LENGTH)
@@ -72,7 +72,9 @@ class DatabaseRelay:
         return self._journal.observe("fault", "the database takes sessions again")
 
     async def _listen(self) -> None:
-        self._listener = await asyncio.start_server(self._serve, self._addresses, self.port)
+        self._listener = await open_when_free(
+            lambda: asyncio.start_server(self._serve, self._addresses, self.port)
+        )
 
     async def _close(self, farewell: bytes) -> None:
         if self._listener:

@@ -10,13 +10,19 @@ else. Between the two, nothing else may take it:
 - A server that listens already has the port, which is seen by binding it for a moment.
 """
 
+import asyncio
 import atexit
+import errno
 import secrets
 import socket
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
+from conformance.core import timeouts
 from conformance.core.errors import BrokenTestbed
 
+T = TypeVar("T")
 LOOPBACK = "127.0.0.1"
 MOST_TRIES = 1_000  # each takes some 10 µs
 PORTS = range(10_240, 32_768)  # below the ephemeral ports of Linux, macOS and IANA
@@ -58,6 +64,22 @@ atexit.register(_claims.close)
 def claim_port() -> int:
     """A free port of 127.0.0.1 that stays this process's own until it ends."""
     return _claims.claim()
+
+
+async def open_when_free(open_server: Callable[[], Awaitable[T]]) -> T:
+    """Open a server on a port of ours on which one was closed just now. Raises OSError.
+
+    A process that another thread starts right now has a copy of the closed listener, until it
+    executes its program. On a busy machine that took long enough to be seen in 2 of 450 runs.
+    """
+    deadline = time.monotonic() + timeouts.BOOT_DEADLINE
+    while True:
+        try:
+            return await open_server()
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(timeouts.POLL_INTERVAL)
 
 
 def _bind_port(kind: socket.SocketKind, port: int) -> socket.socket | None:

@@ -191,15 +191,21 @@ class Upstream:
         self._check_usable()
         self._run_in_loop(self._close_server())
         try:
-            with socket.socket() as probe:
-                if probe.connect_ex((LOOPBACK, self.port)) == 0:
-                    raise BrokenTestbed(
-                        "the upstream stub was closed, and something still listens on port "
-                        f"{self.port}"
-                    )
+            # A process that another thread starts right now has a copy of the listener, until it
+            # executes its program.
+            if block_until(self._is_taken, timeouts.BOOT_DEADLINE, lambda taken: not taken):
+                who = describe_listener(self.port) or "nobody who can be seen"
+                raise BrokenTestbed(
+                    f"the upstream stub was closed, and {who} still listens on port {self.port}"
+                )
             yield
         finally:
             self._reopen()
+
+    def _is_taken(self) -> bool:
+        """Whether somebody takes connections on the port."""
+        with socket.socket() as probe:
+            return probe.connect_ex((LOOPBACK, self.port)) == 0
 
     def _reopen(self) -> None:
         """Listen again. Raises BrokenTestbed where somebody else has the port for good."""

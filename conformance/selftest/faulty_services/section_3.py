@@ -282,6 +282,7 @@ class id_stands_between_quotes_in_the_query(Service):
         "END-4",
         "HTTP-9",
         "CONC-13",
+        "LIFE-11",
     ),
 )
 class pool_is_opened_by_a_hook_that_never_runs(Service):

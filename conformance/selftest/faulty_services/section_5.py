@@ -834,9 +834,9 @@ class WorksItself(Service):
 
 
 @faulty_service(
-    fails=("TASK-5", "TASK-7"),
+    fails=("TASK-7",),
     because=r"is PENDING",
-    consequences=("TASK-6", "TASK-12", "TASK-13", "TASK-14", "TASK-15", "TASK-16"),
+    consequences=("TASK-5", "TASK-6", "TASK-12", "TASK-13", "TASK-14", "TASK-15", "TASK-16"),
 )
 class cheats_by_a_thread_and_a_message_for_show(WorksItself):
     """A thread does the work as soon as a worker runs. The message lies where no worker reads."""
@@ -848,9 +848,9 @@ class cheats_by_a_thread_and_a_message_for_show(WorksItself):
 
 
 @faulty_service(
-    fails=("TASK-5", "TASK-7"),
+    fails=("TASK-7",),
     because=r"is PENDING",
-    consequences=("TASK-6", "TASK-12", "TASK-13", "TASK-14", "TASK-15", "TASK-16"),
+    consequences=("TASK-5", "TASK-6", "TASK-12", "TASK-13", "TASK-14", "TASK-15", "TASK-16"),
     worker="worker_that_keeps_no_results",
 )
 class cheats_by_a_worker_for_show(WorksItself):
@@ -1064,6 +1064,7 @@ class unavailable_queue_is_told_in_plain_text(Service):
 @faulty_service(
     fails=("TASK-7",),
     because=r"no web process ran any more.*is FAILURE",
+    consequences=("TASK-12",),
     worker="worker_that_asks_the_web_process",
 )
 class worker_asks_the_web_process(Service):

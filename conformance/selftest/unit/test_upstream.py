@@ -564,6 +564,17 @@ async def test_it_waits_until_its_port_is_free_again(upstream: Upstream) -> None
     assert parse_body(await ask(upstream)) == b"[]"
 
 
+async def test_a_listener_that_lives_on_in_a_copy_is_waited_for(upstream: Upstream) -> None:
+    assert upstream._server
+    copy = upstream._server.sockets[0].dup()  # as a process has it that is just being started
+    timer = Timer(0.2, copy.close)
+    timer.start()
+    with upstream.refusing(), pytest.raises(ConnectionRefusedError):
+        await ask(upstream)
+    timer.join()
+    assert parse_body(await ask(upstream)) == b"[]"
+
+
 @contextmanager
 def listening_on_after(upstream: Upstream, seconds: float) -> Iterator[None]:
     """Have the stub's port taken until some time after it wants to listen again."""
