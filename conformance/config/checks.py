@@ -114,7 +114,7 @@ def check_services(values: Values) -> ServiceKind:
     """Where Postgres and Redis run. With `--target-image` that is in containers."""
     if Name.TARGET_IMAGE in values:
         return ServiceKind.CONTAINERS
-    if Name.UNTRUSTED in values:
+    if values.get(Name.UNTRUSTED) == str(True):
         return ServiceKind.EMBEDDED
     value = values.get(Name.SERVICES, ServiceKind.AUTO)
     if value not in list(ServiceKind):

@@ -277,6 +277,8 @@ def _describe_target(given: Mapping[str, Any]) -> tuple[str, ...]:
     words: list[str] = []
     for name, value in given.items():
         if DEFINITIONS[name].group in DESCRIBING:
-            is_flag = DEFINITIONS[name].kind is Kind.BOOLEAN
-            words += [name] if is_flag else [name, checks.hide_passwords(str(value))]
+            if DEFINITIONS[name].kind is not Kind.BOOLEAN:
+                words += [name, checks.hide_passwords(str(value))]
+            elif value:
+                words.append(name)
     return tuple(words)

@@ -254,3 +254,22 @@ def test_what_is_started_has_the_environment_that_the_run_began_in(
         environment["HOST"],
         environment.get("LATER"),
     ) == ("1", "1", "h", None)
+
+
+@pytest.mark.parametrize(
+    ("flag", "words", "services"),
+    [(True, ("--untrusted",), "embedded"), (False, (), "auto"), (None, (), "auto")],
+)
+def test_a_flag_of_the_target_is_written_as_one(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    flag: bool | None,
+    words: tuple[str, ...],
+    services: str,
+) -> None:
+    monkeypatch.delenv("CONFORMANCE_SERVICES")
+    given = {"--target-command": "./serve", "--untrusted": flag}
+    chosen = read_options(given, tmp_path, catalogue())
+    assert chosen.arguments == ("--target-command", "./serve", *words)
+    assert chosen.testbed.services == services
+    assert chosen.isolation.caged is bool(flag)
