@@ -78,7 +78,9 @@ WAIT = "import signal, time, sys\n"
             id="by a handler of SIGTERM",
         ),
         pytest.param(
-            f"{WAIT}try:\n    print('set', flush=True); time.sleep(60)\n"
+            # Under a script in the background SIGINT is ignored until it is handled.
+            f"{WAIT}signal.signal(2, signal.default_int_handler)\n"
+            "try:\n    print('set', flush=True); time.sleep(60)\n"
             "except KeyboardInterrupt: sys.exit(6)",
             "interrupt",
             6,
