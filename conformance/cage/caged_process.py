@@ -21,7 +21,6 @@ from conformance.core.observations import BlockingLine
 from conformance.core.polling import block_until
 from conformance.testbed.process_table import is_running
 from conformance.testbed.processes import Process
-from conformance.testbed.stack_dump import find_blocking_line
 
 SIGNALLED = 128  # what a shell adds to the number of the signal that ended its child
 
@@ -58,6 +57,7 @@ class CagedProcess(Process):
             said = " / ".join(self.read_last_lines())
             self.kill()
             raise BrokenTestbed(f"no cage could be made: {said}")
+        self.pid = self._supervisor  # until the program is seen, which may have ended at once
         self.pid = block_until(self._find_program, timeouts.BOOT_DEADLINE) or self._supervisor
 
     def _spawn_process(
@@ -101,8 +101,7 @@ class CagedProcess(Process):
     def find_blocking_line(self, folder: Path) -> BlockingLine | None:
         """The line of the submission's code in which a main thread's event loop is stuck."""
         del folder  # has another name in the cage
-        pids = (self.pid, *(child.pid for child in self.children))
-        return find_blocking_line(self.name, pids, self.read_output, APPLICATION, self._journal)
+        return super().find_blocking_line(APPLICATION)
 
     # Signals and the end
 
@@ -144,7 +143,8 @@ class CagedProcess(Process):
 
     def _wait(self, limit: float) -> int | None:
         began = time.monotonic()
-        self._poll.poll(limit * 1_000)
+        if self.status is None and self._told is None:
+            self._poll.poll(limit * 1_000)
         left = max(0.0, began + limit - time.monotonic())
         return block_until(lambda: self.status, left, lambda status: status is not None)
 

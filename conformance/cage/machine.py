@@ -10,14 +10,12 @@ from pathlib import Path
 
 from conformance.cage.bubblewrap import BUBBLEWRAP, PRLIMIT, SETPRIV, USER, list_namespaces
 from conformance.cage.seccomp import build_filter
+from conformance.config.paths import PACKAGE
 from conformance.core.errors import WrongUsage
 
-PACKAGES = {BUBBLEWRAP: "bubblewrap", SETPRIV: "util-linux", PRLIMIT: "util-linux"}
-PACKAGE = Path(__file__).resolve().parents[1]
+DEBIAN_PACKAGES = {BUBBLEWRAP: "bubblewrap", SETPRIV: "util-linux", PRLIMIT: "util-linux"}
 LIMIT = 20.0  # seconds for an interpreter to say where its files are
 FOLDERS = "import json, sys; print(json.dumps([sys.prefix, sys.base_prefix, sys.executable]))"
-
-
 NO_CAGE = "none: the submission has the rights of whoever runs the suite"
 
 
@@ -35,8 +33,8 @@ def check_machine() -> None:
     """See that a cage can be had here. Raises WrongUsage, which says what to install."""
     if sys.platform != "linux":
         raise WrongUsage("--untrusted needs Linux, whose namespaces are the cage")
-    if missing := [name for name in PACKAGES if shutil.which(name) is None]:
-        package = PACKAGES[missing[0]]
+    if missing := [name for name in DEBIAN_PACKAGES if shutil.which(name) is None]:
+        package = DEBIAN_PACKAGES[missing[0]]
         raise WrongUsage(
             f"--untrusted needs {missing[0]}, which is not installed: apt install {package}, "
             f"dnf install {package}, or --cage none on a machine that you throw away"

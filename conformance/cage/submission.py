@@ -3,6 +3,7 @@
 import os
 import stat
 from pathlib import Path
+from typing import NoReturn
 
 from conformance.core.errors import WrongUsage
 from conformance.core.printing import escape_unprintable
@@ -39,7 +40,7 @@ def check_folder(folder: Path, *, for_another_user: bool) -> None:
                 _check_open(root, entry)
 
 
-def _refuse(error: OSError) -> None:
+def _refuse(error: OSError) -> NoReturn:
     raise WrongUsage(
         f"a submission must be readable, and {escape_unprintable(str(error.filename))[:SHOWN]} is"
         f" not: {error.strerror}"
@@ -51,7 +52,6 @@ def _read_mode(entry: Path) -> int:
         return entry.lstat().st_mode
     except OSError as error:  # such as a path that is too long
         _refuse(error)
-        raise
 
 
 def _check_open(root: Path, entry: Path) -> None:

@@ -24,7 +24,7 @@ from conformance.core.errors import BrokenTestbed
 
 T = TypeVar("T")
 LOOPBACK = "127.0.0.1"
-MOST_TRIES = 1_000  # each takes some 10 µs
+MOST_TRIES = 1_000  # one of a port that is taken takes 7 µs
 PORTS = range(10_240, 32_768)  # below the ephemeral ports of Linux, macOS and IANA
 
 

@@ -1,6 +1,7 @@
 """A process in the cage: how it ends, what it can see, and what it can do."""
 
 import signal
+import time
 from ast import literal_eval
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -99,6 +100,15 @@ def test_how_it_ends_is_known(ground: Ground, code: str, act: str | None, status
         assert process.wait_for_end(LIMIT) == status
         assert not process.children
         assert not any("Terminated" in line.text for line in process.read_output())
+
+
+def test_a_program_that_ends_before_it_is_seen_is_not_waited_for(ground: Ground) -> None:
+    began = time.monotonic()
+    for _ in range(10):
+        process = CagedProcess("server", ["true"], Journal(), env={}, cage=ground.cage)
+        assert process.wait_for_end(LIMIT) == 0
+        process.kill()
+    assert time.monotonic() - began < LIMIT
 
 
 LEAVE = """

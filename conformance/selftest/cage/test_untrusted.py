@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -156,9 +157,9 @@ def test_the_suites_own_packages_are_not_there(
     ids=["a link that leaves", "a link to itself", "a pipe"],
 )
 def test_what_is_no_file_is_refused_before_anything_runs(
-    submission: Path, python: str, make: object, sentence: str
+    submission: Path, python: str, make: Callable[[Path], None], sentence: str
 ) -> None:
-    make(submission / "odd")  # type: ignore[operator]
+    make(submission / "odd")
     finished = grade(submission, python, *APPS, "--only", "DEP-1")
     expect_usage(finished, sentence, submission.parent)
 
